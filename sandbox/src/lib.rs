@@ -1,0 +1,2 @@
+//! An AWS Organization on localhost: the one stand-in for AWS.
+pub mod call;
