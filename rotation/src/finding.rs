@@ -1,0 +1,72 @@
+//! What a person has to look at: the tool found it, changed nothing because of it, and says so.
+
+use crate::ids::AccessKeyId;
+
+/// Something that is not as it should be, and that the tool will not decide alone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Finding {
+    /// IAM's limit of two keys has been broken (its check is known to race).
+    #[error(
+        "the user has {count} access keys, more than IAM's limit of two: nothing is changed until at most two are left"
+    )]
+    TooManyKeys {
+        /// How many.
+        count: usize,
+    },
+    /// A state tag this tool did not write.
+    #[error(
+        "the tag {tag} has a value that cannot be read (\"{value}\"): nothing is changed until it is mended or removed"
+    )]
+    UnreadableTag {
+        /// The tag's key.
+        tag: String,
+        /// The tag's value.
+        value: String,
+    },
+    /// A per-user rotation period out of bounds; the policy's own applies.
+    #[error(
+        "the tag key-rotation:rotate-after-days must be a whole number from 1 to {longest}, not \"{value}\": the default of {default} days applies"
+    )]
+    BadRotateAfterDays {
+        /// The tag's value.
+        value: String,
+        /// The greatest value allowed.
+        longest: u32,
+        /// What applies instead.
+        default: u32,
+    },
+    /// The newer key may be in nobody's hands: disabling the older could lock the owner out.
+    #[error(
+        "the key {old} is due to be disabled, but its successor {new} was neither published in Secrets Manager by this tool nor ever used, so nobody may have it: {old} stays active. Use {new}, or delete it so that a new one is made"
+    )]
+    SuccessorNotInHand {
+        /// The key that stays active.
+        old: AccessKeyId,
+        /// The newer key.
+        new: AccessKeyId,
+    },
+    /// A key appeared while a rotation was under way, and it has been used: a person's.
+    #[error(
+        "the key {key} appeared while a rotation was under way and has been used, but its secret was not stored by this tool: it is left alone"
+    )]
+    UsedButNotStored {
+        /// The key.
+        key: AccessKeyId,
+    },
+    /// A key that no plan and no intent explains appeared.
+    #[error(
+        "the key {key} appeared while a rotation was being prepared: it is left alone, and the user is looked at again"
+    )]
+    UnexplainedKey {
+        /// The key.
+        key: AccessKeyId,
+    },
+    /// The look right before a disable did not show what the plan was made on.
+    #[error("the key {key} was about to be disabled, but {why}: it stays active")]
+    LookBeforeHarm {
+        /// The key.
+        key: AccessKeyId,
+        /// What was seen instead.
+        why: String,
+    },
+}

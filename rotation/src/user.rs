@@ -1,0 +1,148 @@
+//! One user, as known right now: what the plan is made from. Reads the user's tags, which are this tool's only memory.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use uuid::Uuid;
+
+use crate::finding::Finding;
+use crate::ids::{AccessKeyId, UserName};
+use crate::intent::Intent;
+use crate::key::{Key, Memory, Remembered};
+use crate::names;
+use crate::plan::Exemption;
+use crate::policy::Policy;
+
+/// What is known of one user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The user's name.
+    pub name: UserName,
+    /// Its keys, in any order.
+    pub keys: Vec<Key>,
+    /// Whether it is in the exemption group.
+    pub in_exemption_group: bool,
+    /// What its tags say.
+    pub tags: UserTags,
+}
+
+/// The tags of this tool on one user, read. Tags of others are passed over.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserTags {
+    /// State tags by key id; keys that no longer exist included.
+    pub states: Vec<(AccessKeyId, Memory)>,
+    /// Intents of attempts that have not been cleared.
+    pub intents: Vec<Intent>,
+    /// Carries `key-rotation:protected`.
+    pub protected: bool,
+    /// `key-rotation:exempt-until`, end of that day (UTC).
+    pub exempt_until: Option<Timestamp>,
+    /// `key-rotation:rotate-after-days`, as written.
+    pub rotate_after_days: Option<String>,
+    /// Tags of this tool that cannot be read.
+    pub unreadable: Vec<Finding>,
+}
+
+impl UserTags {
+    /// Reads a user's tags.
+    pub fn read<'a>(tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut read = Self::default();
+        for (key, value) in tags {
+            let understood = if let Some(id) = key.strip_prefix(names::STATE_TAG_PREFIX) {
+                read.state(id, value)
+            } else if let Some(attempt) = key.strip_prefix(names::INTENT_TAG_PREFIX) {
+                read.intent(attempt, value)
+            } else {
+                match key {
+                    names::PROTECTED_TAG => {
+                        read.protected = true;
+                        true
+                    }
+                    names::EXEMPT_UNTIL_TAG => {
+                        read.exempt_until = end_of_day(value);
+                        read.exempt_until.is_some()
+                    }
+                    names::ROTATE_AFTER_DAYS_TAG => {
+                        read.rotate_after_days = Some(value.to_owned());
+                        true
+                    }
+                    _ => true,
+                }
+            };
+            if !understood {
+                read.unreadable.push(Finding::UnreadableTag { tag: key.to_owned(), value: value.to_owned() });
+            }
+        }
+        read
+    }
+
+    /// What is remembered of a key.
+    pub fn memory(&self, key: &AccessKeyId) -> Memory {
+        match self.states.iter().find(|(id, _)| id == key) {
+            Some((_, memory)) => memory.clone(),
+            None => Memory::Nothing,
+        }
+    }
+
+    fn state(&mut self, id: &str, value: &str) -> bool {
+        let Ok(id) = AccessKeyId::new(id) else { return false };
+        let memory = Memory::read(value);
+        let understood = !matches!(memory, Memory::Unreadable(_));
+        self.states.push((id, memory));
+        understood
+    }
+
+    fn intent(&mut self, attempt: &str, value: &str) -> bool {
+        let Ok(attempt) = attempt.parse::<Uuid>() else { return false };
+        match Intent::parse(attempt, value) {
+            Some(intent) => {
+                self.intents.push(intent);
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// The last moment of a day written as `2027-01-31`, or that very moment of `2027-01-31T12:00:00Z`.
+fn end_of_day(value: &str) -> Option<Timestamp> {
+    if let Ok(moment) = value.parse::<Timestamp>() {
+        return Some(moment);
+    }
+    let tomorrow = value.parse::<Date>().ok()?.tomorrow().ok()?;
+    Some(tomorrow.to_zoned(TimeZone::UTC).ok()?.timestamp())
+}
+
+impl User {
+    /// Why the user is left alone, if it is.
+    pub fn exemption(&self, now: Timestamp) -> Option<Exemption> {
+        if self.tags.protected {
+            Some(Exemption::Protected)
+        } else if self.in_exemption_group {
+            Some(Exemption::Group)
+        } else {
+            self.tags.exempt_until.filter(|until| now < *until).map(|until| Exemption::Until { until })
+        }
+    }
+
+    /// The policy as it applies to this user, and what is wrong with its override.
+    pub(crate) fn policy(&self, policy: &Policy) -> (Policy, Option<Finding>) {
+        let Some(value) = &self.tags.rotate_after_days else { return (*policy, None) };
+        let longest = policy.longest_override();
+        match value.parse::<u32>() {
+            Ok(days) if (1..=longest).contains(&days) => (policy.with_rotation_period(days), None),
+            Ok(_) | Err(_) => {
+                let default = policy.rotation_period();
+                (*policy, Some(Finding::BadRotateAfterDays { value: value.clone(), longest, default }))
+            }
+        }
+    }
+
+    /// State tags whose key is gone.
+    pub(crate) fn orphaned_states(&self) -> impl Iterator<Item = (&AccessKeyId, Remembered)> {
+        self.tags.states.iter().filter_map(|(id, memory)| match memory {
+            Memory::Known(remembered) if !self.keys.iter().any(|key| key.id == *id) => Some((id, *remembered)),
+            Memory::Known(_) | Memory::Nothing | Memory::Unreadable(_) => None,
+        })
+    }
+}
