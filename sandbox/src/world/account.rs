@@ -1,0 +1,111 @@
+//! An account: its place in the organization and its IAM.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::user::User;
+use crate::policy::Policy;
+
+/// An account of the organization.
+#[derive(Debug, Clone, Serialize)]
+pub struct Account {
+    /// Its twelve digits.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its root user's address.
+    pub email: String,
+    /// Whether it is open for business.
+    pub state: AccountState,
+    /// When it joined.
+    pub joined: Timestamp,
+    /// The root or organizational unit it is in.
+    pub parent: String,
+    /// Its roles, by name.
+    pub roles: BTreeMap<String, Role>,
+    /// Its users, by name.
+    pub users: BTreeMap<String, User>,
+    /// Its groups, by name.
+    pub groups: BTreeMap<String, Group>,
+    /// Its credential report, if one was generated.
+    #[serde(skip)]
+    pub(crate) report: Option<CredentialReport>,
+}
+
+/// An account's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum AccountState {
+    /// Being created.
+    PendingActivation,
+    /// In use.
+    Active,
+    /// Suspended by AWS.
+    Suspended,
+    /// Being closed.
+    PendingClosure,
+    /// Closed.
+    Closed,
+}
+
+impl AccountState {
+    /// As in `Account.State`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AccountState::PendingActivation => "PENDING_ACTIVATION",
+            AccountState::Active => "ACTIVE",
+            AccountState::Suspended => "SUSPENDED",
+            AccountState::PendingClosure => "PENDING_CLOSURE",
+            AccountState::Closed => "CLOSED",
+        }
+    }
+
+    /// As in `Account.Status`, which knew only three values.
+    pub fn as_status(self) -> &'static str {
+        match self {
+            AccountState::PendingActivation | AccountState::Active => "ACTIVE",
+            AccountState::Suspended | AccountState::Closed => "SUSPENDED",
+            AccountState::PendingClosure => "PENDING_CLOSURE",
+        }
+    }
+}
+
+/// A role that callers of the organization can assume.
+#[derive(Debug, Clone, Serialize)]
+pub struct Role {
+    /// Its name.
+    pub name: String,
+    /// Its unique id (`AROA…`).
+    pub id: String,
+    /// The external id it asks for.
+    pub external_id: Option<String>,
+    /// What it may do; everything in its account if not given.
+    pub policy: Option<Policy>,
+    /// The longest session it gives, in seconds.
+    pub longest_session: u32,
+}
+
+/// An IAM group.
+#[derive(Debug, Clone, Serialize)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Its path.
+    pub path: String,
+    /// Its unique id (`AGPA…`).
+    pub id: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Its users' names.
+    pub members: BTreeSet<String>,
+}
+
+/// A generated credential report.
+#[derive(Debug, Clone)]
+pub(crate) struct CredentialReport {
+    pub(crate) generated: Timestamp,
+    pub(crate) csv: Arc<str>,
+}

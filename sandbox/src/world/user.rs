@@ -1,0 +1,108 @@
+//! An IAM user, its keys and tags, and what readers saw of it a moment ago.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// An IAM user.
+#[derive(Debug, Clone, Serialize)]
+pub struct User {
+    /// Its name.
+    pub name: String,
+    /// Its path: `/` or `/a/b/`.
+    pub path: String,
+    /// Its unique id (`AIDA…`).
+    pub id: String,
+    /// When it was made, in whole seconds.
+    pub created: Timestamp,
+    /// Its keys, tags and groups.
+    #[serde(flatten)]
+    pub holds: Holdings,
+    /// The managed policies attached to it, by ARN.
+    pub attached_policies: BTreeSet<String>,
+    /// What it held before recent writes, oldest first; kept only while stale reads are switched on.
+    #[serde(skip)]
+    pub(crate) past: VecDeque<Past>,
+}
+
+/// What a user holds and IAM's reads lag behind in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Holdings {
+    /// Its access keys, oldest first.
+    pub keys: Vec<AccessKey>,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// The groups it is in.
+    pub groups: BTreeSet<String>,
+}
+
+/// What a user held before a write.
+#[derive(Debug, Clone)]
+pub(crate) struct Past {
+    /// When it was overwritten.
+    pub(crate) until: Timestamp,
+    /// How many more reads may see it, where that is limited.
+    pub(crate) reads_left: Option<u32>,
+    /// What it was.
+    pub(crate) holdings: Holdings,
+}
+
+impl User {
+    /// One of its keys.
+    pub fn key(&self, id: &str) -> Option<&AccessKey> {
+        self.holds.keys.iter().find(|key| key.id == id)
+    }
+
+    /// One of its keys, to be changed.
+    pub fn key_mut(&mut self, id: &str) -> Option<&mut AccessKey> {
+        self.holds.keys.iter_mut().find(|key| key.id == id)
+    }
+}
+
+/// An access key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AccessKey {
+    /// Its id (`AKIA…`).
+    pub id: String,
+    /// Its secret part: worthless outside the sandbox.
+    pub secret_access_key: String,
+    /// Whether it works.
+    pub status: KeyStatus,
+    /// When it was made, in whole seconds.
+    pub created: Timestamp,
+    /// When it was made or last switched on or off: what the credential report calls `last_rotated`.
+    pub changed: Timestamp,
+    /// Its last use.
+    pub last_use: Option<LastUse>,
+}
+
+/// Whether a key works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeyStatus {
+    /// It works.
+    Active,
+    /// It is switched off.
+    Inactive,
+}
+
+impl KeyStatus {
+    /// As in IAM's answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            KeyStatus::Active => "Active",
+            KeyStatus::Inactive => "Inactive",
+        }
+    }
+}
+
+/// When, where and for what a key was last used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LastUse {
+    /// When.
+    pub at: Timestamp,
+    /// The service's prefix.
+    pub service: String,
+    /// The region.
+    pub region: String,
+}
