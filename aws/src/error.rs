@@ -1,0 +1,225 @@
+//! The one place that decides what an AWS error means.
+//!
+//! From typed errors and codes, never from message text. What is done about a class is decided by who made the call; what
+//! class an error has is decided here and nowhere else.
+
+use std::fmt;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+/// What an error means to whoever made the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorClass {
+    /// Too fast for this account or region: wait, and wait longer each time.
+    Throttled,
+    /// The network's or the service's fault: try again.
+    Transient,
+    /// The credentials are no longer valid: assume the role anew.
+    SessionEnded,
+    /// Refused by a policy.
+    Denied,
+    /// What the call is about does not exist.
+    NotFound,
+    /// It exists already, is in use, or has changed since it was read.
+    Conflict,
+    /// A quota that waiting does not refill, as IAM's two keys per user.
+    LimitExceeded,
+    /// The mail service will not send this mail from this sender or to this recipient.
+    Rejected,
+    /// The mail service does not send at all for this account just now.
+    SendingOff,
+    /// The request is wrong: trying again will not help.
+    Invalid,
+}
+
+impl ErrorClass {
+    /// As log fields and dead letters spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ErrorClass::Throttled => "Throttled",
+            ErrorClass::Transient => "Transient",
+            ErrorClass::SessionEnded => "SessionEnded",
+            ErrorClass::Denied => "Denied",
+            ErrorClass::NotFound => "NotFound",
+            ErrorClass::Conflict => "Conflict",
+            ErrorClass::LimitExceeded => "LimitExceeded",
+            ErrorClass::Rejected => "Rejected",
+            ErrorClass::SendingOff => "SendingOff",
+            ErrorClass::Invalid => "Invalid",
+        }
+    }
+}
+
+impl fmt::Display for ErrorClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A call that failed: which, how, and what that means.
+///
+/// Holds no part of a request or of an answer's body but the service's own code and sentence, so it can be logged, mailed
+/// and put on a dead letter: `CreateAccessKey`'s answer, the one that carries a secret, never gets in here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{operation} failed: {what}")]
+pub struct AwsError {
+    /// The call, as IAM policies spell it: `iam:CreateAccessKey`.
+    pub operation: &'static str,
+    /// What it means.
+    pub class: ErrorClass,
+    /// The service's error code, where it answered with one.
+    pub code: Option<String>,
+    /// Whether the call may have taken effect all the same.
+    pub ambiguous: bool,
+    what: String,
+}
+
+impl AwsError {
+    /// Classifies an SDK error of this call.
+    pub fn of<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata,
+    {
+        match error {
+            SdkError::ConstructionFailure(_) => {
+                Self::local(operation, ErrorClass::Invalid, "the request could not be built")
+            }
+            SdkError::TimeoutError(_) => Self::unknown(operation, "no answer in time"),
+            SdkError::DispatchFailure(failure) if failure.is_user() => {
+                Self::local(operation, ErrorClass::Invalid, "the request could not be sent as it was configured")
+            }
+            SdkError::DispatchFailure(failure) => {
+                // Other than in sending: credentials that could not be had. Nothing went out.
+                let sent = failure.is_io() || failure.is_timeout();
+                let why = if sent { "the connection broke" } else { "the request could not be dispatched" };
+                Self { ambiguous: sent, ..Self::unknown(operation, why) }
+            }
+            SdkError::ResponseError(_) => Self::unknown(operation, "the answer could not be read"),
+            SdkError::ServiceError(answer) => {
+                let status = answer.raw().status().as_u16();
+                let code = answer.err().code().map(str::to_owned);
+                let sentence = answer.err().message().unwrap_or("no reason given");
+                let class = classify(code.as_deref().unwrap_or_default(), status);
+                let shown = code.as_deref().unwrap_or("no code");
+                Self {
+                    operation,
+                    class,
+                    ambiguous: status >= 500,
+                    what: format!("{shown}: {sentence}"),
+                    code,
+                }
+            }
+            other => Self::unknown(operation, &format!("{}", VariantName(&other))),
+        }
+    }
+
+    /// An answer of the service that lacks what it must have.
+    pub fn incomplete(operation: &'static str, what: &str) -> Self {
+        Self::unknown(operation, what)
+    }
+
+    fn local(operation: &'static str, class: ErrorClass, what: &str) -> Self {
+        Self { operation, class, code: None, ambiguous: false, what: what.to_owned() }
+    }
+
+    fn unknown(operation: &'static str, what: &str) -> Self {
+        Self { operation, class: ErrorClass::Transient, code: None, ambiguous: true, what: what.to_owned() }
+    }
+}
+
+/// `SdkError` is non-exhaustive; a variant of the future is told by nothing but its existence.
+struct VariantName<'a, E>(&'a SdkError<E, HttpResponse>);
+
+impl<E> fmt::Display for VariantName<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            SdkError::ServiceError(_) => f.write_str("the service refused"),
+            _ => f.write_str("the call failed in a way this version does not know"),
+        }
+    }
+}
+
+/// Codes by meaning. Sources: the "Errors" sections of each operation's API reference, and each service's "Common errors".
+fn classify(code: &str, status: u16) -> ErrorClass {
+    match code {
+        // Rates, of all services. `ServiceQuota…` and SES's daily quota refill with time as well.
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "TooManyRequestsException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "RequestLimitExceeded"
+        | "SlowDown"
+        | "PriorRequestNotComplete"
+        | "LimitExceededException"
+        | "OverLimit"
+        | "KmsThrottled" => ErrorClass::Throttled,
+
+        // Sessions: over, or not yet known everywhere.
+        "ExpiredToken" | "ExpiredTokenException" | "InvalidClientTokenId" | "UnrecognizedClientException"
+        | "RequestExpired" => ErrorClass::SessionEnded,
+
+        "AccessDenied" | "AccessDeniedException" | "AccessDeniedForDependencyException" | "NotAuthorized"
+        | "UnauthorizedOperation" | "KmsAccessDenied" | "AWSOrganizationsNotInUseException"
+        | "OptInRequired" => ErrorClass::Denied,
+
+        "NoSuchEntity"
+        | "NoSuchEntityException"
+        | "ResourceNotFoundException"
+        | "NotFoundException"
+        | "AccountNotFoundException"
+        | "OrganizationalUnitNotFoundException"
+        | "ParentNotFoundException"
+        | "ReportNotPresent"
+        | "ReportExpired"
+        | "QueueDoesNotExist"
+        | "AWS.SimpleQueueService.NonExistentQueue" => ErrorClass::NotFound,
+
+        "EntityAlreadyExists"
+        | "EntityTemporarilyUnmodifiable"
+        | "DeleteConflict"
+        | "ConcurrentModification"
+        | "ConcurrentModificationException"
+        | "ResourceExistsException"
+        | "InvalidParameterException"
+        | "InvalidRequestException"
+        | "ReportInProgress" => ErrorClass::Conflict,
+
+        "LimitExceeded" => ErrorClass::LimitExceeded,
+
+        "MessageRejected" | "MailFromDomainNotVerifiedException" => ErrorClass::Rejected,
+        "AccountSuspendedException" | "SendingPausedException" => ErrorClass::SendingOff,
+
+        _ if status == 429 => ErrorClass::Throttled,
+        _ if status >= 500 => ErrorClass::Transient,
+        "RequestTimeout" | "RequestTimeoutException" | "IDPCommunicationError" => ErrorClass::Transient,
+        _ => ErrorClass::Invalid,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn throttling_is_told_from_refusal_whatever_the_status() {
+        assert_eq!(classify("Throttling", 400), ErrorClass::Throttled);
+        assert_eq!(classify("ThrottlingException", 400), ErrorClass::Throttled);
+        assert_eq!(classify("AccessDenied", 403), ErrorClass::Denied);
+    }
+
+    #[test]
+    fn iams_two_keys_are_a_limit_and_not_a_rate() {
+        assert_eq!(classify("LimitExceeded", 409), ErrorClass::LimitExceeded);
+        assert_eq!(classify("LimitExceededException", 400), ErrorClass::Throttled);
+    }
+
+    #[test]
+    fn an_unknown_code_is_transient_only_where_the_service_says_it_is_its_own_fault() {
+        assert_eq!(classify("SomethingNew", 503), ErrorClass::Transient);
+        assert_eq!(classify("SomethingNew", 400), ErrorClass::Invalid);
+    }
+}

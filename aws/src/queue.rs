@@ -1,0 +1,72 @@
+//! A queue's address, and what follows from it: whether it is FIFO, and then the ids each message needs.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rotation::Job;
+use uuid::{Uuid, uuid};
+
+/// The URL of an SQS queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueUrl(String);
+
+/// A URL that is not a queue's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is not the URL of an SQS queue: it must begin with https:// (or http://) and end in the account id and the queue's name, as in https://sqs.eu-west-1.amazonaws.com/123456789012/key-rotation.fifo")]
+pub struct InvalidQueueUrl(String);
+
+/// The namespace of deduplication ids.
+const DEDUPLICATION_NAMESPACE: Uuid = uuid!("0d4a9e0e-5c5e-5b0b-8f4e-2b7d6c1f9a33");
+
+impl QueueUrl {
+    /// The URL as SQS wants it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The queue's name: the URL's last part.
+    pub fn name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+
+    /// Whether the queue is FIFO. (SQS developer guide: "The name of a FIFO queue must end with the .fifo suffix.")
+    pub fn is_fifo(&self) -> bool {
+        self.0.ends_with(".fifo")
+    }
+
+    /// The message group of a job: on a FIFO queue no two messages of one group are in flight at once, so no two workers
+    /// are at work in one account (or at one user, where messages are per user).
+    pub fn group_id(&self, job: &Job) -> Option<String> {
+        self.is_fifo().then(|| match job.user() {
+            Some(user) => format!("{}/{user}", job.account),
+            None => job.account.to_string(),
+        })
+    }
+
+    /// The deduplication id of a body: the same body within five minutes is the same message.
+    pub fn deduplication_id(&self, body: &str) -> Option<String> {
+        self.is_fifo().then(|| Uuid::new_v5(&DEDUPLICATION_NAMESPACE, body.as_bytes()).to_string())
+    }
+}
+
+impl FromStr for QueueUrl {
+    type Err = InvalidQueueUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidQueueUrl> {
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let well_formed = rest.is_some_and(|rest| {
+            let mut parts = rest.rsplit('/');
+            let name = parts.next().unwrap_or_default();
+            let host = rest.split('/').next().unwrap_or_default();
+            let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            !host.is_empty() && rest.contains('/') && !name.is_empty() && name.chars().all(allowed)
+        });
+        if well_formed { Ok(Self(text.to_owned())) } else { Err(InvalidQueueUrl(text.chars().take(200).collect())) }
+    }
+}
+
+impl fmt::Display for QueueUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
