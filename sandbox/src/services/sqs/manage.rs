@@ -1,0 +1,260 @@
+//! Queues themselves: made, found, listed, read, changed, emptied and removed.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::attributes::{Attributes, READ_ONLY, RedriveAllowPolicy};
+use super::queue::Queue;
+use super::{State, arn, error, in_range, request, target};
+use crate::call::{Answer, ApiError, Call, Reply};
+use crate::journal::Effect;
+use crate::world::World;
+
+/// How long the name of a deleted queue stays taken, and how long one must wait between two purges.
+const ONE_MINUTE: SignedDuration = SignedDuration::from_secs(60);
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Create {
+    queue_name: String,
+    #[serde(default)]
+    attributes: BTreeMap<String, String>,
+    #[serde(default, alias = "tags")]
+    tags: BTreeMap<String, String>,
+}
+
+pub(super) fn create_queue(world: &mut World, call: &Call, now: Timestamp) -> Reply {
+    let wanted: Create = request(call)?;
+    let account = call.caller.account.clone();
+    let made = create(&mut world.queues, now, &call.region, &account, &wanted.queue_name, &wanted.attributes)?;
+    if made {
+        if let Some(queue) = world.queues.queues.get_mut(&arn(&call.region, &account, &wanted.queue_name)) {
+            queue.tags = wanted.tags;
+        }
+        let effect = Effect::QueueCreated { queue: wanted.queue_name.clone() };
+        world.journal.effect(now, &call.caller, &account, effect);
+    }
+    Ok(Answer::Json(json!({ "QueueUrl": world.queues.url(&account, &wanted.queue_name) })))
+}
+
+/// Makes a queue; says whether it was not there before.
+pub(super) fn create(
+    state: &mut State,
+    now: Timestamp,
+    region: &str,
+    account: &str,
+    name: &str,
+    wanted: &BTreeMap<String, String>,
+) -> Result<bool, ApiError> {
+    let fifo = name.ends_with(".fifo");
+    let stem = name.strip_suffix(".fifo").unwrap_or(name);
+    let characters = stem.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    if stem.is_empty() || name.len() > 80 || !characters {
+        return Err(error::invalid_value(
+            "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
+        ));
+    }
+    let asked_for_fifo = wanted.get("FifoQueue").is_some_and(|value| value == "true");
+    if fifo && !asked_for_fifo {
+        // The one name with a dot in it is that of a queue asked for as FIFO.
+        return Err(error::invalid_value(
+            "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
+        ));
+    }
+    if asked_for_fifo && !fifo {
+        return Err(error::invalid_value(
+            "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end with .fifo \
+             suffix and be 1 to 80 in length.",
+        ));
+    }
+    let arn = arn(region, account, name);
+    let mut attributes = Attributes::new(fifo);
+    for (attribute, value) in wanted {
+        attributes.set(attribute, value)?;
+    }
+    if let Some(queue) = state.queues.get(&arn) {
+        let mut same = queue.attributes.clone();
+        for (attribute, value) in wanted {
+            same.set(attribute, value)?;
+            if same != queue.attributes {
+                let message = format!(
+                    "A queue already exists with the same name and a different value for attribute {attribute}"
+                );
+                return Err(error::other("QueueNameExists", message));
+            }
+        }
+        return Ok(false);
+    }
+    if state.deleted.get(&arn).is_some_and(|at| now.duration_since(*at) < ONE_MINUTE) {
+        return Err(error::other(
+            "QueueDeletedRecently",
+            "You must wait 60 seconds after deleting a queue before you can create another with the same name.",
+        ));
+    }
+    check_redrive(state, &arn, &attributes)?;
+    state.deleted.remove(&arn);
+    state.queues.insert(arn.clone(), Queue::new(arn, account, name, attributes, now));
+    Ok(true)
+}
+
+/// Refuses a redrive policy whose target is missing, of the other kind, or not willing.
+fn check_redrive(state: &State, source: &str, attributes: &Attributes) -> Result<(), ApiError> {
+    let Some(redrive) = &attributes.redrive else { return Ok(()) };
+    let refused = |reason: &str| {
+        let policy = attributes.list().into_iter().find(|(name, _)| *name == "RedrivePolicy");
+        error::invalid_parameter("RedrivePolicy", policy.map(|(_, value)| value).unwrap_or_default(), reason)
+    };
+    let target = state
+        .queues
+        .get(&redrive.dead_letter_target_arn)
+        .ok_or_else(|| refused("Dead letter target does not exist."))?;
+    if target.attributes.fifo != attributes.fifo {
+        return Err(refused("Dead-letter queue must be same type of queue as the source."));
+    }
+    match &target.attributes.redrive_allow {
+        RedriveAllowPolicy::AllowAll => Ok(()),
+        RedriveAllowPolicy::ByQueue(arns) if arns.iter().any(|arn| arn == source) => Ok(()),
+        RedriveAllowPolicy::DenyAll | RedriveAllowPolicy::ByQueue(_) => {
+            Err(refused("The dead-letter queue's RedriveAllowPolicy does not allow this source queue."))
+        }
+    }
+}
+
+pub(super) fn get_queue_url(world: &World, call: &Call) -> Reply {
+    let name = call.text("QueueName").ok_or_else(|| error::missing_parameter("QueueName"))?;
+    let account = call.text("QueueOwnerAWSAccountId").unwrap_or(&call.caller.account);
+    let arn = arn(&call.region, account, name);
+    if account != call.caller.account || !world.queues.queues.contains_key(&arn) {
+        return Err(error::queue_does_not_exist());
+    }
+    Ok(Answer::Json(json!({ "QueueUrl": world.queues.url(account, name) })))
+}
+
+/// One page of the URLs of the caller's queues that are `chosen`.
+fn page(world: &World, call: &Call, list: &str, chosen: impl Fn(&Queue) -> bool) -> Reply {
+    let most = in_range("MaxResults", call.json()["MaxResults"].as_i64(), 1..=1_000, 1_000)? as usize;
+    let prefix = arn(&call.region, &call.caller.account, "");
+    let after = call.text("NextToken").map_or(prefix.clone(), |name| format!("{prefix}{name}"));
+    let mut queues = world
+        .queues
+        .queues
+        .range(after.clone()..)
+        .take_while(|(arn, _)| arn.starts_with(&prefix))
+        .filter(|(arn, queue)| **arn != after && chosen(queue))
+        .map(|(_, queue)| queue);
+    let shown: Vec<&Queue> = queues.by_ref().take(most).collect();
+    let urls: Vec<String> = shown.iter().map(|queue| world.queues.url(&queue.account, &queue.name)).collect();
+    let mut answer = json!({});
+    if !urls.is_empty() {
+        answer[list] = json!(urls);
+    }
+    // A list longer than a thousand is cut off silently unless the caller pages.
+    if call.json()["MaxResults"].is_i64() && queues.next().is_some() {
+        answer["NextToken"] = json!(shown.last().map(|queue| &queue.name));
+    }
+    Ok(Answer::Json(answer))
+}
+
+pub(super) fn list_queues(world: &World, call: &Call) -> Reply {
+    let prefix = call.text("QueueNamePrefix").unwrap_or_default();
+    page(world, call, "QueueUrls", |queue| queue.name.starts_with(prefix))
+}
+
+pub(super) fn list_sources(world: &World, call: &Call) -> Reply {
+    let target = target(call)?;
+    if !world.queues.queues.contains_key(&target) {
+        return Err(error::queue_does_not_exist());
+    }
+    page(world, call, "queueUrls", |queue| is_source(queue, &target))
+}
+
+/// Whether a queue's dead letters go to `target`.
+pub(super) fn is_source(queue: &Queue, target: &str) -> bool {
+    queue.attributes.redrive.as_ref().is_some_and(|redrive| redrive.dead_letter_target_arn == target)
+}
+
+pub(super) fn get_attributes(world: &mut World, call: &Call, now: Timestamp) -> Reply {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Get {
+        #[serde(default)]
+        attribute_names: Vec<String>,
+    }
+    let wanted: Get = request(call)?;
+    let arn = target(call)?;
+    let queue = world.queues.settled(&arn, now)?;
+    let all = wanted.attribute_names.iter().any(|name| name == "All");
+    if let Some(name) = wanted.attribute_names.iter().find(|name| *name != "All" && !Attributes::is_known(name)) {
+        return Err(error::unknown_attribute(name));
+    }
+    let mut list = queue.attributes.list();
+    list.extend(READ_ONLY.iter().map(|name| (*name, read_only(queue, name))));
+    let attributes: Map<String, Value> = list
+        .into_iter()
+        .filter(|(name, _)| all || wanted.attribute_names.iter().any(|wanted| wanted == name))
+        .map(|(name, value)| (name.to_owned(), Value::String(value)))
+        .collect();
+    Ok(Answer::Json(if attributes.is_empty() { json!({}) } else { json!({ "Attributes": attributes }) }))
+}
+
+fn read_only(queue: &Queue, name: &str) -> String {
+    match name {
+        "QueueArn" => queue.arn.clone(),
+        "CreatedTimestamp" => queue.created.as_second().to_string(),
+        "LastModifiedTimestamp" => queue.modified.as_second().to_string(),
+        "ApproximateNumberOfMessages" => queue.visible().to_string(),
+        "ApproximateNumberOfMessagesNotVisible" => queue.in_flight().to_string(),
+        "ApproximateNumberOfMessagesDelayed" => queue.delayed().to_string(),
+        _ => String::new(),
+    }
+}
+
+pub(super) fn set_attributes(world: &mut World, call: &Call, now: Timestamp) -> Reply {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Set {
+        attributes: BTreeMap<String, String>,
+    }
+    let wanted: Set = request(call)?;
+    let arn = target(call)?;
+    let mut attributes = world.queues.settled(&arn, now)?.attributes.clone();
+    for (name, value) in &wanted.attributes {
+        attributes.set(name, value)?;
+    }
+    check_redrive(&world.queues, &arn, &attributes)?;
+    let queue = world.queues.settled(&arn, now)?;
+    queue.attributes = attributes;
+    queue.modified = now;
+    let effect = Effect::QueueAttributesSet { queue: queue.name.clone() };
+    world.journal.effect(now, &call.caller, &queue.account.clone(), effect);
+    Ok(Answer::Json(json!({})))
+}
+
+pub(super) fn list_tags(world: &mut World, call: &Call, now: Timestamp) -> Reply {
+    let queue = world.queues.settled(&target(call)?, now)?;
+    Ok(Answer::Json(if queue.tags.is_empty() { json!({}) } else { json!({ "Tags": queue.tags }) }))
+}
+
+pub(super) fn delete_queue(world: &mut World, call: &Call, now: Timestamp) -> Reply {
+    let arn = target(call)?;
+    let queue = world.queues.queues.remove(&arn).ok_or_else(error::queue_does_not_exist)?;
+    world.queues.deleted.insert(arn, now);
+    world.journal.effect(now, &call.caller, &queue.account, Effect::QueueDeleted { queue: queue.name.clone() });
+    Ok(Answer::Json(json!({})))
+}
+
+pub(super) fn purge_queue(world: &mut World, call: &Call, now: Timestamp) -> Reply {
+    let queue = world.queues.settled(&target(call)?, now)?;
+    if queue.purged.is_some_and(|at| now.duration_since(at) < ONE_MINUTE) {
+        let message = format!("Only one PurgeQueue operation on {} is allowed every 60 seconds.", queue.name);
+        return Err(error::other("PurgeQueueInProgress", message));
+    }
+    queue.purge();
+    queue.purged = Some(now);
+    let effect = Effect::QueuePurged { queue: queue.name.clone() };
+    world.journal.effect(now, &call.caller, &queue.account.clone(), effect);
+    Ok(Answer::Json(json!({})))
+}
