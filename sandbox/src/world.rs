@@ -20,8 +20,10 @@ use crate::faults::Faults;
 use crate::journal::Journal;
 use crate::services::{secretsmanager, ses, sqs};
 
+pub(crate) use account::CredentialReport;
 pub use account::{Account, AccountState, Group, Role};
 pub use organization::{Children, Organization, Unit};
+pub(crate) use principals::Refused;
 pub use principals::{Credentials, KeyOwner, OPERATOR_ACCESS_KEY_ID, OPERATOR_SECRET_ACCESS_KEY, Session};
 pub use setup::KeySpec;
 pub(crate) use user::Past;

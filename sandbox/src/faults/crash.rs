@@ -57,6 +57,11 @@ impl Faults {
         self.crashes.dead.insert(app.to_owned());
     }
 
+    /// Whether a worker of this name has died.
+    pub fn is_dead(&self, app: &str) -> bool {
+        self.crashes.dead.contains(app)
+    }
+
     /// Forgets deaths that have not happened, and lets the dead call again.
     pub fn revive_all(&mut self) {
         self.crashes = Crashes::default();

@@ -6,9 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 
 use super::user::Holdings;
-use super::{
-    AccessKey, Account, AccountState, Group, KeyOwner, KeyStatus, LastUse, MEMBER_ROLE, Role, User, World,
-};
+use super::{AccessKey, Account, AccountState, Group, KeyOwner, KeyStatus, LastUse, MEMBER_ROLE, Role, User, World};
 
 /// A key to be put on a user.
 #[derive(Debug, Clone, PartialEq, Eq)]

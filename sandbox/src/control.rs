@@ -1,0 +1,192 @@
+//! The sandbox's own routes below `/_sandbox/`: what is there and what happened, as JSON, and the knobs, for whoever is not in the
+//! same process. Tests in the same process use [`Sandbox::with`](crate::Sandbox::with).
+
+mod arrange;
+
+use hyper::Method;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::faults::{CrashPlan, Denial, Rule, ShortSessions, StaleReads};
+use crate::wire::answer::{HttpResponse, respond};
+use crate::world::World;
+
+/// Why a request for a knob is refused: its status and a sentence.
+type Refused = (u16, String);
+
+/// Answers a request to `/_sandbox/<path>`.
+pub(crate) fn handle(world: &mut World, method: &Method, path: &str, body: &[u8]) -> HttpResponse {
+    let answered = if *method == Method::GET { read(world, path) } else { change(world, path, body) };
+    let (status, document) = match answered {
+        Ok(document) => (200, document),
+        Err((status, sentence)) => (status, json!({"error": sentence})),
+    };
+    respond(status, "application/json", document.to_string(), world.now())
+}
+
+fn read(world: &World, path: &str) -> Result<Value, Refused> {
+    match path {
+        "state" => dump(world),
+        "clock" => Ok(clock(world)),
+        "outbox" => dump(&world.mail),
+        "queues" => dump(&world.queues),
+        "secrets" => dump(&world.secrets),
+        "faults" => dump(&world.faults),
+        "effects" => dump(world.journal.effects()),
+        "calls" => dump(&world.journal.calls().collect::<Vec<_>>()),
+        "counts" => Ok(json!({"total": world.journal.total(), "calls": counts(world)})),
+        "journal" => Ok(json!({
+            "total": world.journal.total(),
+            "counts": counts(world),
+            "effects": world.journal.effects(),
+            "mutating_calls": world.journal.calls().filter(|call| call.mutating).collect::<Vec<_>>(),
+        })),
+        other => Err((404, format!("there is nothing to read at /_sandbox/{other}"))),
+    }
+}
+
+fn counts(world: &World) -> Vec<Value> {
+    let counts = world.journal.counts().iter();
+    counts
+        .map(|(key, count)| {
+            json!({
+                "account": key.account, "service": key.service, "operation": key.operation, "outcome": key.outcome,
+                "count": count,
+            })
+        })
+        .collect()
+}
+
+fn change(world: &mut World, path: &str, body: &[u8]) -> Result<Value, Refused> {
+    match path {
+        "clock" => move_clock(world, parse(body)?),
+        "faults" => set_faults(world, parse(body)?),
+        "crash" => {
+            let plan: CrashPlan = parse(body)?;
+            world.faults.crash(plan);
+            Ok(json!({}))
+        }
+        "kill" => {
+            let Named { app } = parse(body)?;
+            world.faults.kill(&app);
+            Ok(json!({}))
+        }
+        "revive" => {
+            world.faults.revive_all();
+            Ok(json!({}))
+        }
+        "deny" => {
+            let denial: Denial = parse(body)?;
+            world.faults.denials.push(denial);
+            Ok(json!({}))
+        }
+        "expire-sessions" => {
+            world.expire_sessions();
+            Ok(json!({}))
+        }
+        "clear-journal" => {
+            world.journal.clear();
+            Ok(json!({}))
+        }
+        "accounts" => arrange::account(world, parse(body)?),
+        "users" => arrange::user(world, parse(body)?),
+        "keys" => arrange::key(world, parse(body)?),
+        other => Err((404, format!("there is nothing to set at /_sandbox/{other}"))),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    app: String,
+}
+
+/// How to move the clock; several at once are done in this order.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClockMove {
+    #[serde(default)]
+    freeze: bool,
+    #[serde(default)]
+    resume: bool,
+    set: Option<Timestamp>,
+    advance_seconds: Option<i64>,
+}
+
+fn move_clock(world: &mut World, asked: ClockMove) -> Result<Value, Refused> {
+    if asked.freeze {
+        world.clock.freeze();
+    }
+    if asked.resume {
+        world.clock.resume();
+    }
+    if let Some(to) = asked.set {
+        world.clock.set(to);
+    }
+    if let Some(seconds) = asked.advance_seconds {
+        world.clock.advance(SignedDuration::from_secs(seconds));
+    }
+    Ok(clock(world))
+}
+
+fn clock(world: &World) -> Value {
+    json!({"now": world.now(), "running": world.clock.is_running()})
+}
+
+/// Faults to set; those not named stay as they are, those set to `null` are switched off.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FaultSettings {
+    enabled: Option<bool>,
+    seed: Option<u64>,
+    latency_ms: Option<u64>,
+    stall_ms: Option<u64>,
+    rules: Option<Vec<Rule>>,
+    denials: Option<Vec<Denial>>,
+    key_limit_race: Option<f64>,
+    #[serde(default, deserialize_with = "given")]
+    stale_reads: Option<Option<StaleReads>>,
+    #[serde(default, deserialize_with = "given")]
+    short_sessions: Option<Option<ShortSessions>>,
+}
+
+/// Tells `null` from absent.
+fn given<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(field: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(field).map(Some)
+}
+
+fn set_faults(world: &mut World, asked: FaultSettings) -> Result<Value, Refused> {
+    let faults = &mut world.faults;
+    if let Some(seed) = asked.seed {
+        faults.reseed(seed);
+    }
+    faults.enabled = asked.enabled.unwrap_or(faults.enabled);
+    faults.latency = asked.latency_ms.map_or(faults.latency, Duration::from_millis);
+    faults.stall = asked.stall_ms.map_or(faults.stall, Duration::from_millis);
+    faults.key_limit_race = asked.key_limit_race.unwrap_or(faults.key_limit_race);
+    if let Some(rules) = asked.rules {
+        faults.rules = rules;
+    }
+    if let Some(denials) = asked.denials {
+        faults.denials = denials;
+    }
+    if let Some(stale_reads) = asked.stale_reads {
+        faults.stale_reads = stale_reads;
+    }
+    if let Some(short_sessions) = asked.short_sessions {
+        faults.short_sessions = short_sessions;
+    }
+    dump(faults)
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
+    serde_json::from_slice(body).map_err(|error| (400, error.to_string()))
+}
+
+fn dump(value: &(impl serde::Serialize + ?Sized)) -> Result<Value, Refused> {
+    serde_json::to_value(value).map_err(|error| (500, error.to_string()))
+}

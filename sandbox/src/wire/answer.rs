@@ -1,0 +1,146 @@
+//! Answers and refusals as HTTP, each in its service's own envelope, with the sandbox's time in `Date`.
+
+use http_body_util::Full;
+use hyper::Response;
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
+use serde_json::{Value, json};
+
+use super::{Protocol, xml::Xml};
+use crate::call::{Answer, ApiError, Reply, Service};
+use crate::services::sqs;
+
+/// What an answer is about.
+#[derive(Debug, Clone)]
+pub struct Context<'a> {
+    /// The service.
+    pub service: Service,
+    /// The operation, which query answers repeat in their element names.
+    pub operation: &'a str,
+    /// The request's id.
+    pub request_id: String,
+    /// The sandbox's time.
+    pub now: Timestamp,
+}
+
+/// A whole response.
+pub type HttpResponse = Response<Full<Bytes>>;
+
+/// Puts an answer or a refusal into its service's envelope.
+pub fn encode(context: &Context<'_>, reply: &Reply) -> HttpResponse {
+    let (status, body) = match reply {
+        Ok(Answer::Xml(inside)) => (200, xml_answer(context, inside)),
+        Ok(Answer::Json(document) | Answer::Wait { otherwise: document, .. }) => (200, document.to_string()),
+        Err(error) => (error.status, refusal(context, error)),
+    };
+    let content_type = match context.service.protocol() {
+        Protocol::Query => "text/xml",
+        Protocol::Json { version: "1.0" } => "application/x-amz-json-1.0",
+        Protocol::Json { .. } => "application/x-amz-json-1.1",
+        Protocol::Rest => "application/json",
+    };
+    let mut response = respond(status, content_type, body, context.now);
+    let mut put = |name: &'static str, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            response.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    };
+    put("x-amzn-requestid", &context.request_id);
+    if let Err(error) = reply {
+        match context.service {
+            Service::Ses => put("x-amzn-errortype", &error.code),
+            Service::Sqs => {
+                let fault = if error.status < 500 { "Sender" } else { "Receiver" };
+                put("x-amzn-query-error", &format!("{};{fault}", sqs::query_error_code(&error.code)));
+            }
+            Service::Iam | Service::Sts | Service::Organizations | Service::SecretsManager => {}
+        }
+    }
+    response
+}
+
+/// A response of the sandbox's, whatever its body is.
+pub(crate) fn respond(status: u16, content_type: &'static str, body: String, now: Timestamp) -> HttpResponse {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&now).ok();
+    if let Some(date) = date.and_then(|date| HeaderValue::from_str(&date).ok()) {
+        response.headers_mut().insert(DATE, date);
+    }
+    response
+}
+
+fn namespace(service: Service) -> &'static str {
+    match service {
+        Service::Sts => "https://sts.amazonaws.com/doc/2011-06-15/",
+        Service::Iam | Service::Organizations | Service::SecretsManager | Service::Sqs | Service::Ses => {
+            "https://iam.amazonaws.com/doc/2010-05-08/"
+        }
+    }
+}
+
+fn xml_answer(context: &Context<'_>, inside: &str) -> String {
+    let Context { service, operation, request_id, .. } = context;
+    let result = match inside {
+        "" => String::new(),
+        inside => format!("<{operation}Result>{inside}</{operation}Result>"),
+    };
+    let namespace = namespace(*service);
+    format!(
+        "<{operation}Response xmlns=\"{namespace}\">{result}\
+         <ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation}Response>"
+    )
+}
+
+fn refusal(context: &Context<'_>, error: &ApiError) -> String {
+    let document: Value = match context.service {
+        Service::Iam | Service::Sts => {
+            let fault = if error.status < 500 { "Sender" } else { "Receiver" };
+            let inside = Xml::new()
+                .element("Error", |xml| {
+                    xml.text("Type", fault).text("Code", &error.code).text("Message", &error.message)
+                })
+                .text("RequestId", &context.request_id)
+                .finish();
+            let namespace = namespace(context.service);
+            return format!("<ErrorResponse xmlns=\"{namespace}\">{inside}</ErrorResponse>");
+        }
+        Service::Organizations | Service::SecretsManager => json!({"__type": error.code, "Message": error.message}),
+        Service::Sqs => json!({"__type": format!("com.amazonaws.sqs#{}", error.code), "message": error.message}),
+        Service::Ses => json!({"message": error.message}),
+    };
+    document.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(service: Service) -> Context<'static> {
+        let now = "2026-11-22T10:00:00Z".parse().expect("an instant");
+        Context { service, operation: "ListUsers", request_id: "id-1".into(), now }
+    }
+
+    #[test]
+    fn every_answer_carries_the_sandbox_s_date_and_a_request_id() {
+        let response = encode(&context(Service::Iam), &Ok(Answer::Xml("<A>1</A>".into())));
+        assert_eq!(response.headers()["date"], "Sun, 22 Nov 2026 10:00:00 GMT");
+        assert_eq!(response.headers()["x-amzn-requestid"], "id-1");
+    }
+
+    #[test]
+    fn refusals_are_worded_as_each_service_words_them() {
+        let error = ApiError::new(404, "NoSuchEntity", "The user with name <x> cannot be found.");
+        let xml = refusal(&context(Service::Iam), &error);
+        assert!(xml.contains("<Error><Type>Sender</Type><Code>NoSuchEntity</Code>"), "{xml}");
+        assert!(xml.contains("&lt;x&gt;"), "{xml}");
+        let json = refusal(&context(Service::Sqs), &error);
+        assert!(json.contains("com.amazonaws.sqs#NoSuchEntity"), "{json}");
+        let response = encode(&context(Service::Ses), &Err(error));
+        assert_eq!(response.headers()["x-amzn-errortype"], "NoSuchEntity");
+        assert_eq!(response.status(), 404);
+    }
+}
