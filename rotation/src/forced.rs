@@ -3,11 +3,16 @@
 //! A request is delivered at least once. What it has done already is recognised: a successor made after it was sent means
 //! it is done; a key it contained (inactive, or gone but for its state tag) is not looked for among the active ones.
 
+mod refusal;
+
 use jiff::{SignedDuration, Timestamp};
 
-use crate::ids::{AccessKeyId, UserName};
+pub use self::refusal::Refusal;
+use crate::evidence::{known_publication, known_use, notice_since};
+use crate::finding::Finding;
+use crate::ids::AccessKeyId;
 use crate::key::{Key, KeyStatus, LastUse, Memory, Remembered};
-use crate::lifecycle::{known_publication, known_use, notice_since, standstill};
+use crate::lifecycle::{Standstill, standstill};
 use crate::plan::{Action, Deletable, DeleteReason, Exemption, Missing, Notice, NoticeKind, Plan};
 use crate::policy::{Policy, after};
 use crate::user::User;
@@ -40,110 +45,26 @@ pub enum Answer {
     Refused(Refusal),
 }
 
-/// Why a request is refused. Each is a sentence that tells the operator what to do instead.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// Exempt by group or date.
-    #[error(
-        "the user {user} is exempt ({why}); send the request with override_exemption (--override-exemption) to rotate it all the same"
-    )]
-    Exempt {
-        /// The user.
-        user: UserName,
-        /// By what.
-        why: String,
-    },
-    /// Protected: nothing overrides that.
-    #[error(
-        "the user {user} carries the tag key-rotation:protected: this tool may not touch it; rotate the key by hand or remove the tag"
-    )]
-    Protected {
-        /// The user.
-        user: UserName,
-    },
-    /// Nothing to rotate.
-    #[error("the user {user} has no active access key: there is nothing to rotate")]
-    NoActiveKey {
-        /// The user.
-        user: UserName,
-    },
-    /// The named key is not this user's.
-    #[error("the user {user} has no access key {key}: check the key id and the account")]
-    NotTheUsersKey {
-        /// The user.
-        user: UserName,
-        /// The key.
-        key: AccessKeyId,
-    },
-    /// The named key is inactive already.
-    #[error(
-        "the key {key} of the user {user} is inactive already: it signs nothing. To rotate the user's active key, send the request without a key id"
-    )]
-    AlreadyInactive {
-        /// The user.
-        user: UserName,
-        /// The key.
-        key: AccessKeyId,
-    },
-    /// Two active keys, none named.
-    #[error("the user {user} has two active access keys, so one of them has to be given up: {}. Name it with access_key_id (--access-key-id) and disable_old_now (--disable-old-now): it is disabled and deleted, and a successor made", .keys.join("; "))]
-    TwoActiveKeys {
-        /// The user.
-        user: UserName,
-        /// Both, described: id, age, last use.
-        keys: Vec<String>,
-    },
-    /// Two active keys, one named, but not to be disabled now.
-    #[error(
-        "the user {user} has two active access keys, and IAM allows no third: the named key {key} can only be replaced by disabling and deleting it first; send the request with disable_old_now (--disable-old-now) if that is meant"
-    )]
-    NamedKeyWouldHaveToGo {
-        /// The user.
-        user: UserName,
-        /// The key.
-        key: AccessKeyId,
-    },
-    /// Something a person has to look at first.
-    #[error("nothing is changed for the user {user}: {why}")]
-    Standstill {
-        /// The user.
-        user: UserName,
-        /// The findings.
-        why: String,
-    },
-}
-
 /// Decides about a request.
 pub fn plan(now: Timestamp, policy: &Policy, user: &User, request: &Request) -> Answer {
     if let Some(refusal) = exempt(now, user, request) {
         return Answer::Refused(refusal);
     }
-    if let Some(findings) = standstill(user) {
-        let why: Vec<String> = findings
-            .iter()
-            .filter_map(|action| match action {
-                Action::Report(finding) => Some(finding.to_string()),
-                Action::Rotate { .. }
-                | Action::Notify { .. }
-                | Action::Disable { .. }
-                | Action::Contain { .. }
-                | Action::Delete(_)
-                | Action::Adopt { .. }
-                | Action::Forget { .. }
-                | Action::Warn { .. }
-                | Action::Postpone { .. } => None,
-            })
-            .collect();
-        return Answer::Refused(Refusal::Standstill { user: user.name.clone(), why: why.join("; ") });
-    }
     let (policy, _) = user.policy(policy);
     let rules = Rules { now, policy, user, request };
-    // Containing a leaked key waits for nothing, not even for an interrupted attempt to be settled.
-    if !user.tags.intents.is_empty() {
-        return match rules.contain_first() {
-            Some(action) => Answer::Act(Plan { actions: vec![action] }),
-            None => Answer::SettleFirst,
-        };
+    match standstill(user) {
+        // Containing a leaked key waits for nothing, not even for an interrupted attempt to be settled.
+        Some(Standstill::SettleFirst) => {
+            return match rules.contain_first() {
+                Some(action) => Answer::Act(Plan { actions: vec![action] }),
+                None => Answer::SettleFirst,
+            };
+        }
+        Some(Standstill::Findings(findings)) => {
+            let why: Vec<String> = findings.iter().map(Finding::to_string).collect();
+            return Answer::Refused(Refusal::Standstill { user: user.name.clone(), why: why.join("; ") });
+        }
+        None => {}
     }
     match rules.decide() {
         Ok(actions) if actions.is_empty() => Answer::Act(Plan::default()),
@@ -210,6 +131,11 @@ impl<'a> Rules<'a> {
                 Some(key) => self.contained(key, &[], inactive),
                 None => Err(Obstacle::Refused(Refusal::NoActiveKey { user: self.user.name.clone() })),
             },
+            // The active key was made since, by somebody else, while the one that was asked for lies contained.
+            ([only], inactive) if !self.older_than_request(only) => match self.contained_key(inactive) {
+                Some(key) if self.request.access_key_id.is_none() => self.contained(key, &[only], inactive),
+                Some(_) | None => Ok(self.one_active(only, inactive)),
+            },
             ([only], inactive) => Ok(self.one_active(only, inactive)),
             ([a, b, ..], _) => self.two_active(a, b),
         }
@@ -268,7 +194,10 @@ impl<'a> Rules<'a> {
         let mut actions = Vec::new();
         for old in self.keys(KeyStatus::Active) {
             let named_another = self.request.access_key_id.as_ref().is_some_and(|named| *named != old.id);
-            if old.id == successor.id || named_another {
+            // A key made since the request is not what the operator saw: a request delivered once more, long after its
+            // own successor has got one, must not harm that one.
+            let unseen = self.request.access_key_id.is_none() && !self.older_than_request(old);
+            if old.id == successor.id || named_another || unseen {
                 continue;
             }
             if self.request.disable_old_now {
@@ -303,16 +232,17 @@ impl<'a> Rules<'a> {
 
     /// Contained before, successor still missing.
     fn contained(&self, old: &Key, active: &[&Key], inactive: &[&Key]) -> Result<Vec<Action>, Obstacle> {
+        let mut actions = Vec::new();
+        // On record before anything else: by the record a later delivery recognises the key, even one that is gone.
+        if !matches!(old.memory, Memory::Known(Remembered::Disabled(_))) {
+            actions.push(Action::Adopt { key: old.id.clone(), delete_due: self.delete_due() });
+        }
         if let [other] = active {
-            // Two keys were active and one was named: it is deleted, then there is room.
-            let mut actions = vec![Action::Delete(Deletable::new(old.id.clone(), DeleteReason::Contained))];
+            // Another key is active beside it: the contained one is deleted, then there is room.
+            actions.push(Action::Delete(Deletable::new(old.id.clone(), DeleteReason::Contained)));
             actions.push(self.rotate(old, vec![other.id.clone()], None));
             actions.push(Action::Forget { key: old.id.clone() });
             return Ok(actions);
-        }
-        let mut actions = Vec::new();
-        if !matches!(old.memory, Memory::Known(Remembered::Disabled(_))) {
-            actions.push(Action::Adopt { key: old.id.clone(), delete_due: self.delete_due() });
         }
         actions.extend(self.make_room(inactive.iter().filter(|key| key.id != old.id)));
         actions.push(self.rotate(old, vec![old.id.clone()], None));

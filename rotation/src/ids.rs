@@ -35,7 +35,7 @@ macro_rules! checked_name {
             pub fn new(text: impl Into<String>) -> Result<Self, InvalidId> {
                 let text = text.into();
                 let valid: fn(&str) -> bool = $valid;
-                if valid(&text) { Ok(Self(text)) } else { Err(InvalidId::$error(shown(&text))) }
+                if valid(&text) { Ok(Self(text)) } else { Err(InvalidId::$error(shown(&text, 64))) }
             }
 
             /// The name as AWS spells it.
@@ -93,10 +93,11 @@ checked_name!(
     |text| (16..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 );
 
-/// What an error repeats of bad input: short, on one line.
-fn shown(text: &str) -> String {
-    let mut shown: String = text.chars().take(64).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    if text.chars().count() > 64 {
+/// What an error repeats of bad input: at most so many characters, on one line.
+pub(crate) fn shown(text: &str, at_most: usize) -> String {
+    let mut chars = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c });
+    let mut shown: String = chars.by_ref().take(at_most).collect();
+    if chars.next().is_some() {
         shown.push('…');
     }
     shown

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::ids::{AccessKeyId, AccountId, InvalidId, UserName};
+use crate::ids::{AccessKeyId, AccountId, InvalidId, UserName, shown};
 
 /// One message: what to do in one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,7 +152,11 @@ impl Job {
     /// # Errors
     /// [`InvalidJob`]: one sentence that names the field and what is wrong with it. Trying again will not help.
     pub fn parse(body: &str) -> Result<Self, InvalidJob> {
-        let wire: Wire = serde_json::from_str(body).map_err(|error| InvalidJob::Malformed(error.to_string()))?;
+        // The parser would take an array for the fields in order.
+        if !body.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
+            return Err(InvalidJob::Malformed(format!("it begins with \"{}\"", shown(body, 32))));
+        }
+        let wire: Wire = serde_json::from_str(body).map_err(malformed)?;
         let account =
             AccountId::new(wire.account.clone()).map_err(|source| InvalidJob::Name { field: "account", source })?;
         let run_id = field("run_id", wire.run_id.as_deref(), "it must be a UUID", |text| text.parse().ok())?;
@@ -214,6 +218,12 @@ impl Job {
     }
 }
 
+/// The parser's words repeat what it stumbled over, which may be megabytes.
+#[expect(clippy::needless_pass_by_value, reason = "handed to map_err")]
+fn malformed(error: serde_json::Error) -> InvalidJob {
+    InvalidJob::Malformed(shown(&error.to_string(), 300))
+}
+
 fn task(wire: &Wire) -> Result<Task, InvalidJob> {
     let user = name("user", wire.user.as_deref(), UserName::new)?;
     let force = name("force_rotate", wire.force_rotate.as_deref(), UserName::new)?;
@@ -263,7 +273,7 @@ fn field<T>(
         None => Ok(None),
         Some(text) => match parse(text) {
             Some(value) => Ok(Some(value)),
-            None => Err(InvalidJob::Field { field, why: format!("{why}, not {text:?}") }),
+            None => Err(InvalidJob::Field { field, why: format!("{why}, not \"{}\"", shown(text, 64)) }),
         },
     }
 }

@@ -4,6 +4,7 @@
 //! in [`User`] and [`Policy`]; what they decide is a [`Verdict`]. A security auditor reads [`lifecycle`] top to bottom,
 //! then [`forced`] and [`restore`], and has seen everything that can ever happen to a key.
 
+mod evidence;
 pub mod finding;
 pub mod forced;
 pub mod ids;

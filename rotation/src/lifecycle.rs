@@ -8,8 +8,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::evidence::{Decided, known_publication, known_use, no_earlier, notice_since, used_after_disable};
 use crate::finding::Finding;
-use crate::key::{Key, KeyStatus, LastUse, Memory, Published, Remembered};
+use crate::key::{Key, KeyStatus, LastUse, Memory, Remembered};
 use crate::plan::{Action, Deletable, DeleteReason, Missing, Notice, NoticeKind, Plan, Safeguard, Upcoming, Verdict};
 use crate::policy::{Policy, UnusedKeys, after, before};
 use crate::user::User;
@@ -25,11 +26,13 @@ pub fn plan(now: Timestamp, policy: &Policy, user: &User) -> Verdict {
     if let Some(exemption) = user.exemption(now) {
         return Verdict::Exempt(exemption);
     }
-    if let Some(findings) = standstill(user) {
-        return Verdict::Act(Plan { actions: findings });
-    }
-    if !user.tags.intents.is_empty() {
-        return Verdict::SettleFirst;
+    if let Some(standstill) = standstill(user) {
+        return match standstill {
+            Standstill::SettleFirst => Verdict::SettleFirst,
+            Standstill::Findings(findings) => {
+                Verdict::Act(Plan { actions: findings.into_iter().map(Action::Report).collect() })
+            }
+        };
     }
     let (policy, bad_override) = user.policy(policy);
     let rules = Rules { now, policy };
@@ -47,13 +50,26 @@ pub fn plan(now: Timestamp, policy: &Policy, user: &User) -> Verdict {
     }
 }
 
-/// What stops everything about a user: reported, nothing changed.
-pub(crate) fn standstill(user: &User) -> Option<Vec<Action>> {
-    let mut findings: Vec<Finding> = user.tags.unreadable.clone();
-    if user.keys.len() > 2 {
-        findings.push(Finding::TooManyKeys { count: user.keys.len() });
+/// What stops every plan about a user.
+pub(crate) enum Standstill {
+    /// An attempt left its intent.
+    SettleFirst,
+    /// A person has to look first: reported, nothing changed.
+    Findings(Vec<Finding>),
+}
+
+/// Whether anything stops every plan about a user. What cannot be read comes first: it may be an intent. Then intents:
+/// they may explain a third key, which is then settled away; only a third key that nothing explains is a finding.
+pub(crate) fn standstill(user: &User) -> Option<Standstill> {
+    if !user.tags.unreadable.is_empty() {
+        Some(Standstill::Findings(user.tags.unreadable.clone()))
+    } else if !user.tags.intents.is_empty() {
+        Some(Standstill::SettleFirst)
+    } else if user.keys.len() > 2 {
+        Some(Standstill::Findings(vec![Finding::TooManyKeys { count: user.keys.len() }]))
+    } else {
+        None
     }
-    if findings.is_empty() { None } else { Some(findings.into_iter().map(Action::Report).collect()) }
 }
 
 /// Where anything is to be done or told, every key's last use must be known, and with two active keys which of them is
@@ -75,8 +91,6 @@ fn everything_known(user: &User, actions: &[Action]) -> Result<(), Missing> {
     Ok(())
 }
 
-type Decided<T> = Result<T, Missing>;
-
 /// The rules at one moment under one policy.
 struct Rules {
     now: Timestamp,
@@ -92,13 +106,11 @@ impl Rules {
 
         let mut actions: Vec<Action> = inactive.iter().filter_map(|key| self.inactive(key)).collect();
 
-        // Re-enabled by a person: say what follows, and do nothing else to active keys until that is on record.
-        let restored: Vec<Action> =
-            active.iter().filter(|key| self.was_re_enabled(key)).map(|key| self.restored(key)).collect();
-        if !restored.is_empty() {
-            actions.extend(restored);
-            return Ok(actions);
-        }
+        // Re-enabled by a person: say what follows. The rest of the plan takes it as said, so that asking again at the
+        // same instant changes nothing more.
+        actions.extend(active.iter().filter(|key| self.was_re_enabled(key)).map(|key| self.restored(key)));
+        let active: Vec<Key> = active.into_iter().map(|key| self.as_told(key)).collect();
+        let active: Vec<&Key> = active.iter().collect();
 
         let retiring = self.retiring(&active)?;
         actions.extend(match (active.as_slice(), retiring.as_slice()) {
@@ -126,9 +138,11 @@ impl Rules {
         }
     }
 
-    /// Since when an inactive key is known to be disabled, and when it may be deleted.
+    /// Since when an inactive key is known to be disabled, and when it may be deleted. A key that was used since was
+    /// active in between, unseen: its record is void, and its recovery grace starts anew.
     fn deletion_of(&self, key: &Key) -> Option<(Timestamp, Timestamp)> {
         match key.memory {
+            Memory::Known(Remembered::Disabled(at)) if used_after_disable(key, at) => None,
             Memory::Known(Remembered::Disabled(at)) => Some((at, self.delete_due(at))),
             Memory::Known(Remembered::Notified(_) | Remembered::Forced(_) | Remembered::Restored(_))
             | Memory::Nothing
@@ -144,6 +158,15 @@ impl Rules {
 
     fn was_re_enabled(&self, key: &Key) -> bool {
         matches!(key.memory, Memory::Known(Remembered::Disabled(_)))
+    }
+
+    /// The key as it is once its owner has been told that it was seen re-enabled.
+    fn as_told(&self, key: &Key) -> Key {
+        let mut told = key.clone();
+        if self.was_re_enabled(key) {
+            told.memory = Memory::Known(Remembered::Restored(self.now));
+        }
+        told
     }
 
     fn restored(&self, key: &Key) -> Action {
@@ -168,7 +191,8 @@ impl Rules {
     }
 
     fn retire(&self, key: &Key) -> Option<Action> {
-        let Some(noticed) = notice_since(key, Timestamp::MIN) else {
+        // A notice from before the key was due told of something else.
+        let Some(noticed) = notice_since(key, self.due(key)) else {
             let notice = Notice { kind: NoticeKind::Retired, disable_due: Some(self.grace_from(self.now)) };
             return Some(Action::Notify { key: key.id.clone(), notice });
         };
@@ -228,18 +252,33 @@ impl Rules {
 
     /// A key that is not due by age but replaced all the same: by force, or re-enabled after such a replacement.
     fn replaced_before_due(&self, older: &Key, newer: &Key) -> Decided<bool> {
-        Ok(match notice_since(older, newer.created) {
-            Some(Remembered::Forced(_)) => true,
-            // A young key that a person switched off and on again is nobody's predecessor, unless we made its successor.
-            Some(Remembered::Restored(_)) => known_publication(newer)?,
+        Ok(match self.notice_for(older, newer)? {
+            Some(Remembered::Forced(_) | Remembered::Restored(_)) => true,
             Some(Remembered::Notified(_) | Remembered::Disabled(_)) | None => false,
         })
     }
 
+    /// The notice on a key that counts towards disabling it while `other` stands in for it: given since `other` was made,
+    /// and since the key was due, because an earlier one told of something else (a shorter period that no longer applies, or
+    /// a young key switched off and on again). A forced notice waits for no age; nor does one about the re-enabling of a
+    /// key whose successor we have made.
+    fn notice_for(&self, key: &Key, other: &Key) -> Decided<Option<Remembered>> {
+        let Some(noticed) = notice_since(key, other.created) else { return Ok(None) };
+        let counts = match noticed {
+            Remembered::Forced(_) => true,
+            Remembered::Notified(at) | Remembered::Disabled(at) => no_earlier(at, self.due(key)),
+            Remembered::Restored(at) => {
+                no_earlier(at, self.due(key)) || (key.created <= other.created && known_publication(other)?)
+            }
+        };
+        Ok(counts.then_some(noticed))
+    }
+
     /// No third key is possible: the less recently used one goes, then the other has room.
     fn both_due(&self, older: &Key, newer: &Key) -> Decided<Option<Action>> {
-        let noticed = |key: &Key, other: &Key| notice_since(key, other.created).is_some();
-        let (leaves, stays) = match (noticed(older, newer), noticed(newer, older)) {
+        let older_noticed = self.notice_for(older, newer)?.is_some();
+        let newer_noticed = self.notice_for(newer, older)?.is_some();
+        let (leaves, stays) = match (older_noticed, newer_noticed) {
             (true, false) => (older, newer),
             (false, true) => (newer, older),
             (true, true) | (false, false) => {
@@ -262,7 +301,7 @@ impl Rules {
         kind: NoticeKind,
         due: impl Fn(Remembered) -> Timestamp,
     ) -> Decided<Option<Action>> {
-        let Some(noticed) = notice_since(key, successor.created) else {
+        let Some(noticed) = self.notice_for(key, successor)? else {
             let disable_due = Some(due(kind.record(self.now)));
             return Ok(Some(Action::Notify { key: key.id.clone(), notice: Notice { kind, disable_due } }));
         };
@@ -330,35 +369,5 @@ impl Rules {
             .filter(|(_, remembered)| self.now >= self.delete_due(remembered.time()))
             .map(|(key, _)| Action::Forget { key: key.clone() })
             .collect())
-    }
-}
-
-/// The notice on a key, if it was given no earlier than `since`: an older one was about another successor.
-pub(crate) fn notice_since(key: &Key, since: Timestamp) -> Option<Remembered> {
-    match key.memory {
-        Memory::Known(noticed @ (Remembered::Notified(at) | Remembered::Forced(at) | Remembered::Restored(at)))
-            if at >= since =>
-        {
-            Some(noticed)
-        }
-        Memory::Known(_) | Memory::Nothing | Memory::Unreadable(_) => None,
-    }
-}
-
-/// When the key was last used (`None`: never), if that is known. Never used sorts before any use.
-pub(crate) fn known_use(key: &Key) -> Decided<Option<Timestamp>> {
-    match &key.last_use {
-        LastUse::Unknown => Err(Missing::LastUse(key.id.clone())),
-        LastUse::Never => Ok(None),
-        LastUse::At { when, .. } => Ok(Some(*when)),
-    }
-}
-
-/// Whether the key is the published one, if that is known.
-pub(crate) fn known_publication(key: &Key) -> Decided<bool> {
-    match key.published {
-        Published::Unknown => Err(Missing::Published(key.id.clone())),
-        Published::Yes => Ok(true),
-        Published::No => Ok(false),
     }
 }

@@ -99,6 +99,6 @@ mod tests {
     #[test]
     fn a_keys_version_id_is_fixed_for_ever() {
         let key = AccessKeyId::new("AKIAIOSFODNN7EXAMPLE").unwrap();
-        assert_eq!(version_id(&key), "ab5b8e4e-0000-5000-8000-000000000000");
+        assert_eq!(version_id(&key), "390ec0dc-a655-5e6f-afa5-33408e8422ec");
     }
 }

@@ -48,26 +48,21 @@ impl UserTags {
     pub fn read<'a>(tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut read = Self::default();
         for (key, value) in tags {
-            let understood = if let Some(id) = key.strip_prefix(names::STATE_TAG_PREFIX) {
+            let understood = if let Some(id) = rest_after(names::STATE_TAG_PREFIX, key) {
                 read.state(id, value)
-            } else if let Some(attempt) = key.strip_prefix(names::INTENT_TAG_PREFIX) {
+            } else if let Some(attempt) = rest_after(names::INTENT_TAG_PREFIX, key) {
                 read.intent(attempt, value)
+            } else if key.eq_ignore_ascii_case(names::PROTECTED_TAG) {
+                read.protected = true;
+                true
+            } else if key.eq_ignore_ascii_case(names::EXEMPT_UNTIL_TAG) {
+                read.exempt_until = end_of_day(value);
+                read.exempt_until.is_some()
+            } else if key.eq_ignore_ascii_case(names::ROTATE_AFTER_DAYS_TAG) {
+                read.rotate_after_days = Some(value.to_owned());
+                true
             } else {
-                match key {
-                    names::PROTECTED_TAG => {
-                        read.protected = true;
-                        true
-                    }
-                    names::EXEMPT_UNTIL_TAG => {
-                        read.exempt_until = end_of_day(value);
-                        read.exempt_until.is_some()
-                    }
-                    names::ROTATE_AFTER_DAYS_TAG => {
-                        read.rotate_after_days = Some(value.to_owned());
-                        true
-                    }
-                    _ => true,
-                }
+                true
             };
             if !understood {
                 read.unreadable.push(Finding::UnreadableTag { tag: key.to_owned(), value: value.to_owned() });
@@ -104,13 +99,23 @@ impl UserTags {
     }
 }
 
+/// What follows a prefix. IAM takes tag keys that differ in case for the same tag, and keeps the case of the first.
+fn rest_after<'a>(prefix: &str, key: &'a str) -> Option<&'a str> {
+    let (start, rest) = key.split_at_checked(prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then_some(rest)
+}
+
 /// The last moment of a day written as `2027-01-31`, or that very moment of `2027-01-31T12:00:00Z`.
 fn end_of_day(value: &str) -> Option<Timestamp> {
     if let Ok(moment) = value.parse::<Timestamp>() {
         return Some(moment);
     }
-    let tomorrow = value.parse::<Date>().ok()?.tomorrow().ok()?;
-    Some(tomorrow.to_zoned(TimeZone::UTC).ok()?.timestamp())
+    let day = value.parse::<Date>().ok()?;
+    match day.tomorrow().and_then(|tomorrow| tomorrow.to_zoned(TimeZone::UTC)) {
+        Ok(end) => Some(end.timestamp()),
+        // 9999-12-31 is how people write "for ever": no time comes after it.
+        Err(_) => (day.year() > 0).then_some(Timestamp::MAX),
+    }
 }
 
 impl User {

@@ -1,0 +1,172 @@
+//! Any inactive key, each for itself: adopted, warned about, deleted when its recovery grace is over. And keys that a
+//! person re-enabled.
+
+use jiff::SignedDuration;
+use rotation::plan::{DeleteReason, NoticeKind};
+use rotation::{Action, Notice, Policy, Upcoming};
+
+use crate::given::{Described, day, id, key, on, planned, tagged, user};
+
+fn deleted(actions: &[Action]) -> Vec<(String, DeleteReason)> {
+    let deleted = actions.iter().filter_map(|action| match action {
+        Action::Delete(deletable) => Some((deletable.key().to_string(), deletable.reason())),
+        _ => None,
+    });
+    deleted.collect()
+}
+
+#[test]
+fn an_inactive_key_nobody_recorded_is_adopted_and_its_recovery_grace_starts_today() {
+    let user = user([key("A", 0).inactive()]);
+    assert_eq!(on(500, &user), [Action::Adopt { key: id("A"), delete_due: day(510) }]);
+}
+
+#[test]
+fn a_noticed_key_that_a_person_disabled_is_adopted() {
+    for suspended in [key("A", 0).notified(90), key("A", 0).forced(90), key("A", 0).restored(90)] {
+        assert_eq!(on(99, &user([suspended.inactive()])), [Action::Adopt { key: id("A"), delete_due: day(109) }]);
+    }
+}
+
+#[test]
+fn a_disabled_key_is_deleted_when_its_recovery_grace_is_over_and_not_a_second_before() {
+    let user = user([key("A", 0).inactive().disabled(100)]);
+    let reason = DeleteReason::RecoveryGraceOver { disabled: day(100) };
+    assert_eq!(deleted(&on(110, &user)), [(id("A").to_string(), reason)]);
+    let before = planned(day(110) - SignedDuration::from_nanos(1), &Policy::default(), &user);
+    assert_eq!(before, [Action::Warn { key: id("A"), upcoming: Upcoming::Delete, due: day(110) }]);
+}
+
+#[test]
+fn the_owner_is_warned_before_a_disabled_key_is_deleted_and_not_earlier_than_the_warning_period() {
+    let user = user([key("A", 0).inactive().disabled(100)]);
+    assert_eq!(on(103, &user), [Action::Warn { key: id("A"), upcoming: Upcoming::Delete, due: day(110) }]);
+    assert_eq!(on(102, &user), []);
+}
+
+#[test]
+fn two_inactive_keys_go_each_by_its_own_date() {
+    let user = user([key("A", 0).inactive().disabled(100), key("B", 20).inactive()]);
+    let actions = on(110, &user);
+    assert_eq!(deleted(&actions).len(), 1);
+    assert_eq!(actions[1], Action::Adopt { key: id("B"), delete_due: day(120) });
+}
+
+#[test]
+fn an_inactive_key_used_since_it_was_disabled_was_active_in_between_and_its_recovery_grace_starts_anew() {
+    let user = user([key("A", 0).inactive().disabled(100).used(105)]);
+    assert_eq!(on(110, &user), [Action::Adopt { key: id("A"), delete_due: day(120) }]);
+}
+
+#[test]
+fn a_last_use_at_the_moment_of_the_disable_does_not_put_off_the_deletion() {
+    let last = day(100) + SignedDuration::from_mins(2);
+    assert_eq!(deleted(&on(110, &user([key("A", 0).inactive().disabled(100).used_at(last)]))).len(), 1);
+}
+
+#[test]
+fn a_deletion_waits_while_the_last_use_is_unknown() {
+    let user = user([key("A", 0).inactive().disabled(100).use_unknown()]);
+    let verdict = rotation::lifecycle::plan(day(500), &Policy::default(), &user);
+    assert_eq!(verdict, rotation::Verdict::Undecided(rotation::Missing::LastUse(id("A"))));
+}
+
+#[test]
+fn the_tag_of_a_key_that_is_gone_is_forgotten_after_the_recovery_grace() {
+    let state = format!("key-rotation:state:{}", id("GONE"));
+    let user = tagged(user([key("A", 50)]), &state, "disabled=2026-04-11T10:00:00Z");
+    assert_eq!(on(109, &user), []);
+    assert_eq!(on(110, &user), [Action::Forget { key: id("GONE") }]);
+}
+
+// ---- one active, one inactive --------------------------------------------------------------------------------------
+
+#[test]
+fn an_active_key_that_is_due_is_rotated_in_the_same_run_as_the_inactive_one_is_deleted() {
+    let user = user([key("A", 0).inactive().disabled(100), key("B", 20)]);
+    let actions = on(110, &user);
+    assert_eq!(deleted(&actions).len(), 1);
+    let Action::Rotate { old, present, .. } = &actions[1] else { panic!("{actions:?}") };
+    assert_eq!(
+        (old, present.as_slice()),
+        (&id("B"), [id("B")].as_slice()),
+        "and the deleted key is not expected any more"
+    );
+}
+
+#[test]
+fn an_active_key_that_is_due_waits_for_the_inactive_one_and_its_owner_is_told_the_date() {
+    let waits =
+        |due| Action::Warn { key: id("B"), upcoming: Upcoming::RotateAfterDeletion { of: id("A") }, due: day(due) };
+    assert_eq!(on(101, &user([key("A", 0).inactive().disabled(100), key("B", 0)])), [waits(110)]);
+    let adopted = on(101, &user([key("A", 0).inactive(), key("B", 0)]));
+    assert_eq!(adopted, [Action::Adopt { key: id("A"), delete_due: day(111) }, waits(111)]);
+}
+
+#[test]
+fn an_active_key_not_due_is_warned_about_as_if_it_were_alone() {
+    let user = user([key("A", 0).inactive().disabled(84), key("B", 0)]);
+    assert_eq!(on(85, &user), [Action::Warn { key: id("B"), upcoming: Upcoming::Rotate, due: day(90) }]);
+}
+
+#[test]
+fn an_inactive_key_is_never_taken_for_a_successor() {
+    let user = user([key("A", 0).notified(90), key("B", 90).published().inactive().disabled(91)]);
+    for now in 91..200 {
+        assert!(on(now, &user).iter().all(|action| !matches!(action, Action::Disable { .. })));
+    }
+}
+
+// ---- re-enabled by a person ----------------------------------------------------------------------------------------
+
+#[test]
+fn a_key_found_active_again_is_recorded_as_restored_and_its_owner_told() {
+    let user = user([key("A", 0).disabled(100), key("B", 90).published()]);
+    let notice = Notice { kind: NoticeKind::Restored, disable_due: Some(day(115)) };
+    assert_eq!(on(105, &user), [Action::Notify { key: id("A"), notice }]);
+}
+
+#[test]
+fn a_restored_key_is_disabled_again_after_the_install_grace_and_not_tomorrow() {
+    let user = user([key("A", 0).restored(105), key("B", 90).published()]);
+    for now in 105..115 {
+        assert!(on(now, &user).iter().all(|action| !action.changes()), "day {now}");
+    }
+    assert!(crate::given::disables(&on(115, &user), "A"));
+}
+
+#[test]
+fn a_restored_key_that_was_replaced_by_force_is_disabled_again_although_it_is_young() {
+    let user = user([key("A", 0).restored(25), key("B", 10).published()]);
+    assert!(crate::given::disables(&on(35, &user), "A"));
+    assert!(!crate::given::disables(&on(34, &user), "A"));
+}
+
+#[test]
+fn a_young_key_that_a_person_switched_off_and_on_again_is_not_harmed() {
+    let user = user([key("A", 0).restored(25), key("B", 10)]);
+    for now in 25..83 {
+        assert_eq!(on(now, &user), [], "day {now}");
+    }
+}
+
+#[test]
+fn a_young_key_switched_off_and_on_again_gets_a_notice_of_its_own_when_it_is_due() {
+    let user = user([key("A", 0).restored(25), key("B", 10)]);
+    let actions = on(90, &user);
+    let (key, notice) = crate::given::only_notice(&actions);
+    assert_eq!((key, notice.disable_due), (&id("A"), Some(day(100))));
+}
+
+#[test]
+fn a_newer_key_once_switched_off_and_on_again_is_not_chosen_to_go_for_it_when_both_are_due() {
+    let user = user([key("A", 0).used(15), key("B", 10).restored(25).used(119)]);
+    let actions = on(120, &user);
+    assert_eq!(crate::given::only_notice(&actions).0, &id("A"), "the least recently used one goes, and is told first");
+}
+
+#[test]
+fn a_re_enabled_key_that_is_due_and_alone_is_rotated_in_the_same_run() {
+    let actions = on(105, &user([key("A", 0).disabled(100)]));
+    assert!(matches!(actions.as_slice(), [Action::Notify { .. }, Action::Rotate { .. }]), "{actions:?}");
+}

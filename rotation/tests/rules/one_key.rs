@@ -1,0 +1,156 @@
+//! One key, active: warned of, then rotated. And who is left alone altogether.
+
+use jiff::SignedDuration;
+use rotation::plan::NoticeKind;
+use rotation::{Action, Exemption, Finding, Notice, Policy, Upcoming, Verdict, lifecycle};
+
+use crate::given::{Described, at, day, id, key, on, planned, tagged, user};
+
+fn rotation(name: &str, disable_due: i64) -> Action {
+    Action::Rotate {
+        old: id(name),
+        present: vec![id(name)],
+        notice: Some(Notice { kind: NoticeKind::Replaced { by: None }, disable_due: Some(day(disable_due)) }),
+    }
+}
+
+#[test]
+fn a_key_at_the_rotation_period_is_rotated_and_not_a_second_before() {
+    let user = user([key("A", 0)]);
+    assert_eq!(on(90, &user), [rotation("A", 100)]);
+    let before = planned(day(90) - SignedDuration::from_nanos(1), &Policy::default(), &user);
+    assert_eq!(before, [Action::Warn { key: id("A"), upcoming: Upcoming::Rotate, due: day(90) }]);
+}
+
+#[test]
+fn a_key_found_long_overdue_is_rotated_and_its_owner_has_the_whole_install_grace() {
+    assert_eq!(on(400, &user([key("A", 0)])), [rotation("A", 410)]);
+}
+
+#[test]
+fn a_key_within_the_warning_period_is_warned_about_and_not_before() {
+    let user = user([key("A", 0)]);
+    assert_eq!(on(83, &user), [Action::Warn { key: id("A"), upcoming: Upcoming::Rotate, due: day(90) }]);
+    assert_eq!(planned(day(83) - SignedDuration::from_nanos(1), &Policy::default(), &user), []);
+}
+
+#[test]
+fn an_idle_user_is_decided_about_without_knowing_any_last_use() {
+    assert_eq!(on(50, &user([key("A", 0).use_unknown()])), []);
+}
+
+#[test]
+fn a_never_used_key_is_rotated_like_any_other_by_default() {
+    assert_eq!(on(90, &user([key("A", 0).never_used()])), [rotation("A", 100)]);
+}
+
+#[test]
+fn a_user_without_keys_is_left_alone() {
+    assert_eq!(on(90, &user([])), []);
+}
+
+#[test]
+fn a_re_enabled_key_without_a_successor_is_rotated_not_disabled() {
+    let user = user([key("A", 0).restored(95)]);
+    for now in [95, 105, 200] {
+        assert_eq!(on(now, &user), [rotation("A", now + 10)]);
+    }
+}
+
+// ---- who is left alone ---------------------------------------------------------------------------------------------
+
+#[test]
+fn a_member_of_the_exemption_group_is_left_alone_and_reported_as_exempt() {
+    let mut user = user([key("A", 0), key("B", 1), key("C", 2)]);
+    user.in_exemption_group = true;
+    assert_eq!(lifecycle::plan(day(500), &Policy::default(), &user), Verdict::Exempt(Exemption::Group));
+}
+
+#[test]
+fn exempt_until_a_date_includes_that_whole_day_in_utc() {
+    let user = tagged(user([key("A", 0)]), "key-rotation:exempt-until", "2026-12-31");
+    let until = at("2027-01-01T00:00:00Z");
+    let policy = Policy::default();
+    let last_moment = until - SignedDuration::from_nanos(1);
+    assert_eq!(lifecycle::plan(last_moment, &policy, &user), Verdict::Exempt(Exemption::Until { until }));
+    assert!(matches!(lifecycle::plan(until, &policy, &user), Verdict::Act(plan) if plan.actions.len() == 1));
+}
+
+#[test]
+fn exempt_until_a_moment_ends_at_that_moment() {
+    let user = tagged(user([key("A", 0)]), "key-rotation:exempt-until", "2026-12-31T12:00:00+02:00");
+    let until = at("2026-12-31T10:00:00Z");
+    assert_eq!(user.exemption(until - SignedDuration::from_nanos(1)), Some(Exemption::Until { until }));
+    assert_eq!(user.exemption(until), None);
+}
+
+#[test]
+fn exempt_until_the_end_of_the_calendar_means_for_ever() {
+    let user = tagged(user([key("A", 0)]), "key-rotation:exempt-until", "9999-12-31");
+    assert!(matches!(user.exemption(at("9998-01-01T00:00:00Z")), Some(Exemption::Until { .. })));
+}
+
+#[test]
+fn a_protected_user_is_left_alone_whatever_the_tags_value_and_case() {
+    for tag in ["key-rotation:protected", "Key-Rotation:Protected"] {
+        for value in ["", "true", "false"] {
+            let user = tagged(user([key("A", 0)]), tag, value);
+            assert_eq!(lifecycle::plan(day(90), &Policy::default(), &user), Verdict::Exempt(Exemption::Protected));
+        }
+    }
+}
+
+// ---- what stops everything -----------------------------------------------------------------------------------------
+
+#[test]
+fn more_than_two_keys_are_a_finding_and_nothing_is_changed() {
+    let user = user([key("A", 0), key("B", 0).inactive().disabled(1), key("C", 80)]);
+    assert_eq!(on(500, &user), [Action::Report(Finding::TooManyKeys { count: 3 })]);
+}
+
+#[test]
+fn an_intent_is_settled_before_anything_is_planned() {
+    let intent = "key-rotation:intent:6f1a4c62-2c0f-5a39-9a58-5b8f3a0d7c11";
+    for value in ["2026-04-01T10:00:00Z".to_owned(), format!("2026-04-01T10:00:00Z for={}", id("A"))] {
+        let user = tagged(user([key("A", 0)]), intent, &value);
+        assert_eq!(lifecycle::plan(day(90), &Policy::default(), &user), Verdict::SettleFirst);
+    }
+}
+
+#[test]
+fn a_third_key_that_an_intent_may_explain_is_settled_first() {
+    let intent = "key-rotation:intent:6f1a4c62-2c0f-5a39-9a58-5b8f3a0d7c11";
+    let user = tagged(user([key("A", 0), key("B", 90), key("C", 90)]), intent, "2026-04-01T10:00:00Z");
+    assert_eq!(lifecycle::plan(day(90), &Policy::default(), &user), Verdict::SettleFirst);
+}
+
+#[test]
+fn a_state_tag_that_cannot_be_read_is_a_finding_and_stops_everything_even_an_intent() {
+    let state = format!("key-rotation:state:{}", id("A"));
+    let user = tagged(user([key("A", 0)]), &state, "yesterday");
+    let user = tagged(user, "key-rotation:intent:6f1a4c62-2c0f-5a39-9a58-5b8f3a0d7c11", "2026-04-01T10:00:00Z");
+    let finding = Finding::UnreadableTag { tag: state, value: "yesterday".to_owned() };
+    assert_eq!(on(500, &user), [Action::Report(finding)]);
+}
+
+// ---- per-user periods ----------------------------------------------------------------------------------------------
+
+#[test]
+fn a_users_own_rotation_period_may_be_1_to_4_times_the_rotation_period() {
+    for (days, due) in [("1", 1), ("30", 30), ("360", 360)] {
+        let user = tagged(user([key("A", 0)]), "key-rotation:rotate-after-days", days);
+        assert_eq!(on(due, &user), [rotation("A", due + 10)], "{days}: rotated, with the same install grace");
+        let before = planned(day(due) - SignedDuration::from_nanos(1), &Policy::default(), &user);
+        assert!(before.iter().all(|action| !action.changes()), "{days}: not before");
+    }
+}
+
+#[test]
+fn a_users_own_rotation_period_out_of_bounds_is_a_finding_and_the_default_applies() {
+    for value in ["0", "361", "-1", "never", "", "90.5", "99999999999999999999"] {
+        let user = tagged(user([key("A", 0)]), "key-rotation:rotate-after-days", value);
+        let finding = Finding::BadRotateAfterDays { value: value.to_owned(), longest: 360, default: 90 };
+        assert_eq!(on(10, &user), [Action::Report(finding.clone())]);
+        assert_eq!(on(90, &user), [rotation("A", 100), Action::Report(finding)]);
+    }
+}

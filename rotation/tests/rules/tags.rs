@@ -1,0 +1,108 @@
+//! What is remembered in tags, as it is written and read.
+
+use jiff::SignedDuration;
+use rotation::names;
+use rotation::user::UserTags;
+use rotation::{Finding, Intent, Memory, Remembered};
+use uuid::Uuid;
+
+use crate::given::{at, day, id};
+
+#[test]
+fn a_state_is_spelled_as_people_are_told() {
+    let time = at("2026-11-22T10:00:00.999Z");
+    for (state, text) in [
+        (Remembered::Notified(time), "notified=2026-11-22T10:00:00Z"),
+        (Remembered::Forced(time), "forced=2026-11-22T10:00:00Z"),
+        (Remembered::Disabled(time), "disabled=2026-11-22T10:00:00Z"),
+        (Remembered::Restored(time), "restored=2026-11-22T10:00:00Z"),
+    ] {
+        assert_eq!(state.to_string(), text);
+        assert_eq!(Remembered::parse(text).map(|state| state.to_string()).as_deref(), Some(text));
+    }
+}
+
+#[test]
+fn a_tag_that_cannot_be_read_is_a_finding_and_not_a_crash() {
+    let state = names::state_tag(&id("A"));
+    let intent = names::intent_tag(Uuid::from_u128(7));
+    for (tag, value) in [
+        (state.as_str(), ""),
+        (state.as_str(), "notified"),
+        (state.as_str(), "notified="),
+        (state.as_str(), "Notified=2026-11-22T10:00:00Z"),
+        (state.as_str(), "notified=2026-11-22"),
+        (state.as_str(), "notified=2026-13-01T00:00:00Z"),
+        (state.as_str(), "gone=2026-11-22T10:00:00Z"),
+        (state.as_str(), "disabled=99999-01-01T00:00:00Z"),
+        ("key-rotation:state:", "notified=2026-11-22T10:00:00Z"),
+        ("key-rotation:state:short", "notified=2026-11-22T10:00:00Z"),
+        (intent.as_str(), ""),
+        (intent.as_str(), "2026-11-22T10:00:00Z for=x"),
+        (intent.as_str(), "2026-11-22T10:00:00Z of=AKIAIOSFODNN7EXAMPLE"),
+        ("key-rotation:intent:7", "2026-11-22T10:00:00Z"),
+        ("key-rotation:exempt-until", "tomorrow"),
+        ("key-rotation:exempt-until", ""),
+        ("key-rotation:exempt-until", "2026-02-30"),
+    ] {
+        let read = UserTags::read([(tag, value)]);
+        let finding = Finding::UnreadableTag { tag: tag.to_owned(), value: value.to_owned() };
+        assert_eq!(read.unreadable, [finding], "{tag} {value}");
+    }
+}
+
+#[test]
+fn tags_of_others_are_passed_over() {
+    let read =
+        UserTags::read([("team", "a"), ("state:AKIAIOSFODNN7EXAMPLE", "x"), ("KEY", ""), ("", ""), ("käy", "ü")]);
+    assert_eq!(read, UserTags::default());
+}
+
+#[test]
+fn a_tag_in_another_case_is_the_same_tag_as_it_is_to_iam() {
+    let state = names::state_tag(&id("A")).replace("key-rotation:state", "Key-Rotation:State");
+    let read = UserTags::read([
+        ("KEY-ROTATION:PROTECTED", ""),
+        ("Key-Rotation:Exempt-Until", "2026-12-31"),
+        ("key-rotation:Rotate-After-Days", "30"),
+        (state.as_str(), "disabled=2026-04-11T10:00:00Z"),
+    ]);
+    assert!(read.protected && read.exempt_until.is_some());
+    assert_eq!(read.rotate_after_days.as_deref(), Some("30"));
+    assert_eq!(read.memory(&id("A")), Memory::Known(Remembered::Disabled(day(100))));
+}
+
+#[test]
+fn what_is_remembered_is_each_keys_own() {
+    let (a, b) = (names::state_tag(&id("A")), names::state_tag(&id("B")));
+    let read =
+        UserTags::read([(a.as_str(), "disabled=2026-04-11T10:00:00Z"), (b.as_str(), "notified=2026-04-01T10:00:00Z")]);
+    assert_eq!(read.memory(&id("A")), Memory::Known(Remembered::Disabled(day(100))));
+    assert_eq!(read.memory(&id("B")), Memory::Known(Remembered::Notified(day(90))));
+    assert_eq!(read.memory(&id("C")), Memory::Nothing);
+}
+
+#[test]
+fn an_intent_says_when_it_was_written_and_for_which_key() {
+    let attempt = Uuid::from_u128(7);
+    for successor_of in [None, Some(id("A"))] {
+        let intent = Intent { attempt, written: day(90), successor_of };
+        assert_eq!(Intent::parse(attempt, &intent.to_string()), Some(intent));
+    }
+}
+
+#[test]
+fn an_intent_is_young_for_a_session_and_five_minutes_of_clocks_and_then_old() {
+    let intent = Intent { attempt: Uuid::from_u128(7), written: day(90), successor_of: None };
+    let end = day(90) + SignedDuration::from_mins(20);
+    assert!(!intent.is_old(day(90)) && !intent.is_old(end));
+    assert!(intent.is_old(end + SignedDuration::from_nanos(1)));
+}
+
+#[test]
+fn an_intent_explains_only_keys_made_while_its_session_lived() {
+    let intent = Intent { attempt: Uuid::from_u128(7), written: day(90), successor_of: None };
+    let minutes = |n| day(90) + SignedDuration::from_mins(n);
+    assert!(intent.may_have_made(minutes(-5)) && intent.may_have_made(minutes(20)));
+    assert!(!intent.may_have_made(minutes(-6)) && !intent.may_have_made(minutes(21)));
+}

@@ -1,0 +1,57 @@
+//! `UnusedKeys=retire`: a key never used by the time it is due gets no successor.
+
+use rotation::plan::NoticeKind;
+use rotation::{Action, Notice, Safeguard, Upcoming};
+
+use crate::given::{Described, day, id, key, planned, retiring, user};
+
+#[test]
+fn a_never_used_key_is_told_before_it_is_retired() {
+    let notice = Notice { kind: NoticeKind::Retired, disable_due: Some(day(105)) };
+    let actions = planned(day(95), &retiring(), &user([key("A", 0).never_used()]));
+    assert_eq!(actions, [Action::Notify { key: id("A"), notice }]);
+}
+
+#[test]
+fn a_never_used_key_is_disabled_the_install_grace_after_its_notice_if_it_is_still_unused() {
+    let user = user([key("A", 0).never_used().notified(95)]);
+    let warning = Action::Warn { key: id("A"), upcoming: Upcoming::Disable, due: day(105) };
+    assert_eq!(planned(day(104), &retiring(), &user), [warning]);
+    let disable = Action::Disable { key: id("A"), safeguard: Safeguard::StillUnused, delete_due: day(115) };
+    assert_eq!(planned(day(105), &retiring(), &user), [disable]);
+}
+
+#[test]
+fn a_key_used_after_the_notice_of_its_retirement_is_rotated_like_any_other() {
+    let actions = planned(day(105), &retiring(), &user([key("A", 0).notified(95).used(100)]));
+    assert!(matches!(actions.as_slice(), [Action::Rotate { .. }]), "{actions:?}");
+}
+
+#[test]
+fn a_used_key_is_not_retired_and_an_unused_one_not_before_it_is_due() {
+    let actions = planned(day(90), &retiring(), &user([key("A", 0)]));
+    assert!(matches!(actions.as_slice(), [Action::Rotate { .. }]), "{actions:?}");
+    assert_eq!(planned(day(80), &retiring(), &user([key("A", 0).never_used()])), []);
+}
+
+#[test]
+fn a_notice_from_before_the_key_was_due_does_not_retire_it() {
+    for young in [key("A", 0).restored(20), key("A", 0).forced(20), key("A", 0).notified(20)] {
+        let actions = planned(day(95), &retiring(), &user([young.never_used()]));
+        let [Action::Notify { notice, .. }] = actions.as_slice() else { panic!("{actions:?}") };
+        assert_eq!(*notice, Notice { kind: NoticeKind::Retired, disable_due: Some(day(105)) });
+    }
+}
+
+#[test]
+fn an_unknown_last_use_is_not_never_used() {
+    let verdict = rotation::lifecycle::plan(day(95), &retiring(), &user([key("A", 0).use_unknown()]));
+    assert_eq!(verdict, rotation::Verdict::Undecided(rotation::Missing::LastUse(id("A"))));
+}
+
+#[test]
+fn of_two_due_keys_only_the_never_used_one_is_retired() {
+    let user = user([key("A", 0).never_used().notified(95), key("B", 1)]);
+    let disable = Action::Disable { key: id("A"), safeguard: Safeguard::StillUnused, delete_due: day(115) };
+    assert_eq!(planned(day(105), &retiring(), &user), [disable]);
+}
