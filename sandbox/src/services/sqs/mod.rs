@@ -36,6 +36,7 @@ pub use message::{LARGEST_MESSAGE, Message, MessageAttribute, Place};
 pub use moves::{MoveStatus, MoveTask};
 pub use queue::Queue;
 
+use super::refusal;
 use crate::call::{ApiError, Call, Reply};
 use crate::world::World;
 
@@ -132,11 +133,7 @@ pub fn handle(world: &mut World, call: &Call) -> Reply {
         "StartMessageMoveTask" => moves::start(world, call, now),
         "ListMessageMoveTasks" => moves::list(world, call),
         "CancelMessageMoveTask" => moves::cancel(world, call),
-        other => Err(ApiError::new(
-            501,
-            "NotImplemented",
-            format!("sandbox: sqs:{other} is not supported; see sandbox/src/services/sqs"),
-        )),
+        _ => Err(refusal::unsupported(call)),
     }
 }
 

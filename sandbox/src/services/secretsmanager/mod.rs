@@ -1,0 +1,198 @@
+//! Secrets Manager: secrets by account and region, their versions and staging labels, resource policies, replicas and scheduled
+//! deletion.
+//!
+//! Where AWS leaves room, this is chosen:
+//! - Replicating to a region that has a replica already is refused, so that nobody relies on its being ignored.
+//! - A replica is in sync at once.
+//! - A secret deleted without recovery is gone at once, and its name free.
+
+mod access;
+mod create;
+mod error;
+mod manage;
+mod policy;
+mod replicas;
+mod secret;
+mod tags;
+mod versions;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use policy::ResourcePolicy;
+pub use secret::{CURRENT, Deletion, PREVIOUS, Replica, Secret, SecretValue, Version};
+
+use super::refusal;
+use crate::call::{ApiError, Call, Reply};
+use crate::journal::Effect;
+use crate::world::World;
+
+/// The secrets of every account and region.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct State {
+    /// By account, region and name.
+    secrets: BTreeMap<String, BTreeMap<String, BTreeMap<String, Secret>>>,
+    /// Deletions to come, soonest first.
+    #[serde(skip)]
+    due: BTreeSet<(Timestamp, Address)>,
+}
+
+/// Where a secret is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Address {
+    account: String,
+    region: String,
+    name: String,
+}
+
+impl State {
+    /// A secret by account, region and name.
+    pub fn secret(&self, account: &str, region: &str, name: &str) -> Option<&Secret> {
+        self.secrets.get(account)?.get(region)?.get(name)
+    }
+
+    /// Every secret, replicas included, with its region.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        let regions = self.secrets.values().flatten();
+        regions.flat_map(|(region, secrets)| secrets.values().map(move |secret| (region.as_str(), secret)))
+    }
+
+    fn at(&self, address: &Address) -> Option<&Secret> {
+        self.secret(&address.account, &address.region, &address.name)
+    }
+
+    fn at_mut(&mut self, address: &Address) -> Result<&mut Secret, ApiError> {
+        self.secrets
+            .get_mut(&address.account)
+            .and_then(|regions| regions.get_mut(&address.region))
+            .and_then(|secrets| secrets.get_mut(&address.name))
+            .ok_or_else(error::not_found)
+    }
+
+    fn insert(&mut self, address: &Address, secret: Secret) {
+        let regions = self.secrets.entry(address.account.clone()).or_default();
+        regions.entry(address.region.clone()).or_default().insert(address.name.clone(), secret);
+    }
+
+    fn remove(&mut self, address: &Address) -> Option<Secret> {
+        self.secrets.get_mut(&address.account)?.get_mut(&address.region)?.remove(&address.name)
+    }
+
+    /// Removes what was scheduled for deletion until now.
+    fn expire(&mut self, now: Timestamp) {
+        while let Some((at, address)) = self.due.first().cloned().filter(|(at, _)| *at <= now) {
+            if self.at(&address).is_some_and(|secret| secret.deletion.is_some_and(|deletion| deletion.due == at)) {
+                self.remove(&address);
+            }
+            self.due.remove(&(at, address));
+        }
+    }
+}
+
+/// Carries out one call.
+pub fn handle(world: &mut World, call: &Call) -> Reply {
+    let now = world.now();
+    world.secrets.expire(now);
+    match call.operation.as_str() {
+        "CreateSecret" => create::create_secret(world, call, now),
+        "UpdateSecret" => create::update_secret(world, call, now),
+        "PutSecretValue" => versions::put_value(world, call, now),
+        "GetSecretValue" => versions::get_value(world, call, now),
+        "UpdateSecretVersionStage" => versions::update_stage(world, call, now),
+        "ListSecretVersionIds" => versions::list_versions(world, call),
+        "DescribeSecret" => manage::describe(world, call),
+        "ListSecrets" => manage::list(world, call),
+        "DeleteSecret" => manage::delete(world, call, now),
+        "RestoreSecret" => manage::restore(world, call, now),
+        "PutResourcePolicy" => manage::put_policy(world, call, now),
+        "GetResourcePolicy" => manage::get_policy(world, call),
+        "DeleteResourcePolicy" => manage::delete_policy(world, call, now),
+        "TagResource" => tags::tag(world, call, now),
+        "UntagResource" => tags::untag(world, call, now),
+        "ReplicateSecretToRegions" => replicas::replicate_to(world, call, now),
+        "RemoveRegionsFromReplication" => replicas::remove_from(world, call, now),
+        _ => Err(refusal::unsupported(call)),
+    }
+}
+
+/// The partition a region belongs to.
+fn partition(region: &str) -> &'static str {
+    match region {
+        china if china.starts_with("cn-") => "aws-cn",
+        government if government.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
+}
+
+/// The call's document as a request.
+fn request<T: DeserializeOwned>(call: &Call) -> Result<T, ApiError> {
+    T::deserialize(call.json()).map_err(|error| ApiError::new(400, "SerializationException", error.to_string()))
+}
+
+/// What a secret is to be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// Looked at, whatever state it is in.
+    Look,
+    /// Read; not while it is about to be deleted.
+    Read,
+    /// Changed; not while it is about to be deleted, and not where it is a replica.
+    Write,
+}
+
+/// Finds the secret a call names and refuses what the caller may not do with it.
+fn find(world: &World, call: &Call, purpose: Use) -> Result<Address, ApiError> {
+    let address = address(world, call)?;
+    let secret = world.secrets.at(&address).ok_or_else(error::not_found)?;
+    access::check(world, call, &call.operation, secret)?;
+    if purpose != Use::Look && secret.deletion.is_some() {
+        return Err(error::marked_for_deletion());
+    }
+    if purpose == Use::Write && secret.primary_region.is_some() {
+        return Err(error::invalid_request(
+            "Operation not permitted on a replica secret. Call must be made in primary secret's region.",
+        ));
+    }
+    Ok(address)
+}
+
+/// Where the secret is that a call names: by name in the caller's own account, by its whole ARN, or by its ARN without
+/// the hyphen and the six random characters at the end.
+fn address(world: &World, call: &Call) -> Result<Address, ApiError> {
+    let id = call
+        .text("SecretId")
+        .ok_or_else(|| error::invalid_parameter("You must provide a SecretId: the secret's name or ARN."))?;
+    if !id.starts_with("arn:") {
+        let account = call.caller.account.clone();
+        return Ok(Address { account, region: call.region.clone(), name: id.to_owned() });
+    }
+    let parts: Vec<&str> = id.splitn(7, ':').collect();
+    let &["arn", _, "secretsmanager", region, account, "secret", rest] = parts.as_slice() else {
+        return Err(error::invalid_parameter("Invalid ARN."));
+    };
+    let within = |name: &str| Address { account: account.to_owned(), region: region.to_owned(), name: name.to_owned() };
+    let not_found = Err(error::not_found());
+    if region != call.region {
+        return not_found;
+    }
+    // What ends in a hyphen and six characters is taken for a whole ARN, even where it is a name that does: a trap
+    // that the documentation of SecretId warns of.
+    match rest.rsplit_once('-') {
+        Some((name, suffix)) if suffix.len() == 6 && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+            let address = within(name);
+            if world.secrets.at(&address).is_some_and(|secret| secret.arn == id) { Ok(address) } else { not_found }
+        }
+        Some(_) | None => Ok(within(rest)),
+    }
+}
+
+/// Notes a change of a secret in the journal and brings its replicas up to date.
+fn changed(world: &mut World, call: &Call, now: Timestamp, address: &Address, effects: Vec<Effect>) {
+    for effect in effects {
+        world.journal.effect(now, &call.caller, &address.account, effect);
+    }
+    replicas::sync(&mut world.secrets, address);
+}

@@ -1,0 +1,153 @@
+//! Copies of a secret in other regions. They follow the primary at once, resource policy and tags included.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::secret::{Replica, Secret};
+use super::{Address, State, Use, changed, error, find, request};
+use crate::call::{Answer, ApiError, Call, Reply};
+use crate::journal::Effect;
+use crate::world::World;
+
+/// A region to replicate to, as requests write it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ReplicaRegion {
+    #[serde(default)]
+    region: String,
+    kms_key_id: Option<String>,
+}
+
+/// Refuses regions that cannot be replicated to.
+pub(super) fn check_regions(address: &Address, regions: &[ReplicaRegion]) -> Result<(), ApiError> {
+    let mut seen = BTreeSet::new();
+    for ReplicaRegion { region, .. } in regions {
+        if !is_region(region) {
+            return Err(error::invalid_parameter(format!("Invalid replica region: {region}")));
+        }
+        if *region == address.region {
+            return Err(error::invalid_parameter("Invalid replica region: it is the secret's primary region."));
+        }
+        if !seen.insert(region) {
+            return Err(error::invalid_parameter(format!("Replica region {region} is given twice.")));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a text has the form of a region's name: `eu-west-1`, `us-gov-west-1`.
+fn is_region(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let [place @ .., number] = parts.as_slice() else { return false };
+    place.len() >= 2
+        && place.iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase()))
+        && number.len() == 1
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Adds replicas. Where another secret has the name already, the replica is there but failed, unless it may be overwritten.
+pub(super) fn add(
+    state: &mut State,
+    address: &Address,
+    regions: &[ReplicaRegion],
+    overwrite: bool,
+) -> Result<Vec<Effect>, ApiError> {
+    let mut effects = Vec::new();
+    for ReplicaRegion { region, kms_key_id } in regions {
+        let there = Address { region: region.clone(), ..address.clone() };
+        let taken = state.at(&there).is_some_and(|other| other.primary_region.as_ref() != Some(&address.region));
+        let failure = (taken && !overwrite)
+            .then(|| format!("Replication failed: Secret name {} already exists in this region.", address.name));
+        if failure.is_none() {
+            effects.push(Effect::SecretReplicated { name: address.name.clone(), region: region.clone() });
+        }
+        state.at_mut(address)?.replicas.insert(region.clone(), Replica { kms_key_id: kms_key_id.clone(), failure });
+    }
+    Ok(effects)
+}
+
+/// Makes every replica of a secret what the secret is now.
+pub(super) fn sync(state: &mut State, address: &Address) {
+    let Some(primary) = state.at(address) else { return };
+    if primary.replicas.is_empty() {
+        return;
+    }
+    let primary = primary.clone();
+    for (region, replica) in primary.replicas.iter().filter(|(_, replica)| replica.failure.is_none()) {
+        let there = Address { region: region.clone(), ..address.clone() };
+        let copy = Secret {
+            arn: primary.arn.replacen(&format!(":{}:", address.region), &format!(":{region}:"), 1),
+            kms_key_id: replica.kms_key_id.clone(),
+            primary_region: Some(address.region.clone()),
+            replicas: std::collections::BTreeMap::new(),
+            ..primary.clone()
+        };
+        state.insert(&there, copy);
+    }
+}
+
+pub(super) fn replicate_to(world: &mut World, call: &Call, now: Timestamp) -> Reply {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Replicate {
+        add_replica_regions: Vec<ReplicaRegion>,
+        #[serde(default)]
+        force_overwrite_replica_secret: bool,
+    }
+    let wanted: Replicate = request(call)?;
+    let address = find(world, call, Use::Write)?;
+    check_regions(&address, &wanted.add_replica_regions)?;
+    let secret = world.secrets.at_mut(&address)?;
+    let in_sync = |region: &str| secret.replicas.get(region).is_some_and(|replica| replica.failure.is_none());
+    if let Some(there) = wanted.add_replica_regions.iter().find(|wanted| in_sync(&wanted.region)) {
+        return Err(error::invalid_parameter(format!("The secret is already replicated to {}.", there.region)));
+    }
+    let overwrite = wanted.force_overwrite_replica_secret;
+    let effects = add(&mut world.secrets, &address, &wanted.add_replica_regions, overwrite)?;
+    changed(world, call, now, &address, effects);
+    let secret = world.secrets.at_mut(&address)?;
+    Ok(Answer::Json(json!({ "ARN": secret.arn, "ReplicationStatus": secret.replication_status() })))
+}
+
+pub(super) fn remove_from(world: &mut World, call: &Call, now: Timestamp) -> Reply {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Remove {
+        remove_replica_regions: Vec<String>,
+    }
+    let wanted: Remove = request(call)?;
+    let address = find(world, call, Use::Write)?;
+    let secret = world.secrets.at_mut(&address)?;
+    if let Some(unknown) = wanted.remove_replica_regions.iter().find(|region| !secret.replicas.contains_key(*region)) {
+        return Err(error::invalid_parameter(format!("The secret is not replicated to {unknown}.")));
+    }
+    let mut effects = Vec::new();
+    for region in wanted.remove_replica_regions {
+        let removed = world.secrets.at_mut(&address)?.replicas.remove(&region);
+        if removed.is_some_and(|replica| replica.failure.is_none()) {
+            world.secrets.remove(&Address { region: region.clone(), ..address.clone() });
+            effects.push(Effect::SecretReplicaRemoved { name: address.name.clone(), region });
+        }
+    }
+    changed(world, call, now, &address, effects);
+    let secret = world.secrets.at_mut(&address)?;
+    Ok(Answer::Json(json!({ "ARN": secret.arn, "ReplicationStatus": secret.replication_status() })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_region;
+
+    #[test]
+    fn region_names_have_a_place_and_a_number() {
+        for region in ["eu-west-1", "us-gov-west-1", "cn-north-1", "ap-southeast-3"] {
+            assert!(is_region(region), "{region}");
+        }
+        for other in ["", "eu", "eu-west", "eu-west-12", "EU-west-1", "eu--1", "https://eu-west-1"] {
+            assert!(!is_region(other), "{other}");
+        }
+    }
+}
