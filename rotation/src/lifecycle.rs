@@ -120,7 +120,7 @@ impl Rules {
                 Some(other) => self.one_active_one_inactive(only, other).into_iter().collect(),
                 None => self.one_active(only).into_iter().collect(),
             },
-            ([older, newer, ..], []) => self.two_active(older, newer)?.into_iter().collect(),
+            ([older, newer, ..], []) => self.two_active_and_one_left(older, newer)?,
         });
         Ok(actions)
     }
@@ -178,7 +178,7 @@ impl Rules {
 
     fn retiring<'a>(&self, active: &[&'a Key]) -> Decided<Vec<&'a Key>> {
         let mut retiring = Vec::new();
-        if self.policy.unused_keys() == UnusedKeys::Retire {
+        if self.policy.unused_keys() == UnusedKeys::Retire && !self.is_being_replaced(active)? {
             for key in active.iter().filter(|key| self.is_due(key)) {
                 match key.last_use {
                     LastUse::Unknown => return Err(Missing::LastUse(key.id.clone())),
@@ -188,6 +188,15 @@ impl Rules {
             }
         }
         Ok(retiring)
+    }
+
+    /// Whether the older key has been told that it goes in favour of a newer one which we have made. Then that comes first:
+    /// were the newer one retired meanwhile, the older would get one successor after another and never go.
+    fn is_being_replaced(&self, active: &[&Key]) -> Decided<bool> {
+        match active {
+            [older, newer] => Ok(self.notice_for(older, newer)?.is_some() && known_publication(newer)?),
+            [] | [_] | [_, _, _, ..] => Ok(false),
+        }
     }
 
     fn retire(&self, key: &Key) -> Option<Action> {
@@ -234,6 +243,16 @@ impl Rules {
     }
 
     // ---- two active keys ----------------------------------------------------------------------------------------
+
+    /// If one of them goes now, the other is left, and may be one to retire.
+    fn two_active_and_one_left(&self, older: &Key, newer: &Key) -> Decided<Vec<Action>> {
+        let mut actions: Vec<Action> = self.two_active(older, newer)?.into_iter().collect();
+        if let [Action::Disable { key, .. }] = actions.as_slice() {
+            let left = if *key == older.id { newer } else { older };
+            actions.extend(self.retiring(&[left])?.into_iter().filter_map(|key| self.retire(key)));
+        }
+        Ok(actions)
+    }
 
     fn two_active(&self, older: &Key, newer: &Key) -> Decided<Option<Action>> {
         if self.is_due(newer) {

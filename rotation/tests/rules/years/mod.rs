@@ -1,0 +1,249 @@
+//! Whole simulated years: every plan is applied, every promise checked at every step (see `model`), while owners install
+//! keys or do not, toggle, make and delete them, operators force rotations that die half-way, mail fails for stretches of
+//! days, and last uses cannot be looked up. After a stormy year comes a quiet one: then nothing may be stuck.
+
+mod model;
+mod quiet;
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use rotation::forced::Request;
+use rotation::{Action, KeyStatus, Policy, names};
+
+use self::model::{Conditions, Model};
+use crate::given::day;
+use crate::properties::policy;
+
+/// Which key signs the owner's calls.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Habit {
+    /// None.
+    Idle,
+    /// The oldest active one: new keys are never installed.
+    Oldest,
+    /// The newest active one: new keys are installed at once.
+    Newest,
+}
+
+/// What people do.
+#[derive(Debug, Clone)]
+enum Act {
+    Habit(Habit),
+    Use(Index),
+    Toggle(Index),
+    Create,
+    Delete(Index),
+    OwnPeriod(Option<&'static str>),
+    Exempt { until: i64 },
+    LoseTags,
+    Force { named: Option<Index>, disable_old_now: bool, dies_after: usize },
+}
+
+/// Days from one to another on which something does not work.
+type Outage = (i64, i64);
+
+#[derive(Debug, Clone)]
+struct Year {
+    policy: Policy,
+    /// Ages in days of the keys in the beginning.
+    keys: Vec<i64>,
+    acts: Vec<(i64, Act)>,
+    no_mail: Vec<Outage>,
+    no_last_uses: Vec<Outage>,
+    no_publications: Vec<Outage>,
+}
+
+const STORM: i64 = 365;
+
+fn habit() -> impl Strategy<Value = Habit> {
+    prop::sample::select(vec![Habit::Idle, Habit::Oldest, Habit::Newest])
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => habit().prop_map(Act::Habit),
+        4 => any::<Index>().prop_map(Act::Use),
+        8 => any::<Index>().prop_map(Act::Toggle),
+        4 => Just(Act::Create),
+        2 => any::<Index>().prop_map(Act::Delete),
+        1 => prop::option::of(prop::sample::select(vec!["1", "20", "60", "300", "x"])).prop_map(Act::OwnPeriod),
+        1 => (0..STORM).prop_map(|until| Act::Exempt { until }),
+        1 => Just(Act::LoseTags),
+        4 => (prop::option::of(any::<Index>()), any::<bool>(), 0usize..7)
+            .prop_map(|(named, disable_old_now, dies_after)| Act::Force { named, disable_old_now, dies_after }),
+    ]
+}
+
+fn outages() -> impl Strategy<Value = Vec<Outage>> {
+    let outage = (0..STORM, prop_oneof![1i64..3, 5i64..60]).prop_map(|(from, days)| (from, from + days));
+    prop::collection::vec(outage, 0..3)
+}
+
+fn year() -> impl Strategy<Value = Year> {
+    let keys = prop::collection::vec(0i64..300, 0..=2);
+    let acts = prop::collection::vec((0..STORM, act()), 0..24);
+    (policy(), keys, acts, outages(), outages(), outages()).prop_map(
+        |(policy, keys, mut acts, no_mail, no_last_uses, no_publications)| {
+            acts.sort_by_key(|(on, _)| *on);
+            Year { policy, keys, acts, no_mail, no_last_uses, no_publications }
+        },
+    )
+}
+
+/// When the run of a day begins: never at quite the same time, and with a sub-second part.
+fn run_time(n: i64) -> Timestamp {
+    day(n)
+        + SignedDuration::from_secs(n * 7_919 % 3_600)
+        + SignedDuration::from_nanos(n * 104_729_000_003 % 1_000_000_000)
+}
+
+struct Player {
+    model: Model,
+    habit: Habit,
+    /// An operator's request that has not come to its end.
+    pending: Option<Request>,
+}
+
+impl Player {
+    fn new(policy: Policy, ages: &[i64], first_day: i64) -> Self {
+        let mut model = Model::new(policy, day(first_day));
+        for age in ages {
+            model.now = day(first_day - age);
+            model.create();
+        }
+        Self { model, habit: Habit::Idle, pending: None }
+    }
+
+    fn act(&mut self, act: &Act) {
+        let model = &mut self.model;
+        let which = |index: &Index, model: &Model| (!model.keys.is_empty()).then(|| index.index(model.keys.len()));
+        match act {
+            Act::Habit(habit) => self.habit = *habit,
+            Act::Use(index) => {
+                if let Some(which) = which(index, model) {
+                    model.sign(which);
+                }
+            }
+            Act::Toggle(index) => {
+                if let Some(which) = which(index, model) {
+                    let key = &mut model.keys[which];
+                    key.status = match key.status {
+                        KeyStatus::Active => KeyStatus::Inactive,
+                        KeyStatus::Inactive => KeyStatus::Active,
+                    };
+                }
+            }
+            Act::Create => {
+                if model.keys.len() < 2 {
+                    model.create();
+                }
+            }
+            Act::Delete(index) => {
+                if let Some(which) = which(index, model) {
+                    let key = model.keys[which].id.clone();
+                    model.remove(&key);
+                }
+            }
+            Act::OwnPeriod(days) => {
+                model.tags.remove(names::ROTATE_AFTER_DAYS_TAG);
+                model.tags.extend(days.map(|days| (names::ROTATE_AFTER_DAYS_TAG.to_owned(), days.to_owned())));
+            }
+            Act::Exempt { until } => {
+                let until = day(*until).strftime("%Y-%m-%d").to_string();
+                model.tags.insert(names::EXEMPT_UNTIL_TAG.to_owned(), until);
+            }
+            Act::LoseTags => model.lose_memory(),
+            Act::Force { named, disable_old_now, dies_after } => {
+                let named = named.as_ref().and_then(|index| which(index, model));
+                let request = Request {
+                    access_key_id: named.map(|which| model.keys[which].id.clone()),
+                    disable_old_now: *disable_old_now,
+                    override_exemption: true,
+                    requested_at: model.now,
+                    redelivered: false,
+                };
+                let ended = model.deliver(&request, *dies_after, Conditions::FINE);
+                self.pending = (!ended).then_some(Request { redelivered: true, ..request });
+            }
+        }
+    }
+
+    fn live(&mut self) {
+        let active = |key: &model::ModelKey| key.status == KeyStatus::Active;
+        let by_age = |model: &Model, oldest: bool| {
+            let mut active: Vec<_> = (0..model.keys.len()).filter(|&n| active(&model.keys[n])).collect();
+            active.sort_by_key(|&n| (model.keys[n].created, model.keys[n].id.clone()));
+            if oldest { active.first().copied() } else { active.last().copied() }
+        };
+        let signs = match self.habit {
+            Habit::Idle => None,
+            Habit::Oldest => by_age(&self.model, true),
+            Habit::Newest => by_age(&self.model, false),
+        };
+        if let Some(which) = signs {
+            self.model.sign(which);
+        }
+    }
+
+    /// A day: people act, keys are used, then the tool runs.
+    fn day(&mut self, n: i64, acts: &[(i64, Act)], conditions: Conditions) -> Vec<Action> {
+        self.model.now = run_time(n) - SignedDuration::from_hours(6);
+        for (_, act) in acts.iter().filter(|(on, _)| *on == n) {
+            self.act(act);
+        }
+        self.live();
+        self.model.now = run_time(n);
+        if let Some(request) = self.pending.take()
+            && !self.model.deliver(&request, usize::MAX, conditions)
+        {
+            self.pending = Some(request);
+        }
+        self.model.run(conditions)
+    }
+}
+
+/// The longest that a key may exist: two install graces, extensions and recovery graces, because the key that is in the way
+/// of its successor may have to go first; and some days, because runs do not begin at quite the same time each day.
+fn longest_life(policy: &Policy) -> i64 {
+    let going = policy.install_grace() + policy.in_use_extension() + policy.recovery_grace();
+    i64::from(policy.rotation_period() + 2 * going) + 12
+}
+
+fn storm(year: &Year) -> Player {
+    let mut player = Player::new(year.policy, &year.keys, 0);
+    let works = |outages: &[Outage], n: i64| !outages.iter().any(|(from, to)| (*from..*to).contains(&n));
+    for n in 0..STORM {
+        let conditions = Conditions {
+            mail: works(&year.no_mail, n),
+            last_uses: works(&year.no_last_uses, n),
+            publications: works(&year.no_publications, n),
+        };
+        player.day(n, &year.acts, conditions);
+    }
+    player
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+    #[test]
+    fn through_a_stormy_year_every_promise_is_kept_and_afterwards_no_key_is_stuck_without_a_finding(year in year(), habit in habit()) {
+        let mut player = storm(&year);
+        player.habit = habit;
+        player.model.tags.remove(names::ROTATE_AFTER_DAYS_TAG);
+        player.model.tags.remove(names::EXEMPT_UNTIL_TAG);
+        let longest = longest_life(&year.policy);
+        let last = STORM + 2 * longest;
+        let mut found = false;
+        for n in STORM..=last {
+            let actions = player.day(n, &[], Conditions::FINE);
+            found = actions.iter().any(|action| matches!(action, Action::Report(_)));
+        }
+        for key in &player.model.keys {
+            let age = player.model.now.duration_since(key.created).as_hours() / 24;
+            prop_assert!(age <= longest || found, "{} is {age} days old: {:?}", key.id, player.model);
+        }
+        prop_assert!(player.pending.is_none(), "every request comes to its end");
+    }
+}
