@@ -21,7 +21,7 @@ fn caller_arn(world: &World, call: &Call) -> String {
     let account = &call.caller.account;
     let partition = super::partition(&call.region);
     match &call.caller.principal {
-        Principal::Operator => format!("arn:{partition}:iam::{account}:user/operator"),
+        Principal::Operator => format!("arn:{partition}:iam::{account}:user/sandbox-operator"),
         Principal::User(name) => {
             let path =
                 world.accounts.get(account).and_then(|account| account.users.get(name)).map(|user| user.path.as_str());
@@ -164,7 +164,7 @@ fn exists(world: &World, principal: &str) -> bool {
             let (path, name) =
                 rest.rsplit_once('/').map_or((String::new(), rest), |(path, name)| (format!("{path}/"), name));
             account.users.get(name).is_some_and(|user| user.path == format!("/{path}"))
-                || principal.ends_with(":user/operator")
+                || principal.ends_with(":user/sandbox-operator")
         }
         Some(("role", rest)) => account.roles.contains_key(rest.rsplit('/').next().unwrap_or_default()),
         Some(("assumed-role", rest)) => account.roles.contains_key(rest.split('/').next().unwrap_or_default()),
