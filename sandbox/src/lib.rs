@@ -14,6 +14,7 @@ pub mod faults;
 pub mod generate;
 pub mod journal;
 pub mod policy;
+pub mod serve;
 pub mod server;
 pub mod services;
 pub mod wire;

@@ -1,0 +1,9 @@
+//! The sandbox's core through the real SDK and over a real socket: credentials, IAM, Organizations, faults, and the knobs.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod control;
+mod credentials;
+mod faults;
+mod iam;
+mod organizations;
