@@ -201,6 +201,13 @@ pub enum Upcoming {
 }
 
 /// A key that may be deleted. Made only by the rules, out of a key that is inactive.
+///
+/// Nobody else can make one, so that no step can delete a live key:
+/// ```compile_fail,E0624
+/// use rotation::plan::{Deletable, DeleteReason};
+/// let key = rotation::AccessKeyId::new("AKIAIOSFODNN7EXAMPLE").unwrap();
+/// let live = Deletable::new(key, DeleteReason::Contained);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deletable {
     key: AccessKeyId,

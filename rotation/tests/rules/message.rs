@@ -140,7 +140,7 @@ fn a_refusal_of_huge_input_is_one_short_line() {
     let huge = "x\n".repeat(1_000_000);
     let quoted = serde_json::to_string(&huge).expect("a string");
     for body in [
-        huge.clone(),
+        huge,
         format!(r#"{{"account":{quoted}}}"#),
         format!(r#"{{{quoted}:1}}"#),
         format!(r#"{{"account":"123456789012","disable_old_now":{quoted}}}"#),

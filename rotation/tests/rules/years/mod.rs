@@ -5,9 +5,13 @@
 mod model;
 mod quiet;
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::Index;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use rotation::forced::Request;
 use rotation::{Action, KeyStatus, Policy, names};
 
@@ -210,8 +214,10 @@ fn longest_life(policy: &Policy) -> i64 {
     i64::from(policy.rotation_period() + 2 * going) + 12
 }
 
-fn storm(year: &Year) -> Player {
+/// What the tool did in a stormy year, and where it left the user.
+fn storm(year: &Year) -> (Vec<Action>, Player) {
     let mut player = Player::new(year.policy, &year.keys, 0);
+    let mut done = Vec::new();
     let works = |outages: &[Outage], n: i64| !outages.iter().any(|(from, to)| (*from..*to).contains(&n));
     for n in 0..STORM {
         let conditions = Conditions {
@@ -219,9 +225,46 @@ fn storm(year: &Year) -> Player {
             last_uses: works(&year.no_last_uses, n),
             publications: works(&year.no_publications, n),
         };
-        player.day(n, &year.acts, conditions);
+        done.extend(player.day(n, &year.acts, conditions));
     }
-    player
+    (done, player)
+}
+
+/// What kind of thing was done: an action's name, and for findings and notices theirs.
+fn kind(action: &Action) -> String {
+    let debug = format!("{action:?}");
+    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric()).collect::<String>();
+    let inner = debug.split_once("kind: ").or_else(|| debug.split_once("Report(")).map(|(_, inner)| word(inner));
+    inner.map_or_else(|| word(&debug), |inner| format!("{} {inner}", word(&debug)))
+}
+
+#[test]
+fn stormy_years_reach_every_kind_of_action_or_they_would_prove_nothing() {
+    let mut runner = TestRunner::deterministic();
+    let mut seen: BTreeMap<String, u32> = BTreeMap::new();
+    for _ in 0..400 {
+        let year = year().new_tree(&mut runner).expect("a year").current();
+        for action in storm(&year).0 {
+            *seen.entry(kind(&action)).or_default() += 1;
+        }
+    }
+    for expected in [
+        "Rotate Replaced",
+        "Notify Replaced",
+        "Notify MakeRoom",
+        "Notify Retired",
+        "Notify Restored",
+        "Disable",
+        "Delete",
+        "Adopt",
+        "Forget",
+        "Warn",
+        "Postpone",
+        "Report SuccessorNotInHand",
+        "Report BadRotateAfterDays",
+    ] {
+        assert!(seen.get(expected).is_some_and(|count| *count >= 5), "{expected}: {seen:?}");
+    }
 }
 
 proptest! {
@@ -229,7 +272,7 @@ proptest! {
 
     #[test]
     fn through_a_stormy_year_every_promise_is_kept_and_afterwards_no_key_is_stuck_without_a_finding(year in year(), habit in habit()) {
-        let mut player = storm(&year);
+        let (_, mut player) = storm(&year);
         player.habit = habit;
         player.model.tags.remove(names::ROTATE_AFTER_DAYS_TAG);
         player.model.tags.remove(names::EXEMPT_UNTIL_TAG);
