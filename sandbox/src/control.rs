@@ -1,5 +1,22 @@
 //! The sandbox's own routes below `/_sandbox/`: what is there and what happened, as JSON, and the knobs, for whoever is not in the
 //! same process. Tests in the same process use [`Sandbox::with`](crate::Sandbox::with).
+//!
+//! | `GET` | gives |
+//! |---|---|
+//! | `state` | everything but the journal |
+//! | `clock`, `faults`, `queues`, `secrets`, `outbox` | that part of it |
+//! | `journal` | counts, effects and the mutating calls |
+//! | `calls`, `counts`, `effects` | that part of it, `calls` with the reading ones |
+//!
+//! | `POST` | takes |
+//! |---|---|
+//! | `clock` | `{"freeze": true, "resume": true, "set": "<RFC 3339>", "advance_seconds": n}`, any of them |
+//! | `faults` | any of the fields of [`Faults`](crate::faults::Faults), latencies as `latency_ms` and `stall_ms`, and `seed` |
+//! | `queue-knobs`, `mail-knobs` | the knobs of [`sqs`] and [`ses`], whole |
+//! | `crash`, `kill`, `revive` | a [`CrashPlan`]; `{"app": "<name>"}`; `{}` |
+//! | `deny` | a [`Denial`] |
+//! | `expire-sessions`, `clear-journal` | `{}` |
+//! | `accounts`, `users`, `keys` | one to add |
 
 mod arrange;
 
@@ -12,6 +29,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::faults::{CrashPlan, Denial, Rule, ShortSessions, StaleReads};
+use crate::services::{ses, sqs};
 use crate::wire::answer::{HttpResponse, respond};
 use crate::world::World;
 
@@ -66,8 +84,7 @@ fn change(world: &mut World, path: &str, body: &[u8]) -> Result<Value, Refused> 
         "clock" => move_clock(world, parse(body)?),
         "faults" => set_faults(world, parse(body)?),
         "crash" => {
-            let plan: CrashPlan = parse(body)?;
-            world.faults.crash(plan);
+            world.faults.crash(parse::<CrashPlan>(body)?);
             Ok(json!({}))
         }
         "kill" => {
@@ -79,9 +96,16 @@ fn change(world: &mut World, path: &str, body: &[u8]) -> Result<Value, Refused> 
             world.faults.revive_all();
             Ok(json!({}))
         }
+        "queue-knobs" => {
+            world.queues.knobs = parse::<sqs::Knobs>(body)?;
+            Ok(json!({}))
+        }
+        "mail-knobs" => {
+            world.mail.knobs = parse::<ses::Knobs>(body)?;
+            Ok(json!({}))
+        }
         "deny" => {
-            let denial: Denial = parse(body)?;
-            world.faults.denials.push(denial);
+            world.faults.denials.push(parse::<Denial>(body)?);
             Ok(json!({}))
         }
         "expire-sessions" => {

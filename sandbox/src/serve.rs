@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
+use serde_json::json;
 
 use crate::call::ApiError;
 use crate::clock::Clock;
@@ -11,8 +12,9 @@ use crate::generate::{self, Shape};
 use crate::server::{Sandbox, SandboxOptions};
 use crate::world::{Credentials, MANAGEMENT_ACCOUNT, World};
 
-/// The region everything is in.
-pub const REGION: &str = "us-east-1";
+/// The region everything is in unless asked otherwise. In older regions version 1 of the `aws` command line goes to SQS under a legacy
+/// name whatever `AWS_ENDPOINT_URL` says (its `overridesslcommonname.py`); this one is young enough to have none.
+pub const REGION: &str = "eu-central-2";
 
 /// The address notices can be sent from.
 pub const SENDER: &str = "key-rotation@example.com";
@@ -35,6 +37,9 @@ pub struct ServeArgs {
     /// What the organization, ids and faults are drawn from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// The region the queues are in and mail is sent from.
+    #[arg(long, default_value = REGION)]
+    region: String,
     /// Milliseconds every AWS call takes.
     #[arg(long, default_value_t = 0)]
     latency_ms: u64,
@@ -68,7 +73,7 @@ pub enum ServeError {
 /// Serves until `stop` ends.
 pub async fn run(arguments: &ServeArgs, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
     let (sandbox, queues) = start(arguments).await?;
-    print!("{}", environment(&sandbox, &queues));
+    print!("{}", environment(&sandbox, &queues, &arguments.region));
     eprintln!("serving; state and knobs at {}/_sandbox/state; stop with Ctrl-C", sandbox.endpoint());
     stop.await;
     Ok(())
@@ -92,35 +97,36 @@ async fn start(arguments: &ServeArgs) -> Result<(Sandbox, QueueUrls), ServeError
     generate::organization(&mut world, shape);
     let options = SandboxOptions { port: arguments.port, ..SandboxOptions::new(world) };
     let sandbox = Sandbox::start(options).await.map_err(|source| ServeError::Port { port: arguments.port, source })?;
-    let queues = sandbox.with(|world| set_up_fleet(world, !arguments.standard_queues)).map_err(ServeError::Queue)?;
+    let set_up = |world: &mut World| set_up_fleet(world, &arguments.region, !arguments.standard_queues);
+    let queues = sandbox.with(set_up).map_err(ServeError::Queue)?;
     Ok((sandbox, queues))
 }
 
 /// Makes what a fleet needs in the management account: a work queue with its dead-letter queue, and a verified sender. To be called on
 /// a running sandbox: queue URLs hold its port.
-pub fn set_up_fleet(world: &mut World, fifo: bool) -> Result<QueueUrls, ApiError> {
+pub fn set_up_fleet(world: &mut World, region: &str, fifo: bool) -> Result<QueueUrls, ApiError> {
     let now = world.now();
     let suffix = if fifo { ".fifo" } else { "" };
     let (work, dead_letters) = (format!("key-rotation{suffix}"), format!("key-rotation-dead-letters{suffix}"));
-    let redrive = format!(
-        r#"{{"deadLetterTargetArn":"arn:aws:sqs:{REGION}:{MANAGEMENT_ACCOUNT}:{dead_letters}","maxReceiveCount":{MAX_RECEIVE_COUNT}}}"#
-    );
+    let dead_letters_arn = format!("arn:aws:sqs:{region}:{MANAGEMENT_ACCOUNT}:{dead_letters}");
+    let redrive = json!({"deadLetterTargetArn": dead_letters_arn, "maxReceiveCount": MAX_RECEIVE_COUNT}).to_string();
     let kind: &[(&str, &str)] = if fifo { &[("FifoQueue", "true")] } else { &[] };
     let with_redrive = [kind, &[("RedrivePolicy", &redrive)]].concat();
-    let dead_letters = world.queues.create_queue(now, REGION, MANAGEMENT_ACCOUNT, &dead_letters, kind)?;
-    let work = world.queues.create_queue(now, REGION, MANAGEMENT_ACCOUNT, &work, &with_redrive)?;
+    let dead_letters = world.queues.create_queue(now, region, MANAGEMENT_ACCOUNT, &dead_letters, kind)?;
+    let work = world.queues.create_queue(now, region, MANAGEMENT_ACCOUNT, &work, &with_redrive)?;
+    world.mail.verify(MANAGEMENT_ACCOUNT, region, SENDER);
     Ok(QueueUrls { work, dead_letters })
 }
 
 /// The lines to export.
-fn environment(sandbox: &Sandbox, queues: &QueueUrls) -> String {
+fn environment(sandbox: &Sandbox, queues: &QueueUrls, region: &str) -> String {
     let Credentials { access_key_id, secret_access_key, .. } = sandbox.operator_credentials();
     let variables = [
         ("AWS_ENDPOINT_URL", sandbox.endpoint()),
         ("AWS_ACCESS_KEY_ID", access_key_id),
         ("AWS_SECRET_ACCESS_KEY", secret_access_key),
-        ("AWS_REGION", REGION.to_owned()),
-        ("AWS_DEFAULT_REGION", REGION.to_owned()),
+        ("AWS_REGION", region.to_owned()),
+        ("AWS_DEFAULT_REGION", region.to_owned()),
         ("QUEUE_URL", queues.work.clone()),
         ("DEAD_LETTER_QUEUE_URL", queues.dead_letters.clone()),
         ("SENDER_EMAIL", SENDER.to_owned()),
