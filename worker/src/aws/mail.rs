@@ -1,0 +1,66 @@
+//! Sending one mail by SES (API v2).
+//!
+//! SES has no idempotency token, and the SDK tries again what may have been sent: a mail goes out at least once.
+
+use aws_sdk_sesv2::Client;
+use aws_sdk_sesv2::error::BuildError;
+use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message};
+use key_rotation_aws::AwsError;
+
+/// What is the same for all mails.
+#[derive(Debug, Clone)]
+pub struct Mailer {
+    client: Client,
+    sender: String,
+    reply_to: Vec<String>,
+    configuration_set: Option<String>,
+}
+
+/// One mail, written.
+#[derive(Clone, Copy)]
+pub struct Letter<'a> {
+    /// The one address it goes to.
+    pub to: &'a str,
+    /// The subject: one line of Unicode. SES encodes it for the header (RFC 2047).
+    pub subject: &'a str,
+    /// The HTML part.
+    pub html: &'a str,
+    /// The plain text part.
+    pub text: &'a str,
+}
+
+impl Mailer {
+    /// A mailer for this sender.
+    pub fn new(client: Client, sender: String, reply_to: Vec<String>, configuration_set: Option<String>) -> Self {
+        Self { client, sender, reply_to, configuration_set }
+    }
+
+    /// Sends a mail; SES's message id says that it was accepted.
+    ///
+    /// # Errors
+    /// What SES or the way to it said.
+    pub async fn send(&self, letter: Letter<'_>) -> Result<Option<String>, AwsError> {
+        const OPERATION: &str = "ses:SendEmail";
+        let content =
+            content(letter).map_err(|_| AwsError::incomplete(OPERATION, "the mail could not be put together"))?;
+        let sent = self
+            .client
+            .send_email()
+            .from_email_address(&self.sender)
+            .set_reply_to_addresses((!self.reply_to.is_empty()).then(|| self.reply_to.clone()))
+            .set_configuration_set_name(self.configuration_set.clone())
+            .destination(Destination::builder().to_addresses(letter.to).build())
+            .content(content)
+            .send()
+            .await
+            .map_err(|error| AwsError::of(OPERATION, error))?;
+        Ok(sent.message_id)
+    }
+}
+
+fn content(letter: Letter<'_>) -> Result<EmailContent, BuildError> {
+    let utf8 = |text: &str| Content::builder().data(text).charset("UTF-8").build();
+    let body = Body::builder().html(utf8(letter.html)?).text(utf8(letter.text)?).build();
+    let message = Message::builder().subject(utf8(letter.subject)?).body(body).build();
+    Ok(EmailContent::builder().simple(message).build())
+}

@@ -1,0 +1,132 @@
+//! The commands an owner can copy: exact, and quoted for a shell.
+
+use rotation::AccountId;
+use rotation::names::Partition;
+
+use super::item::SecretLocation;
+
+/// A command and what it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// What it does, as a short heading.
+    pub label: &'static str,
+    /// What to know before running it.
+    pub hint: String,
+    /// The line to copy.
+    pub line: String,
+}
+
+/// Prints the newest key's secret.
+pub fn fetch_secret(secret: &SecretLocation, own_account: &AccountId, partition: Partition) -> String {
+    let id = match &secret.central_account {
+        Some(central) if central != own_account => {
+            format!("arn:{}:secretsmanager:{}:{central}:secret:{}", partition.as_str(), secret.region, secret.name)
+        }
+        Some(_) | None => secret.name.clone(),
+    };
+    Line::new("aws secretsmanager get-secret-value")
+        .option("--secret-id", &id)
+        .option("--region", &secret.region)
+        .end("--query SecretString --output text")
+}
+
+/// Says when, with which service and where a key was used last.
+pub fn last_used(key: &str, region: &str) -> String {
+    Line::new("aws iam get-access-key-last-used").option("--access-key-id", key).option("--region", region).end("")
+}
+
+/// Makes a disabled key work again.
+pub fn reenable(user: &str, key: &str, region: &str) -> String {
+    Line::new("aws iam update-access-key")
+        .option("--user-name", user)
+        .option("--access-key-id", key)
+        .option("--region", region)
+        .end("--status Active")
+}
+
+struct Line(String);
+
+impl Line {
+    fn new(start: &str) -> Self {
+        Self(start.to_owned())
+    }
+
+    /// A value that begins with a hyphen is tied to its option by `=`, or it would be taken for an option itself.
+    fn option(mut self, name: &str, value: &str) -> Self {
+        let between = if value.starts_with('-') { '=' } else { ' ' };
+        self.0.push_str(&format!(" {name}{between}{}", quoted(value)));
+        self
+    }
+
+    fn end(mut self, rest: &str) -> String {
+        if !rest.is_empty() {
+            self.0.push(' ');
+            self.0.push_str(rest);
+        }
+        self.0
+    }
+}
+
+/// Quoted for a POSIX shell, where it needs to be.
+fn quoted(value: &str) -> String {
+    // `=` is left out: a word that begins with it is a path look-up in zsh.
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_.:/@,+-".contains(c);
+    if !value.is_empty() && value.chars().all(plain) {
+        value.to_owned()
+    } else {
+        format!("'{}'", value.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rotation::{UserName, names};
+
+    use super::*;
+
+    fn account() -> AccountId {
+        AccountId::new("123456789012").unwrap()
+    }
+
+    fn secret(user: &str, central: Option<&str>) -> SecretLocation {
+        SecretLocation {
+            name: names::secret_name(&account(), &UserName::new(user).unwrap()),
+            central_account: central.map(|id| AccountId::new(id).unwrap()),
+            region: "eu-west-1".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_secret_of_the_users_own_account_is_asked_for_by_name() {
+        assert_eq!(
+            fetch_secret(&secret("deploy", None), &account(), Partition::Aws),
+            "aws secretsmanager get-secret-value --secret-id Account_123456789012_User_deploy_AccessKey \
+             --region eu-west-1 --query SecretString --output text"
+        );
+    }
+
+    #[test]
+    fn a_central_secret_is_asked_for_by_arn_in_the_regions_partition() {
+        let line = fetch_secret(&secret("a,b", Some("210987654321")), &account(), Partition::AwsCn);
+        assert!(
+            line.contains(
+                "arn:aws-cn:secretsmanager:eu-west-1:210987654321:secret:Account_123456789012_User_a/b_AccessKey"
+            ),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn names_are_quoted_so_that_a_shell_sees_one_word() {
+        assert_eq!(quoted("deploy@example.com"), "deploy@example.com");
+        assert_eq!(quoted("=ls"), "'=ls'");
+        assert_eq!(quoted("a'; rm -rf ~ #"), r"'a'\''; rm -rf ~ #'");
+        assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn a_user_whose_name_begins_with_a_hyphen_is_not_taken_for_an_option() {
+        let line = reenable("-x", "AKIAIOSFODNN7EXAMPLE", "eu-west-1");
+        assert!(line.contains("--user-name=-x "), "{line}");
+    }
+}

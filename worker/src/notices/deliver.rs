@@ -1,0 +1,245 @@
+//! Sending a digest's mails, and the verdict on each item: told, or not.
+
+use std::fmt;
+
+use key_rotation_aws::{AwsError, ErrorClass};
+
+use super::item::Digest;
+use super::recipients::{RecipientClass, Routing};
+use super::render::RenderedMail;
+use super::{Notices, log};
+use crate::aws::mail::{Letter, Mailer};
+
+/// What became of a digest.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// The items that count as told, by their place in the digest, ascending.
+    ///
+    /// What is neither here nor behind a failure is a reminder whose day it is not.
+    pub accepted: Vec<usize>,
+    /// Mails the mail service accepted.
+    pub mails: usize,
+    /// What went wrong.
+    pub failures: Vec<MailFailure>,
+}
+
+/// A mail that could not be sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the mail to the {recipient} was not sent: {error}")]
+pub struct MailFailure {
+    /// Who was not told. Never the address: this goes into logs and dead letters.
+    pub recipient: RecipientClass,
+    /// Why.
+    pub error: MailError,
+    /// Whether the message should be tried again for it: something was not told, and may be another time.
+    pub retryable: bool,
+}
+
+/// Why a mail could not be sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MailError {
+    /// Neither the account nor an owner tag has an address.
+    #[error(
+        "{items} of the account's notices have no recipient: the message gave no usable address for the account, and no owner tag has one"
+    )]
+    NoRecipient {
+        /// How many items.
+        items: usize,
+    },
+    /// The mail could not be written.
+    #[error("{0}")]
+    Unwritten(String),
+    /// SES did not take it. Without SES's own sentence, which names the address.
+    #[error("{}", Refusal(*class, code.as_deref()))]
+    Refused {
+        /// What the error means.
+        class: ErrorClass,
+        /// SES's error code.
+        code: Option<String>,
+    },
+}
+
+struct Refusal<'a>(ErrorClass, Option<&'a str>);
+
+impl fmt::Display for Refusal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let meaning = match self.0 {
+            ErrorClass::Throttled => "mails are sent faster than SES allows, or the day's quota is used up",
+            ErrorClass::Transient => "SES could not be reached, or failed",
+            ErrorClass::SessionEnded => "the worker's credentials are no longer valid",
+            ErrorClass::Denied => "the worker's role may not send mail from this sender",
+            ErrorClass::NotFound => "SES does not know the configuration set",
+            ErrorClass::Rejected => {
+                "the sender's address or domain is not verified in SES in this region, or SES refuses the recipient"
+            }
+            ErrorClass::SendingOff => "sending is switched off for this AWS account or configuration set",
+            ErrorClass::Invalid => "SES takes the recipient's address, or a setting of the sender, for malformed",
+            ErrorClass::Conflict | ErrorClass::LimitExceeded => "SES refused",
+        };
+        match self.1 {
+            Some(code) => write!(f, "{code}: {meaning}"),
+            None => f.write_str(meaning),
+        }
+    }
+}
+
+/// One mail's fate.
+enum Outcome {
+    Accepted,
+    Failed(AwsError),
+}
+
+impl Notices {
+    /// Tells it all: one mail per recipient and account.
+    ///
+    /// An item counts as told when every mail that tells it was accepted. A recipient that SES refuses for good does not stand in the way
+    /// if another recipient's mail about the same item was accepted; then the sender is proven to be in order, and the refusal is about
+    /// that recipient. SES's answer to an unverified sender is the same code as that to a refused recipient; so where nobody was told,
+    /// it blocks and is tried again.
+    pub async fn deliver(&self, digest: &Digest) -> Delivery {
+        let routing = Routing::of(digest);
+        for bad in &routing.bad_owner_tags {
+            log::bad_owner_tag(digest, bad);
+        }
+        let Some(mailer) = &self.mailer else {
+            log::items(digest, self.partition);
+            return Delivery { accepted: (0..digest.items.len()).collect(), ..Delivery::default() };
+        };
+        let mut delivery = Delivery::default();
+        match self.render_owners(digest, &routing) {
+            Ok(mails) => send_all(mailer, digest, &mails, &mut delivery).await,
+            Err(error) => delivery.failures.push(MailFailure {
+                recipient: RecipientClass::Account,
+                error: MailError::Unwritten(error.to_string()),
+                retryable: false,
+            }),
+        }
+        if !routing.unreachable.is_empty() {
+            delivery.failures.push(MailFailure {
+                recipient: RecipientClass::Account,
+                error: MailError::NoRecipient { items: routing.unreachable.len() },
+                retryable: false,
+            });
+        }
+        self.send_summary(mailer, digest, &routing, &mut delivery).await;
+        for failure in &delivery.failures {
+            log::not_sent(digest, failure);
+        }
+        delivery
+    }
+
+    /// The administrator's summary is a courtesy: what it says is in the log, and a failure does not bring the message back.
+    async fn send_summary(&self, mailer: &Mailer, digest: &Digest, routing: &Routing, delivery: &mut Delivery) {
+        let failures: Vec<String> = delivery.failures.iter().map(ToString::to_string).collect();
+        let failed = |error| MailFailure { recipient: RecipientClass::Administrator, error, retryable: false };
+        match self.render_summary(digest, routing, &failures) {
+            Ok(None) => {}
+            Ok(Some(mail)) => match send(mailer, digest, &mail).await {
+                Outcome::Accepted => delivery.mails += 1,
+                Outcome::Failed(error) => delivery.failures.push(failed(refused(&error))),
+            },
+            Err(error) => delivery.failures.push(failed(MailError::Unwritten(error.to_string()))),
+        }
+    }
+}
+
+async fn send_all(mailer: &Mailer, digest: &Digest, mails: &[RenderedMail], delivery: &mut Delivery) {
+    let mut outcomes: Vec<Outcome> = Vec::with_capacity(mails.len());
+    for mail in mails {
+        // Where SES takes nothing from anybody just now, the rest is not tried: it would only make it worse.
+        let given_up = outcomes.iter().find_map(|outcome| match outcome {
+            Outcome::Failed(error) if concerns_everybody(error.class) => Some(error.clone()),
+            Outcome::Failed(_) | Outcome::Accepted => None,
+        });
+        outcomes.push(match given_up {
+            Some(error) => Outcome::Failed(error),
+            None => send(mailer, digest, mail).await,
+        });
+    }
+    judge(digest.items.len(), mails, &outcomes, delivery);
+}
+
+async fn send(mailer: &Mailer, digest: &Digest, mail: &RenderedMail) -> Outcome {
+    let letter = Letter { to: &mail.address, subject: &mail.subject, html: &mail.html, text: &mail.text };
+    match mailer.send(letter).await {
+        Ok(id) => {
+            log::sent(digest, mail, id.as_deref());
+            Outcome::Accepted
+        }
+        Err(error) => Outcome::Failed(error),
+    }
+}
+
+/// Decides which items were told, and which failures stand in somebody's way.
+fn judge(items: usize, mails: &[RenderedMail], outcomes: &[Outcome], delivery: &mut Delivery) {
+    let mut accepted_by = vec![0_usize; items];
+    let mut blocked = vec![false; items];
+    for (mail, outcome) in mails.iter().zip(outcomes) {
+        for &index in &mail.items {
+            match outcome {
+                Outcome::Accepted => accepted_by[index] += 1,
+                Outcome::Failed(error) => blocked[index] |= !may_be_the_recipients_fault(error.class),
+            }
+        }
+    }
+    let told = |index: usize| accepted_by[index] > 0 && !blocked[index];
+    delivery.accepted.extend((0..items).filter(|&index| told(index)));
+    for (mail, outcome) in mails.iter().zip(outcomes) {
+        match outcome {
+            Outcome::Accepted => delivery.mails += 1,
+            Outcome::Failed(error) => delivery.failures.push(MailFailure {
+                recipient: mail.recipient,
+                error: refused(error),
+                retryable: may_pass(error.class) && !mail.items.iter().all(|&index| told(index)),
+            }),
+        }
+    }
+}
+
+fn refused(error: &AwsError) -> MailError {
+    MailError::Refused { class: error.class, code: error.code.clone() }
+}
+
+/// Whether the next mail would fail in the same way, whoever it is for.
+fn concerns_everybody(class: ErrorClass) -> bool {
+    match class {
+        ErrorClass::Throttled | ErrorClass::SendingOff | ErrorClass::Denied | ErrorClass::SessionEnded => true,
+        ErrorClass::Transient
+        | ErrorClass::NotFound
+        | ErrorClass::Conflict
+        | ErrorClass::LimitExceeded
+        | ErrorClass::Rejected
+        | ErrorClass::Invalid => false,
+    }
+}
+
+/// Whether it may be about this one recipient: then another recipient's acceptance counts.
+fn may_be_the_recipients_fault(class: ErrorClass) -> bool {
+    match class {
+        ErrorClass::Rejected | ErrorClass::Invalid => true,
+        ErrorClass::Throttled
+        | ErrorClass::Transient
+        | ErrorClass::SessionEnded
+        | ErrorClass::Denied
+        | ErrorClass::NotFound
+        | ErrorClass::Conflict
+        | ErrorClass::LimitExceeded
+        | ErrorClass::SendingOff => false,
+    }
+}
+
+/// Whether the same mail may be accepted another time: a rate passes, an operator verifies the sender.
+fn may_pass(class: ErrorClass) -> bool {
+    match class {
+        ErrorClass::Invalid => false,
+        ErrorClass::Throttled
+        | ErrorClass::Transient
+        | ErrorClass::SessionEnded
+        | ErrorClass::Denied
+        | ErrorClass::NotFound
+        | ErrorClass::Conflict
+        | ErrorClass::LimitExceeded
+        | ErrorClass::Rejected
+        | ErrorClass::SendingOff => true,
+    }
+}

@@ -1,0 +1,156 @@
+//! Digests made up: what templates are tried with when the process starts, and what `worker preview-mail` shows.
+//!
+//! All names are AWS's documentation examples; no such key, account or address exists.
+
+use jiff::{SignedDuration, Timestamp};
+use rotation::plan::NoticeKind;
+use rotation::{AccessKeyId, AccountId, Finding, LastUse, Policy, Upcoming, UserName, names};
+
+use super::item::{Account, Digest, Event, Item, KeyFacts, SecretLocation};
+
+/// When the samples were made, unless a date is given.
+const NOW: &str = "2026-12-07T02:00:00Z";
+
+/// An account where everything that can happen has happened.
+pub fn every_event(dry_run: bool) -> Digest {
+    every_event_at(now(), dry_run)
+}
+
+/// The same at another time.
+pub fn every_event_at(now: Timestamp, dry_run: bool) -> Digest {
+    let at = |days: i64| now.saturating_add(SignedDuration::from_hours(24 * days)).unwrap_or(now);
+    let by = (!dry_run).then(|| key_id(99));
+    let other = key_id(98);
+    let events = [
+        Event::Rotated { by: by.clone(), disable_due: Some(at(10)) },
+        Event::Rotated { by: by.clone(), disable_due: None },
+        Event::Noticed { kind: NoticeKind::Replaced { by: by.clone() }, disable_due: Some(at(10)) },
+        Event::Noticed { kind: NoticeKind::Forced { by }, disable_due: Some(at(10)) },
+        Event::Noticed { kind: NoticeKind::MakeRoom { other: other.clone() }, disable_due: Some(at(10)) },
+        Event::Noticed { kind: NoticeKind::Retired, disable_due: Some(at(10)) },
+        Event::Noticed { kind: NoticeKind::Restored, disable_due: None },
+        Event::Disabled { delete_due: at(10) },
+        Event::Contained,
+        Event::Deleted,
+        Event::FoundInactive { delete_due: at(10) },
+        Event::Restored { disable_due: at(10) },
+        Event::Upcoming { what: Upcoming::Rotate, due: at(6) },
+        Event::Upcoming { what: Upcoming::RotateAfterDeletion { of: other.clone() }, due: at(3) },
+        Event::Upcoming { what: Upcoming::SuccessorCounts { successor: other.clone() }, due: at(1) },
+        Event::Upcoming { what: Upcoming::Disable, due: at(3) },
+        Event::Upcoming { what: Upcoming::Delete, due: at(1) },
+        Event::Postponed { until: at(4) },
+        Event::Finding(Finding::SuccessorNotInHand { old: key_id(17), new: other }),
+        Event::Finding(Finding::BadRotateAfterDays { value: "never".to_owned(), longest: 360, default: 90 }),
+    ];
+    let mut items: Vec<Item> = events.into_iter().enumerate().map(|(n, event)| item(now, n, event)).collect();
+    if let Some(last) = items.last_mut() {
+        last.key = None;
+    }
+    if let Some(first) = items.first_mut() {
+        first.owner_tag = Some("payments-team@example.com".to_owned());
+    }
+    if let Some(second) = items.get_mut(1) {
+        second.owner_tag = Some("ask the platform team".to_owned());
+    }
+    Digest {
+        incomplete: vec![(user("ci-runner"), "iam:GetAccessKeyLastUsed was denied".to_owned())],
+        ..digest(now, dry_run, items)
+    }
+}
+
+/// One key that was replaced.
+pub fn one_key(now: Timestamp, dry_run: bool) -> Digest {
+    let due = now.saturating_add(SignedDuration::from_hours(240)).unwrap_or(now);
+    let event = Event::Rotated { by: (!dry_run).then(|| key_id(99)), disable_due: Some(due) };
+    digest(now, dry_run, vec![item(now, 0, event)])
+}
+
+/// A digest in which everything that may be missing is.
+pub fn bare(dry_run: bool) -> Digest {
+    let item = Item { key: None, ..item(now(), 0, Event::Finding(Finding::TooManyKeys { count: 3 })) };
+    let digest = digest(now(), dry_run, vec![item]);
+    Digest { account: Account { name: None, email: None, ..digest.account }, ..digest }
+}
+
+/// An account with so many keys that were replaced or will be disabled.
+pub fn many_keys(dry_run: bool, count: usize) -> Digest {
+    many_keys_at(now(), dry_run, count)
+}
+
+/// The same at another time.
+pub fn many_keys_at(now: Timestamp, dry_run: bool, count: usize) -> Digest {
+    let at = |days: i64| now.saturating_add(SignedDuration::from_hours(24 * days)).unwrap_or(now);
+    let items = (0..count).map(|n| {
+        let event = match n % 3 {
+            0 => Event::Rotated { by: (!dry_run).then(|| key_id(n + 5_000)), disable_due: Some(at(10)) },
+            1 => Event::Upcoming { what: Upcoming::Disable, due: at(3) },
+            _ => Event::Disabled { delete_due: at(10) },
+        };
+        item(now, n, event)
+    });
+    let items = items.collect();
+    digest(now, dry_run, items)
+}
+
+fn now() -> Timestamp {
+    NOW.parse().expect("a date")
+}
+
+fn digest(now: Timestamp, dry_run: bool, items: Vec<Item>) -> Digest {
+    Digest {
+        account: Account {
+            id: account(),
+            name: Some("payments-prod".to_owned()),
+            email: Some("aws-payments-prod@example.com".to_owned()),
+        },
+        dry_run,
+        run_id: None,
+        now,
+        policy: Policy::default(),
+        items,
+        incomplete: Vec::new(),
+    }
+}
+
+fn item(now: Timestamp, n: usize, event: Event) -> Item {
+    const USERS: [&str; 5] = ["deploy", "billing-export", "s3-sync@legacy", "ci,runner", "reports.nightly"];
+    let name = match n {
+        0..5 => user(USERS[n]),
+        _ => user(&format!("{}-{n}", USERS[n % 5])),
+    };
+    let age = SignedDuration::from_hours(24 * 90 + i64::try_from(n % 7).unwrap_or_default() * 24);
+    let last_use = match n % 4 {
+        0 | 1 => LastUse::At {
+            when: now.saturating_sub(SignedDuration::from_hours(5 + 24 * (n as i64 % 9))).unwrap_or(now),
+            service: "s3".to_owned(),
+            region: "eu-west-1".to_owned(),
+        },
+        2 => LastUse::Never,
+        _ => LastUse::Unknown,
+    };
+    Item {
+        secret: SecretLocation {
+            name: names::secret_name(&account(), &name),
+            central_account: None,
+            region: "eu-west-1".to_owned(),
+        },
+        user: name,
+        key: Some(KeyFacts { id: key_id(n), created: now.saturating_sub(age).unwrap_or(now), last_use }),
+        event,
+        owner_tag: None,
+        mark: None,
+    }
+}
+
+fn account() -> AccountId {
+    AccountId::new("123456789012").expect("twelve digits")
+}
+
+fn user(name: &str) -> UserName {
+    UserName::new(name).expect("a user name")
+}
+
+fn key_id(n: usize) -> AccessKeyId {
+    AccessKeyId::new(format!("AKIAIOSF{n:04}EXAMPLE7")).expect("a key id")
+}

@@ -1,0 +1,58 @@
+//! Subjects: what is asked, by when, about which key, in which account; the most urgent first.
+
+use super::entry::{Entry, date};
+use super::item::Account;
+use super::text::{counted, one_line};
+use super::wording::Need;
+
+/// AWS allows 50 characters in an account's name.
+const NAME_LENGTH: usize = 50;
+
+/// `prod (123456789012)`, or the id alone.
+pub fn account_title(account: &Account) -> String {
+    match account.name.as_deref().map(|name| one_line(name, NAME_LENGTH)).filter(|name| !name.is_empty()) {
+        Some(name) => format!("{name} ({})", account.id),
+        None => account.id.to_string(),
+    }
+}
+
+/// What the mail is about, without the account: `Action needed by 2026-12-07: access key of deploy replaced`.
+///
+/// The entries are in order of urgency.
+pub fn headline(entries: &[Entry], dry_run: bool) -> String {
+    let Some(first) = entries.first() else { return "No access key needs anything".to_owned() };
+    let due = first.words.due.map(|(due, _)| date(due));
+    let alike = |entry: &&Entry| entry.words.label == first.words.label && entry.words.need == first.words.need;
+    let count = entries.iter().filter(alike).count();
+    let what = match (&first.key, count) {
+        (Some(_), 1) => format!("access key of {} {}", first.user, first.words.label),
+        (None, 1) => format!("user {} {}", first.user, first.words.label),
+        (Some(_) | None, _) => format!("{} {}", counted(count, "access key", "access keys"), plural(first.words.label)),
+    };
+    let more = match entries.len() - count {
+        0 => String::new(),
+        more => format!(", {more} more"),
+    };
+    if dry_run {
+        let from = due.map(|due| format!(", first date {due}")).unwrap_or_default();
+        return format!("Audit only, nothing changed: {what}{more}{from}");
+    }
+    match (first.words.need, due) {
+        (Need::Act, Some(due)) => format!("Action needed by {due}: {what}{more}"),
+        (Need::Act, None) => format!("Action needed now: {what}{more}"),
+        (Need::Check, Some(due)) => format!("Please check by {due}: {what}{more}"),
+        (Need::Check, None) => format!("Please check: {what}{more}"),
+        (Need::Nothing, Some(due)) => format!("No action needed yet: {what} on {due}{more}"),
+        (Need::Nothing, None) => format!("No action needed: {what}{more}"),
+    }
+}
+
+/// The only label whose verb changes with the number.
+fn plural(label: &'static str) -> &'static str {
+    if label == "needs attention" { "need attention" } else { label }
+}
+
+/// The whole subject: one line, whatever the names hold.
+pub fn subject(entries: &[Entry], account: &Account, dry_run: bool) -> String {
+    one_line(&format!("{} - {}", headline(entries, dry_run), account_title(account)), 250)
+}

@@ -1,0 +1,182 @@
+//! The values a template may print. The names are held on to by templates outside this repository: those of the predecessor
+//! first, see `templates/README.md`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use minijinja::value::{Enumerator, Object, ObjectRepr};
+use minijinja::{HtmlEscape, Value, context};
+use rotation::names::Partition;
+
+use super::entry::{Entry, date, exact};
+use super::item::Digest;
+use super::recipients::BadOwnerTag;
+use super::subject::account_title;
+use super::templates::Part;
+use super::text::one_line;
+use super::wording::Need;
+
+/// How many keys are told at length, and how many more with a line each. Gmail cuts an HTML mail at 102 KB; a text part may
+/// be longer, and is what tools and mailing-list archives keep.
+struct Fold {
+    at_length: usize,
+    in_a_line: usize,
+}
+
+impl Fold {
+    const fn of(part: Part) -> Self {
+        match part {
+            Part::Html => Self { at_length: 15, in_a_line: 285 },
+            Part::Text => Self { at_length: 50, in_a_line: 5_000 },
+        }
+    }
+}
+
+/// What one mail is made from.
+pub(super) struct MailView<'a> {
+    /// The account's news.
+    pub digest: &'a Digest,
+    /// What this recipient is told, in order of urgency.
+    pub entries: &'a [Entry],
+    /// The subject without the account.
+    pub headline: &'a str,
+    /// Whether this recipient answers for the account as a whole.
+    pub is_for_account: bool,
+    /// Owner tags to be mended.
+    pub bad_owner_tags: &'a [BadOwnerTag],
+    /// Mails that could not be sent; for the administrator.
+    pub mail_failures: &'a [String],
+    /// The sender's address.
+    pub sender: &'a str,
+    /// The name of the tag that says who owns a user.
+    pub owner_tag: Option<&'a str>,
+    /// The partition.
+    pub partition: Partition,
+}
+
+impl MailView<'_> {
+    /// The values for one part.
+    pub(super) fn values(&self, part: Part) -> Value {
+        let Fold { at_length, in_a_line } = Fold::of(part);
+        let digest = self.digest;
+        let policy = &digest.policy;
+        let (full, rest) = self.entries.split_at(self.entries.len().min(at_length));
+        let rows = &rest[..rest.len().min(in_a_line)];
+        let account_name =
+            digest.account.name.as_deref().map(|name| one_line(name, 50)).filter(|name| !name.is_empty());
+        let of_account =
+            |list: Vec<Value>| if self.is_for_account { Value::from(list) } else { Value::from(Vec::<Value>::new()) };
+        context! {
+            account_id => digest.account.id.as_str(),
+            account_name => account_name.unwrap_or_else(|| "(no name)".to_owned()),
+            account => account_title(&digest.account),
+            partition_name => self.partition.as_str(),
+            timestamp => exact(digest.now),
+            actions => Value::from_object(Actions::of(self.entries, Fold::of(part))),
+            rotation_period => policy.rotation_period(),
+            inactive_period => policy.inactive_period(),
+            installation_grace_period => policy.install_grace(),
+            recovery_grace_period => policy.recovery_grace(),
+            sender_email => self.sender,
+            dry_run => digest.dry_run,
+            headline => self.headline,
+            run_id => digest.run_id.map(|id| id.to_string()),
+            count => self.entries.len(),
+            entries => full.iter().map(entry).collect::<Vec<_>>(),
+            rows => rows.iter().map(entry).collect::<Vec<_>>(),
+            folded => rest.len(),
+            omitted => rest.len() - rows.len(),
+            incomplete => of_account(digest.incomplete.iter().map(|(user, reason)| context! {
+                user_name => user.as_str(), reason => one_line(reason, 300),
+            }).collect()),
+            bad_owner_tags => of_account(self.bad_owner_tags.iter().map(|bad| context! {
+                user_name => bad.user.as_str(), value => one_line(&bad.value, 256),
+            }).collect()),
+            owner_tag => self.owner_tag.map(|tag| one_line(tag, 128)),
+            mail_failures => self.mail_failures.iter().map(Value::from).collect::<Vec<_>>(),
+        }
+    }
+}
+
+/// One key's values.
+fn entry(entry: &Entry) -> Value {
+    let words = &entry.words;
+    context! {
+        user_name => entry.user.as_str(),
+        access_key_id => entry.key.as_deref(),
+        action => words.label,
+        what => words.what.as_str(),
+        reason => words.why.as_str(),
+        todo => words.todo.as_str(),
+        action_needed => words.need == Need::Act,
+        due_date => words.due.map(|(due, _)| exact(due)),
+        due_day => words.due.map(|(due, _)| date(due)),
+        due_what => words.due.map(|(_, what)| what),
+        days_left => entry.days_left,
+        last_used => entry.last_used.as_str(),
+        created => entry.age.map(|(created, _)| exact(created)),
+        age_days => entry.age.map(|(_, days)| days),
+        successor => words.successor.as_ref().map(|key| key.as_str()),
+        secret_name => entry.secret_name.as_str(),
+        region => entry.region.as_str(),
+        commands => entry.commands.iter().map(|command| context! {
+            label => command.label, hint => command.hint.as_str(), line => command.line.as_str(),
+        }).collect::<Vec<_>>(),
+    }
+}
+
+/// `{{ actions }}` prints a ready-made list, as the predecessor's templates expect; `{% for action in actions %}` goes through
+/// the same keys one by one.
+pub(super) struct Actions {
+    /// The list for HTML; everything in it is escaped.
+    pub html: String,
+    /// The list for plain text.
+    pub text: String,
+    list: Vec<Value>,
+}
+
+impl Actions {
+    fn of(entries: &[Entry], fold: Fold) -> Self {
+        let shown = entries.len().min(fold.at_length + fold.in_a_line);
+        let lines: Vec<String> = entries[..shown].iter().map(line).collect();
+        let more = match entries.len() - shown {
+            0 => None,
+            more => Some(format!("and {more} more")),
+        };
+        let html: String = lines.iter().chain(&more).map(|line| format!("<li>{}</li>\n", HtmlEscape(line))).collect();
+        let text: String = lines.iter().chain(&more).map(|line| format!("- {line}\n")).collect();
+        Self { html: format!("<ul>\n{html}</ul>"), text, list: entries[..shown].iter().map(entry).collect() }
+    }
+}
+
+/// `deploy, AKIA...: replaced. A new key ... This key will be disabled on 2026-12-07 02:00 UTC.`
+fn line(entry: &Entry) -> String {
+    let key = entry.key.as_ref().map(|key| format!(", {key}")).unwrap_or_default();
+    let words = &entry.words;
+    let due = words.due.map(|(due, what)| format!(" On {}: {what}.", exact(due))).unwrap_or_default();
+    format!("{}{key}: {}. {}{due}", entry.user, words.label, words.what)
+}
+
+impl fmt::Debug for Actions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Object for Actions {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Seq
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.list.get(key.as_usize()?).cloned()
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Seq(self.list.len())
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
