@@ -45,6 +45,31 @@ impl MemberRole {
         session_name: &str,
         policy: Option<String>,
     ) -> Result<MemberSession, AwsError> {
+        let (assumed, ends) = self.credentials(connection, account, session_name, policy).await?;
+        Ok(MemberSession::new(account.clone(), ends, &assumed))
+    }
+
+    /// Assumes the role in an account that is no member to be worked on but a way to something, as the one that may read
+    /// the organization. It ends after 15 minutes like any other session.
+    ///
+    /// # Errors
+    /// As [`MemberRole::assume`].
+    pub async fn connect(
+        &self,
+        connection: &Connection,
+        account: &AccountId,
+        session_name: &str,
+    ) -> Result<Connection, AwsError> {
+        self.credentials(connection, account, session_name, None).await.map(|(assumed, _)| assumed)
+    }
+
+    async fn credentials(
+        &self,
+        connection: &Connection,
+        account: &AccountId,
+        session_name: &str,
+        policy: Option<String>,
+    ) -> Result<(Connection, Timestamp), AwsError> {
         const OPERATION: &str = "sts:AssumeRole";
         let answer = connection
             .sts()
@@ -74,7 +99,7 @@ impl MemberRole {
             // These never change, and a shared cache would keep an entry for every session there ever was.
             .identity_cache(IdentityCache::no_cache())
             .build();
-        Ok(MemberSession::new(account.clone(), ends, &connection.with_config(config)))
+        Ok((connection.with_config(config), ends))
     }
 }
 
@@ -132,7 +157,10 @@ impl MemberSession {
 
 impl fmt::Debug for MemberSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemberSession").field("account", &self.account).field("ends", &self.ends).finish_non_exhaustive()
+        f.debug_struct("MemberSession")
+            .field("account", &self.account)
+            .field("ends", &self.ends)
+            .finish_non_exhaustive()
     }
 }
 

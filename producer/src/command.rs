@@ -1,0 +1,65 @@
+//! What all commands have in common: a report at the end, or one reason why there is none, and the exit status of either.
+
+use std::fmt;
+
+use key_rotation_aws::AwsError;
+use serde::Serialize;
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// 0: done.
+    Done,
+    /// 1: some or all of the work failed.
+    Failed,
+    /// 2: usage or settings wrong, nothing was done.
+    Usage,
+}
+
+impl ExitStatus {
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            ExitStatus::Done => 0,
+            ExitStatus::Failed => 1,
+            ExitStatus::Usage => 2,
+        }
+    }
+}
+
+/// Why a command ended without a report.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// What was asked for cannot be meant: nothing was done.
+    #[error("{0}")]
+    Usage(String),
+    /// The work failed as a whole.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl CommandError {
+    /// How the process ends because of it.
+    pub fn exit_status(&self) -> ExitStatus {
+        match self {
+            CommandError::Usage(_) => ExitStatus::Usage,
+            CommandError::Failed(_) => ExitStatus::Failed,
+        }
+    }
+
+    /// A call without which the command cannot go on, and what it was for.
+    pub(crate) fn failed(what: &str, error: &AwsError) -> Self {
+        CommandError::Failed(format!("{what}: {error}"))
+    }
+}
+
+/// What a command has done, or found. `Display` is for people, `Serialize` is `--json`.
+pub trait Report: fmt::Display + Serialize {
+    /// What went wrong, a sentence each, for stderr.
+    fn problems(&self) -> Vec<String>;
+
+    /// How the process ends.
+    fn exit_status(&self) -> ExitStatus {
+        if self.problems().is_empty() { ExitStatus::Done } else { ExitStatus::Failed }
+    }
+}

@@ -1,0 +1,124 @@
+//! One dead letter: the message as it was, and what its worker wrote on it.
+
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use jiff::Timestamp;
+use rotation::{AccountId, Job, UserName};
+use serde::Serialize;
+use uuid::Uuid;
+
+/// The reason of a letter that no worker has written one on: SQS itself gave it up, because it was received too often.
+/// Workers that die, or are too slow for the queue's visibility timeout, leave such.
+pub const RECEIVED_TOO_OFTEN: &str = "ReceivedTooOften";
+
+/// A dead letter, while it is held: nobody else receives it until it is released, or its visibility times out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Letter {
+    /// Its id in the dead-letter queue.
+    pub message_id: String,
+    /// Why it is one: the worker's `ErrorKind`, or [`RECEIVED_TOO_OFTEN`].
+    pub reason: String,
+    /// The worker's sentence.
+    pub message: Option<String>,
+    /// The account it is about; `None` where the body cannot be read.
+    pub account: Option<AccountId>,
+    /// The user it is about, where it is about one.
+    pub user: Option<UserName>,
+    /// How often it was tried.
+    pub attempts: Option<u32>,
+    /// The run it belongs to.
+    pub run_id: Option<Uuid>,
+    /// When it came into the dead-letter queue; where SQS gave it up on a standard queue, when it was first sent.
+    pub since: Option<Timestamp>,
+    /// The original, byte for byte.
+    pub body: String,
+    /// What it is taken away or released by.
+    #[serde(skip)]
+    pub receipt_handle: String,
+}
+
+impl Letter {
+    /// Reads what a receive from the dead-letter queue brought.
+    pub fn read(message: Message) -> Self {
+        let attribute = |name: &str| {
+            let attributes = message.message_attributes()?;
+            Some(attributes.get(name)?.string_value()?.to_owned())
+        };
+        let body = message.body().unwrap_or_default().to_owned();
+        let job = Job::parse(&body).ok();
+        let sent = message.attributes().and_then(|all| all.get(&MessageSystemAttributeName::SentTimestamp));
+        let run_id = attribute("RunId").and_then(|text| text.parse().ok());
+        Self {
+            reason: attribute("ErrorKind").unwrap_or_else(|| RECEIVED_TOO_OFTEN.to_owned()),
+            message: attribute("ErrorMessage"),
+            account: job.as_ref().map(|job| job.account.clone()),
+            user: job.as_ref().and_then(|job| job.user().cloned()),
+            attempts: attribute("Attempts").and_then(|text| text.parse().ok()),
+            run_id: run_id.or_else(|| job.as_ref()?.run_id),
+            since: sent.and_then(|text| Timestamp::from_millisecond(text.parse().ok()?).ok()),
+            body,
+            message_id: message.message_id.unwrap_or_default(),
+            receipt_handle: message.receipt_handle.unwrap_or_default(),
+        }
+    }
+
+    /// What it is about, for people.
+    pub fn subject(&self) -> String {
+        match (&self.account, &self.user) {
+            (Some(account), Some(user)) => format!("account {account} user {user}"),
+            (Some(account), None) => format!("account {account}"),
+            (None, _) => {
+                let excerpt: String =
+                    self.body.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
+                format!("unreadable message {excerpt:?}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use aws_sdk_sqs::types::MessageAttributeValue;
+
+    use super::*;
+
+    pub(crate) fn message(body: &str, attributes: &[(&str, &str)]) -> Message {
+        let mut message = Message::builder().message_id("m-1").receipt_handle("r-1").body(body);
+        for (name, value) in attributes {
+            let value = MessageAttributeValue::builder().data_type("String").string_value(*value).build().unwrap();
+            message = message.message_attributes(*name, value);
+        }
+        message.attributes(MessageSystemAttributeName::SentTimestamp, "1795341600000").build()
+    }
+
+    #[test]
+    fn a_letter_tells_what_its_worker_wrote_on_it() {
+        let run = "7d444840-9dc0-11d1-b245-5ffdce74fad2";
+        let letter = Letter::read(message(
+            r#"{"account":"123456789012","user":"alice"}"#,
+            &[("ErrorKind", "RoleRefused"), ("ErrorMessage", "no such role"), ("Attempts", "3"), ("RunId", run)],
+        ));
+        assert_eq!(letter.reason, "RoleRefused");
+        assert_eq!(letter.message.as_deref(), Some("no such role"));
+        assert_eq!(letter.attempts, Some(3));
+        assert_eq!(letter.run_id, Some(run.parse().unwrap()));
+        assert_eq!(letter.subject(), "account 123456789012 user alice");
+        assert_eq!(letter.since, Some("2026-11-22T10:00:00Z".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_letter_that_sqs_gave_up_has_that_as_its_reason_and_its_run_from_the_body() {
+        let run = "7d444840-9dc0-11d1-b245-5ffdce74fad2";
+        let letter = Letter::read(message(&format!(r#"{{"account":"123456789012","run_id":"{run}"}}"#), &[]));
+        assert_eq!(letter.reason, RECEIVED_TOO_OFTEN);
+        assert_eq!(letter.attempts, None);
+        assert_eq!(letter.run_id, Some(run.parse().unwrap()));
+    }
+
+    #[test]
+    fn a_malformed_body_is_shown_and_not_understood() {
+        let letter = Letter::read(message("{\"ForceRotat\":\n\"alice\"}", &[("ErrorKind", "Malformed")]));
+        assert_eq!(letter.account, None);
+        assert!(letter.subject().starts_with("unreadable message"));
+        assert!(!letter.subject().contains('\n'));
+    }
+}

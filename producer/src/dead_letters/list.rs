@@ -1,0 +1,218 @@
+//! `producer dead-letters list`: what failed, grouped by reason.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+use key_rotation_aws::Connection;
+use rotation::AccountId;
+use serde::Serialize;
+
+use super::letter::Letter;
+use super::{advice, scan};
+use crate::command::{CommandError, Report};
+use crate::queue;
+use crate::settings::Settings;
+
+/// Which letters.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Filter {
+    /// Only letters of this reason (as `list` shows it, such as RoleRefused); may be repeated
+    #[arg(long = "reason", value_name = "REASON", value_delimiter = ',')]
+    pub reasons: Vec<String>,
+
+    /// Only letters about this account; may be repeated
+    #[arg(long = "account", value_name = "ID", value_delimiter = ',')]
+    pub accounts: Vec<AccountId>,
+}
+
+impl Filter {
+    /// Whether every letter is meant.
+    pub fn is_everything(&self) -> bool {
+        self.reasons.is_empty() && self.accounts.is_empty()
+    }
+
+    /// Whether this letter is meant.
+    pub fn admits(&self, letter: &Letter) -> bool {
+        let reason =
+            self.reasons.is_empty() || self.reasons.iter().any(|wanted| wanted.eq_ignore_ascii_case(&letter.reason));
+        let account = self.accounts.is_empty() || letter.account.as_ref().is_some_and(|id| self.accounts.contains(id));
+        reason && account
+    }
+}
+
+/// Show what failed, grouped by reason, with what can be done about it.
+///
+/// Each letter is received and released again, so while the list is made (and for a minute, should it be interrupted)
+/// nobody else sees them. Nothing is changed or lost.
+#[derive(Debug, Clone, Args)]
+pub struct ListOptions {
+    #[command(flatten)]
+    /// Which letters.
+    pub filter: Filter,
+
+    /// Read no more letters than this
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub limit: usize,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeadLettersReport {
+    /// The dead-letter queue.
+    pub queue: String,
+    /// When, by AWS's clock.
+    pub now: Timestamp,
+    /// By reason, most letters first.
+    pub groups: Vec<Group>,
+    /// Letters on the queue that could not be looked at, by SQS's approximate count: those beyond the limit, and on a FIFO
+    /// queue those that stand behind ten others of their group.
+    pub not_seen: u64,
+}
+
+/// Letters of one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Group {
+    /// The reason.
+    pub reason: String,
+    /// What a person can do about it.
+    pub advice: &'static str,
+    /// The letters, oldest first.
+    pub letters: Vec<Letter>,
+}
+
+/// Carries it out.
+///
+/// # Errors
+/// [`CommandError`] where there is no dead-letter queue, or it cannot be read.
+pub async fn run(
+    connection: &Connection,
+    settings: &Settings,
+    options: &ListOptions,
+) -> Result<DeadLettersReport, CommandError> {
+    let queue = queue::dead_letter_queue(connection, settings).await?;
+    let unreadable = |error| CommandError::failed("the dead-letter queue could not be read", &error);
+    let count = queue::attributes(connection, &queue).await.map_err(unreadable)?.depth.total();
+    let letters = scan::read(connection, &queue, options.limit).await.map_err(unreadable)?;
+    let not_seen = count.saturating_sub(letters.len() as u64);
+    let letters = letters.into_iter().filter(|letter| options.filter.admits(letter)).collect();
+    Ok(DeadLettersReport {
+        queue: queue.name().to_owned(),
+        now: connection.clock().now(),
+        groups: group(letters),
+        not_seen,
+    })
+}
+
+fn group(letters: Vec<Letter>) -> Vec<Group> {
+    let mut by_reason: BTreeMap<String, Vec<Letter>> = BTreeMap::new();
+    for letter in letters {
+        by_reason.entry(letter.reason.clone()).or_default().push(letter);
+    }
+    let group = |(reason, mut letters): (String, Vec<Letter>)| {
+        letters.sort_by_key(|letter| letter.since);
+        Group { advice: advice::advice(&reason), reason, letters }
+    };
+    let mut groups: Vec<Group> = by_reason.into_iter().map(group).collect();
+    groups.sort_by_key(|group| std::cmp::Reverse(group.letters.len()));
+    groups
+}
+
+impl Report for DeadLettersReport {
+    /// That there are dead letters is what was asked, and no failure of this command.
+    fn problems(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+impl fmt::Display for DeadLettersReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count: usize = self.groups.iter().map(|group| group.letters.len()).sum();
+        write!(f, "{count} dead {} in {}", if count == 1 { "letter" } else { "letters" }, self.queue)?;
+        for group in &self.groups {
+            write!(f, "\n\n{} ({})\n  {}", group.reason, group.letters.len(), group.advice)?;
+            for letter in &group.letters {
+                let attempts = letter.attempts.map_or("?".to_owned(), |attempts| attempts.to_string());
+                let age = letter.since.map_or("?".to_owned(), |since| age(self.now.duration_since(since)));
+                write!(f, "\n  - {}, {attempts} attempts, {age} ago", letter.subject())?;
+                if let Some(run_id) = letter.run_id {
+                    write!(f, ", run {run_id}")?;
+                }
+                if let Some(message) = &letter.message {
+                    write!(f, "\n    {message}")?;
+                }
+            }
+        }
+        if self.not_seen > 0 {
+            write!(
+                f,
+                "\n\nabout {} more could not be looked at: SQS shows them once those before them are gone, or a minute after another look",
+                self.not_seen
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// An age in its largest unit.
+fn age(age: SignedDuration) -> String {
+    let seconds = age.as_secs().max(0);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h", seconds / 3600),
+        86_400.. => format!("{} d", seconds / 86_400),
+        ..0 => unreachable!("an age below zero has been made zero"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::letter::tests::message;
+    use super::*;
+
+    fn letter(account: &str, reason: &str) -> Letter {
+        Letter::read(message(&format!(r#"{{"account":"{account}"}}"#), &[("ErrorKind", reason), ("Attempts", "2")]))
+    }
+
+    #[test]
+    fn letters_are_grouped_by_reason_the_most_first() {
+        let letters =
+            vec![letter("000000000001", "Refused"), letter("000000000002", "Denied"), letter("000000000003", "Denied")];
+        let groups = group(letters);
+        let shown: Vec<(&str, usize)> = groups.iter().map(|g| (g.reason.as_str(), g.letters.len())).collect();
+        assert_eq!(shown, [("Denied", 2), ("Refused", 1)]);
+    }
+
+    #[test]
+    fn a_filter_admits_by_reason_and_by_account_and_by_both_together() {
+        let account = AccountId::new("000000000001").unwrap();
+        let denied = Filter { reasons: vec!["denied".to_owned()], accounts: vec![] };
+        let both = Filter { accounts: vec![account.clone()], ..denied.clone() };
+        let first = Filter { reasons: vec![], accounts: vec![account] };
+        let letters =
+            [letter("000000000001", "Denied"), letter("000000000002", "Denied"), letter("000000000001", "Mail")];
+        let admitted = |filter: &Filter| letters.iter().map(|letter| filter.admits(letter)).collect::<Vec<_>>();
+        assert_eq!(admitted(&denied), [true, true, false]);
+        assert_eq!(admitted(&first), [true, false, true]);
+        assert_eq!(admitted(&both), [true, false, false]);
+        assert_eq!(admitted(&Filter::default()), [true, true, true]);
+    }
+
+    #[test]
+    fn the_list_says_who_why_how_often_how_long_and_what_to_do() {
+        let report = DeadLettersReport {
+            queue: "dead.fifo".to_owned(),
+            now: "2026-11-24T10:00:00Z".parse().unwrap(),
+            groups: group(vec![letter("000000000001", "RoleRefused")]),
+            not_seen: 0,
+        };
+        let text = report.to_string();
+        assert!(
+            text.starts_with("1 dead letter in dead.fifo\n\nRoleRefused (1)\n  The member role is missing"),
+            "{text}"
+        );
+        assert!(text.ends_with("  - account 000000000001, 2 attempts, 2 d ago"), "{text}");
+    }
+}

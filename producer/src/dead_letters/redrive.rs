@@ -1,0 +1,286 @@
+//! `producer dead-letters redrive`: sends dead letters back to be worked on again.
+//!
+//! By hand, each letter is sent first and taken away afterwards: interrupted in between, there are two of it and never
+//! none. On a FIFO queue the second sending of the same letter is recognised by its deduplication id, which is the letter's
+//! own; the body's would not do, since SQS would swallow a letter sent back within five minutes of its first sending.
+//!
+//! SQS's own move task is quicker, but takes all letters, puts them all on one queue and keeps the message groups they were
+//! given as dead letters. It is used where that makes no difference: everything is meant, there is one lane, and it is no
+//! FIFO queue.
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_sdk_sqs::types::MessageAttributeValue;
+use clap::Args;
+use key_rotation_aws::{AwsError, Connection, QueueUrl};
+use rotation::{Job, Task};
+use serde::Serialize;
+use uuid::{Uuid, uuid};
+
+use super::letter::Letter;
+use super::list::Filter;
+use super::scan::Scanner;
+use crate::backoff::{self, Patience};
+use crate::command::{CommandError, Report};
+use crate::queue;
+use crate::settings::Settings;
+
+/// The namespace of redriven letters' deduplication ids.
+const DEDUPLICATION_NAMESPACE: Uuid = uuid!("a7a0c1de-5a0e-5f5b-9c55-3d1d9d0b8e02");
+/// How often a move task is asked how far it is.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Send dead letters back to be worked on again: all of them, or by reason or account.
+///
+/// Mend the cause first (`dead-letters list` says what it may be), or they come back. An operator's requests go to the
+/// urgent queue where one is set, everything else to the work queue. Interrupted, nothing is lost: run it again.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RedriveOptions {
+    #[command(flatten)]
+    /// Which letters.
+    pub filter: Filter,
+}
+
+/// What was sent back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RedriveReport {
+    /// The dead-letter queue.
+    pub queue: String,
+    /// How it was done.
+    pub by: Way,
+    /// Letters sent back.
+    pub redriven: u64,
+    /// Letters left where they are because they are not meant.
+    pub left: u64,
+    /// Letters on the queue that could not be looked at; see `list`.
+    pub not_seen: u64,
+    /// What failed, a sentence each. Such a letter is still a dead letter, or (said so) one besides being sent back.
+    pub problems: Vec<String>,
+}
+
+/// How letters are sent back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// By SQS's `StartMessageMoveTask`.
+    MoveTask,
+    /// One by one: sent, then taken away.
+    ByHand,
+}
+
+/// Carries it out.
+///
+/// # Errors
+/// [`CommandError`] where there is no dead-letter queue, or it cannot be read.
+pub async fn run(
+    connection: &Connection,
+    settings: &Settings,
+    options: &RedriveOptions,
+) -> Result<RedriveReport, CommandError> {
+    let dead_letters = queue::dead_letter_queue(connection, settings).await?;
+    match way(settings, &options.filter) {
+        Way::MoveTask => by_move_task(connection, settings, &dead_letters).await,
+        Way::ByHand => by_hand(connection, settings, &dead_letters, &options.filter).await,
+    }
+}
+
+fn way(settings: &Settings, filter: &Filter) -> Way {
+    let one_lane = settings.urgent_queue.is_none() && !settings.queue.is_fifo();
+    if filter.is_everything() && one_lane { Way::MoveTask } else { Way::ByHand }
+}
+
+async fn by_hand(
+    connection: &Connection,
+    settings: &Settings,
+    dead_letters: &QueueUrl,
+    filter: &Filter,
+) -> Result<RedriveReport, CommandError> {
+    let mut report = RedriveReport::new(dead_letters, Way::ByHand);
+    let before = queue::attributes(connection, dead_letters).await;
+    let before = before.map_err(|error| CommandError::failed("the dead-letter queue could not be read", &error))?;
+    let started = connection.clock().now();
+    let mut scanner = Scanner::new(connection, dead_letters);
+    let sqs = connection.sqs();
+    // Letters that fail again come back while this goes on. Each is sent back once, or this would never end.
+    let read = loop {
+        if report.redriven >= before.depth.total() {
+            break Ok(());
+        }
+        let letters = match scanner.next().await {
+            Ok(letters) if letters.is_empty() => break Ok(()),
+            Ok(letters) => letters,
+            Err(error) => break Err(error),
+        };
+        for letter in &letters {
+            let came_back = letter.since.is_some_and(|since| since > started);
+            if came_back || !filter.admits(letter) {
+                report.left += 1;
+                continue;
+            }
+            let subject = letter.subject();
+            if let Err(error) = send_back(&sqs, settings, letter).await {
+                report.left += 1;
+                report.problems.push(format!("{subject} is still a dead letter: {error}"));
+                continue;
+            }
+            report.redriven += 1;
+            tracing::info!(account = letter.account.as_ref().map(|id| id.as_str()), reason = letter.reason, "redriven");
+            if let Err(error) = scanner.take_away(letter).await {
+                report.problems.push(format!("{subject} is sent back, but still a dead letter besides: {error}"));
+            }
+        }
+    };
+    scanner.release().await;
+    match read {
+        Ok(()) => {}
+        Err(error) if report.redriven == 0 => {
+            return Err(CommandError::failed("the dead-letter queue could not be read", &error));
+        }
+        Err(error) => {
+            report.problems.push(format!("there may be more, but the queue could no longer be read: {error}"))
+        }
+    }
+    if let Ok(attributes) = queue::attributes(connection, dead_letters).await {
+        report.not_seen = attributes.depth.total().saturating_sub(report.left);
+    }
+    Ok(report)
+}
+
+async fn send_back(sqs: &aws_sdk_sqs::Client, settings: &Settings, letter: &Letter) -> Result<(), AwsError> {
+    const OPERATION: &str = "sqs:SendMessage";
+    let job = Job::parse(&letter.body).ok();
+    let queue = lane(settings, job.as_ref());
+    // A body that nobody can read excludes nothing but itself.
+    let group = || job.as_ref().and_then(|job| queue.group_id(job)).unwrap_or_else(|| letter.message_id.clone());
+    let own_id = || Uuid::new_v5(&DEDUPLICATION_NAMESPACE, letter.message_id.as_bytes()).to_string();
+    // Tells a worker that the work may have been begun: SQS counts the receives of the new message from one.
+    let attempts = letter.attempts.map(|attempts| {
+        let value = MessageAttributeValue::builder().data_type("Number").string_value(attempts.to_string());
+        value.build().expect("the data type is set")
+    });
+    backoff::retry(Patience::MESSAGE, async || {
+        let mut call = sqs.send_message().queue_url(queue.as_str()).message_body(&letter.body);
+        if let Some(attempts) = &attempts {
+            call = call.message_attributes("Attempts", attempts.clone());
+        }
+        if queue.is_fifo() {
+            call = call.message_group_id(group()).message_deduplication_id(own_id());
+        }
+        call.send().await.map(|_| ()).map_err(|error| AwsError::of(OPERATION, error))
+    })
+    .await
+}
+
+/// The queue a message belongs on: an operator's request on the urgent one.
+fn lane<'a>(settings: &'a Settings, job: Option<&Job>) -> &'a QueueUrl {
+    match job.map(|job| &job.task) {
+        Some(Task::ForceRotate(_) | Task::Restore { .. }) => settings.operators_queue(),
+        Some(Task::Account | Task::User(_)) | None => &settings.queue,
+    }
+}
+
+async fn by_move_task(
+    connection: &Connection,
+    settings: &Settings,
+    dead_letters: &QueueUrl,
+) -> Result<RedriveReport, CommandError> {
+    let failed = |error| CommandError::failed("the dead letters could not be moved", &error);
+    let source = arn(connection, dead_letters).await?;
+    let destination = arn(connection, &settings.queue).await?;
+    let sqs = connection.sqs();
+    let started = sqs.start_message_move_task().source_arn(&source).destination_arn(destination).send().await;
+    let handle = started.map_err(|error| failed(AwsError::of("sqs:StartMessageMoveTask", error)))?.task_handle;
+    let mut report = RedriveReport::new(dead_letters, Way::MoveTask);
+    // Interrupted here, SQS goes on by itself.
+    loop {
+        let tasks = backoff::retry(Patience::MESSAGE, async || {
+            let call = sqs.list_message_move_tasks().source_arn(&source).max_results(10);
+            call.send().await.map_err(|error| AwsError::of("sqs:ListMessageMoveTasks", error))
+        })
+        .await
+        .map_err(failed)?;
+        // Only a running task has a handle; the newest comes first.
+        let running = tasks.results().iter().find(|task| handle.is_some() && task.task_handle == handle);
+        let Some(task) = running.or_else(|| tasks.results().first()) else { return Ok(report) };
+        report.redriven = u64::try_from(task.approximate_number_of_messages_moved()).unwrap_or(0);
+        match task.status() {
+            Some("RUNNING" | "CANCELLING") => tokio::time::sleep(LOOK_EVERY).await,
+            Some("COMPLETED") => return Ok(report),
+            other => {
+                let status = other.unwrap_or("in an unknown state");
+                let why = task.failure_reason().unwrap_or("SQS gives no reason");
+                report.problems.push(format!("SQS's move task is {status}: {why}"));
+                return Ok(report);
+            }
+        }
+    }
+}
+
+async fn arn(connection: &Connection, queue: &QueueUrl) -> Result<String, CommandError> {
+    let attributes = queue::attributes(connection, queue).await;
+    let attributes =
+        attributes.map_err(|error| CommandError::failed(&format!("the queue {queue} could not be read"), &error))?;
+    attributes.arn.ok_or_else(|| CommandError::Failed(format!("the queue {queue} tells no ARN")))
+}
+
+impl RedriveReport {
+    fn new(queue: &QueueUrl, by: Way) -> Self {
+        Self { queue: queue.name().to_owned(), by, redriven: 0, left: 0, not_seen: 0, problems: Vec::new() }
+    }
+}
+
+impl Report for RedriveReport {
+    fn problems(&self) -> Vec<String> {
+        self.problems.clone()
+    }
+}
+
+impl fmt::Display for RedriveReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} redriven from {}, {} left there", self.redriven, self.queue, self.left)?;
+        if self.not_seen > 0 {
+            write!(
+                f,
+                ", about {} not looked at: they stand behind those left; run it again without a filter",
+                self.not_seen
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rotation::{AccountId, UserName};
+
+    use super::*;
+
+    fn settings(suffix: &str, urgent: bool) -> Settings {
+        let queue = |name: &str| format!("https://sqs.eu-west-1.amazonaws.com/123456789012/{name}{suffix}").parse();
+        let mut settings = Settings::new(queue("work").unwrap());
+        settings.urgent_queue = urgent.then(|| queue("urgent").unwrap());
+        settings
+    }
+
+    #[test]
+    fn sqs_moves_the_letters_only_where_all_are_meant_and_all_go_to_one_standard_queue() {
+        let everything = Filter::default();
+        let some = Filter { reasons: vec!["Denied".to_owned()], accounts: vec![] };
+        assert_eq!(way(&settings("", false), &everything), Way::MoveTask);
+        assert_eq!(way(&settings("", false), &some), Way::ByHand);
+        assert_eq!(way(&settings("", true), &everything), Way::ByHand, "requests go to the urgent queue");
+        assert_eq!(way(&settings(".fifo", false), &everything), Way::ByHand, "groups are given anew");
+    }
+
+    #[test]
+    fn an_operators_request_goes_back_to_the_urgent_queue_and_a_scan_to_the_work_queue() {
+        let settings = settings(".fifo", true);
+        let account = AccountId::new("123456789012").unwrap();
+        let user = UserName::new("alice").unwrap();
+        let restore = Job::new(account.clone(), Task::Restore { user, access_key_id: None });
+        assert_eq!(lane(&settings, Some(&restore)).name(), "urgent.fifo");
+        assert_eq!(lane(&settings, Some(&Job::new(account, Task::Account))).name(), "work.fifo");
+        assert_eq!(lane(&settings, None).name(), "work.fifo");
+    }
+}

@@ -1,0 +1,213 @@
+//! Following one message to its end, for `--wait`.
+//!
+//! SQS tells nobody what became of a message, so it is pieced together from three things that a producer can see:
+//!
+//! 1. **The account.** Keys, tags and published versions show that the request has been carried out ([`goal`]).
+//! 2. **The dead letters.** A refusal, or a failure for good, ends there with its reason and the request's run id.
+//! 3. **The queue.** A worker deletes a message only once it is done or copied to the dead letters. So a queue that is
+//!    empty, with no dead letter of the request, means that it is done. This says nothing while other messages are about.
+//!
+//! What is known in the end is said, and what is not known is said to be so.
+
+mod goal;
+mod observe;
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use key_rotation_aws::{Connection, QueueUrl};
+use rotation::{AccessKeyId, AccountId, UserName};
+use serde::Serialize;
+use uuid::Uuid;
+
+pub use goal::{Goal, Progress};
+pub use observe::{Published, Seen, SeenKey};
+
+use crate::dead_letters::{Letter, scan};
+use crate::queue;
+use crate::settings::Settings;
+use observe::Observer;
+
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often in a row the queue must say that it is empty: its counts are approximate.
+const EMPTY_ANSWERS_BELIEVED: u32 = 5;
+/// Dead letters looked through for the request's.
+const LETTERS_READ: usize = 10_000;
+
+/// How a request ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Carried out.
+    Done {
+        /// What was done, as far as it shows.
+        what: String,
+    },
+    /// Refused, or failed for good.
+    Failed {
+        /// The worker's `ErrorKind`.
+        reason: String,
+        /// The worker's sentence.
+        message: String,
+    },
+    /// Not known: too long under way, or gone without a trace.
+    Unknown {
+        /// What is known.
+        what: String,
+    },
+}
+
+/// What is followed.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Its run.
+    pub run_id: Uuid,
+    /// When it was made, by AWS's clock.
+    pub requested_at: Timestamp,
+    /// The queue it is on.
+    pub queue: QueueUrl,
+    /// The account.
+    pub account: AccountId,
+    /// The user, if named.
+    pub user: Option<UserName>,
+    /// The key, if named.
+    pub access_key_id: Option<AccessKeyId>,
+    /// What was asked for.
+    pub goal: Goal,
+}
+
+/// Follows a request. Made before it is sent, so as to know how the user was before.
+pub struct Follower<'a> {
+    connection: &'a Connection,
+    settings: &'a Settings,
+    request: Request,
+    dead_letters: Option<QueueUrl>,
+    eyes: Result<(Observer<'a>, Seen), String>,
+}
+
+impl<'a> Follower<'a> {
+    /// Looks at the user as it is before the request.
+    pub async fn new(connection: &'a Connection, settings: &'a Settings, request: Request) -> Self {
+        let eyes = open_eyes(connection, settings, &request).await;
+        if let Err(why) = &eyes {
+            tracing::warn!(account = %request.account, why, "the account cannot be looked into while waiting");
+        }
+        let dead_letters = match queue::dead_letter_queue(connection, settings).await {
+            Ok(queue) => Some(queue),
+            Err(error) => {
+                tracing::warn!(%error, "a refusal cannot be seen while waiting");
+                None
+            }
+        };
+        Self { connection, settings, request, dead_letters, eyes }
+    }
+
+    /// Waits for the end, at most this long.
+    pub async fn to_the_end(mut self, at_most: Duration) -> Outcome {
+        let started = Instant::now();
+        let mut empty = 0;
+        let mut letters_before = None;
+        loop {
+            let pending = match self.look_into_account().await {
+                Progress::Done(what) => return Outcome::Done { what },
+                Progress::Pending(what) => what,
+            };
+            // The queue first: a message that has left it by now is among the letters read after.
+            empty = if self.queue_is_empty().await { empty + 1 } else { 0 };
+            let gone = empty >= EMPTY_ANSWERS_BELIEVED;
+            let late = started.elapsed() >= at_most;
+            let letters = self.count_letters().await;
+            if gone || late || letters != letters_before {
+                letters_before = letters;
+                if let Some(letter) = self.own_letter().await {
+                    return failed(letter);
+                }
+            }
+            if gone {
+                return self.gone(&pending);
+            }
+            if late {
+                let seconds = at_most.as_secs();
+                let what =
+                    format!("the request is still under way after {seconds} s: {pending}; it is not a dead letter");
+                return Outcome::Unknown { what };
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    async fn look_into_account(&mut self) -> Progress {
+        let (observer, before) = match &mut self.eyes {
+            Ok(eyes) => eyes,
+            Err(why) => return Progress::Pending(format!("the account cannot be looked into ({why})")),
+        };
+        match observer.look().await {
+            Ok(now) => self.request.goal.judge(before, &now, self.request.requested_at),
+            Err(error) => Progress::Pending(format!("the account could not be looked into ({error})")),
+        }
+    }
+
+    async fn queue_is_empty(&self) -> bool {
+        let answer = queue::attributes(self.connection, &self.request.queue).await;
+        answer.is_ok_and(|attributes| attributes.depth.total() == 0)
+    }
+
+    async fn count_letters(&self) -> Option<u64> {
+        let queue = self.dead_letters.as_ref()?;
+        queue::attributes(self.connection, queue).await.ok().map(|attributes| attributes.depth.total())
+    }
+
+    async fn own_letter(&self) -> Option<Letter> {
+        let queue = self.dead_letters.as_ref()?;
+        let letters = match scan::read(self.connection, queue, LETTERS_READ).await {
+            Ok(letters) => letters,
+            Err(error) => {
+                tracing::warn!(%error, "the dead letters could not be read");
+                return None;
+            }
+        };
+        letters.into_iter().find(|letter| letter.run_id == Some(self.request.run_id))
+    }
+
+    /// Neither on the queue nor among the dead letters.
+    fn gone(&self, pending: &str) -> Outcome {
+        let worked_off = "the message has been worked off and is no dead letter";
+        let looked = self.eyes.is_ok();
+        match (&self.request.goal, self.dead_letters.is_some()) {
+            (Goal::Looked, true) => Outcome::Done {
+                what: format!(
+                    "{worked_off}: what would be done is in the worker's log and notices, under run {}",
+                    self.request.run_id
+                ),
+            },
+            (Goal::Rotated(_) | Goal::Restored { .. }, true) if !looked => {
+                Outcome::Done { what: format!("{worked_off}; {pending}") }
+            }
+            (Goal::Rotated(_) | Goal::Restored { .. } | Goal::Looked, _) => Outcome::Unknown {
+                what: format!(
+                    "{worked_off} that could be found, but {pending}; a worker that only audits (DRY_RUN) changes nothing: see its log for run {}",
+                    self.request.run_id
+                ),
+            },
+        }
+    }
+}
+
+async fn open_eyes<'a>(
+    connection: &'a Connection,
+    settings: &'a Settings,
+    request: &Request,
+) -> Result<(Observer<'a>, Seen), String> {
+    let session_name = format!("key-rotation-{}", request.run_id);
+    let (user, key) = (request.user.as_ref(), request.access_key_id.as_ref());
+    let observer = Observer::open(connection, &settings.member_role, &session_name, &request.account, user, key).await;
+    let mut observer = observer.map_err(|error| error.to_string())?;
+    let before = observer.look().await.map_err(|error| error.to_string())?;
+    Ok((observer, before))
+}
+
+fn failed(letter: Letter) -> Outcome {
+    let message = letter.message.unwrap_or_else(|| "no worker has written a reason".to_owned());
+    Outcome::Failed { reason: letter.reason, message }
+}

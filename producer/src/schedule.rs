@@ -1,0 +1,163 @@
+//! `producer schedule`: one message per account, or per user, on the work queue.
+//!
+//! Listing, spreading to users and sending run side by side over short channels: with 10,000 accounts the first message is
+//! on the queue after the first page, and no more than a few hundred are ever held.
+
+mod report;
+
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use key_rotation_aws::Connection;
+use rotation::{AccountId, Job, Task};
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tracing::Instrument;
+use uuid::Uuid;
+
+pub use report::{Problem, ScheduleReport};
+
+use crate::command::CommandError;
+use crate::enqueue::Enqueuer;
+use crate::organization::{Member, Organization, Scope, UnitId};
+use crate::queue;
+use crate::settings::Settings;
+use crate::users::{Spread, Users};
+use crate::watch;
+
+/// What stands between two stages at most.
+const BETWEEN_STAGES: usize = 100;
+
+/// Put the whole organization, some units or some accounts on the queue.
+///
+/// Without --ou and --account: every account whose state is ACTIVE. Which keys are due, and whether anything is changed at
+/// all, is decided by the workers: they only report unless they run with DRY_RUN=false. So a roll-out in stages is: audit
+/// everywhere, then enforcing workers with `--ou` of the first units or with `--exclude-account`, then everybody.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ScheduleOptions {
+    /// Only this organizational unit (ou-…) or root (r-…) and everything below it; may be repeated
+    #[arg(long = "ou", value_name = "OU", value_delimiter = ',')]
+    pub units: Vec<UnitId>,
+
+    /// Only this account; may be repeated, and stand beside --ou
+    #[arg(long = "account", value_name = "ID", value_delimiter = ',')]
+    pub accounts: Vec<AccountId>,
+
+    /// Leave this account out, however it comes in; may be repeated
+    #[arg(long = "exclude-account", value_name = "ID", value_delimiter = ',')]
+    pub excluded: Vec<AccountId>,
+
+    /// One message per account, or per user: the latter assumes each account's role to list its users
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
+    pub granularity: Granularity,
+
+    /// Ask for an audit only: workers say what they would do, and change nothing, even where they enforce
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Follow the queue until it is worked off; exit 1 if messages of this run end as dead letters
+    #[arg(long)]
+    pub watch: bool,
+}
+
+/// What a message is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Granularity {
+    /// An account with all its users.
+    #[default]
+    Account,
+    /// A single user.
+    User,
+}
+
+/// Carries it out.
+///
+/// # Errors
+/// [`CommandError`] where nothing could be sent; what failed for single accounts is in the report.
+pub async fn run(
+    connection: &Connection,
+    settings: &Settings,
+    options: &ScheduleOptions,
+) -> Result<ScheduleReport, CommandError> {
+    let run_id = Uuid::new_v4();
+    let span = tracing::info_span!("schedule", %run_id);
+    schedule(connection, settings, options, run_id).instrument(span).await
+}
+
+async fn schedule(
+    connection: &Connection,
+    settings: &Settings,
+    options: &ScheduleOptions,
+    run_id: Uuid,
+) -> Result<ScheduleReport, CommandError> {
+    queue::check(connection, "QUEUE_URL", &settings.queue).await?;
+    let session_name = format!("key-rotation-{run_id}");
+    let organization = Organization::open(connection, settings.org_list.as_ref(), &session_name)
+        .await
+        .map_err(|error| CommandError::failed("the role to list the organization with could not be assumed", &error))?;
+    let scope = Scope {
+        units: options.units.clone(),
+        accounts: options.accounts.clone(),
+        excluded: options.excluded.iter().cloned().collect(),
+    };
+    let resolved = scope.resolve(&organization).await?;
+
+    let run = Run { run_id, requested_at: connection.clock().now(), dry_run: options.dry_run };
+    let users = Users { connection, role: &settings.member_role, session_name: &session_name };
+    let enqueuer = Enqueuer::new(connection, &settings.queue);
+    let (found, members) = mpsc::channel(BETWEEN_STAGES);
+    let (ready, jobs) = mpsc::channel(BETWEEN_STAGES);
+    let (listed, spread, sent) = tokio::join!(
+        resolved.list(&organization, found),
+        run.jobs(members, ready, options.granularity, &users),
+        enqueuer.send_all(jobs),
+    );
+    let mut report = ScheduleReport::new(&run, &settings.queue, options.granularity, listed, spread, sent);
+    tracing::info!(messages = report.messages, accounts = report.accounts, "scheduled");
+    if options.watch {
+        report.watched = Some(watch::until_worked_off(connection, settings, run_id, report.messages).await?);
+    }
+    Ok(report)
+}
+
+/// What all messages of a run have in common.
+struct Run {
+    run_id: Uuid,
+    requested_at: Timestamp,
+    dry_run: bool,
+}
+
+impl Run {
+    fn job(&self, member: Member, task: Task) -> Job {
+        Job {
+            name: member.name,
+            email: member.email,
+            dry_run: self.dry_run,
+            run_id: Some(self.run_id),
+            requested_at: Some(self.requested_at),
+            ..Job::new(member.account, task)
+        }
+    }
+
+    async fn jobs(
+        &self,
+        mut members: mpsc::Receiver<Member>,
+        to: mpsc::Sender<Job>,
+        granularity: Granularity,
+        users: &Users<'_>,
+    ) -> Spread {
+        match granularity {
+            Granularity::User => users.spread(members, to, |member, user| self.job(member, Task::User(user))).await,
+            Granularity::Account => {
+                let mut spread = Spread::default();
+                while let Some(member) = members.recv().await {
+                    if to.send(self.job(member, Task::Account)).await.is_err() {
+                        break;
+                    }
+                    spread.accounts += 1;
+                }
+                spread
+            }
+        }
+    }
+}

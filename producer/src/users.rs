@@ -1,0 +1,121 @@
+//! The users of member accounts, for runs that send one message per user.
+//!
+//! Each account's role is assumed with a session policy that allows listing users and nothing else, whatever the role may
+//! do. An account that cannot be read to its last page is a problem that is told; the others go on.
+
+use std::sync::{Mutex, PoisonError};
+
+use futures::{StreamExt, stream};
+use key_rotation_aws::{AwsError, Connection, MemberRole};
+use rotation::{AccountId, Job, UserName};
+use tokio::sync::mpsc::{Receiver, Sender};
+
+use crate::backoff::{self, Patience};
+use crate::organization::Member;
+
+/// Accounts whose users are listed at once.
+const ACCOUNTS_AT_ONCE: usize = 16;
+
+/// IAM API reference, `ListUsers`: `MaxItems` up to 1,000. IAM may still answer with fewer, and a marker.
+const USERS_A_PAGE: i32 = 1000;
+
+/// All that a session for listing may do.
+const SESSION_POLICY: &str =
+    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:ListUsers","Resource":"*"}]}"#;
+
+/// An account whose users could not be listed, or not all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unlisted {
+    /// The account.
+    pub account: AccountId,
+    /// Users handed on before it failed.
+    pub listed: u64,
+    /// Why.
+    pub why: String,
+}
+
+/// What became of the accounts on their way to being jobs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Spread {
+    /// Accounts that came in.
+    pub accounts: u64,
+    /// Those whose users are not all among the jobs.
+    pub unlisted: Vec<Unlisted>,
+}
+
+/// Lists users of accounts.
+#[derive(Debug)]
+pub struct Users<'a> {
+    /// The way to AWS.
+    pub connection: &'a Connection,
+    /// The role in every account.
+    pub role: &'a MemberRole,
+    /// How the sessions show in the accounts' CloudTrail.
+    pub session_name: &'a str,
+}
+
+impl Users<'_> {
+    /// Hands on a job for every user of every account that comes in. Ends early when nobody takes them any more.
+    pub async fn spread(
+        &self,
+        members: Receiver<Member>,
+        to: Sender<Job>,
+        job: impl Fn(Member, UserName) -> Job,
+    ) -> Spread {
+        let spread = Mutex::new(Spread::default());
+        let spread_now = || spread.lock().unwrap_or_else(PoisonError::into_inner);
+        let members = stream::unfold(members, async |mut members| Some((members.recv().await?, members)));
+        members
+            .take_until(to.closed())
+            .for_each_concurrent(ACCOUNTS_AT_ONCE, async |member| {
+                spread_now().accounts += 1;
+                let mut listed = 0;
+                if let Err(error) = self.list(&member, &to, &job, &mut listed).await {
+                    let account = member.account.clone();
+                    tracing::error!(%account, %error, listed, "the account's users could not be listed");
+                    let failure = Unlisted { account, listed, why: error.to_string() };
+                    spread_now().unlisted.push(failure);
+                }
+            })
+            .await;
+        spread.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn list(
+        &self,
+        member: &Member,
+        to: &Sender<Job>,
+        job: &impl Fn(Member, UserName) -> Job,
+        listed: &mut u64,
+    ) -> Result<(), AwsError> {
+        const OPERATION: &str = "iam:ListUsers";
+        let policy = Some(SESSION_POLICY.to_owned());
+        let session = backoff::retry(Patience::MESSAGE, async || {
+            self.role.assume(self.connection, &member.account, self.session_name, policy.clone()).await
+        })
+        .await?;
+        let mut marker: Option<String> = None;
+        loop {
+            let page = backoff::retry(Patience::MESSAGE, async || {
+                let call = session.iam().list_users().max_items(USERS_A_PAGE).set_marker(marker.clone());
+                call.send().await.map_err(|error| AwsError::of(OPERATION, error))
+            })
+            .await?;
+            for user in page.users() {
+                let name = UserName::new(user.user_name())
+                    .map_err(|error| AwsError::incomplete(OPERATION, &error.to_string()))?;
+                if to.send(job(member.clone(), name)).await.is_err() {
+                    return Ok(());
+                }
+                *listed += 1;
+            }
+            match (page.is_truncated(), page.marker) {
+                (false, _) => return Ok(()),
+                (true, Some(next)) => marker = Some(next),
+                (true, None) => {
+                    return Err(AwsError::incomplete(OPERATION, "the page is truncated, but tells no marker"));
+                }
+            }
+        }
+    }
+}
