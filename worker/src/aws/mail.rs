@@ -1,11 +1,18 @@
 //! Sending one mail by SES (API v2).
 //!
-//! SES has no idempotency token, and the SDK tries again what may have been sent: a mail goes out at least once.
+//! SES has no idempotency token, and the SDK tries again what may have been sent: a mail goes out at least once. SES's
+//! sending rate is as low as one mail a second: a mail that comes too early is held back and tried again, for longer than
+//! other calls are.
 
 use aws_sdk_sesv2::Client;
+use aws_sdk_sesv2::config::retry::RetryConfig;
 use aws_sdk_sesv2::error::BuildError;
 use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message};
 use key_rotation_aws::AwsError;
+
+/// With exponential backoff from one second: half a minute on average, in which a rate of one mail a second lets a worker's
+/// usual 16 messages through.
+const ATTEMPTS: u32 = 7;
 
 /// What is the same for all mails.
 #[derive(Debug, Clone)]
@@ -51,10 +58,19 @@ impl Mailer {
             .set_configuration_set_name(self.configuration_set.clone())
             .destination(Destination::builder().to_addresses(letter.to).build())
             .content(content)
+            .customize()
+            .config_override(aws_sdk_sesv2::Config::builder().retry_config(self.patient()))
             .send()
             .await
             .map_err(|error| AwsError::of(OPERATION, error))?;
         Ok(sent.message_id)
+    }
+
+    /// The client's own retry settings with more attempts; where it is set to make but one, so it stays.
+    fn patient(&self) -> RetryConfig {
+        let set = self.client.config().retry_config().cloned().unwrap_or_else(RetryConfig::standard);
+        let attempts = set.max_attempts();
+        if attempts > 1 { set.with_max_attempts(attempts.max(ATTEMPTS)) } else { set }
     }
 }
 

@@ -46,6 +46,9 @@ pub enum MailError {
         /// How many items.
         items: usize,
     },
+    /// The address is none, so SES was not asked.
+    #[error("the address the message gave is no e-mail address")]
+    Malformed,
     /// The mail could not be written.
     #[error("{0}")]
     Unwritten(String),
@@ -84,9 +87,10 @@ impl fmt::Display for Refusal<'_> {
 }
 
 /// One mail's fate.
+#[derive(Debug, Clone)]
 enum Outcome {
     Accepted,
-    Failed(AwsError),
+    Refused { class: ErrorClass, code: Option<String> },
 }
 
 impl Notices {
@@ -114,6 +118,14 @@ impl Notices {
                 retryable: false,
             }),
         }
+        let is_anything_told = !routing.envelopes.is_empty() || !routing.unreachable.is_empty();
+        if routing.bad_account_address && is_anything_told {
+            delivery.failures.push(MailFailure {
+                recipient: RecipientClass::Account,
+                error: MailError::Malformed,
+                retryable: false,
+            });
+        }
         if !routing.unreachable.is_empty() {
             delivery.failures.push(MailFailure {
                 recipient: RecipientClass::Account,
@@ -136,7 +148,7 @@ impl Notices {
             Ok(None) => {}
             Ok(Some(mail)) => match send(mailer, digest, &mail).await {
                 Outcome::Accepted => delivery.mails += 1,
-                Outcome::Failed(error) => delivery.failures.push(failed(refused(&error))),
+                Outcome::Refused { class, code } => delivery.failures.push(failed(MailError::Refused { class, code })),
             },
             Err(error) => delivery.failures.push(failed(MailError::Unwritten(error.to_string()))),
         }
@@ -147,12 +159,12 @@ async fn send_all(mailer: &Mailer, digest: &Digest, mails: &[RenderedMail], deli
     let mut outcomes: Vec<Outcome> = Vec::with_capacity(mails.len());
     for mail in mails {
         // Where SES takes nothing from anybody just now, the rest is not tried: it would only make it worse.
-        let given_up = outcomes.iter().find_map(|outcome| match outcome {
-            Outcome::Failed(error) if concerns_everybody(error.class) => Some(error.clone()),
-            Outcome::Failed(_) | Outcome::Accepted => None,
+        let refused_to_all = outcomes.iter().find(|outcome| match outcome {
+            Outcome::Refused { class, .. } => concerns_everybody(*class),
+            Outcome::Accepted => false,
         });
-        outcomes.push(match given_up {
-            Some(error) => Outcome::Failed(error),
+        outcomes.push(match refused_to_all {
+            Some(refusal) => refusal.clone(),
             None => send(mailer, digest, mail).await,
         });
     }
@@ -166,7 +178,7 @@ async fn send(mailer: &Mailer, digest: &Digest, mail: &RenderedMail) -> Outcome 
             log::sent(digest, mail, id.as_deref());
             Outcome::Accepted
         }
-        Err(error) => Outcome::Failed(error),
+        Err(AwsError { class, code, .. }) => Outcome::Refused { class, code },
     }
 }
 
@@ -178,7 +190,7 @@ fn judge(items: usize, mails: &[RenderedMail], outcomes: &[Outcome], delivery: &
         for &index in &mail.items {
             match outcome {
                 Outcome::Accepted => accepted_by[index] += 1,
-                Outcome::Failed(error) => blocked[index] |= !may_be_the_recipients_fault(error.class),
+                Outcome::Refused { class, .. } => blocked[index] |= !may_be_the_recipients_fault(*class),
             }
         }
     }
@@ -187,17 +199,13 @@ fn judge(items: usize, mails: &[RenderedMail], outcomes: &[Outcome], delivery: &
     for (mail, outcome) in mails.iter().zip(outcomes) {
         match outcome {
             Outcome::Accepted => delivery.mails += 1,
-            Outcome::Failed(error) => delivery.failures.push(MailFailure {
+            Outcome::Refused { class, code } => delivery.failures.push(MailFailure {
                 recipient: mail.recipient,
-                error: refused(error),
-                retryable: may_pass(error.class) && !mail.items.iter().all(|&index| told(index)),
+                error: MailError::Refused { class: *class, code: code.clone() },
+                retryable: may_pass(*class) && !mail.items.iter().all(|&index| told(index)),
             }),
         }
     }
-}
-
-fn refused(error: &AwsError) -> MailError {
-    MailError::Refused { class: error.class, code: error.code.clone() }
 }
 
 /// Whether the next mail would fail in the same way, whoever it is for.
@@ -241,5 +249,74 @@ fn may_pass(class: ErrorClass) -> bool {
         | ErrorClass::LimitExceeded
         | ErrorClass::Rejected
         | ErrorClass::SendingOff => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mail(recipient: RecipientClass, items: &[usize]) -> RenderedMail {
+        let (address, subject, html, text) = Default::default();
+        RenderedMail { recipient, address, subject, html, text, items: items.to_vec() }
+    }
+
+    fn refused(class: ErrorClass) -> Outcome {
+        Outcome::Refused { class, code: None }
+    }
+
+    /// Account: items 0 and 1; owner: item 1.
+    fn judged(account: Outcome, owner: Outcome) -> Delivery {
+        let mails = [mail(RecipientClass::Account, &[0, 1]), mail(RecipientClass::Owner, &[1])];
+        let mut delivery = Delivery::default();
+        judge(2, &mails, &[account, owner], &mut delivery);
+        delivery
+    }
+
+    #[test]
+    fn an_item_is_told_once_every_recipient_has_accepted_it() {
+        let delivery = judged(Outcome::Accepted, Outcome::Accepted);
+        assert_eq!((delivery.accepted, delivery.mails, delivery.failures.len()), (vec![0, 1], 2, 0));
+    }
+
+    #[test]
+    fn a_recipient_refused_for_good_does_not_stand_in_the_way_of_another_that_accepted() {
+        for class in [ErrorClass::Rejected, ErrorClass::Invalid] {
+            let delivery = judged(Outcome::Accepted, refused(class));
+            assert_eq!(delivery.accepted, [0, 1]);
+            assert_eq!(delivery.failures.len(), 1);
+            assert!(!delivery.failures[0].retryable, "{class}");
+            // The other way round, item 0 has been told to nobody.
+            let delivery = judged(refused(class), Outcome::Accepted);
+            assert_eq!(delivery.accepted, [1]);
+            assert_eq!(delivery.failures[0].retryable, class == ErrorClass::Rejected);
+        }
+    }
+
+    #[test]
+    fn throttling_or_an_outage_blocks_the_items_concerned_and_is_tried_again() {
+        for class in [ErrorClass::Throttled, ErrorClass::Transient, ErrorClass::SendingOff, ErrorClass::Denied] {
+            let delivery = judged(Outcome::Accepted, refused(class));
+            assert_eq!(delivery.accepted, [0], "{class}");
+            assert!(delivery.failures[0].retryable, "{class}");
+        }
+    }
+
+    #[test]
+    fn an_unverified_sender_starts_no_clock() {
+        let delivery = judged(refused(ErrorClass::Rejected), refused(ErrorClass::Rejected));
+        assert_eq!(delivery.accepted, [0_usize; 0]);
+        assert!(delivery.failures.iter().all(|failure| failure.retryable));
+    }
+
+    #[test]
+    fn a_failure_names_the_recipients_class_and_the_meaning_and_no_address() {
+        let error =
+            MailError::Refused { class: ErrorClass::Throttled, code: Some("TooManyRequestsException".to_owned()) };
+        let failure = MailFailure { recipient: RecipientClass::Owner, error, retryable: true };
+        assert_eq!(
+            failure.to_string(),
+            "the mail to the owner was not sent: TooManyRequestsException: mails are sent faster than SES allows, or the day's quota is used up"
+        );
     }
 }

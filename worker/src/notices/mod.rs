@@ -59,33 +59,45 @@ pub struct Notices {
     settings: MailSettings,
     partition: Partition,
     built_in: Templates,
-    templates: Templates,
+    custom: Option<Templates>,
     mailer: Option<Mailer>,
 }
 
 impl Notices {
-    /// Compiles the templates and renders each once with every kind of event.
+    /// Compiles the templates, and renders those of others with every kind of event.
     ///
     /// Without a sender, or without a client to send with, notices go to the log.
     ///
     /// # Errors
     /// A template that cannot be used, by file, line and value.
     pub fn new(settings: MailSettings, ses: Option<Client>, partition: Partition) -> Result<Self, TemplateError> {
-        let built_in = Templates::built_in()?;
-        let templates = match &settings.template_dir {
-            Some(dir) => Templates::with_dir(dir)?,
-            None => Templates::built_in()?,
-        };
+        let custom = settings.template_dir.as_deref().map(Templates::with_dir).transpose()?;
         let mailer = settings.sender.clone().zip(ses).map(|(sender, client)| {
             Mailer::new(client, sender, settings.reply_to.clone(), settings.configuration_set.clone())
         });
-        let notices = Self { settings, partition, built_in, templates, mailer };
-        notices.try_templates()?;
+        let notices = Self { settings, partition, built_in: Templates::built_in()?, custom, mailer };
+        if let Some(custom) = &notices.custom {
+            notices.try_templates(custom)?;
+        }
         Ok(notices)
     }
 
     /// Whether mails are sent; otherwise notices go to the log and count as given.
     pub fn sends_mail(&self) -> bool {
         self.mailer.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_templates_have_a_value_for_everything_they_print() {
+        for owner_tag in [None, Some("owner".to_owned())] {
+            let settings = MailSettings { resource_owner_tag: owner_tag, ..MailSettings::default() };
+            let notices = Notices::new(settings, None, Partition::Aws).unwrap();
+            notices.try_templates(&notices.built_in).unwrap();
+        }
     }
 }

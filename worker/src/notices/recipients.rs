@@ -61,6 +61,8 @@ pub struct Routing {
     pub envelopes: Vec<Envelope>,
     /// Items that are due to be told and that nobody can be told.
     pub unreachable: Vec<usize>,
+    /// Whether the message gave the account an address that is none.
+    pub bad_account_address: bool,
     /// Owner tags that held no address, or something that is none: the account's address stands in for them.
     pub bad_owner_tags: Vec<BadOwnerTag>,
 }
@@ -70,6 +72,7 @@ impl Routing {
     pub fn of(digest: &Digest) -> Self {
         let mut routing = Self::default();
         let account = digest.account.email.as_deref().and_then(Address::parse);
+        routing.bad_account_address = account.is_none() && digest.account.email.is_some();
         let mut envelopes: Vec<Envelope> = Vec::new();
         if let Some(address) = &account {
             let items = (0..digest.items.len()).collect();

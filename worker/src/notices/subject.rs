@@ -34,7 +34,8 @@ pub fn headline(entries: &[Entry], dry_run: bool) -> String {
         more => format!(", {more} more"),
     };
     if dry_run {
-        let from = due.map(|due| format!(", first date {due}")).unwrap_or_default();
+        let nearest = entries.iter().filter_map(|entry| entry.words.due).map(|(due, _)| due).min();
+        let from = nearest.map(date).map(|due| format!(", first date {due}")).unwrap_or_default();
         return format!("Audit only, nothing changed: {what}{more}{from}");
     }
     match (first.words.need, due) {

@@ -18,13 +18,18 @@ use super::wording::Need;
 
 /// How many keys are told at length, and how many more with a line each. Gmail cuts an HTML mail at 102 KB; a text part may
 /// be longer, and is what tools and mailing-list archives keep.
-struct Fold {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fold {
     at_length: usize,
     in_a_line: usize,
 }
 
 impl Fold {
-    const fn of(part: Part) -> Self {
+    /// So early that a few keys are enough to see every part of a template.
+    pub(super) const EARLY: Self = Self { at_length: 1, in_a_line: 1 };
+
+    /// As mails are folded.
+    pub(super) const fn of(part: Part) -> Self {
         match part {
             Part::Html => Self { at_length: 15, in_a_line: 285 },
             Part::Text => Self { at_length: 50, in_a_line: 5_000 },
@@ -55,9 +60,9 @@ pub(super) struct MailView<'a> {
 }
 
 impl MailView<'_> {
-    /// The values for one part.
-    pub(super) fn values(&self, part: Part) -> Value {
-        let Fold { at_length, in_a_line } = Fold::of(part);
+    /// The values for a template.
+    pub(super) fn values(&self, fold: Fold) -> Value {
+        let Fold { at_length, in_a_line } = fold;
         let digest = self.digest;
         let policy = &digest.policy;
         let (full, rest) = self.entries.split_at(self.entries.len().min(at_length));
@@ -72,7 +77,7 @@ impl MailView<'_> {
             account => account_title(&digest.account),
             partition_name => self.partition.as_str(),
             timestamp => exact(digest.now),
-            actions => Value::from_object(Actions::of(self.entries, Fold::of(part))),
+            actions => Value::from_object(Actions::of(self.entries, fold)),
             rotation_period => policy.rotation_period(),
             inactive_period => policy.inactive_period(),
             installation_grace_period => policy.install_grace(),

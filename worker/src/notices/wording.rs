@@ -367,7 +367,7 @@ fn postponed(item: &Item, at: &Setting<'_>, until: Timestamp) -> Words {
 fn found(finding: &Finding) -> Words {
     Words {
         label: "needs attention",
-        what: one_line(&finding.to_string(), 600),
+        what: sentence(&one_line(&finding.to_string(), 600)),
         why: "This cannot be decided without a person.".to_owned(),
         todo: "Put right what is described, or ask the administrators of this account to.".to_owned(),
         due: None,
@@ -375,4 +375,12 @@ fn found(finding: &Finding) -> Words {
         help: Help::None,
         successor: None,
     }
+}
+
+/// With a capital letter and a full stop.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(char::to_uppercase);
+    let end = if text.ends_with(['.', '…']) { "" } else { "." };
+    first.into_iter().flatten().chain(chars).chain(end.chars()).collect()
 }

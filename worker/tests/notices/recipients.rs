@@ -1,0 +1,122 @@
+//! Who gets which mail.
+
+use rotation::plan::NoticeKind;
+use rotation::{Finding, Upcoming};
+use worker::notices::item::{Digest, Event};
+use worker::notices::{MailSettings, Notices, RecipientClass, RenderedMail};
+
+use crate::support::{digest, in_days, mails, replaced, settings, upcoming};
+
+fn with_owners(tags: &[Option<&str>]) -> Digest {
+    let mut digest = digest(&vec![replaced(); tags.len()]);
+    for (item, tag) in digest.items.iter_mut().zip(tags) {
+        item.owner_tag = tag.map(str::to_owned);
+    }
+    digest
+}
+
+fn shape(mails: &[RenderedMail]) -> Vec<(RecipientClass, &str, &[usize])> {
+    mails.iter().map(|mail| (mail.recipient, mail.address.as_str(), mail.items.as_slice())).collect()
+}
+
+const ACCOUNT: &str = "aws-payments-prod@example.com";
+
+#[test]
+fn the_account_is_told_everything_and_an_owner_only_what_concerns_its_users_in_one_mail_each() {
+    let digest = with_owners(&[Some("a@example.com"), Some("b@example.com"), Some("a@example.com"), None]);
+    assert_eq!(
+        shape(&mails(&digest)),
+        [
+            (RecipientClass::Account, ACCOUNT, &[0, 1, 2, 3][..]),
+            (RecipientClass::Owner, "a@example.com", &[0, 2][..]),
+            (RecipientClass::Owner, "b@example.com", &[1][..]),
+        ]
+    );
+}
+
+#[test]
+fn an_address_that_is_the_accounts_and_an_owners_gets_one_mail_whatever_its_case() {
+    let digest = with_owners(&[Some("AWS-Payments-Prod@Example.com"), Some("a@example.com A@EXAMPLE.COM")]);
+    assert_eq!(
+        shape(&mails(&digest)),
+        [(RecipientClass::Account, ACCOUNT, &[0, 1][..]), (RecipientClass::Owner, "a@example.com", &[1][..])]
+    );
+}
+
+#[test]
+fn an_owners_mail_does_not_name_the_keys_of_others() {
+    let digest = with_owners(&[Some("a@example.com"), Some("b@example.com")]);
+    let mails = mails(&digest);
+    let other = digest.items[1].key.as_ref().unwrap().id.as_str();
+    assert!(mails[0].text.contains(other) && mails[0].html.contains(other));
+    assert!(!mails[1].text.contains(other) && !mails[1].html.contains(other));
+}
+
+#[test]
+fn a_tag_that_holds_no_address_falls_back_to_the_account_which_is_told_of_the_tag() {
+    let digest = with_owners(&[Some("ask the platform team")]);
+    let mails = mails(&digest);
+    assert_eq!(shape(&mails), [(RecipientClass::Account, ACCOUNT, &[0][..])]);
+    assert!(mails[0].text.contains("deploy: ask the platform team"), "{}", mails[0].text);
+}
+
+#[test]
+fn with_no_address_for_the_account_its_owners_are_still_told() {
+    for email in [None, Some("not an address".to_owned())] {
+        let mut digest = with_owners(&[Some("a@example.com"), None]);
+        digest.account.email = email;
+        assert_eq!(shape(&mails(&digest)), [(RecipientClass::Owner, "a@example.com", &[0][..])]);
+    }
+}
+
+#[test]
+fn a_reminder_off_its_day_sends_no_mail_by_itself_and_goes_along_with_any_other() {
+    let off_day = upcoming(Upcoming::Disable, 5);
+    assert_eq!(mails(&digest(std::slice::from_ref(&off_day))), []);
+    let both = digest(&[off_day, replaced()]);
+    assert_eq!(shape(&mails(&both)), [(RecipientClass::Account, ACCOUNT, &[0, 1][..])]);
+}
+
+#[test]
+fn a_disable_is_announced_three_times_in_its_warning_period() {
+    let mailed: Vec<i64> =
+        (0..=7).rev().filter(|days| !mails(&digest(&[upcoming(Upcoming::Disable, *days)])).is_empty()).collect();
+    assert_eq!(mailed, [6, 3, 1]);
+}
+
+#[test]
+fn the_administrator_gets_a_summary_of_an_account_with_failures_or_findings_and_of_no_other() {
+    let settings = MailSettings { admin: Some("admin@example.com".to_owned()), ..settings() };
+    let notices = Notices::new(settings, None, rotation::names::Partition::Aws).unwrap();
+    let admins = |digest: &Digest| {
+        let mut mails = notices.render_all(digest).unwrap();
+        mails.retain(|mail| mail.recipient == RecipientClass::Administrator);
+        mails
+    };
+    assert_eq!(admins(&digest(&[replaced()])), []);
+
+    let found = digest(&[replaced(), Event::Finding(Finding::TooManyKeys { count: 3 })]);
+    let summary = admins(&found);
+    assert_eq!(shape(&summary), [(RecipientClass::Administrator, "admin@example.com", &[1][..])]);
+    assert_eq!(summary[0].subject, "Access key rotation: 1 finding - payments-prod (123456789012)");
+    assert!(!summary[0].text.contains("Install the new key"));
+
+    let mut failed = digest(&[]);
+    failed.incomplete = vec![("ci-runner".parse().unwrap(), "iam:ListAccessKeys failed".to_owned())];
+    assert!(admins(&failed)[0].text.contains("ci-runner: iam:ListAccessKeys failed"));
+}
+
+#[test]
+fn the_account_is_told_that_its_mail_is_not_the_whole_truth_and_an_owner_is_not_told_of_others() {
+    let mut digest = with_owners(&[Some("a@example.com")]);
+    digest.incomplete = vec![("ci-runner".parse().unwrap(), "iam:ListAccessKeys failed".to_owned())];
+    let mails = mails(&digest);
+    assert!(mails[0].text.contains("DOES NOT TELL EVERYTHING") && mails[0].html.contains("ci-runner"));
+    assert!(!mails[1].text.contains("ci-runner") && !mails[1].html.contains("ci-runner"));
+}
+
+#[test]
+fn notices_about_keys_are_mailed_on_whatever_day_they_come() {
+    let event = Event::Noticed { kind: NoticeKind::Retired, disable_due: Some(in_days(10)) };
+    assert_eq!(mails(&digest(&[event])).len(), 1);
+}

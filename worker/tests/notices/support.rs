@@ -1,0 +1,62 @@
+//! Digests, short to write.
+
+use std::sync::LazyLock;
+
+use jiff::{SignedDuration, Timestamp};
+use rotation::names::Partition;
+use rotation::{AccessKeyId, Upcoming};
+use worker::notices::item::{Digest, Event, Item};
+use worker::notices::{MailSettings, Notices, RenderedMail, sample};
+
+/// A Saturday: no finding's day.
+pub(crate) fn now() -> Timestamp {
+    "2026-12-05T02:00:00Z".parse().unwrap()
+}
+
+pub(crate) fn in_days(days: i64) -> Timestamp {
+    now() + SignedDuration::from_hours(24 * days)
+}
+
+pub(crate) fn settings() -> MailSettings {
+    MailSettings { sender: Some("key-rotation@example.com".to_owned()), ..MailSettings::default() }
+}
+
+pub(crate) fn notices() -> &'static Notices {
+    static NOTICES: LazyLock<Notices> = LazyLock::new(|| Notices::new(settings(), None, Partition::Aws).unwrap());
+    &NOTICES
+}
+
+/// One replaced key; the other events are put in its place.
+pub(crate) fn digest(events: &[Event]) -> Digest {
+    let digest = sample::one_key(now(), false);
+    let first = digest.items[0].clone();
+    let items = events.iter().enumerate().map(|(n, event)| {
+        let mut item = Item { event: event.clone(), ..first.clone() };
+        item.key.as_mut().unwrap().id = key(n);
+        item
+    });
+    let items = items.collect();
+    Digest { items, ..digest }
+}
+
+pub(crate) fn key(n: usize) -> AccessKeyId {
+    AccessKeyId::new(format!("AKIAIOSF{n:04}EXAMPLE7")).unwrap()
+}
+
+pub(crate) fn replaced() -> Event {
+    Event::Rotated { by: Some(key(99)), disable_due: Some(in_days(10)) }
+}
+
+pub(crate) fn upcoming(what: Upcoming, days: i64) -> Event {
+    Event::Upcoming { what, due: in_days(days) }
+}
+
+pub(crate) fn mails(digest: &Digest) -> Vec<RenderedMail> {
+    notices().render_all(digest).unwrap()
+}
+
+pub(crate) fn only_mail(digest: &Digest) -> RenderedMail {
+    let mut mails = mails(digest);
+    assert_eq!(mails.len(), 1);
+    mails.remove(0)
+}
