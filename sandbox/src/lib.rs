@@ -9,6 +9,7 @@ mod authorize;
 pub mod call;
 pub mod clock;
 mod control;
+pub mod demo;
 mod dispatch;
 pub mod faults;
 pub mod generate;

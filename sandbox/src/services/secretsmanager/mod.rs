@@ -7,6 +7,7 @@
 //! - A secret deleted without recovery is gone at once, and its name free.
 
 mod access;
+mod arrange;
 mod create;
 mod error;
 mod manage;

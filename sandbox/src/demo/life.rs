@@ -1,0 +1,91 @@
+//! What people do meanwhile: owners install new keys sooner or later and use them; AWS cannot always answer.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::server::Sandbox;
+use crate::world::{KeyStatus, World};
+
+/// How often, on a day, an owner who has a newer key goes over to it for good.
+const INSTALLS: f64 = 0.25;
+/// How often, on a day, a user works at all.
+const WORKS: f64 = 0.6;
+
+/// The owners of all keys.
+#[derive(Debug)]
+pub(super) struct Owners {
+    rng: ChaCha8Rng,
+}
+
+impl Owners {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { rng: ChaCha8Rng::seed_from_u64(seed ^ 0x6f77_6e65_7273) }
+    }
+
+    /// Everybody who works today signs a call with the key that is installed: the one used last, or the newest once it is
+    /// installed. Whoever finds the installed key disabled installs the newest at once.
+    pub(super) fn live_a_day(&mut self, world: &mut World) {
+        let mut used = Vec::new();
+        for account in world.accounts.values() {
+            for user in account.users.values() {
+                let mut active: Vec<_> = user.holds.keys.iter().filter(|key| key.status == KeyStatus::Active).collect();
+                active.sort_by_key(|key| key.created);
+                let Some(newest) = active.last() else { continue };
+                let installed = active
+                    .iter()
+                    .filter(|key| key.last_use.is_some())
+                    .max_by_key(|key| key.last_use.as_ref().map(|last_use| last_use.at));
+                // Some keys are never used, and stay so.
+                let Some(installed) =
+                    installed.or(user.holds.keys.iter().find_map(|key| key.last_use.as_ref().map(|_| newest)))
+                else {
+                    continue;
+                };
+                if self.rng.random_bool(WORKS) {
+                    let key = if self.rng.random_bool(INSTALLS) { newest } else { installed };
+                    used.push(key.id.clone());
+                }
+            }
+        }
+        for key in used {
+            world.use_key(&key, "s3", "eu-central-1");
+        }
+    }
+}
+
+/// One user whose last use, and one account whose exemption group, cannot be read for some days: nothing of theirs may change
+/// then.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    user_of: Option<String>,
+    group_of: Option<String>,
+}
+
+/// From this day on.
+const FROM: u32 = 30;
+/// Until this one.
+const UNTIL: u32 = 33;
+
+impl Unreadable {
+    pub(super) fn choose(sandbox: &Sandbox, accounts: &[String]) -> Self {
+        let open = |id: &&String| sandbox.with(|world| world.account(id).state == crate::world::AccountState::Active);
+        let mut open = accounts.iter().filter(open);
+        Self { user_of: open.next().cloned(), group_of: open.next().cloned() }
+    }
+
+    pub(super) fn on_day(&mut self, world: &mut World, day: u32) {
+        let accounts = [&self.user_of, &self.group_of];
+        if day == FROM {
+            if let Some(account) = &self.user_of {
+                world.faults.deny(account, "iam:GetAccessKeyLastUsed", None);
+            }
+            if let Some(account) = &self.group_of {
+                world.faults.deny(account, "iam:GetGroup", None);
+            }
+        } else if day == UNTIL {
+            for account in accounts.into_iter().flatten() {
+                world.faults.allow_all(account);
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The table at the end: what was done, told and asked.
+
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{CellAlignment, Table};
+use worker::Tally;
+
+use crate::journal::Effect;
+use crate::world::{AccountState, MANAGEMENT_ACCOUNT, World};
+
+/// What came of it, by the journal where it can know.
+pub(super) fn table(world: &World, accounts: &[String], dead_letter_queue: &str, tally: &Tally) -> Table {
+    let effects = || world.journal.effects().iter().map(|record| &record.effect);
+    let count = |is: fn(&Effect) -> bool| effects().filter(|effect| is(effect)).count() as u64;
+    let open = accounts.iter().filter(|id| world.account(id).state == AccountState::Active).count();
+    let dead_letters = world.queues.queue(MANAGEMENT_ACCOUNT, dead_letter_queue).map_or(0, |queue| queue.len());
+    let rows = [
+        ("accounts (active)", open as u64),
+        ("keys rotated", count(|effect| matches!(effect, Effect::KeyCreated { .. }))),
+        ("keys disabled", count(|effect| matches!(effect, Effect::KeyStatusChanged { active: false, .. }))),
+        ("keys deleted", count(|effect| matches!(effect, Effect::KeyDeleted { .. }))),
+        ("warnings", Tally::read(&tally.warned)),
+        ("users found exempt", Tally::read(&tally.exempt)),
+        ("findings", Tally::read(&tally.findings)),
+        ("mails accepted", count(|effect| matches!(effect, Effect::MailAccepted { .. }))),
+        ("users that had to be retried", Tally::read(&tally.failures)),
+        ("dead letters", dead_letters as u64),
+        ("AWS calls", world.journal.total()),
+    ];
+    let mut table = Table::new();
+    table.load_preset(UTF8_FULL_CONDENSED);
+    table.set_header(["", "in all"]);
+    for (name, value) in rows {
+        table.add_row([name.to_owned(), value.to_string()]);
+    }
+    if let Some(column) = table.column_mut(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}

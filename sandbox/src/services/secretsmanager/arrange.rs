@@ -1,0 +1,34 @@
+//! Secrets that are there at the start of a test or a demo, as an earlier time would have left them.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::secret::{Secret, SecretValue};
+use super::{Address, State};
+
+impl State {
+    /// Makes a secret whose published version has this id and this text.
+    pub fn arrange(&mut self, now: Timestamp, account: &str, region: &str, name: &str, version: &str, text: &str) {
+        let address = Address { account: account.to_owned(), region: region.to_owned(), name: name.to_owned() };
+        let mut secret = Secret {
+            arn: format!("arn:aws:secretsmanager:{region}:{account}:secret:{name}-AbCdEf"),
+            account: account.to_owned(),
+            name: name.to_owned(),
+            description: None,
+            kms_key_id: None,
+            tags: BTreeMap::new(),
+            versions: BTreeMap::new(),
+            policy: None,
+            created: now,
+            changed: now,
+            deletion: None,
+            primary_region: None,
+            replicas: BTreeMap::new(),
+        };
+        secret
+            .store(version, SecretValue::SecretString(text.to_owned()), &[], now)
+            .expect("the first version of a new secret is always taken");
+        self.insert(&address, secret);
+    }
+}

@@ -1,0 +1,362 @@
+//! The scenarios of the proofs: every way a delivery can go, each as a user prepared and a message sent.
+//!
+//! What must come of a scenario is not written down: it is what comes of it when nothing goes wrong.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+use rotation::job::{ForceRotate, Whom};
+use rotation::names::{secret_name, version_id};
+use rotation::{AccessKeyId, AccountId, Job, Task, UserName};
+use sandbox::journal::Effect;
+use sandbox::serve::REGION;
+use sandbox::{KeySpec, KeyStatus};
+
+use crate::{ACCOUNT, Stage, USER};
+
+/// A scenario.
+#[derive(Clone, Copy)]
+pub struct Scenario {
+    /// Its name, a sentence.
+    pub name: &'static str,
+    /// Prepares the user; gives the message.
+    pub prepare: fn(&Stage) -> Job,
+    /// Whether a never-used key is retired.
+    pub retire: bool,
+}
+
+/// What became of a user and its message, in words that do not depend on ids that differ from run to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// Its keys: which, active or not, what is remembered of it.
+    pub keys: Vec<(String, bool, Option<String>)>,
+    /// The published key.
+    pub published: Option<String>,
+    /// Tags of this tool that are not the state of a key that is there.
+    pub left_over: Vec<String>,
+    /// Kinds of dead letters.
+    pub dead_letters: Vec<String>,
+    /// Messages left.
+    pub waiting: usize,
+}
+
+fn used(days: i64) -> KeySpec {
+    KeySpec::aged(days).used_days_ago(1)
+}
+
+fn user() -> UserName {
+    USER.parse().expect("a user name")
+}
+
+fn key_id(id: &str) -> AccessKeyId {
+    AccessKeyId::new(id).expect("a key id")
+}
+
+/// Remembers a state of a key, so many days ago.
+pub fn remember(stage: &Stage, key: &str, word: &str, days_ago: i64) {
+    let at = stage.now() - SignedDuration::from_hours(24 * days_ago);
+    let value = format!("{word}={}", at.strftime("%Y-%m-%dT%H:%M:%SZ"));
+    stage.world(|world| world.tag_user(ACCOUNT, USER, &format!("key-rotation:state:{key}"), &value));
+}
+
+/// Stores a published version of a key, as an earlier rotation would have.
+pub fn publish(stage: &Stage, key: &str) {
+    put(stage, &version_id(&key_id(key)), key);
+}
+
+fn put(stage: &Stage, version: &str, key: &str) {
+    let account = AccountId::new(ACCOUNT).expect("an account id");
+    let name = secret_name(&account, &user());
+    let value = serde_json::json!({"AccessKeyId": key, "SecretAccessKey": "earlier"}).to_string();
+    stage.world(|world| {
+        let now = world.now();
+        world.secrets.arrange(now, ACCOUNT, REGION, &name, version, &value);
+    });
+}
+
+fn scan(stage: &Stage) -> Job {
+    stage.job(Task::Account)
+}
+
+fn force(stage: &Stage, whom: Whom, disable_old_now: bool) -> Job {
+    stage.job(Task::ForceRotate(ForceRotate { whom, disable_old_now, override_exemption: false }))
+}
+
+/// Every scenario.
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "a due key gets its first successor",
+        prepare: |stage| {
+            stage.user(&[used(95)]);
+            scan(stage)
+        },
+        retire: false,
+    },
+    Scenario {
+        name: "a due key whose own secret is published gets a successor",
+        prepare: |stage| {
+            let old = stage.user(&[used(95)]).remove(0);
+            publish(stage, &old);
+            scan(stage)
+        },
+        retire: false,
+    },
+    Scenario {
+        name: "a due key gets a successor where the secret holds another tool's version",
+        prepare: |stage| {
+            stage.user(&[used(95)]);
+            put(stage, "11111111-2222-4333-8444-555555555555", "AKIAAAAAAAAAAAAAAAAA");
+            scan(stage)
+        },
+        retire: false,
+    },
+    Scenario {
+        name: "an inactive key is deleted and the active one rotated in the same run",
+        prepare: |stage| {
+            let keys = stage.user(&[used(300).inactive(), used(95)]);
+            remember(stage, &keys[0], "disabled", 11);
+            scan(stage)
+        },
+        retire: false,
+    },
+    Scenario {
+        name: "a replaced key is noticed",
+        prepare: |stage| {
+            stage.user(&[used(95), used(5)]);
+            scan(stage)
+        },
+        retire: false,
+    },
+    Scenario {
+        name: "a noticed key is disabled",
+        prepare: |stage| {
+            let keys = stage.user(&[used(101), KeySpec::aged(11)]);
+            publish(stage, &keys[1]);
+            remember(stage, &keys[0], "notified", 11);
+            scan(stage)
+        },
+        retire: false,
+    },
+    Scenario {
+        name: "a disabled key is deleted",
+        prepare: |stage| {
+            let keys = stage.user(&[used(111).inactive(), used(21)]);
+            publish(stage, &keys[1]);
+            remember(stage, &keys[0], "disabled", 11);
+            scan(stage)
+        },
+        retire: false,
+    },
+    Scenario {
+        name: "a person's inactive key is adopted",
+        prepare: |stage| {
+            stage.user(&[used(300).inactive()]);
+            scan(stage)
+        },
+        retire: false,
+    },
+    Scenario {
+        name: "a key that a person re-enabled is told about and not disabled",
+        prepare: |stage| {
+            let keys = stage.user(&[used(101), used(11)]);
+            publish(stage, &keys[1]);
+            remember(stage, &keys[0], "disabled", 1);
+            scan(stage)
+        },
+        retire: false,
+    },
+    Scenario {
+        name: "of two due keys the less recently used one is given notice",
+        prepare: |stage| {
+            stage.user(&[KeySpec::aged(300).used_days_ago(2), KeySpec::aged(200).used_days_ago(50)]);
+            scan(stage)
+        },
+        retire: false,
+    },
+    Scenario {
+        name: "a never used key is given notice where policy retires it",
+        prepare: |stage| {
+            stage.user(&[KeySpec::aged(95)]);
+            scan(stage)
+        },
+        retire: true,
+    },
+    Scenario {
+        name: "a never used key is disabled where policy retires it",
+        prepare: |stage| {
+            let key = stage.user(&[KeySpec::aged(105)]).remove(0);
+            remember(stage, &key, "notified", 11);
+            scan(stage)
+        },
+        retire: true,
+    },
+    Scenario {
+        name: "a forced rotation of the only key",
+        prepare: |stage| {
+            stage.user(&[used(5)]);
+            force(stage, Whom::User(user()), false)
+        },
+        retire: false,
+    },
+    Scenario {
+        name: "a forced rotation that contains first",
+        prepare: |stage| {
+            let old = stage.user(&[used(5)]).remove(0);
+            publish(stage, &old);
+            force(stage, Whom::User(user()), true)
+        },
+        retire: false,
+    },
+    Scenario {
+        name: "a forced rotation that needs an inactive key's place",
+        prepare: |stage| {
+            stage.user(&[used(30).inactive(), used(5)]);
+            force(stage, Whom::User(user()), false)
+        },
+        retire: false,
+    },
+    Scenario {
+        name: "a leaked key of two active ones, by user and key",
+        prepare: |stage| {
+            let keys = stage.user(&[used(50), used(5)]);
+            force(stage, Whom::UserAndKey(user(), key_id(&keys[1])), true)
+        },
+        retire: false,
+    },
+    Scenario {
+        name: "a leaked key of two active ones, by nothing but its id",
+        prepare: |stage| {
+            let keys = stage.user(&[used(50), used(5)]);
+            force(stage, Whom::Key(key_id(&keys[0])), true)
+        },
+        retire: false,
+    },
+    Scenario {
+        name: "a leaked key beside an inactive one, by nothing but its id",
+        prepare: |stage| {
+            let keys = stage.user(&[used(50).inactive(), used(5)]);
+            force(stage, Whom::Key(key_id(&keys[1])), true)
+        },
+        retire: false,
+    },
+    Scenario {
+        name: "a request that is refused",
+        prepare: |stage| {
+            stage.user(&[used(50), used(5)]);
+            force(stage, Whom::User(user()), false)
+        },
+        retire: false,
+    },
+    Scenario {
+        name: "a disabled key is restored",
+        prepare: |stage| {
+            let keys = stage.user(&[used(101).inactive(), used(11)]);
+            publish(stage, &keys[1]);
+            remember(stage, &keys[0], "disabled", 1);
+            stage.job(Task::Restore { user: user(), access_key_id: None })
+        },
+        retire: false,
+    },
+];
+
+impl Scenario {
+    /// The worker's settings.
+    pub fn settings(&self, stage: &Stage) -> worker::Settings {
+        let mut settings = stage.settings();
+        if self.retire {
+            settings.policy = rotation::Policy::new(rotation::Period::default(), rotation::UnusedKeys::Retire)
+                .expect("a valid policy");
+        }
+        settings
+    }
+}
+
+/// What became of it. `before` are the keys the user had at first, by name.
+pub async fn ending(stage: &Stage, before: &[String]) -> Ending {
+    let named = |id: &str| match before.iter().position(|key| key == id) {
+        Some(n) => format!("key {}", n + 1),
+        None => "a new key".to_owned(),
+    };
+    let tags: BTreeMap<String, String> =
+        stage.world(|world| world.user(ACCOUNT, USER).holds.tags.clone().into_iter().collect());
+    let keys = stage.keys();
+    let word = |id: &str| {
+        let state = tags.get(&format!("key-rotation:state:{id}"))?;
+        Some(state.split('=').next().unwrap_or_default().to_owned())
+    };
+    let of_a_key = |tag: &str| keys.iter().any(|(id, _)| tag.ends_with(id.as_str()));
+    let dead_letters = stage.dead_letters().await;
+    Ending {
+        keys: keys.iter().map(|(id, active)| (named(id), *active, word(id))).collect(),
+        published: stage.published_key().map(|id| named(&id)),
+        left_over: tags.keys().filter(|tag| tag.starts_with("key-rotation:") && !of_a_key(tag)).cloned().collect(),
+        dead_letters: dead_letters.into_iter().map(|(kind, _, _)| kind).collect(),
+        waiting: stage.waiting(),
+    }
+}
+
+/// What must hold of the journal of any run, whatever went wrong in it; a sentence for each that does not.
+pub fn violations(stage: &Stage) -> Vec<String> {
+    stage.world(|world| {
+        let mut broken = Vec::new();
+        let mut made = Vec::new();
+        let mut used: BTreeMap<String, bool> = BTreeMap::new();
+        let mut published: Vec<String> = Vec::new();
+        for record in world.journal.effects() {
+            match &record.effect {
+                Effect::KeyCreated { key, .. } => made.push(key.clone()),
+                Effect::KeyDeleted { key, was_active: true, user } => {
+                    let own = made.contains(key) && !used.get(key).copied().unwrap_or(false);
+                    let was_published = published.contains(&version_id(&key_id(key)));
+                    if !own {
+                        broken.push(format!("the live key {key} of {user} was deleted"));
+                    } else if was_published && world_published(world, key) {
+                        broken.push(format!("the published key {key} of {user} was deleted"));
+                    }
+                }
+                Effect::SecretPublished { version, .. } => published.push(version.clone()),
+                Effect::UserTagged { key: tag, value, user } => {
+                    let told = ["notified=", "forced=", "restored="].iter().any(|word| value.starts_with(word));
+                    if let (Some(key), true) = (tag.strip_prefix("key-rotation:state:"), told) {
+                        let mailed =
+                            world.mail.outbox().iter().any(|mail| {
+                                mail.at <= record.at && mail.text.as_deref().unwrap_or_default().contains(key)
+                            });
+                        if !mailed {
+                            broken.push(format!("{user} has {value} for {key}, but no mail had named it"));
+                        }
+                    }
+                }
+                _ => {}
+            }
+            used.extend(used_keys(world));
+        }
+        for account in world.accounts.values() {
+            for user in account.users.values() {
+                if user.holds.keys.len() > 2 {
+                    broken.push(format!("{} has {} keys", user.name, user.holds.keys.len()));
+                }
+                for key in user.holds.keys.iter().filter(|key| made.contains(&key.id)) {
+                    let known = published.contains(&version_id(&key_id(&key.id)));
+                    if key.status == KeyStatus::Active && !known {
+                        broken.push(format!("{} has the key {} whose secret nobody has", user.name, key.id));
+                    }
+                }
+            }
+        }
+        broken.sort();
+        broken.dedup();
+        broken
+    })
+}
+
+fn used_keys(world: &sandbox::World) -> impl Iterator<Item = (String, bool)> {
+    let users = world.accounts.values().flat_map(|account| account.users.values());
+    users.flat_map(|user| user.holds.keys.iter()).filter(|key| key.last_use.is_some()).map(|key| (key.id.clone(), true))
+}
+
+/// Whether any secret publishes this key now.
+fn world_published(world: &sandbox::World, key: &str) -> bool {
+    let version = version_id(&key_id(key));
+    world.secrets.all().any(|(_, secret)| secret.holder("AWSCURRENT") == Some(version.as_str()))
+}

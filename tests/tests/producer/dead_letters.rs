@@ -1,0 +1,157 @@
+//! Dead letters listed and sent back, and the queues' status.
+
+use std::collections::BTreeMap;
+
+use producer::command::{ExitStatus, Report};
+use producer::dead_letters::list::{self, Filter, ListOptions};
+use producer::dead_letters::redrive::{self, RedriveOptions, Way};
+use producer::status::{self, Purpose};
+use rotation::{Job, Task};
+use sandbox::world::MANAGEMENT_ACCOUNT;
+
+use crate::stage::{Kind, Stage, account, id, user, world};
+
+const REASONS: [&str; 4] = ["RoleRefused", "Denied", "Refused", "Malformed"];
+
+/// Forty letters of four reasons, ten of each, one of each reason to an account.
+async fn forty(kind: Kind) -> Stage {
+    let stage = Stage::set(world(), kind).await;
+    for number in 0..40 {
+        let reason = REASONS[number % 4];
+        let job = Job::new(account(&id(number / 4)), Task::Account);
+        let body = if reason == "Malformed" { format!("no JSON {number}") } else { job.to_body() };
+        stage.dead_letter(number, &body, reason, None).await;
+    }
+    stage
+}
+
+fn everything() -> ListOptions {
+    ListOptions { filter: Filter::default(), limit: 10_000 }
+}
+
+async fn counts(stage: &Stage) -> BTreeMap<String, usize> {
+    let listed = list::run(&stage.connection, &stage.settings, &everything()).await.unwrap();
+    listed.groups.into_iter().map(|group| (group.reason, group.letters.len())).collect()
+}
+
+fn ten_each(reasons: &[&str]) -> BTreeMap<String, usize> {
+    reasons.iter().map(|reason| ((*reason).to_owned(), 10)).collect()
+}
+
+fn of_reason(reason: &str) -> RedriveOptions {
+    RedriveOptions { filter: Filter { reasons: vec![reason.to_owned()], accounts: vec![] } }
+}
+
+#[tokio::test]
+async fn letters_are_listed_by_reason_and_listing_takes_and_hides_nothing() {
+    for kind in [Kind::Fifo, Kind::Standard] {
+        let stage = forty(kind).await;
+        assert_eq!(counts(&stage).await, ten_each(&REASONS));
+        assert_eq!(counts(&stage).await, ten_each(&REASONS), "released at once");
+    }
+}
+
+#[tokio::test]
+async fn one_reason_is_redriven_and_the_others_stay() {
+    for kind in [Kind::Fifo, Kind::Standard] {
+        let stage = forty(kind).await;
+        let report = redrive::run(&stage.connection, &stage.settings, &of_reason("Denied")).await.unwrap();
+        assert_eq!((report.redriven, report.left, report.by), (10, 30, Way::ByHand));
+        assert_eq!(stage.work().len(), 10);
+        assert_eq!(counts(&stage).await, ten_each(&["RoleRefused", "Refused", "Malformed"]));
+    }
+}
+
+#[tokio::test]
+async fn one_accounts_letters_are_redriven_and_their_bodies_are_the_originals() {
+    let stage = forty(Kind::Fifo).await;
+    let filter = Filter { reasons: vec![], accounts: vec![account(&id(3))] };
+    let report = redrive::run(&stage.connection, &stage.settings, &RedriveOptions { filter }).await.unwrap();
+    assert_eq!(report.redriven, 3, "the malformed one is nobody's");
+    let original = Job::new(account(&id(3)), Task::Account).to_body();
+    for message in stage.messages(&stage.settings.queue) {
+        assert_eq!(message.body, original);
+        assert_eq!(message.group.as_deref(), Some(id(3).as_str()), "the account's group, not the letter's");
+        assert!(message.attributes.contains_key("Attempts"), "the worker can tell that work may have been begun");
+    }
+}
+
+#[tokio::test]
+async fn where_all_letters_go_to_one_standard_queue_sqs_moves_them() {
+    let mut stage = forty(Kind::Standard).await;
+    stage.settings.urgent_queue = None;
+    let report = redrive::run(&stage.connection, &stage.settings, &RedriveOptions::default()).await.unwrap();
+    assert_eq!((report.by, report.redriven), (Way::MoveTask, 40));
+    assert_eq!(report.exit_status(), ExitStatus::Done);
+    assert_eq!(stage.messages(&stage.settings.queue).len(), 40);
+    assert!(stage.messages(stage.dead_letter_queue()).is_empty());
+}
+
+#[tokio::test]
+async fn requests_are_redriven_to_the_urgent_queue_and_scans_to_the_work_queue() {
+    let stage = Stage::set(world(), Kind::Fifo).await;
+    let request = Job::new(account(&id(1)), Task::Restore { user: user("alice"), access_key_id: None });
+    stage.dead_letter(1, &request.to_body(), "Denied", None).await;
+    stage.dead_letter(2, &Job::new(account(&id(1)), Task::Account).to_body(), "Denied", None).await;
+    redrive::run(&stage.connection, &stage.settings, &RedriveOptions::default()).await.unwrap();
+    assert_eq!(stage.jobs(stage.urgent_queue()), [request]);
+    assert_eq!(stage.work().len(), 1);
+}
+
+#[tokio::test]
+async fn a_redrive_interrupted_between_sending_and_taking_away_loses_nothing_and_sends_nothing_twice() {
+    let stage = forty(Kind::Fifo).await;
+    stage.sandbox.with(|world| world.faults.deny(MANAGEMENT_ACCOUNT, "sqs:DeleteMessage", None));
+    let interrupted = redrive::run(&stage.connection, &stage.settings, &of_reason("Denied")).await.unwrap();
+    assert_eq!(interrupted.exit_status(), ExitStatus::Failed);
+    assert_eq!(stage.messages(stage.dead_letter_queue()).len(), 40, "nothing is taken away");
+
+    stage.sandbox.with(|world| world.faults.allow_all(MANAGEMENT_ACCOUNT));
+    let again = redrive::run(&stage.connection, &stage.settings, &of_reason("Denied")).await.unwrap();
+    assert_eq!((again.redriven, again.exit_status()), (10, ExitStatus::Done));
+    assert_eq!(stage.work().len(), 10, "the second sending of a letter is recognised");
+    assert_eq!(counts(&stage).await, ten_each(&["RoleRefused", "Refused", "Malformed"]));
+}
+
+#[tokio::test]
+async fn a_letter_that_cannot_be_sent_stays_a_dead_letter() {
+    let stage = forty(Kind::Fifo).await;
+    stage.sandbox.with(|world| world.faults.deny(MANAGEMENT_ACCOUNT, "sqs:SendMessage", None));
+    let report = redrive::run(&stage.connection, &stage.settings, &of_reason("Denied")).await.unwrap();
+    assert_eq!((report.redriven, report.problems().len()), (0, 10));
+    assert_eq!(counts(&stage).await, ten_each(&REASONS));
+}
+
+#[tokio::test]
+async fn letters_behind_ten_others_of_their_fifo_group_are_counted_as_not_seen() {
+    let stage = Stage::set(world(), Kind::Fifo).await;
+    let queue = stage.dead_letter_queue();
+    for number in 0..12 {
+        let call = stage.connection.sqs().send_message().queue_url(queue.as_str());
+        let call = call.message_body(Job::new(account(&id(1)), Task::Account).to_body());
+        call.message_group_id("one").message_deduplication_id(format!("{number}")).send().await.unwrap();
+    }
+    let listed = list::run(&stage.connection, &stage.settings, &everything()).await.unwrap();
+    let shown: usize = listed.groups.iter().map(|group| group.letters.len()).sum();
+    assert_eq!((shown as u64 + listed.not_seen, shown), (12, 10));
+
+    let report = redrive::run(&stage.connection, &stage.settings, &RedriveOptions::default()).await.unwrap();
+    assert_eq!(report.redriven, 12, "each that is taken away makes room for the next");
+}
+
+#[tokio::test]
+async fn the_status_counts_every_queue() {
+    let stage = forty(Kind::Fifo).await;
+    let report = status::run(&stage.connection, &stage.settings).await.unwrap();
+    let waiting: Vec<(Purpose, u64)> = report.queues.iter().map(|queue| (queue.purpose, queue.depth.waiting)).collect();
+    assert_eq!(waiting, [(Purpose::Work, 0), (Purpose::Urgent, 0), (Purpose::DeadLetters, 40)]);
+    assert_eq!(report.exit_status(), ExitStatus::Done);
+}
+
+#[tokio::test]
+async fn the_dead_letter_queue_is_read_off_the_redrive_policy_where_it_is_not_set() {
+    let mut stage = forty(Kind::Fifo).await;
+    stage.settings.dead_letter_queue = None;
+    let report = status::run(&stage.connection, &stage.settings).await.unwrap();
+    assert_eq!(report.queues.last().map(|queue| (queue.name.as_str(), queue.depth.waiting)), Some(("dead.fifo", 40)));
+}

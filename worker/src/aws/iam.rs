@@ -1,0 +1,267 @@
+//! IAM in one member account.
+
+use aws_sdk_iam::Client;
+use aws_sdk_iam::config::retry::RetryConfig;
+use aws_sdk_iam::types::{EntityType, StatusType, Tag};
+use jiff::Timestamp;
+use key_rotation_aws::{AwsError, ErrorClass, MemberSession};
+use rotation::names;
+use rotation::{AccessKeyId, Intent, KeyStatus, LastUse, Remembered, UserName};
+use secrecy::SecretString;
+use uuid::Uuid;
+
+/// A user as the account's listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserRecord {
+    /// Its name.
+    pub name: UserName,
+    /// Its ARN, path included.
+    pub arn: String,
+    /// Its groups, where the listing tells them.
+    pub groups: Vec<String>,
+    /// Its tags.
+    pub tags: Vec<(String, String)>,
+}
+
+/// A key as `ListAccessKeys` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// Its id.
+    pub id: AccessKeyId,
+    /// Whether it works.
+    pub status: KeyStatus,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+/// A key just made. The one value in this program that holds a secret; it cannot be printed.
+#[derive(Debug)]
+pub struct NewKey {
+    /// Its id.
+    pub id: AccessKeyId,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Its secret.
+    pub secret: SecretString,
+}
+
+/// IAM API reference, `MaxItems`: at most 1,000.
+const PAGE: i32 = 1000;
+
+/// IAM through one session.
+#[derive(Debug, Clone, Copy)]
+pub struct Iam<'a>(&'a Client);
+
+impl<'a> Iam<'a> {
+    /// IAM through this session.
+    pub fn of(session: &'a MemberSession) -> Self {
+        Self(session.iam())
+    }
+
+    // ---- reads ------------------------------------------------------------------------------------------------------
+
+    /// Every user of the account with tags and groups: one call per thousand users.
+    pub async fn all_users(self) -> Result<Vec<UserRecord>, AwsError> {
+        const OPERATION: &str = "iam:GetAccountAuthorizationDetails";
+        let mut users = Vec::new();
+        let mut pages =
+            self.0.get_account_authorization_details().filter(EntityType::User).into_paginator().page_size(PAGE).send();
+        while let Some(page) = pages.next().await {
+            for user in page.map_err(|error| AwsError::of(OPERATION, error))?.user_detail_list.unwrap_or_default() {
+                let name = user.user_name.ok_or_else(|| AwsError::incomplete(OPERATION, "a user without a name"))?;
+                users.push(UserRecord {
+                    name: UserName::new(name).map_err(|_| AwsError::incomplete(OPERATION, "not a user name"))?,
+                    arn: user.arn.unwrap_or_default(),
+                    groups: user.group_list.unwrap_or_default(),
+                    tags: pairs(user.tags.unwrap_or_default()),
+                });
+            }
+        }
+        Ok(users)
+    }
+
+    /// One user with its tags, without its groups. `None`: there is no such user.
+    pub async fn user(self, name: &UserName) -> Result<Option<UserRecord>, AwsError> {
+        let answer = self.0.get_user().user_name(name.as_str()).send().await;
+        let answer = match answer.map_err(|error| AwsError::of("iam:GetUser", error)) {
+            Ok(answer) => answer,
+            Err(error) if error.class == ErrorClass::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let arn = answer.user.map(|user| user.arn).unwrap_or_default();
+        let tags = self.user_tags(name).await?;
+        Ok(Some(UserRecord { name: name.clone(), arn, groups: Vec::new(), tags }))
+    }
+
+    /// A user's tags, read afresh, to the last page.
+    pub async fn user_tags(self, name: &UserName) -> Result<Vec<(String, String)>, AwsError> {
+        let mut tags = Vec::new();
+        let mut pages = self.0.list_user_tags().user_name(name.as_str()).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            tags.extend(pairs(page.map_err(|error| AwsError::of("iam:ListUserTags", error))?.tags));
+        }
+        Ok(tags)
+    }
+
+    /// The members of a group, to the last page. `None`: there is no such group.
+    pub async fn group_members(self, group: &str) -> Result<Option<Vec<String>>, AwsError> {
+        let mut members = Vec::new();
+        let mut pages = self.0.get_group().group_name(group).into_paginator().page_size(PAGE).send();
+        while let Some(page) = pages.next().await {
+            match page.map_err(|error| AwsError::of("iam:GetGroup", error)) {
+                Ok(page) => members.extend(page.users.into_iter().map(|user| user.user_name)),
+                Err(error) if error.class == ErrorClass::NotFound && members.is_empty() => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Some(members))
+    }
+
+    /// A user's keys, to the last page.
+    pub async fn access_keys(self, user: &UserName) -> Result<Vec<KeyRecord>, AwsError> {
+        const OPERATION: &str = "iam:ListAccessKeys";
+        let mut keys = Vec::new();
+        let mut pages = self.0.list_access_keys().user_name(user.as_str()).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            for key in page.map_err(|error| AwsError::of(OPERATION, error))?.access_key_metadata {
+                let lacking = |what| AwsError::incomplete(OPERATION, what);
+                keys.push(KeyRecord {
+                    id: key_id(OPERATION, key.access_key_id)?,
+                    status: match key.status {
+                        Some(StatusType::Active) => KeyStatus::Active,
+                        Some(StatusType::Inactive) => KeyStatus::Inactive,
+                        // Of any other status it is not known what may be done to it.
+                        Some(_) | None => return Err(lacking("a key with an unknown status")),
+                    },
+                    created: key
+                        .create_date
+                        .and_then(|date| Timestamp::from_second(date.secs()).ok())
+                        .ok_or_else(|| lacking("a key without a creation date"))?,
+                });
+            }
+        }
+        Ok(keys)
+    }
+
+    /// When and where a key was last used.
+    pub async fn last_use(self, key: &AccessKeyId) -> Result<LastUse, AwsError> {
+        const OPERATION: &str = "iam:GetAccessKeyLastUsed";
+        let answer = self.0.get_access_key_last_used().access_key_id(key.as_str()).send().await;
+        let used = answer
+            .map_err(|error| AwsError::of(OPERATION, error))?
+            .access_key_last_used
+            .ok_or_else(|| AwsError::incomplete(OPERATION, "nothing about the key's last use"))?;
+        match used.last_used_date {
+            None => Ok(LastUse::Never),
+            Some(date) => Ok(LastUse::At {
+                when: Timestamp::from_second(date.secs())
+                    .map_err(|_| AwsError::incomplete(OPERATION, "a date out of range"))?,
+                service: used.service_name,
+                region: used.region,
+            }),
+        }
+    }
+
+    /// Whose key it is. `None`: nobody's in this account, as far as IAM says.
+    pub async fn owner_of(self, key: &AccessKeyId) -> Result<Option<UserName>, AwsError> {
+        const OPERATION: &str = "iam:GetAccessKeyLastUsed";
+        let answer = self.0.get_access_key_last_used().access_key_id(key.as_str()).send().await;
+        match answer.map_err(|error| AwsError::of(OPERATION, error)) {
+            Ok(answer) => match answer.user_name {
+                None => Ok(None),
+                Some(name) => Ok(UserName::new(name).ok()),
+            },
+            Err(error) if error.class == ErrorClass::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    // ---- writes -----------------------------------------------------------------------------------------------------
+
+    /// Makes a key. The SDK's own retries are off for this one call: a retried create makes keys nobody knows.
+    pub async fn create_access_key(self, user: &UserName) -> Result<NewKey, AwsError> {
+        const OPERATION: &str = "iam:CreateAccessKey";
+        let once = aws_sdk_iam::config::Builder::new().retry_config(RetryConfig::disabled());
+        let answer = self.0.create_access_key().user_name(user.as_str()).customize().config_override(once).send().await;
+        let key = answer
+            .map_err(|error| AwsError::of(OPERATION, error))?
+            .access_key
+            .ok_or_else(|| AwsError::incomplete(OPERATION, "no key came"))?;
+        let created = key.create_date.and_then(|date| Timestamp::from_second(date.secs()).ok());
+        Ok(NewKey {
+            id: key_id(OPERATION, Some(key.access_key_id))?,
+            created: created.ok_or_else(|| AwsError::incomplete(OPERATION, "a key without a creation date"))?,
+            secret: SecretString::from(key.secret_access_key),
+        })
+    }
+
+    /// Makes a key active or inactive. Run twice it finds the key as it wants it.
+    pub async fn set_status(self, user: &UserName, key: &AccessKeyId, status: KeyStatus) -> Result<(), AwsError> {
+        let status = match status {
+            KeyStatus::Active => StatusType::Active,
+            KeyStatus::Inactive => StatusType::Inactive,
+        };
+        let call = self.0.update_access_key().user_name(user.as_str()).access_key_id(key.as_str()).status(status);
+        call.send().await.map(|_| ()).map_err(|error| AwsError::of("iam:UpdateAccessKey", error))
+    }
+
+    /// Deletes a key. Run twice it finds no key, which is what it wants.
+    pub async fn delete_access_key(self, user: &UserName, key: &AccessKeyId) -> Result<(), AwsError> {
+        let call = self.0.delete_access_key().user_name(user.as_str()).access_key_id(key.as_str());
+        gone(call.send().await.map(|_| ()).map_err(|error| AwsError::of("iam:DeleteAccessKey", error)))
+    }
+
+    /// Records a key's state.
+    pub async fn remember(self, user: &UserName, key: &AccessKeyId, what: Remembered) -> Result<(), AwsError> {
+        self.tag(user, names::state_tag(key), what.to_string()).await
+    }
+
+    /// Removes a key's state.
+    pub async fn forget(self, user: &UserName, key: &AccessKeyId) -> Result<(), AwsError> {
+        self.untag(user, vec![names::state_tag(key)]).await
+    }
+
+    /// Leaves an intent.
+    pub async fn leave_intent(self, user: &UserName, intent: &Intent) -> Result<(), AwsError> {
+        self.tag(user, names::intent_tag(intent.attempt), intent.to_string()).await
+    }
+
+    /// Clears intents.
+    pub async fn clear_intents(self, user: &UserName, attempts: &[Uuid]) -> Result<(), AwsError> {
+        self.untag(user, attempts.iter().map(|attempt| names::intent_tag(*attempt)).collect()).await
+    }
+
+    async fn tag(self, user: &UserName, key: String, value: String) -> Result<(), AwsError> {
+        let tag = Tag::builder().key(key).value(value).build().expect("key and value are set");
+        let call = self.0.tag_user().user_name(user.as_str()).tags(tag);
+        call.send().await.map(|_| ()).map_err(|error| AwsError::of("iam:TagUser", error))
+    }
+
+    async fn untag(self, user: &UserName, keys: Vec<String>) -> Result<(), AwsError> {
+        let call = self.0.untag_user().user_name(user.as_str()).set_tag_keys(Some(keys));
+        gone(call.send().await.map(|_| ()).map_err(|error| AwsError::of("iam:UntagUser", error)))
+    }
+
+    /// Attaches a customer-managed policy to a user. Run twice it finds it attached.
+    pub async fn attach_policy(self, user: &UserName, policy_arn: &str) -> Result<(), AwsError> {
+        let call = self.0.attach_user_policy().user_name(user.as_str()).policy_arn(policy_arn);
+        call.send().await.map(|_| ()).map_err(|error| AwsError::of("iam:AttachUserPolicy", error))
+    }
+}
+
+/// For calls that remove: what is not there is removed.
+fn gone(result: Result<(), AwsError>) -> Result<(), AwsError> {
+    match result {
+        Err(error) if error.class == ErrorClass::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn key_id(operation: &'static str, id: Option<String>) -> Result<AccessKeyId, AwsError> {
+    let id = id.ok_or_else(|| AwsError::incomplete(operation, "a key without an id"))?;
+    AccessKeyId::new(id).map_err(|_| AwsError::incomplete(operation, "a key with an id that is none"))
+}
+
+fn pairs(tags: Vec<Tag>) -> Vec<(String, String)> {
+    tags.into_iter().map(|tag| (tag.key, tag.value)).collect()
+}

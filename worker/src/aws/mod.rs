@@ -1,0 +1,5 @@
+//! AWS as the worker's steps want it: thin, typed, one function per call, every list read to its last page.
+
+pub mod iam;
+pub mod mail;
+pub mod secrets;

@@ -1,0 +1,144 @@
+//! Secrets Manager, as far as the rotation protocol needs it: everything but reading a secret.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::types::{ReplicaRegionType, Tag};
+use key_rotation_aws::{AwsError, ErrorClass};
+use rotation::AccessKeyId;
+use rotation::names::version_id;
+use secrecy::{ExposeSecret, SecretString};
+
+/// The stage of the version that is published.
+pub const CURRENT: &str = "AWSCURRENT";
+/// The stage of a version that is stored but not yet published.
+pub const PENDING: &str = "AWSPENDING";
+
+/// A secret as `DescribeSecret` shows it: which versions there are, never what is in them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretRecord {
+    /// Its ARN.
+    pub arn: String,
+    /// Whether it is scheduled for deletion, and so refuses writes.
+    pub deleted: bool,
+    /// Its versions and their stages.
+    pub versions: BTreeMap<String, Vec<String>>,
+    /// Regions it is replicated to.
+    pub replicas: Vec<String>,
+}
+
+impl SecretRecord {
+    /// The published version.
+    pub fn current(&self) -> Option<&str> {
+        let published = |stages: &Vec<String>| stages.iter().any(|stage| stage == CURRENT);
+        self.versions.iter().find(|(_, stages)| published(stages)).map(|(id, _)| id.as_str())
+    }
+
+    /// Whether the published version is this key's.
+    pub fn publishes(&self, key: &AccessKeyId) -> bool {
+        self.current() == Some(version_id(key).as_str())
+    }
+
+    /// Whether this key's secret is stored, published or not.
+    pub fn holds(&self, key: &AccessKeyId) -> bool {
+        self.versions.contains_key(&version_id(key))
+    }
+}
+
+/// The secrets of one account and region.
+#[derive(Debug, Clone)]
+pub struct Secrets(Client);
+
+impl Secrets {
+    /// Secrets behind this client.
+    pub fn new(client: Client) -> Self {
+        Self(client)
+    }
+
+    /// Looks at a secret. `None`: there is none of that name.
+    pub async fn describe(&self, name: &str) -> Result<Option<SecretRecord>, AwsError> {
+        let answer = self.0.describe_secret().secret_id(name).send().await;
+        let answer = match answer.map_err(|error| AwsError::of("secretsmanager:DescribeSecret", error)) {
+            Ok(answer) => answer,
+            Err(error) if error.class == ErrorClass::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let replicas = answer.replication_status.unwrap_or_default();
+        Ok(Some(SecretRecord {
+            arn: answer.arn.unwrap_or_default(),
+            deleted: answer.deleted_date.is_some(),
+            versions: answer.version_ids_to_stages.unwrap_or_default().into_iter().collect(),
+            replicas: replicas.into_iter().filter_map(|status| status.region).collect(),
+        }))
+    }
+
+    /// Creates a secret with no value. Run twice, the second finds it (`Conflict`), which is what is wanted.
+    pub async fn create(
+        &self,
+        name: &str,
+        description: &str,
+        kms_key: Option<&str>,
+        tags: &[(&str, &str)],
+    ) -> Result<(), AwsError> {
+        let tags = tags.iter().map(|(key, value)| Tag::builder().key(*key).value(*value).build()).collect();
+        let call = self
+            .0
+            .create_secret()
+            .name(name)
+            .description(description)
+            .set_kms_key_id(kms_key.map(str::to_owned))
+            .set_tags(Some(tags));
+        match call.send().await.map_err(|error| AwsError::of("secretsmanager:CreateSecret", error)) {
+            Ok(_) => Ok(()),
+            Err(error) if error.code.as_deref() == Some("ResourceExistsException") => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Cancels a scheduled deletion.
+    pub async fn restore(&self, name: &str) -> Result<(), AwsError> {
+        let call = self.0.restore_secret().secret_id(name);
+        call.send().await.map(|_| ()).map_err(|error| AwsError::of("secretsmanager:RestoreSecret", error))
+    }
+
+    /// Sets who may read it; a policy open to the public is refused by Secrets Manager itself.
+    pub async fn put_policy(&self, name: &str, policy: &str) -> Result<(), AwsError> {
+        let call = self.0.put_resource_policy().secret_id(name).resource_policy(policy).block_public_policy(true);
+        call.send().await.map(|_| ()).map_err(|error| AwsError::of("secretsmanager:PutResourcePolicy", error))
+    }
+
+    /// Replicates it to further regions.
+    pub async fn replicate(&self, name: &str, regions: &[String]) -> Result<(), AwsError> {
+        let regions = regions.iter().map(|region| ReplicaRegionType::builder().region(region).build()).collect();
+        let call = self.0.replicate_secret_to_regions().secret_id(name).set_add_replica_regions(Some(regions));
+        call.send().await.map(|_| ()).map_err(|error| AwsError::of("secretsmanager:ReplicateSecretToRegions", error))
+    }
+
+    /// Stores a key's secret as pending. Run twice with the same value it finds it stored. (Secrets Manager publishes the
+    /// very first version of a secret by itself.)
+    pub async fn put_pending(&self, name: &str, key: &AccessKeyId, value: &SecretString) -> Result<(), AwsError> {
+        let call = self
+            .0
+            .put_secret_value()
+            .secret_id(name)
+            .client_request_token(version_id(key))
+            .secret_string(value.expose_secret())
+            .version_stages(PENDING);
+        call.send().await.map(|_| ()).map_err(|error| AwsError::of("secretsmanager:PutSecretValue", error))
+    }
+
+    /// Publishes a version by compare-and-swap: only if what is published now is `expected`.
+    ///
+    /// # Errors
+    /// `Conflict` where something else is published.
+    pub async fn publish(&self, name: &str, version: &str, expected: Option<&str>) -> Result<(), AwsError> {
+        let call = self
+            .0
+            .update_secret_version_stage()
+            .secret_id(name)
+            .version_stage(CURRENT)
+            .move_to_version_id(version)
+            .set_remove_from_version_id(expected.map(str::to_owned));
+        call.send().await.map(|_| ()).map_err(|error| AwsError::of("secretsmanager:UpdateSecretVersionStage", error))
+    }
+}

@@ -1,0 +1,168 @@
+//! What can go wrong while a user is worked on, and what becomes of the message then.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use key_rotation_aws::{AwsError, ErrorClass};
+use rotation::{AccessKeyId, Missing, UserName};
+
+use crate::queue::{Failure, Outcome};
+
+/// Why work on a user stopped. All of it may succeed later: nothing is half done that a later delivery does not settle.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StepError {
+    /// A call failed.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    /// A call that makes a key or publishes one may or may not have taken effect: the intent stays, and a later delivery
+    /// settles it.
+    #[error("{error}; whether it took effect is not known, so the attempt is left to be settled after {settled_from}")]
+    Ambiguous {
+        /// The call.
+        error: AwsError,
+        /// When the attempt's intent is old.
+        settled_from: Timestamp,
+    },
+    /// Another attempt is under way, or has died and is not old enough to be settled.
+    #[error(
+        "another rotation attempt for the user is under way or was interrupted; it can be settled after {settled_from}"
+    )]
+    OthersAtWork {
+        /// When the youngest of the others' intents is old.
+        settled_from: Timestamp,
+    },
+    /// Another attempt has won, or IAM's limit was hit by one.
+    #[error("another rotation attempt got ahead: {0}")]
+    Outrun(String),
+    /// What is there is not what the plan was made on.
+    #[error("the user changed while it was being worked on: {0}")]
+    Changed(String),
+    /// Something that decides what may be done could not be found out.
+    #[error("the {} is not known, so nothing is changed", describe(.0))]
+    Undecided(Missing),
+    /// The session ended, or has not enough time left for what comes next.
+    #[error("the session in the member account has ended")]
+    SessionEnded,
+}
+
+fn describe(missing: &Missing) -> String {
+    match missing {
+        Missing::LastUse(key) => format!("last use of the key {key}"),
+        Missing::Published(key) => format!("publication of the key {key}"),
+    }
+}
+
+impl StepError {
+    /// A word for grouping.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            StepError::Aws(error) => error.class.as_str(),
+            StepError::Ambiguous { .. } => "Ambiguous",
+            StepError::OthersAtWork { .. } => "OthersAtWork",
+            StepError::Outrun(_) => "Outrun",
+            StepError::Changed(_) => "Changed",
+            StepError::Undecided(_) => "Undecided",
+            StepError::SessionEnded => "SessionEnded",
+        }
+    }
+
+    /// Before when another try is pointless.
+    pub fn not_before(&self) -> Option<Timestamp> {
+        match self {
+            StepError::Ambiguous { settled_from, .. } | StepError::OthersAtWork { settled_from } => Some(*settled_from),
+            StepError::Aws(_)
+            | StepError::Outrun(_)
+            | StepError::Changed(_)
+            | StepError::Undecided(_)
+            | StepError::SessionEnded => None,
+        }
+    }
+
+    /// Whether a new session is needed before anything else is tried.
+    pub fn session_ended(&self) -> bool {
+        match self {
+            StepError::SessionEnded => true,
+            StepError::Aws(error) | StepError::Ambiguous { error, .. } => error.class == ErrorClass::SessionEnded,
+            StepError::OthersAtWork { .. } | StepError::Outrun(_) | StepError::Changed(_) | StepError::Undecided(_) => {
+                false
+            }
+        }
+    }
+}
+
+/// Why the work on a whole message failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JobError {
+    /// The role cannot be assumed: it does not exist there, or does not trust this worker. Trying again will not help.
+    #[error(
+        "the role {role} of the account cannot be assumed (it is missing there, does not trust this worker, or asks for another external id): {source}"
+    )]
+    RoleRefused {
+        /// The role.
+        role: String,
+        /// STS's answer.
+        source: AwsError,
+    },
+    /// The account as a whole could not be read.
+    #[error("the account could not be read: {0}")]
+    Account(AwsError),
+    /// A request that will not be granted.
+    #[error("{0}")]
+    Refused(String),
+    /// Some users could not be worked on.
+    #[error("{} of the account's users could not be worked on: {}", .failed.len(), summary(.failed))]
+    Users {
+        /// Which, and why.
+        failed: Vec<(UserName, StepError)>,
+        /// AWS's time when that was known.
+        now: Timestamp,
+    },
+    /// Mails could not be sent.
+    #[error("the users were worked on, but {0}")]
+    Mail(String),
+    /// What was told could not be recorded: it will be told again.
+    #[error("the owner of the key {key} was told, but that could not be recorded: {source}")]
+    NotRecorded {
+        /// The key.
+        key: AccessKeyId,
+        /// What went wrong.
+        source: AwsError,
+    },
+}
+
+/// The first few users with their reasons.
+fn summary(failed: &[(UserName, StepError)]) -> String {
+    const SHOWN: usize = 5;
+    let mut lines: Vec<String> = failed.iter().take(SHOWN).map(|(user, error)| format!("{user}: {error}")).collect();
+    if failed.len() > SHOWN {
+        lines.push(format!("and {} more", failed.len() - SHOWN));
+    }
+    lines.join("; ")
+}
+
+impl JobError {
+    /// What becomes of the message. The one place that decides it.
+    pub fn outcome(&self) -> Outcome {
+        let failure = Failure::new(self.kind(), self.to_string());
+        match self {
+            JobError::RoleRefused { .. } | JobError::Refused(_) => Outcome::DeadLetter(failure),
+            JobError::Account(_) | JobError::Mail(_) | JobError::NotRecorded { .. } => Outcome::retry(failure),
+            JobError::Users { failed, now } => {
+                let not_before = failed.iter().filter_map(|(_, error)| error.not_before()).max();
+                let after = not_before.and_then(|time| Duration::try_from(time.duration_since(*now)).ok());
+                Outcome::Retry { failure, after }
+            }
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            JobError::RoleRefused { .. } => "RoleRefused",
+            JobError::Account(error) => error.class.as_str(),
+            JobError::Refused(_) => "Refused",
+            JobError::Users { failed, .. } => failed.first().map_or("Users", |(_, error)| error.kind()),
+            JobError::Mail(_) => "Mail",
+            JobError::NotRecorded { .. } => "NotRecorded",
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! From settings to a running worker, and back out in good order.
+
+use std::sync::Arc;
+
+use key_rotation_aws::{AwsError, Connection, QueueUrl};
+use rotation::AccountId;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::aws::secrets::Secrets;
+use crate::notices::{MailSettings, Notices, TemplateError};
+use crate::queue::consumer::Until;
+use crate::queue::redrive::{Redrive, RedriveError};
+use crate::queue::{Consumer, Drained, Lane, Limits};
+use crate::rotator::{Central, Rotator};
+use crate::settings::Settings;
+use crate::tally::Tally;
+
+/// Why a worker does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It is not known where dead letters go.
+    #[error(transparent)]
+    Redrive(#[from] RedriveError),
+    /// A mail template is wrong.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The central store's account is not known.
+    #[error("the worker's own account, which holds the central store, could not be found out: {0}")]
+    OwnAccount(AwsError),
+}
+
+/// What a worker did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Messages worked on.
+    pub handled: u64,
+    /// Draining: messages left that wait for a retry or that another worker has.
+    pub left: u64,
+}
+
+/// Runs a worker until it is told to stop, or (draining) until its queues have stayed empty.
+///
+/// # Errors
+/// [`StartError`]: then it has taken no message.
+pub async fn run(
+    settings: &Settings,
+    connection: &Connection,
+    tally: Arc<Tally>,
+    stop: CancellationToken,
+) -> Result<Report, StartError> {
+    let sqs = connection.sqs();
+    let lane = async |queue: &QueueUrl| {
+        let redrive = Redrive::read(&sqs, queue, settings.dead_letter_queue.as_ref()).await?;
+        if redrive.max_receives.is_none() {
+            warn!(
+                queue = queue.name(),
+                "the queue has no redrive policy: a message that kills its worker will come back for ever"
+            );
+        }
+        Ok::<_, RedriveError>(Lane { queue: queue.clone(), redrive })
+    };
+    let work_lane = lane(&settings.queue).await?;
+    let urgent_lane = match &settings.urgent_queue {
+        Some(queue) => Some(lane(queue).await?),
+        None => None,
+    };
+    let rotator = Arc::new(rotator(settings, connection, tally).await?);
+    announce(settings);
+
+    let until = if settings.drain { Until::Empty } else { Until::Stopped };
+    let work = Consumer::new(sqs.clone(), work_lane, settings.limits, rotator.clone(), until).run(stop.clone());
+    let urgent = async {
+        match urgent_lane {
+            // Its own capacity: an operator's request never waits for scheduled work to end.
+            Some(lane) => {
+                let limits = Limits { max_concurrent: settings.urgent_concurrency, ..settings.limits };
+                Consumer::new(sqs.clone(), lane, limits, rotator.clone(), until).run(stop.clone()).await
+            }
+            None => Drained::default(),
+        }
+    };
+    let (work, urgent) = tokio::join!(work, urgent);
+    let report = Report { handled: work.handled + urgent.handled, left: work.left + urgent.left };
+    info!(handled = report.handled, left = report.left, "the worker has stopped");
+    Ok(report)
+}
+
+/// What all messages share.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn rotator(settings: &Settings, connection: &Connection, tally: Arc<Tally>) -> Result<Rotator, StartError> {
+    let central = match settings.central_store {
+        true => Some(Central {
+            account: own_account(connection).await.map_err(StartError::OwnAccount)?,
+            secrets: Secrets::new(connection.secrets_manager()),
+            read_policy_name: settings.central_read_policy.clone(),
+        }),
+        false => None,
+    };
+    let mail = MailSettings {
+        sender: settings.mail.sender.clone(),
+        template_dir: settings.mail.template_dir.clone(),
+        admin: settings.mail.admin.clone(),
+        configuration_set: settings.mail.configuration_set.clone(),
+        reply_to: settings.mail.reply_to.clone(),
+        resource_owner_tag: settings.owner_tag.clone(),
+    };
+    let ses = settings.mail.sender.is_some().then(|| connection.ses());
+    Ok(Rotator {
+        connection: connection.clone(),
+        role: settings.role.clone(),
+        dry_run: settings.dry_run,
+        as_of: settings.as_of,
+        policy: settings.policy,
+        exemption_group: settings.exemption_group.clone(),
+        owner_tag: settings.owner_tag.clone(),
+        central,
+        kms_key_id: settings.kms_key_id.clone(),
+        replication_regions: settings.replication_regions.clone(),
+        users_at_once: settings.users_at_once,
+        notices: Notices::new(mail, ses, connection.partition())?,
+        tally,
+    })
+}
+
+async fn own_account(connection: &Connection) -> Result<AccountId, AwsError> {
+    const OPERATION: &str = "sts:GetCallerIdentity";
+    let answer = connection.sts().get_caller_identity().send().await;
+    let account = answer.map_err(|error| AwsError::of(OPERATION, error))?.account;
+    let account = account.and_then(|id| AccountId::new(id).ok());
+    account.ok_or_else(|| AwsError::incomplete(OPERATION, "no account id came"))
+}
+
+/// Says once, where everybody looks first, what this worker will do.
+fn announce(settings: &Settings) {
+    let policy = &settings.policy;
+    info!(
+        mode = if settings.dry_run { "audit" } else { "enforce" },
+        queue = settings.queue.name(),
+        urgent_queue = settings.urgent_queue.as_ref().map(QueueUrl::name),
+        rotation_period = policy.rotation_period(),
+        inactive_period = policy.inactive_period(),
+        recovery_grace_period = policy.recovery_grace(),
+        pending_action_warn_period = policy.warn_period(),
+        "the worker starts"
+    );
+    if settings.dry_run {
+        info!("audit mode: nothing will be changed; set DRY_RUN=false to enforce");
+    }
+    if settings.mail.sender.is_none() {
+        warn!("SENDER_EMAIL is not set: no mail is sent, notices go to this log and count as given");
+    }
+}

@@ -1,0 +1,321 @@
+//! The worker's settings: raw as people write them, then checked against each other, all problems told together.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, ValueEnum};
+use jiff::Timestamp;
+use key_rotation_aws::settings::{LogSettings, QueueSettings, RoleSettings};
+use key_rotation_aws::{MemberRole, QueueUrl};
+use rotation::{Period, Policy, UnusedKeys};
+
+use crate::queue::Limits;
+
+/// The worker's settings as they are written.
+#[derive(Debug, Clone, Args)]
+pub struct RawSettings {
+    #[command(flatten)]
+    queues: QueueSettings,
+    #[command(flatten)]
+    role: RoleSettings,
+    /// Logging.
+    #[command(flatten)]
+    pub log: LogSettings,
+
+    /// Audit mode: tell what would be done, change nothing. Set to false to enforce
+    #[arg(
+        long, env = "DRY_RUN", value_name = "BOOL", default_value = "true",
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set, global = true
+    )]
+    dry_run: bool,
+
+    /// Days after which an active key gets a successor
+    #[arg(long, env = "ROTATION_PERIOD", value_name = "DAYS", default_value_t = 90, global = true)]
+    rotation_period: u32,
+    /// Days after which the replaced key is disabled. The difference to the rotation period is the owner's time to install
+    /// the new key
+    #[arg(long, env = "INACTIVE_PERIOD", value_name = "DAYS", default_value_t = 100, global = true)]
+    inactive_period: u32,
+    /// Least days between disabled and deleted
+    #[arg(long, env = "RECOVERY_GRACE_PERIOD", value_name = "DAYS", default_value_t = 10, global = true)]
+    recovery_grace_period: u32,
+    /// Days ahead that owners are warned
+    #[arg(long, env = "PENDING_ACTION_WARN_PERIOD", value_name = "DAYS", default_value_t = 7, global = true)]
+    pending_action_warn_period: u32,
+    /// Days at most that a disable is put off while the old key is in use and its successor is not
+    #[arg(long, env = "IN_USE_EXTENSION", value_name = "DAYS", default_value_t = 0, global = true)]
+    in_use_extension: u32,
+    /// What becomes of keys that were never used
+    #[arg(long, env = "UNUSED_KEYS", value_enum, value_name = "WHAT", default_value = "rotate", global = true)]
+    unused_keys: RawUnusedKeys,
+
+    /// IAM group whose members are left alone
+    #[arg(
+        long,
+        env = "IAM_EXEMPTION_GROUP",
+        value_name = "GROUP",
+        default_value = "IAMKeyRotationExemptionGroup",
+        global = true
+    )]
+    iam_exemption_group: String,
+    /// Key of the user tag that holds the owner's mail address [default: none, only the account's address is told]
+    #[arg(long, env = "RESOURCE_OWNER_TAG", value_name = "KEY", global = true)]
+    resource_owner_tag: Option<String>,
+
+    /// Store secrets in the worker's own account instead of each user's
+    #[arg(
+        long, env = "STORE_SECRETS_IN_CENTRAL_ACCOUNT", value_name = "BOOL", default_value = "false",
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set, global = true
+    )]
+    store_secrets_in_central_account: bool,
+    /// KMS key for secrets [default: AWS's own; required with the central store, whose readers are in other accounts]
+    #[arg(long, env = "SECRET_KMS_KEY_ID", value_name = "KEY", global = true)]
+    secret_kms_key_id: Option<String>,
+    /// Customer-managed policy, by name, that is attached to users with a centrally stored secret so that they can read it
+    #[arg(long, env = "CENTRAL_SECRET_READ_POLICY", value_name = "NAME", global = true)]
+    central_secret_read_policy: Option<String>,
+    /// Further regions to replicate secrets to, separated by commas
+    #[arg(long, env = "CREDENTIAL_REPLICATION_REGIONS", value_name = "REGIONS", value_delimiter = ',', global = true)]
+    credential_replication_regions: Vec<String>,
+
+    /// Verified sender of mails [default: none, notices go to the log and count as given]
+    #[arg(long, env = "SENDER_EMAIL", value_name = "ADDRESS", global = true)]
+    sender_email: Option<String>,
+    /// Where replies go [default: to the sender]
+    #[arg(long, env = "REPLY_TO_EMAIL", value_name = "ADDRESSES", value_delimiter = ',', global = true)]
+    reply_to_email: Vec<String>,
+    /// Gets one summary per account that had failures or findings [default: nobody]
+    #[arg(long, env = "ADMIN_SUMMARY_EMAIL", value_name = "ADDRESS", global = true)]
+    admin_summary_email: Option<String>,
+    /// SES configuration set
+    #[arg(long, env = "SES_CONFIGURATION_SET", value_name = "NAME", global = true)]
+    ses_configuration_set: Option<String>,
+    /// Directory with mail templates [default: the built-in ones]
+    #[arg(long, env = "EMAIL_TEMPLATE_DIR", value_name = "DIR", global = true)]
+    email_template_dir: Option<PathBuf>,
+
+    /// Messages worked on at once
+    #[arg(long, env = "MAX_CONCURRENT_MESSAGES", value_name = "N", default_value_t = 16, global = true)]
+    max_concurrent_messages: usize,
+    /// Messages of the urgent queue worked on at once, besides those
+    #[arg(long, env = "MAX_CONCURRENT_URGENT_MESSAGES", value_name = "N", default_value_t = 4, global = true)]
+    max_concurrent_urgent_messages: usize,
+    /// Users of one account worked on at once; IAM's rates are per account
+    #[arg(long, env = "MAX_CONCURRENT_USERS", value_name = "N", default_value_t = 4, global = true)]
+    max_concurrent_users: usize,
+    /// Seconds a received message is invisible to others; renewed while it is worked on
+    #[arg(long, env = "VISIBILITY_TIMEOUT", value_name = "SECONDS", default_value_t = 120, global = true)]
+    visibility_timeout: u64,
+    /// Seconds after which work on a message is given up, to be tried again
+    #[arg(long, env = "MESSAGE_TIMEOUT", value_name = "SECONDS", default_value_t = 3600, global = true)]
+    message_timeout: u64,
+    /// Seconds before a failed message is tried again, at most; doubled each further time
+    #[arg(long, env = "RETRY_DELAY", value_name = "SECONDS", default_value_t = 15, global = true)]
+    retry_delay: u64,
+    /// Longest such delay, in seconds
+    #[arg(long, env = "MAX_RETRY_DELAY", value_name = "SECONDS", default_value_t = 900, global = true)]
+    max_retry_delay: u64,
+    /// Seconds that work in flight may take to end after a signal to stop
+    #[arg(long, env = "STOP_GRACE", value_name = "SECONDS", default_value_t = 25, global = true)]
+    stop_grace: u64,
+    /// With --drain: seconds without a message to receive, while others wait for a retry, after which to give up
+    #[arg(long, env = "DRAIN_PATIENCE", value_name = "SECONDS", default_value_t = 60, global = true)]
+    drain_patience: u64,
+
+    /// Exit once the queue has stayed empty
+    #[arg(long)]
+    drain: bool,
+    /// Audit mode only: evaluate as if it were this time (RFC 3339), for a forecast
+    #[arg(long, value_name = "TIME", global = true)]
+    as_of: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum RawUnusedKeys {
+    /// They are rotated like any other
+    Rotate,
+    /// They get no successor: notice, then disabled, then deleted
+    Retire,
+}
+
+/// The worker's settings, checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The work queue.
+    pub queue: QueueUrl,
+    /// Its dead-letter queue, where not as its redrive policy says.
+    pub dead_letter_queue: Option<QueueUrl>,
+    /// The queue for operators' requests.
+    pub urgent_queue: Option<QueueUrl>,
+    /// The role in member accounts.
+    pub role: MemberRole,
+    /// Audit mode.
+    pub dry_run: bool,
+    /// The periods.
+    pub policy: Policy,
+    /// The exemption group.
+    pub exemption_group: String,
+    /// The owner tag.
+    pub owner_tag: Option<String>,
+    /// Secrets in the worker's own account.
+    pub central_store: bool,
+    /// The policy attached to users with a central secret.
+    pub central_read_policy: Option<String>,
+    /// The KMS key for secrets.
+    pub kms_key_id: Option<String>,
+    /// Replication regions.
+    pub replication_regions: Vec<String>,
+    /// Mail.
+    pub mail: MailOptions,
+    /// The queue worker's numbers.
+    pub limits: Limits,
+    /// Messages of the urgent queue worked on at once.
+    pub urgent_concurrency: usize,
+    /// Users of one account worked on at once.
+    pub users_at_once: usize,
+    /// Exit once the queue has stayed empty.
+    pub drain: bool,
+    /// Evaluate as of then.
+    pub as_of: Option<Timestamp>,
+}
+
+/// Mail, as it is set.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MailOptions {
+    /// The sender.
+    pub sender: Option<String>,
+    /// Where replies go.
+    pub reply_to: Vec<String>,
+    /// Who gets summaries.
+    pub admin: Option<String>,
+    /// SES configuration set.
+    pub configuration_set: Option<String>,
+    /// Templates.
+    pub template_dir: Option<PathBuf>,
+}
+
+impl Settings {
+    /// The least a worker needs; everything else as documented.
+    pub fn new(queue: QueueUrl) -> Self {
+        Self {
+            queue,
+            dead_letter_queue: None,
+            urgent_queue: None,
+            role: MemberRole { name: "asa-iam-key-rotation-lambda-assumed-role".to_owned(), external_id: None },
+            dry_run: true,
+            policy: Policy::default(),
+            exemption_group: "IAMKeyRotationExemptionGroup".to_owned(),
+            owner_tag: None,
+            central_store: false,
+            central_read_policy: None,
+            kms_key_id: None,
+            replication_regions: Vec::new(),
+            mail: MailOptions::default(),
+            limits: Limits::default(),
+            urgent_concurrency: 4,
+            users_at_once: 4,
+            drain: false,
+            as_of: None,
+        }
+    }
+
+    /// Checks what was written.
+    ///
+    /// # Errors
+    /// One sentence per problem, each naming the variable; all of them.
+    pub fn check(raw: RawSettings) -> Result<Self, Vec<String>> {
+        let mut problems = Vec::new();
+        let period = Period {
+            rotation: raw.rotation_period,
+            inactive: raw.inactive_period,
+            recovery_grace: raw.recovery_grace_period,
+            pending_action_warn: raw.pending_action_warn_period,
+            in_use_extension: raw.in_use_extension,
+        };
+        let unused = match raw.unused_keys {
+            RawUnusedKeys::Rotate => UnusedKeys::Rotate,
+            RawUnusedKeys::Retire => UnusedKeys::Retire,
+        };
+        let policy = Policy::new(period, unused).unwrap_or_else(|errors| {
+            problems.extend(errors.iter().map(ToString::to_string));
+            Policy::default()
+        });
+        let limits = Limits {
+            max_concurrent: raw.max_concurrent_messages,
+            visibility: Duration::from_secs(raw.visibility_timeout),
+            handler_timeout: Duration::from_secs(raw.message_timeout),
+            stop_grace: Duration::from_secs(raw.stop_grace),
+            first_retry: Duration::from_secs(raw.retry_delay),
+            longest_retry: Duration::from_secs(raw.max_retry_delay),
+            drain_patience: Duration::from_secs(raw.drain_patience),
+            ..Limits::default()
+        };
+        if let Err(errors) = limits.check() {
+            problems.extend(errors.iter().map(ToString::to_string));
+        }
+        for (name, value) in [
+            ("MAX_CONCURRENT_URGENT_MESSAGES", raw.max_concurrent_urgent_messages),
+            ("MAX_CONCURRENT_USERS", raw.max_concurrent_users),
+        ] {
+            if value == 0 {
+                problems.push(format!("{name} must be at least 1"));
+            }
+        }
+        if raw.store_secrets_in_central_account && raw.secret_kms_key_id.is_none() {
+            problems.push(
+                "STORE_SECRETS_IN_CENTRAL_ACCOUNT needs SECRET_KMS_KEY_ID: the AWS-managed key cannot be used from other accounts, so nobody could read the secrets"
+                    .to_owned(),
+            );
+        }
+        if raw.as_of.is_some() && !raw.dry_run {
+            problems.push("--as-of is for audit mode only: it cannot stand beside DRY_RUN=false".to_owned());
+        }
+        let blank = |name: &str, value: &Option<String>| {
+            value.as_ref().is_some_and(|text| text.trim().is_empty()).then(|| format!("{name} is set but empty"))
+        };
+        problems.extend(blank("RESOURCE_OWNER_TAG", &raw.resource_owner_tag));
+        problems.extend(blank("SECRET_KMS_KEY_ID", &raw.secret_kms_key_id));
+        for (name, address) in [("SENDER_EMAIL", &raw.sender_email), ("ADMIN_SUMMARY_EMAIL", &raw.admin_summary_email)]
+        {
+            if address.as_ref().is_some_and(|address| !address.contains('@')) {
+                problems.push(format!("{name} must be a mail address"));
+            }
+        }
+        if raw.iam_exemption_group.trim().is_empty() {
+            problems.push("IAM_EXEMPTION_GROUP must name a group".to_owned());
+        }
+        let Some(queue) = raw.queues.queue_url else {
+            problems.insert(0, "QUEUE_URL is not set: it must be the URL of the SQS work queue".to_owned());
+            return Err(problems);
+        };
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(Self {
+            queue,
+            dead_letter_queue: raw.queues.dead_letter_queue_url,
+            urgent_queue: raw.queues.urgent_queue_url,
+            role: raw.role.member_role(),
+            dry_run: raw.dry_run,
+            policy,
+            exemption_group: raw.iam_exemption_group,
+            owner_tag: raw.resource_owner_tag,
+            central_store: raw.store_secrets_in_central_account,
+            central_read_policy: raw.central_secret_read_policy,
+            kms_key_id: raw.secret_kms_key_id,
+            replication_regions: raw.credential_replication_regions.into_iter().filter(|r| !r.is_empty()).collect(),
+            mail: MailOptions {
+                sender: raw.sender_email,
+                reply_to: raw.reply_to_email.into_iter().filter(|address| !address.is_empty()).collect(),
+                admin: raw.admin_summary_email,
+                configuration_set: raw.ses_configuration_set,
+                template_dir: raw.email_template_dir,
+            },
+            limits,
+            urgent_concurrency: raw.max_concurrent_urgent_messages,
+            users_at_once: raw.max_concurrent_users,
+            drain: raw.drain,
+            as_of: raw.as_of,
+        })
+    }
+}

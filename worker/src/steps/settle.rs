@@ -1,0 +1,99 @@
+//! Settling what interrupted attempts left: every key one of them may have made is published, or deleted, or left alone.
+//!
+//! Run twice: what is settled needs nothing more. Only old intents are settled: whoever wrote one can do nothing any more in
+//! the member account, because its session has ended.
+
+use key_rotation_aws::{ErrorClass, MemberSession};
+use rotation::names::version_id;
+use rotation::{AccessKeyId, Finding, Intent, KeyStatus, LastUse};
+use tracing::{info, warn};
+
+use super::UserWork;
+use super::destination::Destination;
+use super::find;
+use crate::aws::iam::{Iam, KeyRecord};
+use crate::aws::secrets::SecretRecord;
+use crate::error::StepError;
+
+/// Settles every unexplained key: one that is not among `present` (the plan's own keys), that an old intent's attempt can
+/// have made, and that no intent names as the key it was to succeed.
+///
+/// # Errors
+/// [`StepError`]: the intents stay, and settling is tried again.
+pub async fn settle(
+    work: &UserWork<'_>,
+    session: &MemberSession,
+    destination: &Destination,
+    old_intents: &[Intent],
+    mut record: Option<SecretRecord>,
+    keys: &[KeyRecord],
+    present: &[AccessKeyId],
+) -> Result<Vec<Finding>, StepError> {
+    let mut findings = Vec::new();
+    for key in keys.iter().filter(|key| !present.contains(&key.id)) {
+        let predecessor = old_intents.iter().any(|intent| intent.successor_of.as_ref() == Some(&key.id));
+        let maybe_ours = !predecessor && old_intents.iter().any(|intent| intent.may_have_made(key.created));
+        if !maybe_ours {
+            if !predecessor && !present.is_empty() {
+                findings.push(Finding::UnexplainedKey { key: key.id.clone() });
+            }
+            continue;
+        }
+        let publishes = record.as_ref().is_some_and(|record| record.publishes(&key.id));
+        let holds = record.as_ref().is_some_and(|record| record.holds(&key.id));
+        if publishes {
+            info!(key = %key.id, "an interrupted rotation had published its key: it stands");
+            verify(work, session, &key.id).await?;
+        } else if holds && key.status == KeyStatus::Active {
+            let expected = record.as_ref().and_then(|record| record.current()).map(str::to_owned);
+            publish(destination, &key.id, expected.as_deref()).await?;
+            verify(work, session, &key.id).await?;
+            info!(key = %key.id, "an interrupted rotation had stored its key: it is now published");
+            record = destination.look().await?;
+        } else {
+            remove(work, session, key, &mut findings).await?;
+        }
+    }
+    Ok(findings)
+}
+
+async fn publish(destination: &Destination, key: &AccessKeyId, expected: Option<&str>) -> Result<(), StepError> {
+    let version = version_id(key);
+    match destination.secrets.publish(&destination.name, &version, expected).await {
+        Ok(()) => Ok(()),
+        Err(error) if error.class == ErrorClass::Conflict => {
+            let published = destination.look().await?.is_some_and(|record| record.publishes(key));
+            if published { Ok(()) } else { Err(StepError::Outrun("the published version has moved".into())) }
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn verify(work: &UserWork<'_>, session: &MemberSession, key: &AccessKeyId) -> Result<(), StepError> {
+    let keys = work.keys(session).await?;
+    match find(&keys, key) {
+        Some(key) if key.status == KeyStatus::Active => Ok(()),
+        Some(_) | None => Err(StepError::Changed(format!("the published key {key} is not live"))),
+    }
+}
+
+/// Nobody has its secret. Never used: it goes. Used after all: it is a person's, and stays.
+async fn remove(
+    work: &UserWork<'_>,
+    session: &MemberSession,
+    key: &KeyRecord,
+    findings: &mut Vec<Finding>,
+) -> Result<(), StepError> {
+    let iam = Iam::of(session);
+    match iam.last_use(&key.id).await? {
+        LastUse::Never => {
+            warn!(key = %key.id, "an interrupted rotation left a key whose secret nobody has: it is deleted");
+            iam.delete_access_key(work.user, &key.id).await?;
+        }
+        LastUse::At { .. } => findings.push(Finding::UsedButNotStored { key: key.id.clone() }),
+        LastUse::Unknown => {
+            return Err(StepError::Undecided(rotation::Missing::LastUse(key.id.clone())));
+        }
+    }
+    Ok(())
+}
