@@ -130,7 +130,7 @@ struct Named {
 }
 
 /// How to move the clock; several at once are done in this order.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ClockMove {
     #[serde(default)]

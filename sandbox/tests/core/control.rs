@@ -13,7 +13,9 @@ async fn ask(sandbox: &Sandbox, method: &str, path: &str, body: &str) -> String 
     let address = sandbox.endpoint().replace("http://", "");
     let mut stream = TcpStream::connect(&address).await.expect("a connection");
     let length = body.len();
-    let request = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    );
     stream.write_all(request.as_bytes()).await.expect("sent");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.expect("an answer");

@@ -1,7 +1,7 @@
 //! Accounts are told apart by the caller's credentials, and credentials are refused where AWS refuses them.
 
-use aws_sdk_iam::error::ProvideErrorMetadata;
 use crate::common::{MEMBER, REGION, assume, code, member, noon, operator, serve, settings, world};
+use aws_sdk_iam::error::ProvideErrorMetadata;
 use jiff::SignedDuration;
 use sandbox::world::{MANAGEMENT_ACCOUNT, MEMBER_ROLE};
 use sandbox::{Credentials, KeySpec, KeyStatus, Sandbox};

@@ -114,7 +114,8 @@ async fn reads_lag_behind_writes_while_the_writer_s_limits_hold() {
     let tags = || async { iam.list_user_tags().user_name("ada").send().await.expect("tags").tags.len() };
     assert_eq!((tags().await, tags().await, tags().await), (0, 0, 1));
 
-    let keys = || async { iam.list_access_keys().user_name("ada").send().await.expect("keys").access_key_metadata.len() };
+    let keys =
+        || async { iam.list_access_keys().user_name("ada").send().await.expect("keys").access_key_metadata.len() };
     iam.create_access_key().user_name("ada").send().await.expect("a key");
     iam.create_access_key().user_name("ada").send().await.expect("a key");
     assert!(keys().await < 2);
