@@ -77,7 +77,7 @@ impl MailView<'_> {
             account => account_title(&digest.account),
             partition_name => self.partition.as_str(),
             timestamp => exact(digest.now),
-            actions => Value::from_object(Actions::of(self.entries, fold)),
+            actions => Value::from_object(Actions::of(self.entries, fold, digest.dry_run)),
             rotation_period => policy.rotation_period(),
             inactive_period => policy.inactive_period(),
             installation_grace_period => policy.install_grace(),
@@ -87,8 +87,8 @@ impl MailView<'_> {
             headline => self.headline,
             run_id => digest.run_id.map(|id| id.to_string()),
             count => self.entries.len(),
-            entries => full.iter().map(entry).collect::<Vec<_>>(),
-            rows => rows.iter().map(entry).collect::<Vec<_>>(),
+            entries => full.iter().map(|key| entry(key, digest.dry_run)).collect::<Vec<_>>(),
+            rows => rows.iter().map(|key| entry(key, digest.dry_run)).collect::<Vec<_>>(),
             folded => rest.len(),
             omitted => rest.len() - rows.len(),
             incomplete => of_account(digest.incomplete.iter().map(|(user, reason)| context! {
@@ -104,7 +104,7 @@ impl MailView<'_> {
 }
 
 /// One key's values.
-fn entry(entry: &Entry) -> Value {
+fn entry(entry: &Entry, dry_run: bool) -> Value {
     let words = &entry.words;
     context! {
         user_name => entry.user.as_str(),
@@ -113,7 +113,7 @@ fn entry(entry: &Entry) -> Value {
         what => words.what.as_str(),
         reason => words.why.as_str(),
         todo => words.todo.as_str(),
-        action_needed => words.need == Need::Act,
+        action_needed => words.need == Need::Act && !dry_run,
         due_date => words.due.map(|(due, _)| exact(due)),
         due_day => words.due.map(|(due, _)| date(due)),
         due_what => words.due.map(|(_, what)| what),
@@ -141,7 +141,7 @@ pub(super) struct Actions {
 }
 
 impl Actions {
-    fn of(entries: &[Entry], fold: Fold) -> Self {
+    fn of(entries: &[Entry], fold: Fold, dry_run: bool) -> Self {
         let shown = entries.len().min(fold.at_length + fold.in_a_line);
         let lines: Vec<String> = entries[..shown].iter().map(line).collect();
         let more = match entries.len() - shown {
@@ -150,7 +150,11 @@ impl Actions {
         };
         let html: String = lines.iter().chain(&more).map(|line| format!("<li>{}</li>\n", HtmlEscape(line))).collect();
         let text: String = lines.iter().chain(&more).map(|line| format!("- {line}\n")).collect();
-        Self { html: format!("<ul>\n{html}</ul>"), text, list: entries[..shown].iter().map(entry).collect() }
+        Self {
+            html: format!("<ul>\n{html}</ul>"),
+            text,
+            list: entries[..shown].iter().map(|key| entry(key, dry_run)).collect(),
+        }
     }
 }
 

@@ -163,7 +163,12 @@ pub fn words(item: &Item, at: &Setting<'_>) -> Words {
         },
         Event::FoundInactive { delete_due } => Words {
             label: at.say("found inactive", "found inactive"),
-            what: "The key is inactive: somebody disabled it. Its recovery period is counted from today.".to_owned(),
+            what: at
+                .say(
+                    "The key is inactive: somebody disabled it. Its recovery period is counted from today.",
+                    "The key is inactive: somebody disabled it. Its recovery period would be counted from today.",
+                )
+                .to_owned(),
             why: format!("An inactive key is kept for {} days, then deleted.", at.policy.recovery_grace()),
             todo: "If it is still needed, make it active again. If not, there is nothing to do.".to_owned(),
             due: Some(at.delete(*delete_due)),
@@ -274,7 +279,15 @@ fn upcoming(item: &Item, at: &Setting<'_>, what: &Upcoming, due: Timestamp) -> W
     match what {
         Upcoming::Rotate => base(
             at.say("will be replaced", "would be replaced"),
-            &format!("A new key will be made, and its owner told. This one then works for at least {grace} days more."),
+            &if at.dry_run {
+                format!(
+                    "A new key would be made, and its owner told. This one would then work for at least {grace} days more."
+                )
+            } else {
+                format!(
+                    "A new key will be made, and its owner told. This one then works for at least {grace} days more."
+                )
+            },
             "Nothing yet. Have at hand where this key is used.",
             (due, if at.dry_run { "a new key would be made" } else { "a new key will be made" }),
             Need::Nothing,
@@ -305,7 +318,7 @@ fn upcoming(item: &Item, at: &Setting<'_>, what: &Upcoming, due: Timestamp) -> W
             why: "Its owner has been told that it has to go.".to_owned(),
             ..base(
                 at.say("will be disabled", "would be disabled"),
-                "The key stops working on the date below.",
+                at.say("The key stops working on the date below.", "The key would stop working on the date below."),
                 INSTALL,
                 at.disable(due),
                 Need::Act,
@@ -316,7 +329,10 @@ fn upcoming(item: &Item, at: &Setting<'_>, what: &Upcoming, due: Timestamp) -> W
             why: format!("A disabled key is kept for {} days.", at.policy.recovery_grace()),
             ..base(
                 at.say("will be deleted", "would be deleted"),
-                "The key is inactive and will be deleted. After that it cannot be brought back.",
+                at.say(
+                    "The key is inactive and will be deleted. After that it cannot be brought back.",
+                    "The key is inactive and would be deleted.",
+                ),
                 "Nothing, if nothing has stopped working. Until then the key can be made active again.",
                 at.delete(due),
                 Need::Check,
