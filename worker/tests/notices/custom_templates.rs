@@ -3,19 +3,20 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rotation::Finding;
 use rotation::names::Partition;
 use worker::notices::item::Digest;
-use worker::notices::{MailSettings, Notices, RenderedMail, TemplateError};
+use worker::notices::{Event, MailSettings, Notices, RenderedMail, TemplateError};
 
-use crate::support::{digest, replaced, settings};
+use crate::support::{digest, key, replaced, settings};
 
 /// A directory of its own for each test, with these files.
 fn dir(name: &str, files: &[(&str, &str)]) -> PathBuf {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("notices").join(name);
     let _ = fs::remove_dir_all(&dir);
-    fs::create_dir_all(&dir).unwrap();
+    fs::create_dir_all(&dir).expect("a directory can be made");
     for (file, content) in files {
-        fs::write(dir.join(file), content).unwrap();
+        fs::write(dir.join(file), content).expect("a file can be written");
     }
     dir
 }
@@ -29,7 +30,7 @@ fn refusal(name: &str, files: &[(&str, &str)]) -> String {
 }
 
 fn mail(notices: &Notices, digest: &Digest) -> RenderedMail {
-    notices.render_all(digest).unwrap().remove(0)
+    notices.render_all(digest).expect("it renders").remove(0)
 }
 
 /// The predecessor's nine placeholders, in its spelling.
@@ -54,15 +55,8 @@ fn the_predecessors_template_and_placeholders_keep_working_in_both_modes() {
 #[test]
 fn actions_is_markup_of_ours_with_everything_of_others_escaped() {
     let notices = with(dir("actions", &[("enforce.html", "{{ actions }}"), ("enforce.txt", "{{ actions }}")])).unwrap();
-    let mut digest = digest(&[replaced()]);
-    digest.items[0].event = worker::notices::Event::Finding(rotation::Finding::UnexplainedKey {
-        key: digest.items[0].key.as_ref().unwrap().id.clone(),
-    });
-    digest.items.push(digest.items[0].clone());
-    digest.items[1].event = worker::notices::Event::Finding(rotation::Finding::LookBeforeHarm {
-        key: digest.items[0].key.as_ref().unwrap().id.clone(),
-        why: "<b>bold</b>".to_owned(),
-    });
+    let finding = Finding::LookBeforeHarm { key: key(0), why: "<b>bold</b>".to_owned() };
+    let digest = digest(&[Event::Finding(finding)]);
     let mail = mail(&notices, &digest);
     assert!(mail.html.contains("&lt;b&gt;bold") && !mail.html.contains("<b>"), "{}", mail.html);
     assert!(mail.text.contains("<b>bold</b>") && mail.text.starts_with("- deploy, "), "{}", mail.text);

@@ -20,10 +20,10 @@ fn carrying(text: &str) -> Digest {
         Event::Finding(Finding::UnreadableTag { tag: format!("key-rotation:{text}"), value: text.to_owned() }),
     ]);
     digest.account.name = Some(text.to_owned());
-    digest.incomplete = vec![("ci-runner".parse().unwrap(), text.to_owned())];
+    digest.incomplete = vec![("ci-runner".parse().expect("a user name"), text.to_owned())];
     for item in &mut digest.items {
         item.owner_tag = Some(text.to_owned());
-        let key = item.key.as_mut().unwrap();
+        let key = item.key.as_mut().expect("it has a key");
         key.last_use = LastUse::At { when: key.created, service: text.to_owned(), region: text.to_owned() };
     }
     digest
@@ -31,7 +31,7 @@ fn carrying(text: &str) -> Digest {
 
 fn mail_carrying(text: &str) -> RenderedMail {
     // An owner tag of letters and `@` may happen to be an address: the account's mail comes first.
-    notices().render_all(&carrying(text)).unwrap().remove(0)
+    notices().render_all(&carrying(text)).expect("it renders").remove(0)
 }
 
 #[test]

@@ -12,9 +12,9 @@ fn worst(count: usize) -> Digest {
     let mut digest = sample::many_keys_at(now(), false, count);
     for (n, item) in digest.items.iter_mut().enumerate() {
         // `=` and `/` and quotes would be longer escaped; only `=` occurs in user names, and it is not escaped.
-        item.user = UserName::new(format!("{n:064}")).unwrap();
+        item.user = UserName::new(format!("{n:064}")).expect("a user name");
         item.secret.name = rotation::names::secret_name(&digest.account.id, &item.user);
-        item.secret.central_account = Some(AccountId::new("210987654321").unwrap());
+        item.secret.central_account = Some(AccountId::new("210987654321").expect("an account id"));
     }
     digest
 }

@@ -10,7 +10,7 @@ use worker::notices::{MailSettings, Notices, RenderedMail, sample};
 
 /// A Saturday: no finding's day.
 pub(crate) fn now() -> Timestamp {
-    "2026-12-05T02:00:00Z".parse().unwrap()
+    "2026-12-05T02:00:00Z".parse().expect("a time")
 }
 
 pub(crate) fn in_days(days: i64) -> Timestamp {
@@ -22,7 +22,8 @@ pub(crate) fn settings() -> MailSettings {
 }
 
 pub(crate) fn notices() -> &'static Notices {
-    static NOTICES: LazyLock<Notices> = LazyLock::new(|| Notices::new(settings(), None, Partition::Aws).unwrap());
+    static NOTICES: LazyLock<Notices> =
+        LazyLock::new(|| Notices::new(settings(), None, Partition::Aws).expect("the built-in templates"));
     &NOTICES
 }
 
@@ -32,7 +33,7 @@ pub(crate) fn digest(events: &[Event]) -> Digest {
     let first = digest.items[0].clone();
     let items = events.iter().enumerate().map(|(n, event)| {
         let mut item = Item { event: event.clone(), ..first.clone() };
-        item.key.as_mut().unwrap().id = key(n);
+        item.key.as_mut().expect("it has a key").id = key(n);
         item
     });
     let items = items.collect();
@@ -40,7 +41,7 @@ pub(crate) fn digest(events: &[Event]) -> Digest {
 }
 
 pub(crate) fn key(n: usize) -> AccessKeyId {
-    AccessKeyId::new(format!("AKIAIOSF{n:04}EXAMPLE7")).unwrap()
+    AccessKeyId::new(format!("AKIAIOSF{n:04}EXAMPLE7")).expect("a key id")
 }
 
 pub(crate) fn replaced() -> Event {
@@ -52,7 +53,7 @@ pub(crate) fn upcoming(what: Upcoming, days: i64) -> Event {
 }
 
 pub(crate) fn mails(digest: &Digest) -> Vec<RenderedMail> {
-    notices().render_all(digest).unwrap()
+    notices().render_all(digest).expect("it renders")
 }
 
 pub(crate) fn only_mail(digest: &Digest) -> RenderedMail {

@@ -78,7 +78,7 @@ fn a_contained_key_is_not_offered_to_be_re_enabled() {
 }
 
 fn account_mail(digest: &Digest) -> String {
-    let mails = notices().render_all(digest).unwrap();
-    let mail = mails.iter().find(|mail| mail.recipient == RecipientClass::Account).unwrap();
+    let mails = notices().render_all(digest).expect("it renders");
+    let mail = mails.iter().find(|mail| mail.recipient == RecipientClass::Account).expect("the account has an address");
     format!("Subject: {}\n\n{}", mail.subject, mail.text)
 }
