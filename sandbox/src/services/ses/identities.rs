@@ -95,14 +95,12 @@ fn status(identity: &Identity) -> &'static str {
 }
 
 pub(super) fn list(world: &mut World, call: &Call) -> Reply {
-    // In the query string, so it comes as text.
-    let most = match call.text("PageSize") {
+    // A number in the body of newer SDKs' requests, text in the query string of older ones'.
+    let given = call.json().get("PageSize").filter(|given| !given.is_null());
+    let most = match given.map(|given| given.as_u64().or_else(|| given.as_str()?.parse().ok())) {
         None => 1_000,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|most| (1..=1_000).contains(most))
-            .ok_or_else(|| bad_request("PageSize must be between 1 and 1000."))?,
+        Some(most @ Some(1..=1_000)) => most.and_then(|most| usize::try_from(most).ok()).unwrap_or(1_000),
+        Some(_) => return Err(bad_request("PageSize must be between 1 and 1000.")),
     };
     let after = call.text("NextToken").map(str::to_owned);
     let region = world.mail.own(call);
@@ -170,4 +168,44 @@ pub(super) fn unsuppress(world: &mut World, call: &Call) -> Reply {
     let address = destination(call)?;
     world.mail.own(call).suppressed.remove(&address).ok_or_else(not_listed)?;
     Ok(Answer::Json(json!({})))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::{Caller, Params, Principal, Service};
+    use crate::clock::Clock;
+    use crate::world::MANAGEMENT_ACCOUNT;
+
+    fn call(params: Value) -> Call {
+        Call {
+            service: Service::Ses,
+            operation: "ListEmailIdentities".into(),
+            region: "eu-west-1".into(),
+            caller: Caller {
+                account: MANAGEMENT_ACCOUNT.into(),
+                principal: Principal::Operator,
+                access_key_id: "AKIA".into(),
+            },
+            params: Params::Json(params),
+        }
+    }
+
+    #[test]
+    fn identities_are_listed_in_pages_of_a_size_given_as_number_or_text() {
+        let mut world = World::new(1, Clock::real());
+        for identity in ["a@example.com", "b@example.com", "example.com"] {
+            world.mail.verify(MANAGEMENT_ACCOUNT, "eu-west-1", identity);
+        }
+        let mut page = |params: Value| match list(&mut world, &call(params)) {
+            Ok(Answer::Json(answer)) => answer,
+            other => panic!("{other:?}"),
+        };
+        let first = page(json!({ "PageSize": 2 }));
+        assert_eq!(first["EmailIdentities"][1]["IdentityName"], "b@example.com");
+        let rest = page(json!({ "PageSize": "2", "NextToken": first["NextToken"] }));
+        assert_eq!(rest["EmailIdentities"][0]["IdentityType"], "DOMAIN");
+        assert!(rest.get("NextToken").is_none());
+        assert!(list(&mut world, &call(json!({ "PageSize": 1_001 }))).is_err());
+    }
 }
