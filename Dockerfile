@@ -2,7 +2,7 @@
 # One image with both programs: `worker` (the default) and `producer`. It holds nothing but them, CA certificates and a user
 # that is not root; there is no shell, and nothing in it needs to be written to.
 #
-#   docker build --sbom=true --provenance=true -t key-rotation .
+#   docker build -t key-rotation .        (with buildx and --sbom=true: with a bill of materials attached)
 #   docker run --rm --read-only --cap-drop ALL key-rotation /usr/local/bin/producer --help
 #
 # The same sources give the same binaries: the toolchain is the one of rust-version in Cargo.toml, dependencies are those of

@@ -159,7 +159,7 @@ if [[ -z $image ]]; then
     if aws ecr describe-images --repository-name "$PREFIX" --image-ids "imageTag=$tag" >/dev/null 2>&1; then
         say "The image $image is there already."
     else
-        change docker build --platform linux/amd64 --provenance=true --sbom=true --tag "$image" "$root"
+        change docker build --platform linux/amd64 --tag "$image" "$root"
         $PLAN || aws ecr get-login-password | docker login --username AWS --password-stdin "${image%%/*}"
         change docker push "$image"
     fi
@@ -261,7 +261,9 @@ for identity in "$email" "${email##*@}"; do
     [[ $(aws sesv2 get-email-identity --email-identity "$identity" --query VerifiedForSendingStatus --output text 2>/dev/null) != True ]] ||
         verified=true
 done
-if $verified; then
+if [[ $PARTITION == aws-cn ]]; then
+    say "There is no SES in China: notices go to the workers' log."
+elif $verified; then
     say "Verified in SES."
 elif aws sesv2 get-email-identity --email-identity "$email" >/dev/null 2>&1; then
     say "Not verified yet: its owner has a mail with a link."
@@ -279,7 +281,7 @@ next() { printf '%s. %s\n' "$n" "$*"; n=$((n + 1)); }
 for command in ${by_hand[@]+"${by_hand[@]}"}; do
     next "With credentials of the management account $MANAGEMENT_ACCOUNT, in cloudformation/: $command"
 done
-$verified || next "Follow the link in SES's mail to $email. Is SES still in its sandbox here? Then ask for production access."
+$verified || [[ $PARTITION == aws-cn ]] || next "Follow the link in SES's mail to $email. Is SES still in its sandbox here? Then ask for production access."
 next "Confirm the subscription to alarms, in another mail to $email."
 next "A first run, now instead of at the scheduled time (audit mode changes nothing):
    aws ecs run-task --region $region --cluster $PREFIX --task-definition $PREFIX-producer --launch-type FARGATE \\

@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+"""Deploys the templates to an AWS of somebody else's making, runs the real programs on what they made, and takes it down again.
+
+moto's server stands in for AWS: CloudFormation, Organizations, IAM, STS, SQS, ECS, ECR, Secrets Manager and SES in one. deploy.sh
+and cleanup.sh run as they are; only docker is replaced, by a program that puts an image's name into the stand-in's registry. The
+programs get the environment their task definitions give them and credentials of the roles the stacks made.
+
+    pip install -r tests/second_opinion/deploy_requirements.txt
+    cargo build --release
+    tests/second_opinion/deploy.py            (BIN=target/release by default)
+
+What moto's CloudFormation does not know is printed at the end: the stack completes without it, so it is not shown here.
+"""
+
+import json
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+import boto3
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("BIN", ROOT / "target/release")).resolve()
+REGION = "eu-west-1"
+ADMIN = "admin@example.org"
+PREFIX = "iam-key-rotation"
+FLEET, MEMBER, LISTER, IMAGE = (f"{PREFIX}-{name}" for name in ("fleet", "member-role", "list-role", "image"))
+
+DOCKER = """#!/bin/sh
+# In docker's place: "push" puts the tag into the registry, everything else only says what it would do.
+set -e
+echo "docker $*" >> "$DOCKER_LOG"
+if [ "$1" = push ]; then
+    aws ecr put-image --repository-name {prefix} --image-tag "${{2##*:}}" --image-manifest '{{"schemaVersion":2}}' >/dev/null
+fi
+""".format(prefix=PREFIX)
+
+
+def step(text):
+    print(f"== {text}", flush=True)
+
+
+def check(truth, text):
+    if not truth:
+        sys.exit(f"FAILED: {text}")
+    print(f"ok: {text}", flush=True)
+
+
+class StandIn:
+    """moto's server in a process of its own."""
+
+    def __init__(self, directory):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.endpoint = f"http://127.0.0.1:{port}"
+        self.log = directory / "moto.log"
+        command = ["moto_server", "-H", "127.0.0.1", "-p", str(port)]
+        self.process = subprocess.Popen(command, stdout=self.log.open("w"), stderr=subprocess.STDOUT)
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"{self.endpoint}/moto-api/")
+                break
+            except OSError:
+                time.sleep(0.1)
+        else:
+            sys.exit("moto's server does not start")
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": REGION,
+            "KEY_ROTATION_POLL_SECONDS": "1",
+            "DOCKER_LOG": str(directory / "docker.log"),
+            "PATH": f"{directory}{os.pathsep}{os.environ['PATH']}",
+        }
+
+    def client(self, service, credentials=None):
+        keys = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+        values = credentials or ("test", "test", None)
+        return boto3.client(service, region_name=REGION, endpoint_url=self.endpoint, **dict(zip(keys, values)))
+
+    def assume(self, role):
+        answer = self.client("sts").assume_role(RoleArn=role, RoleSessionName="second-opinion")["Credentials"]
+        return answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"]
+
+    def run(self, *command, status=0, **environment):
+        done = subprocess.run(
+            [str(part) for part in command], env={**self.environment, **environment}, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )
+        if done.returncode != status:
+            print(done.stdout)
+            sys.exit(f"FAILED: {command[0]} ended with {done.returncode}, not {status}")
+        return done.stdout
+
+    def deploy(self, organization, *options, status=0):
+        return self.run(ROOT / "cloudformation/deploy.sh", REGION, ADMIN, organization, *options, status=status)
+
+    def program(self, name, *arguments, status=0):
+        """Runs a program as its task would: with the task definition's environment and the task role's credentials."""
+        definition = self.client("ecs").describe_task_definition(taskDefinition=f"{PREFIX}-{name}")["taskDefinition"]
+        container = definition["containerDefinitions"][0]
+        variables = {entry["name"]: str(entry["value"]) for entry in container["environment"]}
+        key, secret, token = self.assume(definition["taskRoleArn"])
+        credentials = {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": token}
+        return self.run(BIN / name, *arguments, status=status, **variables, **credentials)
+
+
+def stacks(aws):
+    found = aws.client("cloudformation").describe_stacks()["Stacks"]
+    return {stack["StackName"]: stack["StackStatus"] for stack in found if stack["StackName"].startswith(PREFIX)}
+
+
+def main():
+    for program in ("producer", "worker"):
+        if not (BIN / program).exists():
+            sys.exit(f"{BIN / program} is not built: cargo build --release")
+    with tempfile.TemporaryDirectory() as directory:
+        directory = pathlib.Path(directory)
+        (directory / "docker").write_text(DOCKER)
+        (directory / "docker").chmod(0o755)
+        aws = StandIn(directory)
+        try:
+            story(aws, directory)
+        finally:
+            aws.process.terminate()
+        unknown = sorted(set(re.findall(r"No Moto CloudFormation support for (\S+)", aws.log.read_text())))
+        print("not shown, as moto's CloudFormation does not know them:", ", ".join(unknown))
+
+
+def story(aws, directory):
+    organizations = aws.client("organizations")
+    organization = organizations.create_organization(FeatureSet="ALL")["Organization"]["Id"]
+    account = organizations.create_account(AccountName="prod", Email="owner@example.org")["CreateAccountStatus"]["AccountId"]
+    root = organizations.list_roots()["Roots"][0]["Id"]
+    # moto deploys a stack set aimed at the root to the management account as well, which AWS does not: hence a unit.
+    unit = organizations.create_organizational_unit(ParentId=root, Name="workloads")["OrganizationalUnit"]["Id"]
+    organizations.move_account(AccountId=account, SourceParentId=root, DestinationParentId=unit)
+
+    step("deploy.sh refuses early, and --plan changes nothing")
+    said = aws.deploy("o-zzzzzzzzzz", status=2)
+    check("not to o-zzzzzzzzzz" in said, "another organization's id is refused")
+    said = aws.deploy(organization, "--set", "RotationPeriode=80", status=2)
+    check("has a parameter RotationPeriode" in said, "a mistyped parameter is refused")
+    aws.deploy(organization, "--ou", unit, "--plan")
+    check(not stacks(aws), "the plan made nothing")
+
+    step("deploy.sh from nothing")
+    aws.deploy(organization, "--ou", unit)
+    made = stacks(aws)
+    check(set(made) >= {FLEET, MEMBER, LISTER, IMAGE}, "all stacks are made")
+    check(all(status.endswith("_COMPLETE") and "ROLLBACK" not in status for status in made.values()), f"they are complete: {made}")
+    check((directory / "docker.log").read_text().count("docker push") == 1, "the image was pushed")
+    member = aws.assume(f"arn:aws:iam::{account}:role/OrganizationAccountAccessRole")
+    roles = {role["RoleName"] for role in aws.client("iam", member).list_roles()["Roles"]}
+    check("asa-iam-key-rotation-lambda-assumed-role" in roles, "the stack set made the role in the member account")
+
+    step("deploy.sh again")
+    said = aws.deploy(organization, "--ou", unit)
+    check("Successfully" not in said, "no stack was changed")
+    check("No changes to the stack set" in said, "the stack set was not changed")
+    check((directory / "docker.log").read_text().count("docker push") == 1, "the image was not built again")
+
+    step("producer and worker on what was made: audit")
+    iam = aws.client("iam", member)
+    iam.create_user(UserName="ada")
+    old = iam.create_access_key(UserName="ada")["AccessKey"]["AccessKeyId"]
+    aws.program("producer", "schedule")
+    aws.program("worker", "--drain")
+    queue = aws.client("cloudformation").describe_stacks(StackName=FLEET)["Stacks"][0]["Outputs"]
+    queue = {output["OutputKey"]: output["OutputValue"] for output in queue}
+    left = aws.client("sqs").get_queue_attributes(QueueUrl=queue["QueueUrl"], AttributeNames=["All"])["Attributes"]
+    check(left["ApproximateNumberOfMessages"] == "0", "the queue is worked off")
+    dead = aws.client("sqs").receive_message(
+        QueueUrl=queue["DeadLetterQueueUrl"], MessageAttributeNames=["All"], MaxNumberOfMessages=10
+    ).get("Messages", [])
+    for letter in dead:
+        print(letter["Body"], letter.get("MessageAttributes"))
+    check(not dead, "there are no dead letters")
+    check(len(iam.list_access_keys(UserName="ada")["AccessKeyMetadata"]) == 1, "in audit mode nothing is changed")
+
+    step("and a rotation")
+    aws.deploy(organization, "--ou", unit, "--enforce")
+    aws.program("producer", "force-rotate", "--account", account, "--user", "ada")
+    aws.program("worker", "--drain")
+    keys = {key["AccessKeyId"]: key["Status"] for key in iam.list_access_keys(UserName="ada")["AccessKeyMetadata"]}
+    check(len(keys) == 2 and set(keys.values()) == {"Active"}, f"there is a successor: {keys}")
+    secret = f"Account_{account}_User_ada_AccessKey"
+    value = json.loads(aws.client("secretsmanager", member).get_secret_value(SecretId=secret)["SecretString"])
+    check(value["AccessKeyId"] in set(keys) - {old}, "its secret is published in the member account")
+    tags = {tag["Key"]: tag["Value"] for tag in iam.list_user_tags(UserName="ada")["Tags"]}
+    check(tags.get(f"key-rotation:state:{old}", "").startswith("forced="), f"its owner was told: {tags}")
+
+    step("cleanup.sh")
+    aws.run(ROOT / "cloudformation/cleanup.sh", REGION, status=2)
+    check(stacks(aws), "it does not go ahead without a yes")
+    aws.run(ROOT / "cloudformation/cleanup.sh", REGION, "--plan")
+    check(stacks(aws), "its plan removes nothing")
+    aws.run(ROOT / "cloudformation/cleanup.sh", REGION, "--yes")
+    check(not stacks(aws), "no stack is left")
+    sets = aws.client("cloudformation").list_stack_sets(Status="ACTIVE")["Summaries"]
+    check(not sets, "no stack set is left")
+    check(not aws.client("sqs").list_queues().get("QueueUrls"), "no queue is left")
+    left = {role["RoleName"] for keys in (None, member) for role in aws.client("iam", keys).list_roles()["Roles"]}
+    check(not any("key-rotation" in name for name in left), "no role is left, here or in the member account")
+    check(not aws.client("ecr").describe_repositories()["repositories"], "no repository is left")
+    check(aws.client("secretsmanager", member).describe_secret(SecretId=secret), "the user's secret is left")
+    aws.run(ROOT / "cloudformation/cleanup.sh", REGION, "--yes")
+    check(True, "cleanup.sh again finds nothing to do")
+
+
+if __name__ == "__main__":
+    main()
