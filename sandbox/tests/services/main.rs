@@ -9,3 +9,4 @@ mod sqs;
 mod sqs_dead_letters;
 mod sqs_fifo;
 mod sqs_knobs;
+mod sqs_queues;

@@ -45,10 +45,10 @@ async fn a_message_received_too_often_goes_to_the_dead_letter_queue_at_the_next_
     let received = receive(&client, &dead).await;
     let [message] = received.as_slice() else { panic!("{received:?}") };
     assert_eq!((message.message_id(), message.body()), (Some(id.as_str()), Some("poison")));
-    let source = attribute(message, MessageSystemAttributeName::DeadLetterQueueSourceArn);
+    let source = attribute(message, &MessageSystemAttributeName::DeadLetterQueueSourceArn);
     assert_eq!(source, Some(arn("work").as_str()));
     let sent_at = noon().as_millisecond().to_string();
-    assert_eq!(attribute(message, MessageSystemAttributeName::SentTimestamp), Some(sent_at.as_str()));
+    assert_eq!(attribute(message, &MessageSystemAttributeName::SentTimestamp), Some(sent_at.as_str()));
     let noted = Effect::MessageDeadLettered { queue: "work".into(), dead_letter_queue: "dead".into(), id };
     assert!(sandbox.with(|world| world.journal.effects().iter().any(|record| record.effect == noted)));
 }
@@ -71,7 +71,7 @@ async fn a_fifo_queue_s_dead_letter_keeps_its_group_and_frees_it() {
     assert_eq!(bodies(&receive(&client, &work).await), ["fine"]);
     let received = receive(&client, &dead).await;
     assert_eq!(bodies(&received), ["poison"]);
-    assert_eq!(attribute(&received[0], MessageSystemAttributeName::MessageGroupId), Some("a"));
+    assert_eq!(attribute(&received[0], &MessageSystemAttributeName::MessageGroupId), Some("a"));
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn a_move_task_brings_dead_letters_back_where_they_came_from_as_new_messag
     let back = receive(&client, &work).await;
     assert_eq!(bodies(&back), ["a", "b", "c"]);
     assert!(back.iter().all(|message| !ids.contains(&message.message_id().expect("an id").to_owned())));
-    assert_eq!(attribute(&back[0], MessageSystemAttributeName::ApproximateReceiveCount), Some("1"));
+    assert_eq!(attribute(&back[0], &MessageSystemAttributeName::ApproximateReceiveCount), Some("1"));
     let tasks = client.list_message_move_tasks().source_arn(arn("dead")).send().await.expect("tasks");
     let task = &tasks.results()[0];
     assert_eq!((task.status(), task.approximate_number_of_messages_moved()), (Some("COMPLETED"), 3));

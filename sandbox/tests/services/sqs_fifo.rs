@@ -27,9 +27,9 @@ async fn messages_of_a_group_come_in_order_and_of_one_group_as_far_as_they_go() 
     let received = receive(&client, &url).await;
     assert_eq!(bodies(&received), ["a1", "a2", "b1", "b2"]);
     let numbers: Vec<&str> =
-        received.iter().filter_map(|m| attribute(m, MessageSystemAttributeName::SequenceNumber)).collect();
+        received.iter().filter_map(|m| attribute(m, &MessageSystemAttributeName::SequenceNumber)).collect();
     assert!(numbers[0] < numbers[1] && numbers[2] < numbers[3], "{numbers:?}");
-    assert_eq!(attribute(&received[0], MessageSystemAttributeName::MessageGroupId), Some("a"));
+    assert_eq!(attribute(&received[0], &MessageSystemAttributeName::MessageGroupId), Some("a"));
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn an_explicit_deduplication_id_goes_before_the_content() {
     }
     let received = receive(&client, &url).await;
     assert_eq!(bodies(&received), ["same", "same"]);
-    assert_eq!(attribute(&received[1], MessageSystemAttributeName::MessageDeduplicationId), Some("2"));
+    assert_eq!(attribute(&received[1], &MessageSystemAttributeName::MessageDeduplicationId), Some("2"));
 }
 
 #[tokio::test]

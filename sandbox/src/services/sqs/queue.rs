@@ -282,13 +282,4 @@ fn label(ticket: u64, message: &Message) -> Label<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_receipt_handle_reads_as_it_was_written() {
-        let handle = Handle { ticket: 77, receive: 3, message: uuid::Uuid::from_u128(5).to_string() };
-        assert_eq!(Handle::read(&handle.write()), Some(handle));
-        assert_eq!(Handle::read("AQEBnothing"), None);
-    }
-}
+mod tests;
