@@ -44,6 +44,7 @@ const EXIT_CODES: &str = "Exit status: 0 done; 1 some or all of the work failed 
 
 /// The commands.
 #[derive(Debug, Subcommand)]
+#[expect(missing_docs, reason = "clap takes a command's help, and so its documentation, from its options")]
 pub enum Command {
     #[command(after_help = EXIT_CODES)]
     Schedule(ScheduleOptions),
@@ -70,6 +71,7 @@ pub enum Command {
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
+#[expect(missing_docs, reason = "clap takes a command's help, and so its documentation, from its options")]
 pub enum DeadLettersCommand {
     #[command(after_help = EXIT_CODES)]
     List(ListOptions),

@@ -12,7 +12,7 @@
 mod goal;
 mod observe;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use key_rotation_aws::{Connection, QueueUrl};
@@ -24,14 +24,12 @@ pub use goal::{Goal, Progress};
 pub use observe::{Published, Seen, SeenKey};
 
 use crate::dead_letters::{Letter, scan};
-use crate::queue;
+use crate::queue::{self, Depth, Emptiness};
 use crate::settings::Settings;
 use observe::Observer;
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often in a row the queue must say that it is empty: its counts are approximate.
-const EMPTY_ANSWERS_BELIEVED: u32 = 5;
 /// Dead letters looked through for the request's.
 const LETTERS_READ: usize = 10_000;
 
@@ -80,7 +78,6 @@ pub struct Request {
 /// Follows a request. Made before it is sent, so as to know how the user was before.
 pub struct Follower<'a> {
     connection: &'a Connection,
-    settings: &'a Settings,
     request: Request,
     dead_letters: Option<QueueUrl>,
     eyes: Result<(Observer<'a>, Seen), String>,
@@ -89,10 +86,14 @@ pub struct Follower<'a> {
 impl<'a> Follower<'a> {
     /// Looks at the user as it is before the request.
     pub async fn new(connection: &'a Connection, settings: &'a Settings, request: Request) -> Self {
-        let eyes = open_eyes(connection, settings, &request).await;
-        if let Err(why) = &eyes {
-            tracing::warn!(account = %request.account, why, "the account cannot be looked into while waiting");
-        }
+        let eyes = match &request.goal {
+            Goal::Looked => Err("an audit leaves nothing to be seen".to_owned()),
+            Goal::Rotated(_) | Goal::Restored { .. } => {
+                open_eyes(connection, settings, &request).await.inspect_err(|why| {
+                    tracing::warn!(account = %request.account, why, "the account cannot be looked into while waiting");
+                })
+            }
+        };
         let dead_letters = match queue::dead_letter_queue(connection, settings).await {
             Ok(queue) => Some(queue),
             Err(error) => {
@@ -100,13 +101,12 @@ impl<'a> Follower<'a> {
                 None
             }
         };
-        Self { connection, settings, request, dead_letters, eyes }
+        Self { connection, request, dead_letters, eyes }
     }
 
-    /// Waits for the end, at most this long.
-    pub async fn to_the_end(mut self, at_most: Duration) -> Outcome {
-        let started = Instant::now();
-        let mut empty = 0;
+    /// Waits for the end, at most this long; `settle` is how long after sending SQS's counts are not believed.
+    pub async fn to_the_end(mut self, at_most: Duration, settle: Duration) -> Outcome {
+        let mut emptiness = Emptiness::after(settle);
         let mut letters_before = None;
         loop {
             let pending = match self.look_into_account().await {
@@ -114,10 +114,9 @@ impl<'a> Follower<'a> {
                 Progress::Pending(what) => what,
             };
             // The queue first: a message that has left it by now is among the letters read after.
-            empty = if self.queue_is_empty().await { empty + 1 } else { 0 };
-            let gone = empty >= EMPTY_ANSWERS_BELIEVED;
-            let late = started.elapsed() >= at_most;
-            let letters = self.count_letters().await;
+            let gone = emptiness.believed(self.depth(Some(&self.request.queue)).await);
+            let late = emptiness.elapsed() >= at_most;
+            let letters = self.depth(self.dead_letters.as_ref()).await.map(Depth::total);
             if gone || late || letters != letters_before {
                 letters_before = letters;
                 if let Some(letter) = self.own_letter().await {
@@ -148,14 +147,8 @@ impl<'a> Follower<'a> {
         }
     }
 
-    async fn queue_is_empty(&self) -> bool {
-        let answer = queue::attributes(self.connection, &self.request.queue).await;
-        answer.is_ok_and(|attributes| attributes.depth.total() == 0)
-    }
-
-    async fn count_letters(&self) -> Option<u64> {
-        let queue = self.dead_letters.as_ref()?;
-        queue::attributes(self.connection, queue).await.ok().map(|attributes| attributes.depth.total())
+    async fn depth(&self, queue: Option<&QueueUrl>) -> Option<Depth> {
+        queue::attributes(self.connection, queue?).await.ok().map(|attributes| attributes.depth)
     }
 
     async fn own_letter(&self) -> Option<Letter> {

@@ -5,6 +5,7 @@ use key_rotation_aws::Connection;
 use rotation::job::{ForceRotate, Whom};
 use rotation::{AccessKeyId, AccountId, Task, UserName};
 use tracing::Instrument;
+use uuid::Uuid;
 
 use crate::command::CommandError;
 use crate::request::{Desk, RequestReport, WaitOptions};
@@ -58,16 +59,19 @@ pub async fn run(
     settings: &Settings,
     options: &ForceRotateOptions,
 ) -> Result<RequestReport, CommandError> {
-    request(connection, settings, options).instrument(tracing::info_span!("force_rotate")).await
+    let run_id = Uuid::new_v4();
+    let span = tracing::info_span!("force_rotate", %run_id);
+    request(connection, settings, options, run_id).instrument(span).await
 }
 
 async fn request(
     connection: &Connection,
     settings: &Settings,
     options: &ForceRotateOptions,
+    run_id: Uuid,
 ) -> Result<RequestReport, CommandError> {
     let whom = whom(options)?;
-    let desk = Desk::open(connection, settings).await?;
+    let desk = Desk::open(connection, settings, run_id).await?;
     let account = match (&options.account, whom.access_key_id()) {
         (Some(account), None) => account.clone(),
         (named, Some(key)) => {

@@ -1,5 +1,7 @@
 //! What a queue says of itself: how many messages wait, are in flight, or are delayed, and where its dead letters go.
 
+use std::time::{Duration, Instant};
+
 use aws_sdk_sqs::types::QueueAttributeName;
 use key_rotation_aws::{AwsError, Connection, ErrorClass, QueueUrl};
 use serde::Serialize;
@@ -23,6 +25,38 @@ impl Depth {
     /// All messages on the queue.
     pub fn total(self) -> u64 {
         self.waiting + self.in_flight + self.delayed
+    }
+}
+
+/// Decides when to believe that a queue is empty.
+///
+/// SQS developer guide: its counts "may not achieve consistency until at least 1 minute after the producers stop sending
+/// messages". Before that an empty queue may only look so.
+#[derive(Debug)]
+pub struct Emptiness {
+    sent: Instant,
+    settle: Duration,
+    empty_answers: u32,
+}
+
+impl Emptiness {
+    /// How often in a row the queue must say that it is empty.
+    const BELIEVED: u32 = 3;
+
+    /// For a queue to which something has been sent just now, and whose counts are true after this time.
+    pub fn after(settle: Duration) -> Self {
+        Self { sent: Instant::now(), settle, empty_answers: 0 }
+    }
+
+    /// Takes note of what the queue says; `None` where it could not be asked. Whether it is to be believed empty.
+    pub fn believed(&mut self, depth: Option<Depth>) -> bool {
+        self.empty_answers = if depth.is_some_and(|depth| depth.total() == 0) { self.empty_answers + 1 } else { 0 };
+        self.empty_answers >= Self::BELIEVED && self.sent.elapsed() >= self.settle
+    }
+
+    /// How long ago that was.
+    pub fn elapsed(&self) -> Duration {
+        self.sent.elapsed()
     }
 }
 
@@ -135,6 +169,23 @@ fn dead_letter_arn(policy: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const EMPTY: Option<Depth> = Some(Depth { waiting: 0, in_flight: 0, delayed: 0 });
+    const ONE_IN_FLIGHT: Option<Depth> = Some(Depth { waiting: 0, in_flight: 1, delayed: 0 });
+
+    #[test]
+    fn a_queue_is_believed_empty_once_it_has_said_so_three_times_in_a_row() {
+        let mut emptiness = Emptiness::after(Duration::ZERO);
+        let answers = [EMPTY, EMPTY, ONE_IN_FLIGHT, EMPTY, EMPTY, None, EMPTY, EMPTY, EMPTY];
+        let believed: Vec<bool> = answers.into_iter().map(|depth| emptiness.believed(depth)).collect();
+        assert_eq!(believed.iter().position(|believed| *believed), Some(answers.len() - 1));
+    }
+
+    #[test]
+    fn a_queue_is_not_believed_empty_before_its_counts_have_settled() {
+        let mut emptiness = Emptiness::after(Duration::from_secs(3600));
+        assert!((0..100).all(|_| !emptiness.believed(EMPTY)));
+    }
 
     #[test]
     fn the_dead_letter_queue_is_read_off_the_redrive_policy() {

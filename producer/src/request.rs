@@ -28,6 +28,10 @@ pub struct WaitOptions {
     /// Give up waiting after this many seconds; the message stays on its way
     #[arg(long, value_name = "SECONDS", default_value_t = 900)]
     pub wait_timeout: u64,
+
+    /// With --wait: believe an empty queue no sooner than this many seconds after sending, as SQS's counts lag
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub settle: u64,
 }
 
 /// A request on its way, or at its end.
@@ -63,10 +67,14 @@ pub(crate) struct Desk<'a> {
 
 impl<'a> Desk<'a> {
     /// Makes sure that the queue is there, which also sets AWS's clock.
-    pub(crate) async fn open(connection: &'a Connection, settings: &'a Settings) -> Result<Self, CommandError> {
+    pub(crate) async fn open(
+        connection: &'a Connection,
+        settings: &'a Settings,
+        run_id: Uuid,
+    ) -> Result<Self, CommandError> {
         let variable = if settings.urgent_queue.is_some() { "URGENT_QUEUE_URL" } else { "QUEUE_URL" };
         queue::check(connection, variable, settings.operators_queue()).await?;
-        Ok(Self { connection, settings, run_id: Uuid::new_v4() })
+        Ok(Self { connection, settings, run_id })
     }
 
     /// The account a key belongs to.
@@ -160,9 +168,12 @@ impl<'a> Desk<'a> {
             if wait.wait { Some(Follower::new(self.connection, self.settings, followed).await) } else { None };
         let sent = Enqueuer::new(self.connection, queue).send(&job).await;
         let message_id = sent.map_err(|error| CommandError::failed("the request could not be sent", &error))?;
-        tracing::info!(run_id = %self.run_id, account = %member.account, message_id, "the request is on the queue");
+        tracing::info!(account = %member.account, message_id, "the request is on the queue");
         let outcome = match follower {
-            Some(follower) => Some(follower.to_the_end(Duration::from_secs(wait.wait_timeout)).await),
+            Some(follower) => {
+                let (at_most, settle) = (Duration::from_secs(wait.wait_timeout), Duration::from_secs(wait.settle));
+                Some(follower.to_the_end(at_most, settle).await)
+            }
             None => None,
         };
         Ok(RequestReport {

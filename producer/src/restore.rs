@@ -4,6 +4,7 @@ use clap::Args;
 use key_rotation_aws::Connection;
 use rotation::{AccessKeyId, AccountId, Task, UserName};
 use tracing::Instrument;
+use uuid::Uuid;
 
 use crate::command::CommandError;
 use crate::request::{Desk, RequestReport, WaitOptions};
@@ -41,11 +42,12 @@ pub async fn run(
     settings: &Settings,
     options: &RestoreOptions,
 ) -> Result<RequestReport, CommandError> {
+    let run_id = Uuid::new_v4();
     let request = async {
-        let desk = Desk::open(connection, settings).await?;
+        let desk = Desk::open(connection, settings, run_id).await?;
         let member = desk.member(&options.account).await?;
         let task = Task::Restore { user: options.user.clone(), access_key_id: options.access_key_id.clone() };
         desk.send(member, task, false, options.wait).await
     };
-    request.instrument(tracing::info_span!("restore")).await
+    request.instrument(tracing::info_span!("restore", %run_id)).await
 }

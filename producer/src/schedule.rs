@@ -5,6 +5,8 @@
 
 mod report;
 
+use std::time::Duration;
+
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use key_rotation_aws::Connection;
@@ -57,6 +59,10 @@ pub struct ScheduleOptions {
     /// Follow the queue until it is worked off; exit 1 if messages of this run end as dead letters
     #[arg(long)]
     pub watch: bool,
+
+    /// With --watch: believe an empty queue no sooner than this many seconds after sending, as SQS's counts lag
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub settle: u64,
 }
 
 /// What a message is about.
@@ -115,7 +121,11 @@ async fn schedule(
     let mut report = ScheduleReport::new(&run, &settings.queue, options.granularity, listed, spread, sent);
     tracing::info!(messages = report.messages, accounts = report.accounts, "scheduled");
     if options.watch {
-        report.watched = Some(watch::until_worked_off(connection, settings, run_id, report.messages).await?);
+        let settle = Duration::from_secs(options.settle);
+        match watch::until_worked_off(connection, settings, run_id, report.messages, settle).await {
+            Ok(watched) => report.watched = Some(watched),
+            Err(error) => report.problems.push(Problem::general(error.to_string())),
+        }
     }
     Ok(report)
 }

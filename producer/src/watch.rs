@@ -6,7 +6,7 @@
 mod bar;
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use key_rotation_aws::Connection;
 use serde::Serialize;
@@ -14,13 +14,11 @@ use uuid::Uuid;
 
 use crate::command::CommandError;
 use crate::dead_letters::{Letter, scan};
-use crate::queue::{self, Depth};
+use crate::queue::{self, Depth, Emptiness};
 use crate::settings::Settings;
 
 /// How often the queue is asked. Its counts are approximate and lag; faster would show nothing more.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often in a row it must say that it is empty.
-const EMPTY_ANSWERS_BELIEVED: u32 = 3;
 /// Dead letters looked through for those of the run.
 const LETTERS_READ: usize = 10_000;
 
@@ -72,7 +70,7 @@ impl fmt::Display for Watched {
     }
 }
 
-/// Follows the work queue until it has said several times that it is empty, and looks for the run's dead letters.
+/// Follows the work queue until it is believed empty, and looks for the run's dead letters.
 ///
 /// # Errors
 /// [`CommandError::Failed`] where the queue cannot be read: the messages are on it all the same.
@@ -81,16 +79,18 @@ pub async fn until_worked_off(
     settings: &Settings,
     run_id: Uuid,
     sent: u64,
+    settle: Duration,
 ) -> Result<Watched, CommandError> {
-    let started = Instant::now();
+    let mut emptiness = Emptiness::after(settle);
     let mut bar = bar::Bar::new(sent);
-    let mut empty = 0;
     let mut most = sent;
-    while empty < EMPTY_ANSWERS_BELIEVED {
+    loop {
         let depth = depth(connection, settings).await?;
         most = most.max(depth.total());
-        empty = if depth.total() == 0 { empty + 1 } else { 0 };
-        bar.show(depth, started.elapsed());
+        bar.show(depth, emptiness.elapsed());
+        if emptiness.believed(Some(depth)) {
+            break;
+        }
         tokio::time::sleep(LOOK_EVERY).await;
     }
     bar.finish();
@@ -101,14 +101,14 @@ pub async fn until_worked_off(
             None
         }
     };
-    Ok(Watched { messages: most, seconds: started.elapsed().as_secs(), dead_letters })
+    Ok(Watched { messages: most, seconds: emptiness.elapsed().as_secs(), dead_letters })
 }
 
 async fn depth(connection: &Connection, settings: &Settings) -> Result<Depth, CommandError> {
     match queue::attributes(connection, &settings.queue).await {
         Ok(attributes) => Ok(attributes.depth),
         Err(error) => {
-            Err(CommandError::failed("the messages are on the queue, but it can no longer be watched", &error))
+            Err(CommandError::failed("the queue can no longer be watched; the messages are on it all the same", &error))
         }
     }
 }

@@ -8,7 +8,7 @@ use super::letter::RECEIVED_TOO_OFTEN;
 /// What to do about letters of this reason, before or instead of sending them back.
 pub fn advice(reason: &str) -> &'static str {
     match reason {
-        "Malformed" => {
+        "MalformedMessage" => {
             "The body is not a message this tool understands. Sending it back changes nothing: correct whoever sent it, and delete the letter."
         }
         "Refused" => {

@@ -116,7 +116,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_malformed_body_is_shown_and_not_understood() {
-        let letter = Letter::read(message("{\"ForceRotat\":\n\"alice\"}", &[("ErrorKind", "Malformed")]));
+        let letter = Letter::read(message("{\"ForceRotat\":\n\"alice\"}", &[("ErrorKind", "MalformedMessage")]));
         assert_eq!(letter.account, None);
         assert!(letter.subject().starts_with("unreadable message"));
         assert!(!letter.subject().contains('\n'));

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::MessageAttributeValue;
 use clap::Args;
+use jiff::SignedDuration;
 use key_rotation_aws::{AwsError, Connection, QueueUrl};
 use rotation::{Job, Task};
 use serde::Serialize;
@@ -28,6 +29,8 @@ use crate::settings::Settings;
 
 /// The namespace of redriven letters' deduplication ids.
 const DEDUPLICATION_NAMESPACE: Uuid = uuid!("a7a0c1de-5a0e-5f5b-9c55-3d1d9d0b8e02");
+/// How far AWS's clock, as read off its answers' whole seconds, may lag behind the queue's.
+const CLOCK_LAG: SignedDuration = SignedDuration::from_secs(2);
 /// How often a move task is asked how far it is.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -113,7 +116,7 @@ async fn by_hand(
             Err(error) => break Err(error),
         };
         for letter in &letters {
-            let came_back = letter.since.is_some_and(|since| since > started);
+            let came_back = letter.since.is_some_and(|since| since.duration_since(started) > CLOCK_LAG);
             if came_back || !filter.admits(letter) {
                 report.left += 1;
                 continue;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::fmt;
 use std::str::FromStr;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use key_rotation_aws::{AwsError, ErrorClass};
 use rotation::AccountId;
 use tokio::sync::mpsc::Sender;

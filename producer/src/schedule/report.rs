@@ -57,7 +57,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    fn general(what: String) -> Self {
+    pub(super) fn general(what: String) -> Self {
         Self { account: None, user: None, what }
     }
 

@@ -11,7 +11,7 @@ use sandbox::world::MANAGEMENT_ACCOUNT;
 
 use crate::stage::{Kind, Stage, account, id, user, world};
 
-const REASONS: [&str; 4] = ["RoleRefused", "Denied", "Refused", "Malformed"];
+const REASONS: [&str; 4] = ["RoleRefused", "Denied", "Refused", "MalformedMessage"];
 
 /// Forty letters of four reasons, ten of each, one of each reason to an account.
 async fn forty(kind: Kind) -> Stage {
@@ -19,7 +19,7 @@ async fn forty(kind: Kind) -> Stage {
     for number in 0..40 {
         let reason = REASONS[number % 4];
         let job = Job::new(account(&id(number / 4)), Task::Account);
-        let body = if reason == "Malformed" { format!("no JSON {number}") } else { job.to_body() };
+        let body = if reason == "MalformedMessage" { format!("no JSON {number}") } else { job.to_body() };
         stage.dead_letter(number, &body, reason, None).await;
     }
     stage
@@ -58,7 +58,7 @@ async fn one_reason_is_redriven_and_the_others_stay() {
         let report = redrive::run(&stage.connection, &stage.settings, &of_reason("Denied")).await.unwrap();
         assert_eq!((report.redriven, report.left, report.by), (10, 30, Way::ByHand));
         assert_eq!(stage.work().len(), 10);
-        assert_eq!(counts(&stage).await, ten_each(&["RoleRefused", "Refused", "Malformed"]));
+        assert_eq!(counts(&stage).await, ten_each(&["RoleRefused", "Refused", "MalformedMessage"]));
     }
 }
 
@@ -110,7 +110,7 @@ async fn a_redrive_interrupted_between_sending_and_taking_away_loses_nothing_and
     let again = redrive::run(&stage.connection, &stage.settings, &of_reason("Denied")).await.unwrap();
     assert_eq!((again.redriven, again.exit_status()), (10, ExitStatus::Done));
     assert_eq!(stage.work().len(), 10, "the second sending of a letter is recognised");
-    assert_eq!(counts(&stage).await, ten_each(&["RoleRefused", "Refused", "Malformed"]));
+    assert_eq!(counts(&stage).await, ten_each(&["RoleRefused", "Refused", "MalformedMessage"]));
 }
 
 #[tokio::test]
@@ -120,6 +120,23 @@ async fn a_letter_that_cannot_be_sent_stays_a_dead_letter() {
     let report = redrive::run(&stage.connection, &stage.settings, &of_reason("Denied")).await.unwrap();
     assert_eq!((report.redriven, report.problems().len()), (0, 10));
     assert_eq!(counts(&stage).await, ten_each(&REASONS));
+}
+
+#[tokio::test]
+async fn letters_that_fail_again_at_once_are_not_sent_round_and_round() {
+    let stage = forty(Kind::Standard).await;
+    let worker = async {
+        for number in 100.. {
+            let job = stage.take(&stage.settings.queue).await;
+            stage.dead_letter(number, &job.to_body(), "Denied", None).await;
+        }
+    };
+    let options = of_reason("Denied");
+    let redriven = redrive::run(&stage.connection, &stage.settings, &options);
+    tokio::select! {
+        report = redriven => assert!(report.unwrap().redriven <= 40),
+        () = worker => panic!("the worker never ends"),
+    }
 }
 
 #[tokio::test]

@@ -13,8 +13,8 @@ use sandbox::{KeySpec, KeyStatus, World};
 
 use crate::stage::{Kind, Stage, account, id, user, world};
 
-const NO_WAIT: WaitOptions = WaitOptions { wait: false, wait_timeout: 60 };
-const WAIT: WaitOptions = WaitOptions { wait: true, wait_timeout: 60 };
+const NO_WAIT: WaitOptions = WaitOptions { wait: false, wait_timeout: 60, settle: 0 };
+const WAIT: WaitOptions = WaitOptions { wait: true, wait_timeout: 60, settle: 0 };
 
 /// One account, with one user, alice, who has one key.
 fn alice() -> (World, String) {
@@ -43,16 +43,7 @@ async fn force(stage: &Stage, options: &ForceRotateOptions) -> Result<RequestRep
 
 /// Waits for the request to be on the urgent queue and takes it off, as a worker does.
 async fn take_request(stage: &Stage) -> Job {
-    let sqs = stage.connection.sqs();
-    let urgent = stage.urgent_queue().as_str();
-    loop {
-        let call = sqs.receive_message().queue_url(urgent).wait_time_seconds(20);
-        let received = call.send().await.expect("a receive");
-        let Some(message) = received.messages.unwrap_or_default().pop() else { continue };
-        let call = sqs.delete_message().queue_url(urgent).receipt_handle(message.receipt_handle.expect("a handle"));
-        call.send().await.expect("a deletion");
-        return Job::parse(&message.body.expect("a body")).expect("a job");
-    }
+    stage.take(stage.urgent_queue()).await
 }
 
 #[tokio::test]
@@ -193,7 +184,7 @@ async fn a_message_that_is_gone_with_nothing_done_is_not_called_done() {
 async fn a_request_that_nobody_takes_is_given_up_on_and_stays_on_its_way() {
     let (world, key) = alice();
     let stage = Stage::set(world, Kind::Standard).await;
-    let report = force(&stage, &by_key(&key, WaitOptions { wait: true, wait_timeout: 1 })).await.unwrap();
+    let report = force(&stage, &by_key(&key, WaitOptions { wait: true, wait_timeout: 1, settle: 0 })).await.unwrap();
     let Some(Outcome::Unknown { what }) = &report.outcome else { panic!("{report:?}") };
     assert!(what.contains("still under way"), "{what}");
     assert_eq!(stage.jobs(stage.urgent_queue()).len(), 1);

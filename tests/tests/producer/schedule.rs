@@ -201,7 +201,6 @@ async fn per_user_every_user_of_every_page_gets_one_message() {
         world.add_user(&id(1), &format!("user-{number:03}"));
     });
     world.add_user(&id(2), "a+b=c,d.e@f_g-h");
-    world.faults.deny(MANAGEMENT_ACCOUNT, "iam:ListUsers", None);
     let stage = Stage::set(world, Kind::Fifo).await;
     let options = ScheduleOptions {
         granularity: Granularity::User,
@@ -290,6 +289,30 @@ async fn a_queue_that_refuses_ends_the_run_and_says_so() {
     let report = run(&stage, &ScheduleOptions::default()).await.unwrap();
     assert_eq!((report.messages, report.exit_status()), (0, ExitStatus::Failed));
     assert!(report.problems()[0].contains("the queue takes no more messages"), "{:?}", report.problems());
+}
+
+#[tokio::test]
+async fn watching_ends_when_the_queue_is_worked_off_and_tells_the_runs_dead_letters() {
+    let stage = Stage::set(members(25), Kind::Fifo).await;
+    let old = Job::new(account(&id(1)), Task::Account);
+    stage.dead_letter(0, &old.to_body(), "Denied", None).await;
+    let worker = async {
+        for number in 0..26 {
+            let job = stage.take(&stage.settings.queue).await;
+            if job.account.as_str() == id(7) {
+                let run_id = job.run_id.unwrap().to_string();
+                stage.dead_letter(number, &job.to_body(), "RoleRefused", Some(&run_id)).await;
+            }
+        }
+    };
+    let options = ScheduleOptions { watch: true, ..ScheduleOptions::default() };
+
+    let (report, ()) = tokio::join!(run(&stage, &options), worker);
+
+    let report = report.unwrap();
+    assert_eq!((report.messages, report.exit_status()), (26, ExitStatus::Failed));
+    let sentence = format!("account {} ended as a dead letter (RoleRefused): as the test says", id(7));
+    assert_eq!(report.problems(), [sentence]);
 }
 
 #[tokio::test]

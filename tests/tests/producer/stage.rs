@@ -108,6 +108,20 @@ impl Stage {
         self.sandbox.with(|world| world.journal.count(service, operation))
     }
 
+    /// Waits for a message and takes it off its queue, as a worker does.
+    pub(crate) async fn take(&self, queue: &QueueUrl) -> Job {
+        let sqs = self.connection.sqs();
+        loop {
+            let call = sqs.receive_message().queue_url(queue.as_str()).wait_time_seconds(20);
+            let received = call.send().await.expect("a receive");
+            let Some(message) = received.messages.unwrap_or_default().pop() else { continue };
+            let handle = message.receipt_handle.expect("a handle");
+            let call = sqs.delete_message().queue_url(queue.as_str()).receipt_handle(handle);
+            call.send().await.expect("a deletion");
+            return Job::parse(&message.body.expect("a body")).expect("a job");
+        }
+    }
+
     /// Puts a dead letter where workers put them.
     pub(crate) async fn dead_letter(&self, number: usize, body: &str, reason: &str, run_id: Option<&str>) {
         let queue = self.dead_letter_queue();
