@@ -103,13 +103,7 @@ impl AwsError {
                 let sentence = answer.err().message().unwrap_or("no reason given");
                 let class = classify(code.as_deref().unwrap_or_default(), status);
                 let shown = code.as_deref().unwrap_or("no code");
-                Self {
-                    operation,
-                    class,
-                    ambiguous: status >= 500,
-                    what: format!("{shown}: {sentence}"),
-                    code,
-                }
+                Self { operation, class, ambiguous: status >= 500, what: format!("{shown}: {sentence}"), code }
             }
             other => Self::unknown(operation, &format!("{}", VariantName(&other))),
         }
@@ -159,11 +153,19 @@ fn classify(code: &str, status: u16) -> ErrorClass {
         | "KmsThrottled" => ErrorClass::Throttled,
 
         // Sessions: over, or not yet known everywhere.
-        "ExpiredToken" | "ExpiredTokenException" | "InvalidClientTokenId" | "UnrecognizedClientException"
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
         | "RequestExpired" => ErrorClass::SessionEnded,
 
-        "AccessDenied" | "AccessDeniedException" | "AccessDeniedForDependencyException" | "NotAuthorized"
-        | "UnauthorizedOperation" | "KmsAccessDenied" | "AWSOrganizationsNotInUseException"
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "AccessDeniedForDependencyException"
+        | "NotAuthorized"
+        | "UnauthorizedOperation"
+        | "KmsAccessDenied"
+        | "AWSOrganizationsNotInUseException"
         | "OptInRequired" => ErrorClass::Denied,
 
         "NoSuchEntity"

@@ -12,7 +12,9 @@ pub struct QueueUrl(String);
 
 /// A URL that is not a queue's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is not the URL of an SQS queue: it must begin with https:// (or http://) and end in the account id and the queue's name, as in https://sqs.eu-west-1.amazonaws.com/123456789012/key-rotation.fifo")]
+#[error(
+    "\"{0}\" is not the URL of an SQS queue: it must begin with https:// (or http://) and end in the account id and the queue's name, as in https://sqs.eu-west-1.amazonaws.com/123456789012/key-rotation.fifo"
+)]
 pub struct InvalidQueueUrl(String);
 
 /// The namespace of deduplication ids.

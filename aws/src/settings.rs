@@ -10,15 +10,41 @@ use crate::session::MemberRole;
 pub struct QueueSettings {
     /// URL of the work queue. It is FIFO if its name ends in .fifo; both kinds work
     #[arg(long, env = "QUEUE_URL", value_name = "URL", global = true)]
-    pub queue_url: Option<QueueUrl>,
+    pub queue_url: Option<String>,
 
     /// URL of the dead-letter queue [default: as the work queue's redrive policy says]
     #[arg(long, env = "DEAD_LETTER_QUEUE_URL", value_name = "URL", global = true)]
-    pub dead_letter_queue_url: Option<QueueUrl>,
+    pub dead_letter_queue_url: Option<String>,
 
     /// URL of the queue for operators' requests, which workers serve first [default: none, they go to the work queue]
     #[arg(long, env = "URGENT_QUEUE_URL", value_name = "URL", global = true)]
-    pub urgent_queue_url: Option<QueueUrl>,
+    pub urgent_queue_url: Option<String>,
+}
+
+/// The queues, checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Queues {
+    /// The work queue.
+    pub work: Option<QueueUrl>,
+    /// Its dead-letter queue.
+    pub dead_letters: Option<QueueUrl>,
+    /// The queue for operators' requests.
+    pub urgent: Option<QueueUrl>,
+}
+
+impl QueueSettings {
+    /// Checks the URLs. A variable that is set but empty counts as not set: deployment templates write those.
+    pub fn check(&self, problems: &mut Vec<String>) -> Queues {
+        let mut url = |name: &str, text: &Option<String>| {
+            let text = text.as_deref().filter(|text| !text.is_empty())?;
+            text.parse().map_err(|error| problems.push(format!("{name}: {error}"))).ok()
+        };
+        Queues {
+            work: url("QUEUE_URL", &self.queue_url),
+            dead_letters: url("DEAD_LETTER_QUEUE_URL", &self.dead_letter_queue_url),
+            urgent: url("URGENT_QUEUE_URL", &self.urgent_queue_url),
+        }
+    }
 }
 
 /// The role in the member accounts.
@@ -42,7 +68,10 @@ pub struct RoleSettings {
 impl RoleSettings {
     /// The role they describe.
     pub fn member_role(&self) -> MemberRole {
-        MemberRole { name: self.iam_assumed_role_name.clone(), external_id: self.external_id.clone() }
+        MemberRole {
+            name: self.iam_assumed_role_name.clone(),
+            external_id: self.external_id.clone().filter(|id| !id.is_empty()),
+        }
     }
 }
 

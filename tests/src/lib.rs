@@ -238,6 +238,21 @@ impl Stage {
             .collect()
     }
 
+    /// Waits until a worker has made this call, or has ended without it.
+    pub async fn when_called(&self, application: &str, operation: &str) {
+        const PATIENCE: usize = 500;
+        for _ in 0..PATIENCE {
+            let called = self.world(|world| {
+                let mut calls = world.journal.calls().rev();
+                calls.any(|call| call.app == application && call.operation == operation)
+            });
+            if called {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     /// Messages on the work queue, visible or not.
     pub fn waiting(&self) -> usize {
         self.world(|world| {

@@ -66,9 +66,6 @@ async fn crashed(scenario: &Scenario, at_call: u64, when: When, again: Again) ->
     let job = (scenario.prepare)(&stage);
     let before: Vec<String> = stage.keys().into_iter().map(|(id, _)| id).collect();
     stage.send(&job).await;
-    if again == Again::ToTwoTogether {
-        stage.send(&job).await;
-    }
     let died = stage.world(|world| {
         let calls = Calls { app: Some("w1".to_owned()), ..Calls::default() };
         world.faults.crash(CrashPlan { calls, at_call, when })
@@ -89,12 +86,19 @@ async fn crashed(scenario: &Scenario, at_call: u64, when: When, again: Again) ->
         }
         Again::ToTwoTogether => {
             stage.pass(VISIBILITY);
-            tokio::join!(work_as(&stage, scenario, "w2"), work_as(&stage, scenario, "w3"));
+            // Once the second worker is at it, the message times out and a third one gets it as well.
+            let second = work_as(&stage, scenario, "w2");
+            let third = async {
+                stage.when_called("w2", "ListAccessKeys").await;
+                stage.pass(VISIBILITY);
+                work_as(&stage, scenario, "w3").await;
+            };
+            tokio::join!(second, third);
         }
     }
     come_to_rest(&stage, scenario).await;
     let broken = violations(&stage);
-    let expected = undisturbed_ending(scenario, again);
+    let expected = undisturbed_ending(scenario);
     let end = ending(&stage, &before).await;
     if broken.is_empty() && end_is(&end, expected) {
         return Ok(());
@@ -110,7 +114,7 @@ async fn crashed(scenario: &Scenario, at_call: u64, when: When, again: Again) ->
     ))
 }
 
-/// A refused request that was sent twice is two dead letters.
+/// A refused request that was delivered to two workers can be two dead letters.
 fn end_is(end: &Ending, expected: &Ending) -> bool {
     let mut letters = end.dead_letters.clone();
     letters.dedup();
@@ -119,7 +123,7 @@ fn end_is(end: &Ending, expected: &Ending) -> bool {
 
 static EXPECTED: std::sync::OnceLock<Vec<(Ending, u64)>> = std::sync::OnceLock::new();
 
-fn undisturbed_ending(scenario: &Scenario, _again: Again) -> &'static Ending {
+fn undisturbed_ending(scenario: &Scenario) -> &'static Ending {
     let n = SCENARIOS.iter().position(|other| other.name == scenario.name).expect("one of them");
     &EXPECTED.get().expect("computed first")[n].0
 }
@@ -153,10 +157,8 @@ async fn no_crash_at_any_call_of_any_scenario_loses_a_key_a_secret_or_a_message(
     .await;
     let failed: Vec<String> = results.into_iter().filter_map(|result| result.expect("no panic").err()).collect();
     println!("{} scenarios, {total} crashes, {} failed", SCENARIOS.len(), failed.len());
-    assert!(
-        failed.is_empty(),
-        "{} of {total} failed, the first:\n{}",
-        failed.len(),
-        failed[..failed.len().min(3)].join("\n\n")
-    );
+    for failure in &failed {
+        println!("{}", failure.lines().take(3).collect::<Vec<_>>().join("\n"));
+    }
+    assert!(failed.is_empty(), "{} of {total} failed; the first in full:\n{}", failed.len(), failed[0]);
 }

@@ -103,7 +103,7 @@ async fn where_one_users_last_use_cannot_be_read_nothing_of_it_changes_and_the_r
     let stage = Stage::new().await;
     let key = stage.user(&[KeySpec::aged(95).used_days_ago(1)]).remove(0);
     stage.user_named("other", &[KeySpec::aged(95).used_days_ago(1)]);
-    stage.world(|world| world.faults.deny(ACCOUNT, "iam:GetAccessKeyLastUsed", Some(&key)));
+    stage.world(|world| world.faults.deny(ACCOUNT, "iam:GetAccessKeyLastUsed", Some(USER)));
     stage.run().await;
     assert_eq!(stage.keys(), [(key.clone(), true)], "nothing of its changed");
     assert_eq!(stage.state_of(&key), None);

@@ -58,6 +58,10 @@ pub async fn work(rotator: &Rotator, job: &Job, message: &Message) -> Result<(),
         requested_at: job.requested_at.unwrap_or(message.sent),
         redelivered: message.receive_count > 1,
     };
+    if rotator.dry_run && matches!(job.task, Task::Restore { .. }) {
+        let why = "this worker only audits (DRY_RUN is not false): it makes no key active again";
+        return Err(JobError::Refused(why.to_owned()));
+    }
     let inventory = work.inventory().await?;
     let results = work.users(&inventory).await?;
     work.tell(results, message.last_delivery).await

@@ -8,6 +8,7 @@ pub mod aws;
 pub mod error;
 pub mod inventory;
 pub mod notices;
+pub mod preview;
 pub mod queue;
 pub mod rotator;
 pub mod run;
@@ -19,5 +20,5 @@ pub mod user;
 
 pub use rotator::Rotator;
 pub use run::{Report, StartError, run};
-pub use settings::{RawSettings, Settings};
+pub use settings::{MailOptions, RawSettings, Settings};
 pub use tally::Tally;

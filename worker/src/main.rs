@@ -1,12 +1,16 @@
 //! The worker: parses, wires, calls.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
+use jiff::Timestamp;
 use key_rotation_aws::{Connection, telemetry};
+use rotation::names::Partition;
 use tokio_util::sync::CancellationToken;
-use worker::{RawSettings, Settings, Tally};
+use worker::notices::Notices;
+use worker::{RawSettings, Settings, Tally, preview};
 
 /// Takes messages off the queue and brings the access keys of the accounts they name to where policy wants them.
 ///
@@ -18,12 +22,33 @@ use worker::{RawSettings, Settings, Tally};
 struct Cli {
     #[command(flatten)]
     settings: RawSettings,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write the mails of sample plans as files, without sending; nothing of AWS is needed
+    PreviewMail(PreviewMail),
+}
+
+#[derive(Debug, Args)]
+struct PreviewMail {
+    /// Audit wording; enforcement otherwise
+    #[arg(long)]
+    audit: bool,
+    /// Directory for the files; made if it is not there
+    #[arg(long, value_name = "DIR", default_value = "mail-preview")]
+    out: PathBuf,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     telemetry::init(&cli.settings.log);
+    if let Some(Command::PreviewMail(options)) = &cli.command {
+        return preview_mail(&cli.settings, options);
+    }
     let settings = match Settings::check(cli.settings) {
         Ok(settings) => settings,
         Err(problems) => return refuse(&problems),
@@ -40,6 +65,28 @@ async fn main() -> ExitCode {
         }
         Err(error) => {
             eprintln!("worker: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Uses the same templates and mail settings as a worker would.
+fn preview_mail(settings: &RawSettings, options: &PreviewMail) -> ExitCode {
+    let notices = match Notices::new(settings.mail_for_preview(), None, Partition::Aws) {
+        Ok(notices) => notices,
+        Err(error) => return refuse(&[error.to_string()]),
+    };
+    let as_of = settings.as_of().unwrap_or_else(Timestamp::now);
+    let preview = preview::Options { as_of, audit: options.audit, out: options.out.clone() };
+    match preview::write(&notices, &preview) {
+        Ok(files) => {
+            for file in files {
+                println!("{}", file.display());
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("worker: the mails could not be written to {}: {error}", options.out.display());
             ExitCode::FAILURE
         }
     }

@@ -99,15 +99,17 @@ pub async fn rotator(settings: &Settings, connection: &Connection, tally: Arc<Ta
         }),
         false => None,
     };
+    // A forecast is for whoever asks for it: its dates must not reach owners as if they were the real ones.
+    let sender = settings.mail.sender.clone().filter(|_| settings.as_of.is_none());
+    let ses = sender.is_some().then(|| connection.ses());
     let mail = MailSettings {
-        sender: settings.mail.sender.clone(),
+        sender,
         template_dir: settings.mail.template_dir.clone(),
         admin: settings.mail.admin.clone(),
         configuration_set: settings.mail.configuration_set.clone(),
         reply_to: settings.mail.reply_to.clone(),
         resource_owner_tag: settings.owner_tag.clone(),
     };
-    let ses = settings.mail.sender.is_some().then(|| connection.ses());
     Ok(Rotator {
         connection: connection.clone(),
         role: settings.role.clone(),
@@ -149,7 +151,9 @@ fn announce(settings: &Settings) {
     if settings.dry_run {
         info!("audit mode: nothing will be changed; set DRY_RUN=false to enforce");
     }
-    if settings.mail.sender.is_none() {
+    if let Some(as_of) = settings.as_of {
+        info!(%as_of, "a forecast: evaluated as if it were then; no mail is sent, notices go to this log");
+    } else if settings.mail.sender.is_none() {
         warn!("SENDER_EMAIL is not set: no mail is sent, notices go to this log and count as given");
     }
 }

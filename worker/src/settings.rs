@@ -9,6 +9,7 @@ use key_rotation_aws::settings::{LogSettings, QueueSettings, RoleSettings};
 use key_rotation_aws::{MemberRole, QueueUrl};
 use rotation::{Period, Policy, UnusedKeys};
 
+use crate::notices::MailSettings;
 use crate::queue::Limits;
 
 /// The worker's settings as they are written.
@@ -138,6 +139,41 @@ enum RawUnusedKeys {
     Retire,
 }
 
+impl RawSettings {
+    /// The time of a forecast, or of a preview.
+    pub fn as_of(&self) -> Option<Timestamp> {
+        self.as_of
+    }
+
+    /// What a preview of mails needs; mail itself stays off.
+    pub fn mail_for_preview(&self) -> MailSettings {
+        let raw = self.clone().without_blanks();
+        MailSettings {
+            sender: raw.sender_email,
+            template_dir: raw.email_template_dir,
+            admin: raw.admin_summary_email,
+            configuration_set: raw.ses_configuration_set,
+            reply_to: raw.reply_to_email,
+            resource_owner_tag: raw.resource_owner_tag,
+        }
+    }
+
+    /// A variable that is set but empty counts as not set: deployment templates write those.
+    fn without_blanks(self) -> Self {
+        let unset = |value: Option<String>| value.filter(|text| !text.trim().is_empty());
+        Self {
+            resource_owner_tag: unset(self.resource_owner_tag),
+            secret_kms_key_id: unset(self.secret_kms_key_id),
+            central_secret_read_policy: unset(self.central_secret_read_policy),
+            sender_email: unset(self.sender_email),
+            admin_summary_email: unset(self.admin_summary_email),
+            ses_configuration_set: unset(self.ses_configuration_set),
+            email_template_dir: self.email_template_dir.filter(|dir| !dir.as_os_str().is_empty()),
+            ..self
+        }
+    }
+}
+
 /// The worker's settings, checked.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -224,7 +260,9 @@ impl Settings {
     /// # Errors
     /// One sentence per problem, each naming the variable; all of them.
     pub fn check(raw: RawSettings) -> Result<Self, Vec<String>> {
+        let raw = raw.without_blanks();
         let mut problems = Vec::new();
+        let queues = raw.queues.check(&mut problems);
         let period = Period {
             rotation: raw.rotation_period,
             inactive: raw.inactive_period,
@@ -270,11 +308,6 @@ impl Settings {
         if raw.as_of.is_some() && !raw.dry_run {
             problems.push("--as-of is for audit mode only: it cannot stand beside DRY_RUN=false".to_owned());
         }
-        let blank = |name: &str, value: &Option<String>| {
-            value.as_ref().is_some_and(|text| text.trim().is_empty()).then(|| format!("{name} is set but empty"))
-        };
-        problems.extend(blank("RESOURCE_OWNER_TAG", &raw.resource_owner_tag));
-        problems.extend(blank("SECRET_KMS_KEY_ID", &raw.secret_kms_key_id));
         for (name, address) in [("SENDER_EMAIL", &raw.sender_email), ("ADMIN_SUMMARY_EMAIL", &raw.admin_summary_email)]
         {
             if address.as_ref().is_some_and(|address| !address.contains('@')) {
@@ -284,8 +317,10 @@ impl Settings {
         if raw.iam_exemption_group.trim().is_empty() {
             problems.push("IAM_EXEMPTION_GROUP must name a group".to_owned());
         }
-        let Some(queue) = raw.queues.queue_url else {
-            problems.insert(0, "QUEUE_URL is not set: it must be the URL of the SQS work queue".to_owned());
+        let Some(queue) = queues.work else {
+            if !problems.iter().any(|problem| problem.starts_with("QUEUE_URL")) {
+                problems.insert(0, "QUEUE_URL is not set: it must be the URL of the SQS work queue".to_owned());
+            }
             return Err(problems);
         };
         if !problems.is_empty() {
@@ -293,8 +328,8 @@ impl Settings {
         }
         Ok(Self {
             queue,
-            dead_letter_queue: raw.queues.dead_letter_queue_url,
-            urgent_queue: raw.queues.urgent_queue_url,
+            dead_letter_queue: queues.dead_letters,
+            urgent_queue: queues.urgent,
             role: raw.role.member_role(),
             dry_run: raw.dry_run,
             policy,

@@ -160,7 +160,7 @@ pub async fn run(args: &DemoArgs) -> Result<bool, DemoError> {
         println!("BROKEN: {broken}");
     }
     println!(
-        "\n{} disables, {} deletions and {} changes after unanswered questions checked against the journal: {} promises broken. ({:.1} s)",
+        "\nChecked against the journal: {} disables, {} deletions, what followed {} refused questions: {} promises broken ({:.1} s)",
         verdict.disables,
         verdict.deletions,
         verdict.unknowns,

@@ -1,6 +1,6 @@
 //! The three promises, checked against what the sandbox itself has recorded. Nothing the product says of itself counts.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 use rotation::Policy;
@@ -15,7 +15,7 @@ pub struct Verdict {
     pub disables: usize,
     /// Keys deleted, each checked for its recovery grace.
     pub deletions: usize,
-    /// Changes looked at in accounts and users about which a question had failed.
+    /// Questions that were refused; after each, what followed was checked.
     pub unknowns: usize,
     /// What was broken, a sentence each.
     pub broken: Vec<String>,
@@ -106,10 +106,9 @@ fn notice_before_harm_and_no_live_key_deleted(world: &World, policy: &Policy, ve
 
 /// After a failed question nothing of whom it was about may change before the question is answered.
 fn unknown_is_not_no(world: &World, verdict: &mut Verdict) {
-    let owners = owners(world);
     // What is unknown: whole accounts (who is exempt), and users (when a key was last used).
     let mut accounts: HashSet<String> = HashSet::new();
-    let mut users: BTreeMap<(String, String), HashSet<String>> = BTreeMap::new();
+    let mut users: HashSet<(String, String)> = HashSet::new();
     for call in world.journal.calls() {
         let answered = call.outcome == Outcome::Done;
         match call.operation.as_str() {
@@ -124,18 +123,15 @@ fn unknown_is_not_no(world: &World, verdict: &mut Verdict) {
             "GetGroup" => {
                 accounts.insert(call.account.clone());
             }
-            "GetAccessKeyLastUsed" => {
-                let Some(user) = owners.get(call.subject.as_str()) else { continue };
-                let unknown = users.entry((call.account.clone(), user.clone())).or_default();
-                if answered {
-                    unknown.remove(&call.subject)
-                } else {
-                    unknown.insert(call.subject.clone())
-                };
+            // A failed one makes the user unknown until it is looked at anew, which begins with its tags.
+            "GetAccessKeyLastUsed" if !answered => {
+                users.insert((call.account.clone(), call.subject.clone()));
+            }
+            "ListUserTags" if answered => {
+                users.remove(&(call.account.clone(), call.subject.clone()));
             }
             _ if call.mutating && call.service == "iam" => {
-                let whose = (call.account.clone(), call.subject.clone());
-                let user_unknown = users.get(&whose).is_some_and(|unknown| !unknown.is_empty());
+                let user_unknown = users.contains(&(call.account.clone(), call.subject.clone()));
                 if accounts.contains(&call.account) || user_unknown {
                     verdict.broken.push(format!(
                         "{} on {} in {} at {} though not all questions about it had been answered",
@@ -145,31 +141,8 @@ fn unknown_is_not_no(world: &World, verdict: &mut Verdict) {
             }
             _ => {}
         }
-        if !answered {
+        if matches!(&call.outcome, Outcome::Refused(code) if code.starts_with("AccessDenied")) {
             verdict.unknowns += 1;
         }
     }
-}
-
-/// Whose each key is or was.
-fn owners(world: &World) -> HashMap<String, String> {
-    let mut owners = HashMap::new();
-    for account in world.accounts.values() {
-        for user in account.users.values() {
-            for key in &user.holds.keys {
-                owners.insert(key.id.clone(), user.name.clone());
-            }
-        }
-    }
-    for record in world.journal.effects() {
-        match &record.effect {
-            Effect::KeyCreated { user, key }
-            | Effect::KeyDeleted { user, key, .. }
-            | Effect::KeyStatusChanged { user, key, .. } => {
-                owners.insert(key.clone(), user.clone());
-            }
-            _ => {}
-        }
-    }
-    owners
 }

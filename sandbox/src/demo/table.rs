@@ -27,7 +27,7 @@ pub(super) fn table(world: &World, accounts: &[String], dead_letter_queue: &str,
         ("AWS calls", world.journal.total()),
     ];
     let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED);
+    table.load_style(UTF8_FULL_CONDENSED);
     table.set_header(["", "in all"]);
     for (name, value) in rows {
         table.add_row([name.to_owned(), value.to_string()]);
