@@ -2,7 +2,7 @@
 # Deploys the key rotation fleet and its roles. See "usage" below, and docs/deployment.md.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=common.sh
+# shellcheck source-path=SCRIPTDIR source=common.sh
 source "$here/common.sh"
 
 usage() {

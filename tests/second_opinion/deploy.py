@@ -5,9 +5,9 @@ moto's server stands in for AWS: CloudFormation, Organizations, IAM, STS, SQS, E
 and cleanup.sh run as they are; only docker is replaced, by a program that puts an image's name into the stand-in's registry. The
 programs get the environment their task definitions give them and credentials of the roles the stacks made.
 
-    pip install -r tests/second_opinion/deploy_requirements.txt
-    cargo build --release
-    tests/second_opinion/deploy.py            (BIN=target/release by default)
+    pip install -r .ci/requirements.txt
+    cargo build --release --workspace
+    tests/second_opinion/deploy.py            (BIN=… where the programs are not in target/release)
 
 What moto's CloudFormation does not know is printed at the end: the stack completes without it, so it is not shown here.
 """
@@ -26,7 +26,8 @@ import urllib.request
 import boto3
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BIN = pathlib.Path(os.environ.get("BIN", ROOT / "target/release")).resolve()
+BUILT = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+BIN = pathlib.Path(os.environ.get("BIN", BUILT)).resolve()
 REGION = "eu-west-1"
 ADMIN = "admin@example.org"
 PREFIX = "iam-key-rotation"
@@ -36,8 +37,11 @@ DOCKER = """#!/bin/sh
 # In docker's place: "push" puts the tag into the registry, everything else only says what it would do.
 set -e
 echo "docker $*" >> "$DOCKER_LOG"
-if [ "$1" = push ]; then
-    aws ecr put-image --repository-name {prefix} --image-tag "${{2##*:}}" --image-manifest '{{"schemaVersion":2}}' >/dev/null
+if [ "$1" = login ]; then
+    cat >/dev/null
+elif [ "$1" = push ]; then
+    aws ecr put-image --repository-name {prefix} --image-tag "${{2##*:}}" \\
+        --image-manifest '{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json"}}' >/dev/null
 fi
 """.format(prefix=PREFIX)
 
