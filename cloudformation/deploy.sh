@@ -126,8 +126,13 @@ say "Fleet in account $ACCOUNT ($PARTITION), region $region; organization $org, 
 
 # stack NAME TEMPLATE [PARAMETER=VALUE]...: makes or updates a stack; what is not named keeps its value
 stack() {
-    local name=$1 template=$2 said
+    local name=$1 template=$2 said key value
     shift 2
+    # Named, and not left for CloudFormation to remember: so the plan shows every value there will be.
+    while IFS=$'\t' read -r key value; do
+        [[ " $* " == *" $key="* ]] || ! takes "$template" "$key" || set -- "$@" "$key=$value"
+    done < <(aws cloudformation describe-stacks --stack-name "$name" --output text \
+        --query 'Stacks[0].Parameters[].[ParameterKey,ParameterValue]' 2>/dev/null || true)
     local command=(aws cloudformation deploy --stack-name "$name" --template-file "$here/$template"
         --no-fail-on-empty-changeset --capabilities CAPABILITY_NAMED_IAM --tags application=iam-key-rotation
         --parameter-overrides "$@")
