@@ -46,6 +46,20 @@ fi
 """.format(prefix=PREFIX)
 
 
+# moto, with one thing put right: a stack's parameters are texts. It takes numbers and lists for different from themselves, and so
+# an update without changes for one.
+SERVER = """
+from moto.cloudformation import models
+Stack = getattr(models, "Stack", None) or models.FakeStack
+Stack.stack_parameters = property(lambda self: {
+    name: ",".join(value) if isinstance(value, list) else str(value)
+    for name, value in self.resource_map.resolved_parameters.items()
+})
+from moto.server import main
+main()
+"""
+
+
 def step(text):
     print(f"== {text}", flush=True)
 
@@ -65,7 +79,7 @@ class StandIn:
             port = free.getsockname()[1]
         self.endpoint = f"http://127.0.0.1:{port}"
         self.log = directory / "moto.log"
-        command = ["moto_server", "-H", "127.0.0.1", "-p", str(port)]
+        command = [sys.executable, "-c", SERVER, "-H", "127.0.0.1", "-p", str(port)]
         self.process = subprocess.Popen(command, stdout=self.log.open("w"), stderr=subprocess.STDOUT)
         for _ in range(600):
             try:
