@@ -50,7 +50,9 @@ impl AwsClock {
         let seen = zoned.timestamp();
         let mut reading = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = reading.map(Reading::now);
-        if known.is_none_or(|known| known.duration_since(seen).abs() > RESOLUTION) {
+        // Forward always: what AWS has dated, as a key it has just made, must not lie in the future of whoever reads this
+        // clock. Back only by more than the headers' own resolution.
+        if known.is_none_or(|known| seen > known || known.duration_since(seen) > RESOLUTION) {
             *reading = Some(Reading { time: seen, at: Instant::now() });
         }
     }
@@ -95,6 +97,15 @@ mod tests {
         let before = clock.now();
         clock.observe("Sun, 06 Nov 2044 08:49:37 GMT");
         assert!(clock.now() >= before);
+    }
+
+    #[test]
+    fn the_clock_is_never_behind_the_last_answer() {
+        let clock = AwsClock::default();
+        clock.observe("Sun, 06 Nov 2044 08:49:37 GMT");
+        clock.observe("Sun, 06 Nov 2044 08:49:38 GMT");
+        let answered: Timestamp = "2044-11-06T08:49:38Z".parse().unwrap();
+        assert!(clock.now() >= answered, "a second behind is enough to date a notice before the key it is about");
     }
 
     #[test]

@@ -133,9 +133,13 @@ impl fmt::Display for DeadLettersReport {
         for group in &self.groups {
             write!(f, "\n\n{} ({})\n  {}", group.reason, group.letters.len(), group.advice)?;
             for letter in &group.letters {
-                let attempts = letter.attempts.map_or("?".to_owned(), |attempts| attempts.to_string());
+                let attempts = match letter.attempts {
+                    Some(1) => "1 attempt".to_owned(),
+                    Some(attempts) => format!("{attempts} attempts"),
+                    None => "unknown attempts".to_owned(),
+                };
                 let age = letter.since.map_or("?".to_owned(), |since| age(self.now.duration_since(since)));
-                write!(f, "\n  - {}, {attempts} attempts, {age} ago", letter.subject())?;
+                write!(f, "\n  - {}, {attempts}, {age} ago", letter.subject())?;
                 if let Some(run_id) = letter.run_id {
                     write!(f, ", run {run_id}")?;
                 }

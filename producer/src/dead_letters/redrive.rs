@@ -141,12 +141,10 @@ async fn by_hand(
             return Err(CommandError::failed("the dead-letter queue could not be read", &error));
         }
         Err(error) => {
-            report.problems.push(format!("there may be more, but the queue could no longer be read: {error}"))
+            report.problems.push(format!("there may be more, but the queue could no longer be read: {error}"));
         }
     }
-    if let Ok(attributes) = queue::attributes(connection, dead_letters).await {
-        report.not_seen = attributes.depth.total().saturating_sub(report.left);
-    }
+    report.not_seen = before.depth.total().saturating_sub(report.redriven + report.left);
     Ok(report)
 }
 

@@ -29,7 +29,7 @@ fn by_key(key: &str, wait: WaitOptions) -> ForceRotateOptions {
     ForceRotateOptions {
         account: None,
         user: None,
-        access_key_id: Some(AccessKeyId::new(key).unwrap()),
+        access_key_id: Some(AccessKeyId::new(key).expect("a key id")),
         disable_old_now: true,
         override_exemption: false,
         dry_run: false,
