@@ -90,12 +90,9 @@ impl AwsError {
             SdkError::DispatchFailure(failure) if failure.is_user() => {
                 Self::local(operation, ErrorClass::Invalid, "the request could not be sent as it was configured")
             }
-            SdkError::DispatchFailure(failure) => {
-                // Other than in sending: credentials that could not be had. Nothing went out.
-                let sent = failure.is_io() || failure.is_timeout();
-                let why = if sent { "the connection broke" } else { "the request could not be dispatched" };
-                Self { ambiguous: sent, ..Self::unknown(operation, why) }
-            }
+            // A connection that broke, in whichever way: the request may have arrived, and its answer been lost. (A connection
+            // closed without an answer is neither "io" nor "timeout" to the SDK.)
+            SdkError::DispatchFailure(_) => Self::unknown(operation, "the connection broke"),
             SdkError::ResponseError(_) => Self::unknown(operation, "the answer could not be read"),
             SdkError::ServiceError(answer) => {
                 let status = answer.raw().status().as_u16();

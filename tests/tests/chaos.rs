@@ -143,7 +143,25 @@ async fn one(seed: u64) -> Result<u64, String> {
     }
     let mut broken = violations(&stage);
     broken.extend(at_rest(&stage));
-    if broken.is_empty() { Ok(stage.world(|world| world.journal.total())) } else { Err(broken.join("; ")) }
+    if broken.is_empty() {
+        return Ok(stage.world(|world| world.journal.total()));
+    }
+    if setting("CHAOS_SEED").is_some() {
+        print_story(&stage);
+    }
+    Err(broken.join("; "))
+}
+
+/// Every call and every change, for whoever replays a seed.
+fn print_story(stage: &Stage) {
+    stage.world(|world| {
+        for call in world.journal.calls() {
+            println!("{} {} {} {} {} {:?}", call.seq, call.at, call.app, call.operation, call.subject, call.outcome);
+            for record in world.journal.effects().iter().filter(|record| record.call == call.seq) {
+                println!("      {:?}", record.effect);
+            }
+        }
+    });
 }
 
 /// What must hold once everything has come to rest.

@@ -12,7 +12,7 @@ use tracing::{Instrument, info, info_span, warn};
 use crate::aws::iam::{Iam, UserRecord};
 use crate::error::{JobError, StepError};
 use crate::inventory::{self, Inventory};
-use crate::notices::{self, Digest, Item};
+use crate::notices::{self, Delivery, Digest, Item};
 use crate::queue::Message;
 use crate::rotator::Rotator;
 use crate::sessions::{Sessions, TO_LOOK};
@@ -192,10 +192,8 @@ impl AccountWork<'_> {
             Tally::add(&self.rotator.tally.mails, delivery.mails as u64);
             let accepted = delivery.accepted.iter().filter_map(|i| digest.items.get(*i));
             outcome = self.record(accepted).await;
-            if outcome.is_ok()
-                && let Some(failure) = delivery.failures.iter().find(|failure| failure.retryable)
-            {
-                outcome = Err(JobError::Mail(failure.to_string()));
+            if outcome.is_ok() {
+                outcome = mail_outcome(&digest, &delivery);
             }
         }
         if !failed.is_empty() {
@@ -240,6 +238,19 @@ impl AccountWork<'_> {
     pub fn owner_tag(&self, record: &UserRecord) -> Option<String> {
         let wanted = self.rotator.owner_tag.as_deref()?;
         record.tags.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.clone())
+    }
+}
+
+/// Whether what had to be told was told: what can be tried again is, and what cannot is for a person.
+fn mail_outcome(digest: &Digest, delivery: &Delivery) -> Result<(), JobError> {
+    if let Some(failure) = delivery.failures.iter().find(|failure| failure.retryable) {
+        return Err(JobError::Mail(failure.to_string()));
+    }
+    let untold =
+        digest.items.iter().enumerate().any(|(i, item)| item.mark.is_some() && !delivery.accepted.contains(&i));
+    match delivery.failures.first() {
+        Some(failure) if untold && !digest.dry_run => Err(JobError::Undeliverable(failure.to_string())),
+        Some(_) | None => Ok(()),
     }
 }
 

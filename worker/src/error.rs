@@ -120,6 +120,9 @@ pub enum JobError {
     /// Mails could not be sent.
     #[error("the users were worked on, but {0}")]
     Mail(String),
+    /// Mails cannot be sent, now or later: the clocks they would start stand still until a person has mended it.
+    #[error("the users were worked on, but {0}: no key is disabled before its owner can be told")]
+    Undeliverable(String),
     /// What was told could not be recorded: it will be told again.
     #[error("the owner of the key {key} was told, but that could not be recorded: {source}")]
     NotRecorded {
@@ -145,7 +148,9 @@ impl JobError {
     pub fn outcome(&self) -> Outcome {
         let failure = Failure::new(self.kind(), self.to_string());
         match self {
-            JobError::RoleRefused { .. } | JobError::Refused(_) => Outcome::DeadLetter(failure),
+            JobError::RoleRefused { .. } | JobError::Refused(_) | JobError::Undeliverable(_) => {
+                Outcome::DeadLetter(failure)
+            }
             JobError::Account(_) | JobError::Mail(_) | JobError::NotRecorded { .. } => Outcome::retry(failure),
             JobError::Users { failed, now } => {
                 let not_before = failed.iter().filter_map(|(_, error)| error.not_before()).max();
@@ -162,6 +167,7 @@ impl JobError {
             JobError::Refused(_) => "Refused",
             JobError::Users { failed, .. } => failed.first().map_or("Users", |(_, error)| error.kind()),
             JobError::Mail(_) => "Mail",
+            JobError::Undeliverable(_) => "Undeliverable",
             JobError::NotRecorded { .. } => "NotRecorded",
         }
     }

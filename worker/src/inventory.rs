@@ -47,7 +47,8 @@ impl Inventory {
 }
 
 /// Finds the user a key belongs to, or (after an interrupted leak response has deleted the key) the one that still carries
-/// the key's state tag.
+/// the key's state tag. Where IAM does not say whose key it is, every user's keys are looked through: only then "nobody's" is
+/// an answer and not a guess.
 ///
 /// # Errors
 /// [`AwsError`].
@@ -58,7 +59,15 @@ pub async fn owner_of(session: &MemberSession, key: &AccessKeyId) -> Result<Opti
     }
     let tag = state_tag(key);
     let users = iam.all_users().await?;
-    Ok(users.into_iter().find(|user| user.tags.iter().any(|(key, _)| *key == tag)).map(|user| user.name))
+    if let Some(user) = users.iter().find(|user| user.tags.iter().any(|(key, _)| *key == tag)) {
+        return Ok(Some(user.name.clone()));
+    }
+    for user in users {
+        if iam.access_keys(&user.name).await?.iter().any(|held| held.id == *key) {
+            return Ok(Some(user.name));
+        }
+    }
+    Ok(None)
 }
 
 async fn exempt(iam: Iam<'_>, group: &str) -> Result<HashSet<String>, AwsError> {

@@ -162,16 +162,14 @@ impl<'a> Iam<'a> {
         }
     }
 
-    /// Whose key it is. `None`: nobody's in this account, as far as IAM says.
+    /// Whose key it is. `None`: IAM does not say; for a key that does not exist it answers `AccessDenied`, as for one it may
+    /// not tell about.
     pub async fn owner_of(self, key: &AccessKeyId) -> Result<Option<UserName>, AwsError> {
         const OPERATION: &str = "iam:GetAccessKeyLastUsed";
         let answer = self.0.get_access_key_last_used().access_key_id(key.as_str()).send().await;
         match answer.map_err(|error| AwsError::of(OPERATION, error)) {
-            Ok(answer) => match answer.user_name {
-                None => Ok(None),
-                Some(name) => Ok(UserName::new(name).ok()),
-            },
-            Err(error) if error.class == ErrorClass::NotFound => Ok(None),
+            Ok(answer) => Ok(answer.user_name.and_then(|name| UserName::new(name).ok())),
+            Err(error) if matches!(error.class, ErrorClass::NotFound | ErrorClass::Denied) => Ok(None),
             Err(error) => Err(error),
         }
     }
