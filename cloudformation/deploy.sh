@@ -60,6 +60,12 @@ region=${positional[0]} email=${positional[1]} org=${positional[2]}
 
 # ---- refuse before anything is done -------------------------------------------------------------------------------------
 
+# default TEMPLATE NAME: a parameter's default
+default() {
+    awk -v name="  $2:" '$0 == name { here = 1; next } here && /^  [^ ]/ { exit }
+        here && sub(/^    Default: /, "") { gsub(/"/, ""); print; exit }' "$here/$1"
+}
+
 # takes TEMPLATE NAME: whether the template has a parameter of that name
 takes() {
     sed -n '/^Parameters:/,/^Rules:/p' "$here/$1" | grep -qx "  $2:"
@@ -236,6 +242,10 @@ if stack_set_exists; then
     # shellcheck disable=SC2016 # the backquotes are JMESPath's
     set_now=$(aws cloudformation describe-stack-set --stack-set-name "$MEMBER_ROLE_STACK" "${STACK_SET_CALLER[@]}" \
         --query 'StackSet.Parameters[].join(`=`,[ParameterKey,ParameterValue])' --output text | tr '\t' '\n')
+    # What the set was not told has its default there.
+    for name in "${!chosen[@]}"; do
+        grep -q "^$name=" <<<"$set_now" || set_now+=$'\n'$name=$(default member-role.yaml "$name")
+    done
     if [[ $current == "$(cat "$here/member-role.yaml")" ]] &&
         [[ -z $(comm -23 <(printf '%s\n' "${wanted[@]}" | sort) <(sort <<<"$set_now")) ]]; then
         say "No changes to the stack set $MEMBER_ROLE_STACK."
