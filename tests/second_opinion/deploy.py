@@ -46,8 +46,8 @@ fi
 """.format(prefix=PREFIX)
 
 
-# moto, with one thing put right: a stack's parameters are texts. It takes numbers and lists for different from themselves, and so
-# an update without changes for one.
+# moto, with two things put right. A stack's parameters are texts: it takes numbers and lists for different from themselves, and so
+# an update without changes for one. A stack made by a change set has outputs, too.
 SERVER = """
 from moto.cloudformation import models
 Stack = getattr(models, "Stack", None) or models.FakeStack
@@ -55,6 +55,14 @@ Stack.stack_parameters = property(lambda self: {
     name: ",".join(value) if isinstance(value, list) else str(value)
     for name, value in self.resource_map.resolved_parameters.items()
 })
+Backend = models.CloudFormationBackend
+execute = Backend.execute_change_set
+def with_outputs(self, *arguments, **named):
+    execute(self, *arguments, **named)
+    for stack in self.stacks.values():
+        stack._parse_template()
+        stack.output_map = stack._create_output_map()
+Backend.execute_change_set = with_outputs
 from moto.server import main
 main()
 """
