@@ -1,7 +1,8 @@
 //! An operator's request to rotate one user now: a plan, or a refusal that says why.
 //!
 //! A request is delivered at least once. What it has done already is recognised: a successor made after it was sent means
-//! it is done; a key it contained (inactive, or gone but for its state tag) is not looked for among the active ones.
+//! it is done; a key it contained (inactive, or gone but for its state tag) is not looked for among the active ones. That
+//! tag stays until the recovery grace is over, so that the request is recognised as done however late it comes again.
 
 mod refusal;
 
@@ -207,7 +208,6 @@ impl<'a> Rules<'a> {
                 actions.push(Action::Notify { key: old.id.clone(), notice });
             }
         }
-        actions.extend(self.forget_contained());
         Ok(actions)
     }
 
@@ -241,7 +241,6 @@ impl<'a> Rules<'a> {
             // Another key is active beside it: the contained one is deleted, then there is room.
             actions.push(Action::Delete(Deletable::new(old.id.clone(), DeleteReason::Contained)));
             actions.push(self.rotate(old, vec![other.id.clone()], None));
-            actions.push(Action::Forget { key: old.id.clone() });
             return Ok(actions);
         }
         actions.extend(self.make_room(inactive.iter().filter(|key| key.id != old.id)));
@@ -264,20 +263,12 @@ impl<'a> Rules<'a> {
         let refused = Refusal::NotTheUsersKey { user: self.user.name.clone(), key: named.clone() };
         match (deleted_by_us, active, inactive) {
             (true, [other], []) => {
-                let actions = vec![
-                    Action::Rotate { old: named.clone(), present: vec![other.id.clone()], notice: None },
-                    Action::Forget { key: named.clone() },
-                ];
+                let actions =
+                    vec![Action::Rotate { old: named.clone(), present: vec![other.id.clone()], notice: None }];
                 Ok(actions)
             }
             (true | false, _, _) => Err(Obstacle::Refused(refused)),
         }
-    }
-
-    /// State tags that outlived the keys this request contained and deleted.
-    fn forget_contained(&self) -> Option<Action> {
-        let named = self.request.access_key_id.as_ref()?;
-        self.user.orphaned_states().find(|(id, _)| *id == named).map(|(id, _)| Action::Forget { key: id.clone() })
     }
 
     // ---- a first delivery -----------------------------------------------------------------------------------------
@@ -309,7 +300,6 @@ impl<'a> Rules<'a> {
             Action::Contain { key: old.id.clone() },
             Action::Delete(Deletable::new(old.id.clone(), DeleteReason::Contained)),
             self.rotate(old, vec![other.id.clone()], None),
-            Action::Forget { key: old.id.clone() },
         ])
     }
 

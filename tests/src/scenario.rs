@@ -277,8 +277,7 @@ pub async fn ending(stage: &Stage, before: &[String]) -> Ending {
         Some(n) => format!("key {}", n + 1),
         None => "a new key".to_owned(),
     };
-    let tags: BTreeMap<String, String> =
-        stage.world(|world| world.user(ACCOUNT, USER).holds.tags.clone().into_iter().collect());
+    let tags: BTreeMap<String, String> = stage.world(|world| world.user(ACCOUNT, USER).holds.tags.clone());
     let keys = stage.keys();
     let word = |id: &str| {
         let state = tags.get(&format!("key-rotation:state:{id}"))?;
@@ -289,7 +288,14 @@ pub async fn ending(stage: &Stage, before: &[String]) -> Ending {
     Ending {
         keys: keys.iter().map(|(id, active)| (named(id), *active, word(id))).collect(),
         published: stage.published_key().map(|id| named(&id)),
-        left_over: tags.keys().filter(|tag| tag.starts_with("key-rotation:") && !of_a_key(tag)).cloned().collect(),
+        left_over: tags
+            .keys()
+            .filter(|tag| tag.starts_with("key-rotation:") && !of_a_key(tag))
+            .map(|tag| match tag.strip_prefix("key-rotation:state:") {
+                Some(id) => format!("state of {}", named(id)),
+                None => tag.clone(),
+            })
+            .collect(),
         dead_letters: dead_letters.into_iter().map(|(kind, _, _)| kind).collect(),
         waiting: stage.waiting(),
     }
