@@ -64,12 +64,16 @@ remove_stack "$FLEET_STACK"
 
 step "The member role in every other account"
 if stack_set_exists; then
+    # shellcheck disable=SC2016 # the backquotes are JMESPath's
     mapfile -t targets < <(aws cloudformation list-stack-instances --stack-set-name "$MEMBER_ROLE_STACK" "${STACK_SET_CALLER[@]}" \
-        --query 'Summaries[].[OrganizationalUnitId,Region]' --output text | sort -u | grep -v '^None' || true)
+        --query 'Summaries[].[OrganizationalUnitId || join(``, [`account:`, Account]), Region]' --output text | sort -u)
     for target in ${targets[@]+"${targets[@]}"}; do
         read -r unit where <<<"$target"
+        aim=(--deployment-targets "OrganizationalUnitIds=$unit")
+        # An instance that belongs to no unit is named by its account.
+        [[ $unit != account:* ]] || aim=(--accounts "${unit#account:}")
         operation=$(change aws cloudformation delete-stack-instances --stack-set-name "$MEMBER_ROLE_STACK" \
-            "${STACK_SET_CALLER[@]}" --deployment-targets "OrganizationalUnitIds=$unit" --regions "$where" --no-retain-stacks \
+            "${STACK_SET_CALLER[@]}" "${aim[@]}" --regions "$where" --no-retain-stacks \
             --operation-preferences FailureTolerancePercentage=100,MaxConcurrentPercentage=25 \
             --query OperationId --output text)
         $PLAN && say "$operation"

@@ -138,7 +138,8 @@ class StandIn:
         """Runs a program as its task would: with the task definition's environment and the task role's credentials."""
         definition = self.client("ecs").describe_task_definition(taskDefinition=f"{PREFIX}-{name}")["taskDefinition"]
         container = definition["containerDefinitions"][0]
-        variables = {entry["name"]: str(entry["value"]) for entry in container["environment"]}
+        # Where AWS::NoValue leaves an entry out, moto leaves nothing in its place.
+        variables = {entry["name"]: str(entry["value"]) for entry in container["environment"] if entry}
         # moto's task definitions forget their role; the stack's outputs name it.
         key, secret, token = self.assume(self.outputs(FLEET)[f"{name.capitalize()}RoleArn"])
         credentials = {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": token}
