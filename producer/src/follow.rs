@@ -2,7 +2,7 @@
 //!
 //! SQS tells nobody what became of a message, so it is pieced together from three things that a producer can see:
 //!
-//! 1. **The account.** Keys, tags and published versions show that the request has been carried out ([`goal`]).
+//! 1. **The account.** Keys, tags and published versions show that the request has been carried out (`goal`).
 //! 2. **The dead letters.** A refusal, or a failure for good, ends there with its reason and the request's run id.
 //! 3. **The queue.** A worker deletes a message only once it is done or copied to the dead letters. So a queue that is
 //!    empty, with no dead letter of the request, means that it is done. This says nothing while other messages are about.

@@ -40,7 +40,7 @@ pub fn write(notices: &Notices, options: &Options) -> io::Result<Vec<PathBuf>> {
 /// Writes the mails of one digest, as of a real audit run: `<name>-<mode>-<recipient>-<n>.html` and `.txt`.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_digest(notices: &Notices, digest: &Digest, name: &str, out: &Path) -> io::Result<Vec<PathBuf>> {
     fs::create_dir_all(out)?;
     let mode = if digest.dry_run { "audit" } else { "enforce" };

@@ -44,7 +44,9 @@ impl Destination {
             Some(record) => record,
             None => {
                 let description = format!("Access key of the IAM user {} in the account {account}", work.user);
-                let tags = [("key-rotation:account", account.as_str()), ("key-rotation:user", work.user.as_str())];
+                // A tag's value takes no comma either: spelled as in the secret's name.
+                let user = work.user.as_str().replace(',', "/");
+                let tags = [("key-rotation:account", account.as_str()), ("key-rotation:user", user.as_str())];
                 self.secrets.create(&self.name, &description, rotator.kms_key_id.as_deref(), &tags).await?;
                 self.look().await?.ok_or_else(|| StepError::Changed("its new secret is not to be seen yet".into()))?
             }
