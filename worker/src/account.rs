@@ -56,7 +56,7 @@ pub async fn work(rotator: &Rotator, job: &Job, message: &Message) -> Result<(),
         sessions: Sessions::new(rotator.connection.clone(), rotator.role.clone(), job.account.clone(), name, dry_run),
         dry_run,
         requested_at: job.requested_at.unwrap_or(message.sent),
-        redelivered: message.receive_count > 1,
+        redelivered: message.redelivered,
     };
     if rotator.dry_run && matches!(job.task, Task::Restore { .. }) {
         let why = "this worker only audits (DRY_RUN is not false): it makes no key active again";

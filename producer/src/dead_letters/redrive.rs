@@ -155,16 +155,19 @@ async fn send_back(sqs: &aws_sdk_sqs::Client, settings: &Settings, letter: &Lett
     // A body that nobody can read excludes nothing but itself.
     let group = || job.as_ref().and_then(|job| queue.group_id(job)).unwrap_or_else(|| letter.message_id.clone());
     let own_id = || Uuid::new_v5(&DEDUPLICATION_NAMESPACE, letter.message_id.as_bytes()).to_string();
-    // Tells a worker that the work may have been begun: SQS counts the receives of the new message from one.
-    let attempts = letter.attempts.map(|attempts| {
-        let value = MessageAttributeValue::builder().data_type("Number").string_value(attempts.to_string());
-        value.build().expect("the data type is set")
-    });
+    // Tells a worker that the work may have been begun: SQS counts the receives of the new message from one. A letter without
+    // a count is one that SQS itself gave up on, so it was received at least once.
+    let attempts = MessageAttributeValue::builder()
+        .data_type("Number")
+        .string_value(letter.attempts.unwrap_or(1).to_string())
+        .build()
+        .expect("the data type is set");
     backoff::retry(Patience::MESSAGE, async || {
-        let mut call = sqs.send_message().queue_url(queue.as_str()).message_body(&letter.body);
-        if let Some(attempts) = &attempts {
-            call = call.message_attributes("Attempts", attempts.clone());
-        }
+        let mut call = sqs
+            .send_message()
+            .queue_url(queue.as_str())
+            .message_body(&letter.body)
+            .message_attributes("Attempts", attempts.clone());
         if queue.is_fifo() {
             call = call.message_group_id(group()).message_deduplication_id(own_id());
         }

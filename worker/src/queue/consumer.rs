@@ -15,7 +15,7 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use super::acknowledge::Acknowledger;
 use super::backoff::PollPause;
-use super::delivery::{Delivery, Desk};
+use super::delivery::{ATTEMPTS, Delivery, Desk};
 use super::limits::BATCH;
 use super::redrive::Redrive;
 use super::{Failure, Handler, Limits, Outcome};
@@ -149,7 +149,7 @@ impl<H: Handler> Consumer<H> {
             .visibility_timeout(i32::try_from(limits.visibility.as_secs()).unwrap_or(i32::MAX))
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
-            .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId)
+            .message_attribute_names(ATTEMPTS)
             .send()
             .await
             .map_err(|error| AwsError::of("sqs:ReceiveMessage", error))?;

@@ -19,6 +19,9 @@ use super::{Failure, Limits, Message, Outcome};
 
 /// The namespace of dead letters' deduplication ids.
 const DEDUPLICATION_NAMESPACE: Uuid = uuid!("b0b5c6d2-54b4-5d0d-9a32-7a4c8d2f6e10");
+/// The attribute of a dead letter that counts its deliveries. It stays on the message when that is redriven, and then tells
+/// that work may have begun: SQS counts a redriven message's receives from one.
+pub(super) const ATTEMPTS: &str = "Attempts";
 /// Longest `ErrorMessage`, in characters: attributes count towards the size of a message.
 const LONGEST_REASON: usize = 1024;
 
@@ -42,7 +45,6 @@ pub struct Desk {
 pub struct Delivery {
     message: Message,
     receipt: String,
-    group: Option<String>,
 }
 
 impl Delivery {
@@ -55,15 +57,15 @@ impl Delivery {
         let sent = number(MessageSystemAttributeName::SentTimestamp)
             .and_then(|millis| Timestamp::from_millisecond(millis).ok())
             .unwrap_or_else(Timestamp::now);
-        let group = attribute(MessageSystemAttributeName::MessageGroupId).map(str::to_owned);
+        let was_a_dead_letter = received.message_attributes().is_some_and(|all| all.contains_key(ATTEMPTS));
         Some(Self {
             receipt: received.receipt_handle?,
-            group,
             message: Message {
                 id: received.message_id.unwrap_or_default(),
                 body: received.body.unwrap_or_default(),
                 sent,
                 receive_count,
+                redelivered: receive_count > 1 || was_a_dead_letter,
                 last_delivery: redrive.is_last(receive_count),
             },
         })
@@ -154,15 +156,15 @@ impl Delivery {
             .message_body(&self.message.body)
             .message_attributes("ErrorKind", text(&failure.kind))
             .message_attributes("ErrorMessage", text(&reason))
-            .message_attributes("Attempts", number(self.message.receive_count));
+            .message_attributes(ATTEMPTS, number(self.message.receive_count));
         if let Some(run_id) = run_id {
             send = send.message_attributes("RunId", text(&run_id));
         }
         if desk.redrive.dead_letter_queue.is_fifo() {
-            // One message is one dead letter, however often this is tried.
+            // One message is one dead letter, however often this is tried. Each is a group of its own: letters wait for nothing,
+            // and of one group an operator would be shown no more than ten.
             let id = Uuid::new_v5(&DEDUPLICATION_NAMESPACE, self.message.id.as_bytes());
-            let group = self.group.clone().unwrap_or_else(|| self.message.id.clone());
-            send = send.message_group_id(group).message_deduplication_id(id.to_string());
+            send = send.message_group_id(&self.message.id).message_deduplication_id(id.to_string());
         }
         send.send().await.map(|_| ()).map_err(|error| AwsError::of("sqs:SendMessage", error))?;
         info!(queue = desk.redrive.dead_letter_queue.name(), "the message has been copied to the dead-letter queue");

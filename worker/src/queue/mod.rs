@@ -70,6 +70,8 @@ pub struct Message {
     pub sent: Timestamp,
     /// How often it has been received, this time included.
     pub receive_count: u32,
+    /// Whether an earlier delivery may have begun the work: it was received before, or was a dead letter once.
+    pub redelivered: bool,
     /// Whether this is its last delivery: if it fails again it becomes a dead letter.
     pub last_delivery: bool,
 }
