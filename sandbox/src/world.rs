@@ -61,6 +61,8 @@ pub struct World {
     #[serde(skip)]
     pub(crate) key_owners: HashMap<String, KeyOwner>,
     #[serde(skip)]
+    secret_access_keys: Vec<String>,
+    #[serde(skip)]
     rng: ChaCha8Rng,
 }
 
@@ -80,6 +82,7 @@ impl World {
             journal: Journal::default(),
             faults: Faults::new(seed),
             key_owners: HashMap::new(),
+            secret_access_keys: Vec::new(),
             rng,
         };
         world.add_account(MANAGEMENT_ACCOUNT, "management", "management@example.com");
@@ -102,6 +105,19 @@ impl World {
     pub fn token(&mut self, len: usize) -> String {
         const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
         random_text(&mut self.rng, ALPHABET, len)
+    }
+
+    /// A new secret access key.
+    pub(crate) fn secret_access_key(&mut self) -> String {
+        let secret = self.token(40);
+        self.secret_access_keys.push(secret.clone());
+        secret
+    }
+
+    /// Every secret access key that was ever given to anybody, of users and of role sessions: what must not be found anywhere
+    /// but with them.
+    pub fn secret_access_keys(&self) -> &[String] {
+        &self.secret_access_keys
     }
 
     /// An IAM id: `prefix` and characters of base 32 up to `len` in all (`AKIA` and `ASIA` ids have 20, others 21).

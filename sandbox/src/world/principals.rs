@@ -116,7 +116,7 @@ impl World {
         let access_key_id = self.iam_id("ASIA", 20);
         let credentials = Credentials {
             access_key_id: access_key_id.clone(),
-            secret_access_key: self.token(40),
+            secret_access_key: self.secret_access_key(),
             session_token: Some(session.token.clone()),
         };
         self.sessions.insert(access_key_id, session);

@@ -171,7 +171,7 @@ impl World {
         let created = whole_seconds(created);
         AccessKey {
             id: self.iam_id("AKIA", 20),
-            secret_access_key: self.token(40),
+            secret_access_key: self.secret_access_key(),
             status: KeyStatus::Active,
             created,
             changed: created,
