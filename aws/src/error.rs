@@ -94,6 +94,10 @@ impl AwsError {
             // closed without an answer is neither "io" nor "timeout" to the SDK.)
             SdkError::DispatchFailure(_) => Self::unknown(operation, "the connection broke"),
             SdkError::ResponseError(_) => Self::unknown(operation, "the answer could not be read"),
+            // The SDK counts an answer of success whose body it cannot read as the service's error.
+            SdkError::ServiceError(answer) if answer.raw().status().is_success() => {
+                Self::unknown(operation, "the answer could not be read")
+            }
             SdkError::ServiceError(answer) => {
                 let status = answer.raw().status().as_u16();
                 let code = answer.err().code().map(str::to_owned);

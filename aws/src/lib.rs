@@ -10,9 +10,11 @@ pub mod queue;
 pub mod session;
 pub mod settings;
 pub mod telemetry;
+pub mod tries;
 
 pub use clock::AwsClock;
 pub use connection::{Connection, ConnectionError};
 pub use error::{AwsError, ErrorClass};
 pub use queue::QueueUrl;
 pub use session::{MemberRole, MemberSession};
+pub use tries::Tries;

@@ -30,6 +30,8 @@ pub(crate) enum Course {
     Refuse(Refusal),
     /// Carry nothing out and close the connection, at once or when the caller has waited long enough.
     Drop { stall: bool },
+    /// Carry it out and answer so that nobody can read it.
+    Garble,
     /// Carry it out and close the connection, at once or when the caller has waited long enough.
     Withhold { stall: bool },
 }
@@ -70,6 +72,7 @@ impl Arrival {
             Fate::CarryOut => Course::Answer,
             Fate::DeadBefore | Fate::Hit(Fault::DropBefore) => Course::Drop { stall: false },
             Fate::DiesAfter | Fate::Hit(Fault::LoseAnswer) => Course::Withhold { stall: false },
+            Fate::Hit(Fault::GarbleAnswer) => Course::Garble,
             Fate::Hit(Fault::StallBefore) => Course::Drop { stall: true },
             Fate::Hit(Fault::StallAfter) => Course::Withhold { stall: true },
             Fate::Hit(Fault::Throttle) => Course::Refuse(Refusal::Throttled),
@@ -87,7 +90,7 @@ impl Arrival {
             }
             Course::Refuse(Refusal::Throttled) => Err(refusal::throttled(self.request.service)),
             Course::Refuse(Refusal::ServerError) => Err(refusal::server_error(self.request.service)),
-            Course::Answer | Course::Withhold { .. } => self.ask(world),
+            Course::Answer | Course::Garble | Course::Withhold { .. } => self.ask(world),
         };
         match (self.course, reply) {
             (Course::Withhold { .. }, _) => {

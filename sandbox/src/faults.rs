@@ -87,6 +87,8 @@ pub enum Fault {
     DropBefore,
     /// It is carried out, and the connection closed without an answer.
     LoseAnswer,
+    /// It is carried out, and the answer arrives without its first byte, so that nobody can read it.
+    GarbleAnswer,
     /// Nothing is carried out, and no answer comes until the caller gives up.
     StallBefore,
     /// It is carried out, and no answer comes until the caller gives up.

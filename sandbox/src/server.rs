@@ -207,10 +207,18 @@ async fn carry_out(shared: &Shared, request: Request) -> Result<HttpResponse, Cl
 }
 
 fn respond(world: &World, arrival: &Arrival, reply: &Reply, number: u64) -> HttpResponse {
-    answer::encode(&context(world, arrival.request.service, &arrival.request.operation, number), reply)
+    let garbled = arrival.course == Course::Garble;
+    let context = Context { garbled, ..context(world, arrival.request.service, &arrival.request.operation, number) };
+    answer::encode(&context, reply)
 }
 
 /// The request's id is the call's number in the journal, written as a UUID.
 fn context<'a>(world: &World, service: crate::call::Service, operation: &'a str, number: u64) -> Context<'a> {
-    Context { service, operation, request_id: Uuid::from_u128(number.into()).to_string(), now: world.now() }
+    Context {
+        service,
+        operation,
+        request_id: Uuid::from_u128(number.into()).to_string(),
+        now: world.now(),
+        garbled: false,
+    }
 }

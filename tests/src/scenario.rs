@@ -308,19 +308,23 @@ pub fn violations(stage: &Stage) -> Vec<String> {
         let mut made = Vec::new();
         let mut used: BTreeMap<String, bool> = BTreeMap::new();
         let mut published: Vec<String> = Vec::new();
+        let mut current: BTreeMap<String, String> = BTreeMap::new();
         for record in world.journal.effects() {
             match &record.effect {
                 Effect::KeyCreated { key, .. } => made.push(key.clone()),
                 Effect::KeyDeleted { key, was_active: true, user } => {
                     let own = made.contains(key) && !used.get(key).copied().unwrap_or(false);
-                    let was_published = published.contains(&version_id(&key_id(key)));
+                    let version = version_id(&key_id(key));
                     if !own {
                         broken.push(format!("the live key {key} of {user} was deleted"));
-                    } else if was_published && world_published(world, key) {
-                        broken.push(format!("the published key {key} of {user} was deleted"));
+                    } else if current.values().any(|published| *published == version) {
+                        broken.push(format!("the key {key} of {user} was deleted while it was published"));
                     }
                 }
-                Effect::SecretPublished { version, .. } => published.push(version.clone()),
+                Effect::SecretPublished { name, version, .. } => {
+                    published.push(version.clone());
+                    current.insert(name.clone(), version.clone());
+                }
                 Effect::UserTagged { key: tag, value, user } => {
                     let told = ["notified=", "forced=", "restored="].iter().any(|word| value.starts_with(word));
                     if let (Some(key), true) = (tag.strip_prefix("key-rotation:state:"), told) {
@@ -359,10 +363,4 @@ pub fn violations(stage: &Stage) -> Vec<String> {
 fn used_keys(world: &sandbox::World) -> impl Iterator<Item = (String, bool)> {
     let users = world.accounts.values().flat_map(|account| account.users.values());
     users.flat_map(|user| user.holds.keys.iter()).filter(|key| key.last_use.is_some()).map(|key| (key.id.clone(), true))
-}
-
-/// Whether any secret publishes this key now.
-fn world_published(world: &sandbox::World, key: &str) -> bool {
-    let version = version_id(&key_id(key));
-    world.secrets.all().any(|(_, secret)| secret.holder("AWSCURRENT") == Some(version.as_str()))
 }

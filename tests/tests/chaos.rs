@@ -38,14 +38,28 @@ fn key(rng: &mut ChaCha8Rng) -> KeySpec {
 }
 
 fn faults(world: &mut World, rng: &mut ChaCha8Rng) {
-    for (fault, most) in
-        [(Fault::Throttle, 0.05), (Fault::ServerError, 0.05), (Fault::DropBefore, 0.04), (Fault::LoseAnswer, 0.04)]
-    {
+    let any = [
+        (Fault::Throttle, 0.05),
+        (Fault::ServerError, 0.05),
+        (Fault::DropBefore, 0.04),
+        (Fault::LoseAnswer, 0.04),
+        (Fault::GarbleAnswer, 0.02),
+    ];
+    // Storing and publishing: an earlier try that took effect behind a last one that was refused.
+    if rng.random_bool(0.3) {
+        for action in ["secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"] {
+            for fault in [Fault::LoseAnswer, Fault::Throttle] {
+                let rate = rng.random_range(0.0..0.6);
+                world.faults.add(Rule { calls: Calls::of(action), fault, rate, times: None });
+            }
+        }
+    }
+    for (fault, most) in any {
         let rate = rng.random_range(0.0..most);
         world.faults.add(Rule { calls: Calls::default(), fault, rate, times: None });
     }
     // The one call whose lost answer loses a secret.
-    let create = Calls { action: Some("iam:CreateAccessKey".to_owned()), ..Calls::default() };
+    let create = Calls::of("iam:CreateAccessKey");
     world.faults.add(Rule { calls: create, fault: Fault::LoseAnswer, rate: rng.random_range(0.0..0.4), times: None });
     let rate = rng.random_range(0.0..0.5);
     world.faults.stale_reads = Some(StaleReads { seconds: 10, reads: Some(rng.random_range(1..6)), rate });

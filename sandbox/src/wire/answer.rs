@@ -23,6 +23,8 @@ pub struct Context<'a> {
     pub request_id: String,
     /// The sandbox's time.
     pub now: Timestamp,
+    /// Whether its body arrives without its first byte.
+    pub garbled: bool,
 }
 
 /// A whole response.
@@ -30,11 +32,14 @@ pub type HttpResponse = Response<Full<Bytes>>;
 
 /// Puts an answer or a refusal into its service's envelope.
 pub fn encode(context: &Context<'_>, reply: &Reply) -> HttpResponse {
-    let (status, body) = match reply {
+    let (status, mut body) = match reply {
         Ok(Answer::Xml(inside)) => (200, xml_answer(context, inside)),
         Ok(Answer::Json(document) | Answer::Wait { otherwise: document, .. }) => (200, document.to_string()),
         Err(error) => (error.status, refusal(context, error)),
     };
+    if context.garbled && !body.is_empty() {
+        body.remove(0);
+    }
     let content_type = match context.service.protocol() {
         Protocol::Query => "text/xml",
         Protocol::Json { version: "1.0" } => "application/x-amz-json-1.0",
@@ -121,7 +126,7 @@ mod tests {
 
     fn context(service: Service) -> Context<'static> {
         let now = "2026-11-22T10:00:00Z".parse().expect("an instant");
-        Context { service, operation: "ListUsers", request_id: "id-1".into(), now }
+        Context { service, operation: "ListUsers", request_id: "id-1".into(), now, garbled: false }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::types::{ReplicaRegionType, Tag};
-use key_rotation_aws::{AwsError, ErrorClass};
+use key_rotation_aws::{AwsError, ErrorClass, Tries};
 use rotation::AccessKeyId;
 use rotation::names::version_id;
 use secrecy::{ExposeSecret, SecretString};
@@ -116,6 +116,9 @@ impl Secrets {
 
     /// Stores a key's secret as pending. Run twice with the same value it finds it stored. (Secrets Manager publishes the
     /// very first version of a secret by itself.)
+    ///
+    /// # Errors
+    /// Ambiguous if any of its tries may have taken effect.
     pub async fn put_pending(&self, name: &str, key: &AccessKeyId, value: &SecretString) -> Result<(), AwsError> {
         let call = self
             .0
@@ -124,13 +127,15 @@ impl Secrets {
             .client_request_token(version_id(key))
             .secret_string(value.expose_secret())
             .version_stages(PENDING);
-        call.send().await.map(|_| ()).map_err(|error| AwsError::of("secretsmanager:PutSecretValue", error))
+        let tries = Tries::default();
+        let answer = call.customize().interceptor(tries.clone()).send().await;
+        answer.map(|_| ()).map_err(|error| tries.error("secretsmanager:PutSecretValue", error))
     }
 
     /// Publishes a version by compare-and-swap: only if what is published now is `expected`.
     ///
     /// # Errors
-    /// `Conflict` where something else is published.
+    /// `Conflict` where something else is published. Ambiguous if any of its tries may have taken effect.
     pub async fn publish(&self, name: &str, version: &str, expected: Option<&str>) -> Result<(), AwsError> {
         let call = self
             .0
@@ -139,6 +144,8 @@ impl Secrets {
             .version_stage(CURRENT)
             .move_to_version_id(version)
             .set_remove_from_version_id(expected.map(str::to_owned));
-        call.send().await.map(|_| ()).map_err(|error| AwsError::of("secretsmanager:UpdateSecretVersionStage", error))
+        let tries = Tries::default();
+        let answer = call.customize().interceptor(tries.clone()).send().await;
+        answer.map(|_| ()).map_err(|error| tries.error("secretsmanager:UpdateSecretVersionStage", error))
     }
 }

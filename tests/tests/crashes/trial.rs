@@ -1,0 +1,105 @@
+//! One trial of a scenario: set up, worked on until it has come to rest, and judged by how it ends when nothing goes wrong.
+
+use std::sync::Arc;
+
+use end_to_end::Stage;
+use end_to_end::scenario::{Ending, Scenario, ending, violations};
+use jiff::SignedDuration;
+use tokio_util::sync::CancellationToken;
+use worker::Tally;
+
+/// The worker that meets with an accident.
+pub(crate) const FIRST: &str = "w1";
+/// Deliveries until everything must have come to rest.
+const ROUNDS: usize = 4;
+
+/// What comes of a scenario when nothing goes wrong.
+#[derive(Debug, Clone)]
+pub(crate) struct Undisturbed {
+    pub(crate) end: Ending,
+    /// The operations called, in their order.
+    pub(crate) calls: Vec<String>,
+}
+
+/// A scenario under way.
+pub(crate) struct Trial<'a> {
+    pub(crate) stage: Stage,
+    scenario: &'a Scenario,
+    before: Vec<String>,
+}
+
+impl<'a> Trial<'a> {
+    /// Prepares the scenario; its message is on the queue.
+    pub(crate) async fn prepare(scenario: &'a Scenario) -> Self {
+        let stage = Stage::with(false).await;
+        let job = (scenario.prepare)(&stage);
+        let before = stage.keys().into_iter().map(|(id, _)| id).collect();
+        stage.send(&job).await;
+        stage.world(|world| world.journal.clear());
+        Self { stage, scenario, before }
+    }
+
+    /// A worker of this application name drains the queue, unless it does not get as far as its first message.
+    pub(crate) async fn work_as(&self, application: &str) {
+        let connection = self.stage.connection(application);
+        let tally = Arc::new(Tally::default());
+        let settings = self.scenario.settings(&self.stage);
+        let ended = worker::run(&settings, &connection, tally, CancellationToken::new()).await;
+        if let Err(error) = ended {
+            println!("{application} did not start: {error}");
+        }
+    }
+
+    /// Delivers until the queue is empty; the clock goes to wherever the next message is to be had.
+    pub(crate) async fn come_to_rest(&self) {
+        for round in 0..ROUNDS {
+            if self.stage.waiting() == 0 {
+                return;
+            }
+            self.stage.world(|world| {
+                let next = world.queues.next_visible();
+                let now = world.now();
+                world.clock.set(next.map_or(now, |next| next.max(now)) + SignedDuration::from_secs(1));
+            });
+            self.work_as(&format!("later-{round}")).await;
+        }
+    }
+
+    /// Judges the end.
+    ///
+    /// # Errors
+    /// What is wrong, with every call that was made.
+    pub(crate) async fn judge(&self, expected: &Ending) -> Result<(), String> {
+        let broken = violations(&self.stage);
+        let end = ending(&self.stage, &self.before).await;
+        if broken.is_empty() && end_is(&end, expected) {
+            return Ok(());
+        }
+        let calls: Vec<String> = self.stage.world(|world| {
+            let calls = world.journal.calls();
+            calls.map(|call| format!("{} {} {} {:?}", call.app, call.operation, call.subject, call.outcome)).collect()
+        });
+        Err(format!("{broken:?}\n  ended as {end:?}\n  expected {expected:?}\n  {}", calls.join("\n  ")))
+    }
+}
+
+/// Runs a scenario in which nothing goes wrong.
+pub(crate) async fn undisturbed(scenario: &Scenario) -> Undisturbed {
+    let trial = Trial::prepare(scenario).await;
+    trial.work_as(FIRST).await;
+    let calls = trial.stage.world(|world| {
+        let calls = world.journal.calls().filter(|call| call.app == FIRST);
+        calls.map(|call| format!("{}:{}", call.service, call.operation)).collect()
+    });
+    assert_eq!(violations(&trial.stage), [] as [String; 0], "{}: undisturbed", scenario.name);
+    let end = ending(&trial.stage, &trial.before).await;
+    assert_eq!(end.waiting, 0, "{}: undisturbed", scenario.name);
+    Undisturbed { end, calls }
+}
+
+/// A refused request that was delivered to two workers can be two dead letters.
+fn end_is(end: &Ending, expected: &Ending) -> bool {
+    let mut letters = end.dead_letters.clone();
+    letters.dedup();
+    Ending { dead_letters: letters, ..end.clone() } == *expected
+}
