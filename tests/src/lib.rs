@@ -2,6 +2,7 @@
 //! it, through the real SDK and real sockets.
 
 pub mod scenario;
+pub mod violations;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -8,9 +8,8 @@ use jiff::SignedDuration;
 use rotation::job::{ForceRotate, Whom};
 use rotation::names::{secret_name, version_id};
 use rotation::{AccessKeyId, AccountId, Job, Task, UserName};
-use sandbox::journal::Effect;
+use sandbox::KeySpec;
 use sandbox::serve::REGION;
-use sandbox::{KeySpec, KeyStatus};
 
 use crate::{ACCOUNT, Stage, USER};
 
@@ -299,68 +298,4 @@ pub async fn ending(stage: &Stage, before: &[String]) -> Ending {
         dead_letters: dead_letters.into_iter().map(|(kind, _, _)| kind).collect(),
         waiting: stage.waiting(),
     }
-}
-
-/// What must hold of the journal of any run, whatever went wrong in it; a sentence for each that does not.
-pub fn violations(stage: &Stage) -> Vec<String> {
-    stage.world(|world| {
-        let mut broken = Vec::new();
-        let mut made = Vec::new();
-        let mut used: BTreeMap<String, bool> = BTreeMap::new();
-        let mut published: Vec<String> = Vec::new();
-        let mut current: BTreeMap<String, String> = BTreeMap::new();
-        for record in world.journal.effects() {
-            match &record.effect {
-                Effect::KeyCreated { key, .. } => made.push(key.clone()),
-                Effect::KeyDeleted { key, was_active: true, user } => {
-                    let own = made.contains(key) && !used.get(key).copied().unwrap_or(false);
-                    let version = version_id(&key_id(key));
-                    if !own {
-                        broken.push(format!("the live key {key} of {user} was deleted"));
-                    } else if current.values().any(|published| *published == version) {
-                        broken.push(format!("the key {key} of {user} was deleted while it was published"));
-                    }
-                }
-                Effect::SecretPublished { name, version, .. } => {
-                    published.push(version.clone());
-                    current.insert(name.clone(), version.clone());
-                }
-                Effect::UserTagged { key: tag, value, user } => {
-                    let told = ["notified=", "forced=", "restored="].iter().any(|word| value.starts_with(word));
-                    if let (Some(key), true) = (tag.strip_prefix("key-rotation:state:"), told) {
-                        let mailed =
-                            world.mail.outbox().iter().any(|mail| {
-                                mail.at <= record.at && mail.text.as_deref().unwrap_or_default().contains(key)
-                            });
-                        if !mailed {
-                            broken.push(format!("{user} has {value} for {key}, but no mail had named it"));
-                        }
-                    }
-                }
-                _ => {}
-            }
-            used.extend(used_keys(world));
-        }
-        for account in world.accounts.values() {
-            for user in account.users.values() {
-                if user.holds.keys.len() > 2 {
-                    broken.push(format!("{} has {} keys", user.name, user.holds.keys.len()));
-                }
-                for key in user.holds.keys.iter().filter(|key| made.contains(&key.id)) {
-                    let known = published.contains(&version_id(&key_id(&key.id)));
-                    if key.status == KeyStatus::Active && !known {
-                        broken.push(format!("{} has the key {} whose secret nobody has", user.name, key.id));
-                    }
-                }
-            }
-        }
-        broken.sort();
-        broken.dedup();
-        broken
-    })
-}
-
-fn used_keys(world: &sandbox::World) -> impl Iterator<Item = (String, bool)> {
-    let users = world.accounts.values().flat_map(|account| account.users.values());
-    users.flat_map(|user| user.holds.keys.iter()).filter(|key| key.last_use.is_some()).map(|key| (key.id.clone(), true))
 }

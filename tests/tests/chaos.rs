@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use end_to_end::scenario::violations;
+use end_to_end::violations::violations;
 use end_to_end::{ACCOUNT, OWNER, Stage};
 use futures::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};

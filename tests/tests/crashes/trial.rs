@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use end_to_end::Stage;
-use end_to_end::scenario::{Ending, Scenario, ending, violations};
+use end_to_end::scenario::{Ending, Scenario, ending};
+use end_to_end::violations::violations;
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 use worker::Tally;

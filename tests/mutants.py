@@ -1,0 +1,266 @@
+#!/usr/bin/env python3
+"""Breaks the product on purpose, one defence at a time, and shows which proof notices.
+
+    tests/mutants.py [--list] [--only WORD]... [--markdown FILE]
+
+Each mutant is a change to the source that a tired engineer could make. It is applied to a copy of the checkout, built, and the
+proofs are run in order until one fails. A mutant that no proof notices means that the proofs are not done: exit 1. A mutant
+whose text is no longer in the source is an error as well: it has to follow the code.
+"""
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+COPY = TARGET / "mutants"
+
+ROTATE, SETTLE, RETIRE = (f"worker/src/steps/{name}.rs" for name in ("rotate", "settle", "retire"))
+IAM, ACCOUNT, USER = "worker/src/aws/iam.rs", "worker/src/account.rs", "worker/src/user.rs"
+DELIVERY, ERROR, TRIES = "worker/src/queue/delivery.rs", "aws/src/error.rs", "aws/src/tries.rs"
+
+# In the order in which they are tried; the cheap ones first.
+PROOFS = ["lifecycle", "mail_notices", "crashes", "queue_worker", "processes", "chaos"]
+
+
+class Edit(NamedTuple):
+    file: str
+    before: str
+    after: str
+
+
+class Mutant(NamedTuple):
+    name: str
+    edits: list[Edit]
+
+
+def mutant(name, *edits):
+    return Mutant(name, [Edit(*edit) for edit in edits])
+
+
+MUTANTS = [
+    mutant(
+        "the key is made before its destination is prepared",
+        (ROTATE, "Some(self.destination.prepare(&self.work, &self.session).await?)", "self.destination.look().await?"),
+        (ROTATE, "let prepared = prepared.ok_or_else(|| StepError::Changed(\"its secret is gone\".into()))?;", "let _ = prepared;"),
+        (
+            ROTATE,
+            "let new = self.create().await?;",
+            "let new = self.create().await?;\n        let prepared = self.destination.prepare(&self.work, &self.session).await?;",
+        ),
+    ),
+    mutant(
+        "no intent is left",
+        (ROTATE, "run.iam().leave_intent(work.user, &run.intent).await?;", ""),
+    ),
+    mutant(
+        "the session is renewed inside an attempt",
+        (
+            ROTATE,
+            "self.store(&new).await?;",
+            "self.work.account.sessions.discard().await;\n"
+            "        let session = self.work.account.sessions.with(TO_ATTEMPT).await?;\n"
+            "        let destination = Destination::of(&self.work, &session);\n"
+            "        let renewed = Run { work: self.work, session, destination, intent: self.intent.clone() };\n"
+            "        renewed.store(&new).await?;",
+        ),
+        (ROTATE, "self.publish(&new, present, prepared).await?;", "renewed.publish(&new, present, prepared).await?;"),
+        (ROTATE, "let keys = self.work.keys(&self.session).await?;\n        if find(&keys, &new.id)", "let keys = self.work.keys(&renewed.session).await?;\n        if find(&keys, &new.id)"),
+        (ROTATE, "self.clear(&old_intents).await.map_err(|error| Failed { error, keep_intent: true })?;\n        info!(key = %new.id", "renewed.clear(&old_intents).await.map_err(|error| Failed { error, keep_intent: true })?;\n        info!(key = %new.id"),
+    ),
+    mutant(
+        "young intents of others are not waited for",
+        (ROTATE, "Some(settled_from) => Err(StepError::OthersAtWork { settled_from }),", "Some(_) => Ok(others),"),
+    ),
+    mutant(
+        "the key an intent is for (for=) is not looked at",
+        (SETTLE, "let predecessor = old_intents.iter().any(|intent| intent.successor_of.as_ref() == Some(&key.id));", "let predecessor = false;"),
+    ),
+    mutant(
+        "a create without a clear answer counts as refused",
+        (ROTATE, "Err(error) if error.ambiguous => Err(self.left_to_settle(error)),\n            Err(error) if error.class == ErrorClass::LimitExceeded", "Err(error) if error.class == ErrorClass::LimitExceeded"),
+    ),
+    mutant(
+        "the SDK retries a create",
+        (IAM, ".customize().config_override(once).send().await;\n        let key = answer", ".send().await;\n        let _ = once;\n        let key = answer"),
+    ),
+    mutant(
+        "only the last try of a call is looked at",
+        (TRIES, "error.ambiguous |= self.unanswered.load(Ordering::Relaxed);", ""),
+        (TRIES, "let mut error = AwsError", "let error = AwsError"),
+    ),
+    mutant(
+        "an answer that cannot be read counts as refused",
+        (ERROR, "if answer.raw().status().is_success() =>", "if answer.raw().status().is_server_error() && false =>"),
+    ),
+    mutant(
+        "after the create nobody looks for a third key",
+        (ROTATE, "self.alone(&new, present).await?;", ""),
+    ),
+    mutant(
+        "the compare-and-swap takes whatever is published",
+        (ROTATE, "let swap = self.destination.secrets", "expected = self.published_now(new).await?;\n            let swap = self.destination.secrets"),
+    ),
+    mutant(
+        "the key is not published",
+        (ROTATE, "self.publish(&new, present, prepared).await?;", "let _ = prepared;"),
+    ),
+    mutant(
+        "the owner is told before the key is published",
+        (USER, "match attempt(self.work, Goal::Successor { old, present }).await? {", "self.tell(old, Event::Rotated { by: None, disable_due }, mark);\n        match attempt(self.work, Goal::Successor { old, present }).await? {"),
+    ),
+    mutant(
+        "what was told is recorded whether or not the mail was accepted",
+        (ACCOUNT, "let accepted = delivery.accepted.iter().filter_map(|i| digest.items.get(*i));", "let accepted = digest.items.iter();"),
+    ),
+    mutant(
+        "settling deletes a key without asking whether it was used",
+        (SETTLE, "match iam.last_use(&key.id).await? {", "match LastUse::Never {"),
+    ),
+    mutant(
+        "settling publishes nothing that is only pending",
+        (SETTLE, "} else if holds && key.status == KeyStatus::Active {", "} else if holds && key.status == KeyStatus::Inactive {"),
+    ),
+    mutant(
+        "a last use that cannot be read counts as never used",
+        (IAM, "let used = answer\n            .map_err(|error| AwsError::of(OPERATION, error))?", "let Ok(answer) = answer else { return Ok(LastUse::Never) };\n        let used = answer"),
+    ),
+    mutant(
+        "an exemption group that cannot be read exempts nobody",
+        (IAM, "Err(error) if error.class == ErrorClass::NotFound && members.is_empty() => return Ok(None),\n                Err(error) => return Err(error),", "Err(_) => return Ok(None),"),
+    ),
+    mutant(
+        "the exemption group is read to its first page",
+        (IAM, "Ok(page) => members.extend(page.users.into_iter().map(|user| user.user_name)),", "Ok(page) => {\n                    members.extend(page.users.into_iter().map(|user| user.user_name));\n                    break;\n                }"),
+    ),
+    mutant(
+        "the users are read to their first page",
+        (IAM, "        Ok(users)\n    }\n\n    /// One user with its tags", "        users.truncate(100);\n        Ok(users)\n    }\n\n    /// One user with its tags"),
+    ),
+    mutant(
+        "no look before a disable: the successor",
+        (RETIRE, "if !published && !iam.last_use(successor).await?.is_used() {", "if false && !published && !iam.last_use(successor).await?.is_used() {"),
+        (RETIRE, "if find(&keys, successor).is_none_or(|key| key.status != KeyStatus::Active) {", "if false && find(&keys, successor).is_none() {"),
+    ),
+    mutant(
+        "no look before a disable: still unused",
+        (RETIRE, "Safeguard::StillUnused => match iam.last_use(key).await? {", "Safeguard::StillUnused => match LastUse::Never {"),
+    ),
+    mutant(
+        "no look before a delete",
+        (RETIRE, "Some(found) if found.status == KeyStatus::Active => {", "Some(found) if found.status == KeyStatus::Active && false => {"),
+    ),
+    mutant(
+        "a message is deleted although its copy is not among the dead letters",
+        (DELIVERY, "it stays where it is\");\n                self.retry(desk, &failure, None).await;", "it stays where it is\");\n                self.done(desk).await;"),
+    ),
+    mutant(
+        "a message is done although some of its users failed",
+        (ACCOUNT, "return Err(JobError::Users { failed, now });", "let _ = now;"),
+    ),
+    mutant(
+        "the central store is written to after the session's end",
+        (ROTATE, "if self.session.time_left().is_positive() { Ok(call.await?) } else { Err(StepError::SessionEnded) }", "Ok(call.await?)"),
+    ),
+]
+
+
+def copy_of_the_checkout():
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout
+    names = [os.fsdecode(name) for name in tracked.split(b"\0") if name]
+    for name in names:
+        source, copy = ROOT / name, COPY / name
+        # Unchanged files keep their times, so that only what a mutant touches is built again.
+        if source.is_file() and not (copy.is_file() and copy.read_bytes() == source.read_bytes()):
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
+    # Nothing that a former state had and this one has not.
+    for folder in ("aws", "producer", "rotation", "sandbox", "tests", "worker"):
+        for path in (COPY / folder).rglob("*.rs"):
+            if str(path.relative_to(COPY)) not in names:
+                path.unlink()
+
+
+def apply(edits):
+    for file, before, after in edits:
+        path = COPY / file
+        text = path.read_text()
+        if text.count(before) != 1:
+            raise SystemExit(f"{file} has {text.count(before)} times, not once:\n{before}")
+        path.write_text(text.replace(before, after))
+
+
+def cargo(*arguments, **environment):
+    settings = {**os.environ, "CARGO_TARGET_DIR": str(TARGET), "RUSTFLAGS": "", "CARGO_INCREMENTAL": "1", **environment}
+    command = ["cargo", "test", "--release", "--workspace", *arguments]
+    return subprocess.run(command, cwd=COPY, env=settings, capture_output=True, text=True, check=False)
+
+
+def proofs():
+    """Those that this checkout has."""
+    have = []
+    for name in PROOFS:
+        places = [COPY / crate / "tests" / place for crate in ("tests", "worker") for place in (f"{name}.rs", f"{name}/main.rs")]
+        if any(place.exists() for place in places):
+            have.append(name)
+    return have
+
+
+def failed_tests(output):
+    return re.findall(r"^test (\S+) \.\.\. FAILED", output, re.MULTILINE)
+
+
+def notice(one):
+    """The proof and the test that notice a mutant; (None, None) if none does."""
+    copy_of_the_checkout()
+    apply(one.edits)
+    chosen = proofs()
+    built = cargo("--no-run", *(argument for name in chosen for argument in ("--test", name)))
+    if built.returncode != 0:
+        raise SystemExit(f"the mutant does not compile: {one.name}\n{built.stderr[-3000:]}")
+    for name in chosen:
+        tested = cargo("--test", name, CHAOS_SEEDS=os.environ.get("CHAOS_SEEDS", "600"))
+        if tested.returncode != 0:
+            tests = failed_tests(tested.stdout) or ["it did not end"]
+            return name, tests[0]
+    return None, None
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--list", action="store_true", help="only say what would be broken")
+    arguments.add_argument("--only", action="append", default=[], help="only mutants whose name has this in it")
+    arguments.add_argument("--markdown", type=Path, help="write the table to this file as well")
+    options = arguments.parse_args()
+    chosen = [one for one in MUTANTS if not options.only or any(word in one.name for word in options.only)]
+    if options.list:
+        print(*(one.name for one in chosen), sep="\n")
+        return
+    # Before an hour's work: every mutant still fits the source.
+    for one in chosen:
+        copy_of_the_checkout()
+        apply(one.edits)
+    rows, survivors = [], 0
+    for one in chosen:
+        began = time.monotonic()
+        proof, test = notice(one)
+        survivors += proof is None
+        verdict = f"{proof}: {test}" if proof else "SURVIVED"
+        rows.append((one.name, proof or "**none**", (test or "").replace("_", " ")))
+        print(f"{one.name}: {verdict} ({time.monotonic() - began:.0f} s)", flush=True)
+    if options.markdown:
+        lines = ["| broken on purpose | noticed by | in the test |", "|---|---|---|"]
+        lines += [f"| {name} | `{proof}` | {test} |" for name, proof, test in rows]
+        options.markdown.write_text("\n".join(lines) + "\n")
+    print(f"{len(chosen)} mutants, {survivors} survived")
+    sys.exit(1 if survivors else 0)
+
+
+if __name__ == "__main__":
+    main()

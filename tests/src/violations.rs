@@ -1,0 +1,135 @@
+//! What must hold of any run, whatever went wrong in it: read off the sandbox's journal and its last state.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rotation::AccessKeyId;
+use rotation::names::version_id;
+use sandbox::journal::{Effect, EffectRecord};
+use sandbox::{KeyStatus, World};
+
+use crate::Stage;
+
+/// A sentence for each promise that was broken:
+///
+/// - no live key is deleted, but one of the tool's own that nobody ever used, and never while it is published;
+/// - nothing is recorded as told before a mail has named the key, and no mail names a successor that nobody can fetch;
+/// - no successor is recorded as told of while it is not published;
+/// - no user has a third key, or a live key of the tool's whose secret nobody has.
+pub fn violations(stage: &Stage) -> Vec<String> {
+    stage.world(|world| {
+        let mut journal = Reading::new(world);
+        for record in world.journal.effects() {
+            journal.read(record);
+        }
+        let Reading { made, published, mut broken, .. } = journal;
+        let users = world.accounts.values().flat_map(|account| account.users.values());
+        for user in users {
+            let keys = &user.holds.keys;
+            if keys.len() > 2 {
+                broken.insert(format!("{} has {} keys", user.name, keys.len()));
+            }
+            for key in keys.iter().filter(|key| key.status == KeyStatus::Active && made.contains_key(key.id.as_str())) {
+                if !published.contains(&version_of(&key.id)) {
+                    broken.insert(format!("{} has the key {} whose secret nobody has", user.name, key.id));
+                }
+            }
+        }
+        broken.into_iter().collect()
+    })
+}
+
+/// What is known after so much of the journal.
+struct Reading<'a> {
+    world: &'a World,
+    /// Keys that somebody has used, by the last state.
+    used: BTreeSet<&'a str>,
+    /// The tool's own keys, with account and user; without those that were deleted.
+    made: BTreeMap<&'a str, (&'a str, &'a str)>,
+    /// Every version that was ever published.
+    published: BTreeSet<String>,
+    /// The version that each secret publishes now.
+    current: BTreeMap<&'a str, &'a str>,
+    broken: BTreeSet<String>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(world: &'a World) -> Self {
+        let users = world.accounts.values().flat_map(|account| account.users.values());
+        let keys = users.flat_map(|user| user.holds.keys.iter());
+        Self {
+            world,
+            used: keys.filter(|key| key.last_use.is_some()).map(|key| key.id.as_str()).collect(),
+            made: BTreeMap::new(),
+            published: BTreeSet::new(),
+            current: BTreeMap::new(),
+            broken: BTreeSet::new(),
+        }
+    }
+
+    fn read(&mut self, record: &'a EffectRecord) {
+        match &record.effect {
+            Effect::KeyCreated { key, user } => {
+                self.made.insert(key, (&record.account, user));
+            }
+            Effect::KeyDeleted { key, was_active, user } => {
+                if *was_active {
+                    self.deleted_live(user, key);
+                }
+                self.made.remove(key.as_str());
+            }
+            Effect::SecretPublished { name, version, .. } => {
+                self.published.insert(version.clone());
+                self.current.insert(name, version);
+            }
+            Effect::UserTagged { key: tag, value, user } => {
+                if let Some(key) = tag.strip_prefix("key-rotation:state:") {
+                    self.recorded(record, user, key, value);
+                }
+            }
+            Effect::MailAccepted { message_id, .. } => self.mailed(message_id),
+            _ => {}
+        }
+    }
+
+    fn is_current(&self, key: &str) -> bool {
+        let version = version_of(key);
+        self.current.values().any(|current| *current == version)
+    }
+
+    fn deleted_live(&mut self, user: &str, key: &str) {
+        if !self.made.contains_key(key) || self.used.contains(key) {
+            self.broken.insert(format!("the live key {key} of {user} was deleted"));
+        } else if self.is_current(key) {
+            self.broken.insert(format!("the key {key} of {user} was deleted while it was published"));
+        }
+    }
+
+    fn recorded(&mut self, record: &EffectRecord, user: &str, key: &str, value: &str) {
+        if !["notified=", "forced=", "restored="].iter().any(|word| value.starts_with(word)) {
+            return;
+        }
+        let names_it = |text: &Option<String>| text.as_deref().unwrap_or_default().contains(key);
+        if !self.world.mail.outbox().iter().any(|mail| mail.at <= record.at && names_it(&mail.text)) {
+            self.broken.insert(format!("{user} has {value} for {key}, but no mail had named it"));
+        }
+        let mut successors =
+            self.made.iter().filter(|(id, owner)| **owner == (record.account.as_str(), user) && **id != key).peekable();
+        if successors.peek().is_some() && !successors.any(|(id, _)| self.is_current(id)) {
+            self.broken.insert(format!("{user} has {value} for {key}, whose successor is not published"));
+        }
+    }
+
+    fn mailed(&mut self, message_id: &str) {
+        let mail = self.world.mail.outbox().iter().find(|mail| mail.message_id == message_id);
+        let text = mail.and_then(|mail| mail.text.as_deref()).unwrap_or_default();
+        for (key, (_, user)) in &self.made {
+            if text.contains(key) && !self.published.contains(&version_of(key)) {
+                self.broken.insert(format!("a mail to {user} named the key {key}, whose secret nobody has"));
+            }
+        }
+    }
+}
+
+fn version_of(key: &str) -> String {
+    version_id(&AccessKeyId::new(key).expect("a key id"))
+}
