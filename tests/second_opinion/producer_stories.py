@@ -1,0 +1,171 @@
+"""The producer's commands, each as an operator would run it."""
+
+import json
+
+from stage import USER, NotShown, expect, same, used
+from stand_ins import Key
+
+
+def the_whole_organization_is_scheduled_but_for_what_is_excluded_or_not_active(stage):
+    # More than a page of accounts, which holds 20.
+    accounts = [stage.aws.add_account(f"many {stage.number}-{n}", f"many-{stage.number}-{n}@example.org") for n in range(25)]
+    stage.aws.suspend_account(accounts[3])
+    pages = stage.aws.client("organizations").get_paginator("list_accounts").paginate()
+    listed = {account["Id"]: account for page in pages for account in page["Accounts"]}
+    expected = {id for id, account in listed.items() if account["State"] == "ACTIVE"} - {accounts[4]}
+    expect(set(accounts) - {accounts[3]} <= expected | {accounts[4]}, "the organization lists the accounts that were made")
+    said = json.loads(stage.producer("--json", "schedule", "--exclude-account", accounts[4]))
+    same((said["messages"], said["accounts"]), (len(expected), len(expected)), "what the producer says")
+    jobs = stage.take_all()
+    same(sorted(job["account"] for job in jobs), sorted(expected), "accounts on the queue, each once")
+    expect(all(job["email"] == listed[job["account"]]["Email"] for job in jobs), "each with its address")
+    same({job["run_id"] for job in jobs}, {said["run_id"]}, "run ids")
+
+
+def one_root_is_scheduled_as_a_unit_with_everything_below_it(stage):
+    organizations = stage.aws.client("organizations")
+    root = organizations.list_roots()["Roots"][0]["Id"]
+    stage.producer("schedule", "--ou", root, "--exclude-account", stage.management)
+    jobs = stage.take_all()
+    expect(stage.account in {job["account"] for job in jobs}, "the account is below the root")
+    expect(stage.management not in {job["account"] for job in jobs}, "what is excluded is left out")
+
+
+def per_user_every_user_gets_one_message_and_its_own_work(stage):
+    for number in range(105):
+        stage.user(*([used(95)] if number % 50 == 0 else []), name=f"user-{number:03}")
+    said = json.loads(stage.producer("--json", "schedule", "--account", stage.account, "--granularity", "user"))
+    same(said["messages"], 105, "messages")
+    same(stage.count(stage.queue), 105, "messages on the queue")
+    stage.work()
+    rotated = [name for name in stage.before if len(stage.keys(name)) == 2]
+    same(rotated, ["user-000", "user-050", "user-100"], "users with a successor")
+    same(stage.count(stage.queue), 0, "messages left")
+
+
+def a_scheduled_run_is_watched_to_its_end(stage):
+    stage.user(used(95))
+    watching = stage.start("producer", "schedule", "--account", stage.account, "--watch", "--settle", "1")
+    stage.until_sent()
+    stage.work()
+    stage.finish(watching)
+    same(len(stage.keys()), 2, "keys")
+
+
+def a_leak_goes_to_the_urgent_queue_and_is_waited_for(stage):
+    urgent = stage.add_urgent_queue()
+    leaked = stage.user(used(5))[0]
+    asking = stage.start(
+        "producer", "force-rotate", "--access-key-id", leaked, "--disable-old-now", "--wait", "--settle", "1",
+        URGENT_QUEUE_URL=urgent,
+    )
+    stage.until_sent(urgent)
+    same(stage.count(stage.queue), 0, "messages on the work queue")
+    stage.work(URGENT_QUEUE_URL=urgent)
+    said = stage.finish(asking)
+    ending = stage.ending()
+    same(ending.keys, [("key 1", False, "disabled"), ("a new key", True, None)], "keys")
+    expect(leaked in said, "the answer names the key")
+    same(stage.count(urgent), 0, "messages left")
+
+
+def a_refusal_is_told_to_who_waits(stage):
+    keys = stage.user(used(50), used(5))
+    asking = stage.start("producer", "force-rotate", "--account", stage.account, "--user", USER, "--wait", "--settle", "1")
+    stage.until_sent()
+    stage.work()
+    said = stage.finish(asking, status=1)
+    expect(all(key in said for key in keys), f"both keys are named: {said}")
+    same(stage.ending().dead_letters, ["Refused"], "dead letters")
+
+
+def a_restore_is_waited_for(stage):
+    ids = stage.user(Key(101, used=20, active=False), used(11))
+    stage.publish(ids[1])
+    stage.remember(ids[0], "disabled", 1)
+    asking = stage.start("producer", "restore", "--account", stage.account, "--user", USER, "--wait", "--settle", "1")
+    stage.until_sent()
+    stage.work()
+    stage.finish(asking)
+    same(stage.keys(), [(ids[0], True), (ids[1], True)], "keys")
+
+
+def a_request_about_an_account_outside_the_organization_is_refused_and_not_sent(stage):
+    stage.producer("force-rotate", "--account", "999999999999", "--user", "ada", status=2)
+    same(stage.count(stage.queue), 0, "messages on the queue")
+
+
+def a_request_about_a_key_that_aws_does_not_know_is_refused_and_not_sent(stage):
+    if stage.aws.name == "moto":
+        raise NotShown("moto's GetAccessKeyInfo gives an unknown key to whoever asks")
+    stage.producer("force-rotate", "--access-key-id", "AKIAAAAAAAAAAAAAAAAA", "--disable-old-now", status=2)
+    same(stage.count(stage.queue), 0, "messages on the queue")
+
+
+def a_queue_that_is_not_there_is_told_by_its_setting(stage):
+    nowhere = stage.queue.replace("/work-", "/nowhere-")
+    stage.producer("schedule", "--account", stage.account, status=2, QUEUE_URL=nowhere)
+    expect("QUEUE_URL" in stage.said[-1], "the setting is named")
+
+
+def dead_letters_are_listed_by_reason_and_redriven_by_reason(stage):
+    stage.user(used(50), used(5))
+    stage.send("{")
+    stage.force()
+    stage.work()
+    for _ in range(2):
+        listed = json.loads(stage.producer("--json", "dead-letters", "list"))
+        found = {group["reason"]: len(group["letters"]) for group in listed["groups"]}
+        same(found, {"MalformedMessage": 1, "Refused": 1}, "letters by reason; listing hides none")
+    said = json.loads(stage.producer("--json", "dead-letters", "redrive", "--reason", "Refused"))
+    same((said["redriven"], said["left"], said["by"]), (1, 1, "by-hand"), "what was redriven")
+    same((stage.count(stage.queue), stage.count(stage.dead)), (1, 1), "messages on the work and the dead-letter queue")
+    # What was in the way is gone: the request is done now.
+    stage.member("iam").delete_access_key(UserName=USER, AccessKeyId=stage.before[USER][0])
+    stage.work()
+    ending = stage.ending()
+    same(ending.keys, [("key 2", True, "forced"), ("a new key", True, None)], "keys")
+    same(ending.dead_letters, ["MalformedMessage"], "dead letters")
+
+
+def where_all_letters_go_to_one_standard_queue_sqs_moves_them(stage):
+    if stage.fifo:
+        raise NotShown("on FIFO queues letters are redriven by hand")
+    if stage.aws.name == "moto":
+        raise NotShown("moto has no StartMessageMoveTask")
+    stage.send("{")
+    stage.send("[")
+    stage.work()
+    said = json.loads(stage.producer("--json", "dead-letters", "redrive"))
+    same((said["redriven"], said["by"]), (2, "move-task"), "what was redriven")
+    same((stage.count(stage.queue), stage.count(stage.dead)), (2, 0), "messages on the work and the dead-letter queue")
+
+
+def the_status_counts_every_queue(stage):
+    urgent = stage.add_urgent_queue()
+    stage.send("{")
+    stage.work()
+    stage.scan()
+    said = json.loads(stage.producer("--json", "status", URGENT_QUEUE_URL=urgent))
+    found = {queue["purpose"]: queue["waiting"] for queue in said["queues"]}
+    same(found, {"work": 1, "urgent": 0, "dead-letters": 1}, "messages waiting")
+
+
+STORIES = [
+    the_whole_organization_is_scheduled_but_for_what_is_excluded_or_not_active,
+    one_root_is_scheduled_as_a_unit_with_everything_below_it,
+    per_user_every_user_gets_one_message_and_its_own_work,
+    a_scheduled_run_is_watched_to_its_end,
+    a_leak_goes_to_the_urgent_queue_and_is_waited_for,
+    a_refusal_is_told_to_who_waits,
+    a_restore_is_waited_for,
+    a_request_about_an_account_outside_the_organization_is_refused_and_not_sent,
+    a_request_about_a_key_that_aws_does_not_know_is_refused_and_not_sent,
+    a_queue_that_is_not_there_is_told_by_its_setting,
+    dead_letters_are_listed_by_reason_and_redriven_by_reason,
+    where_all_letters_go_to_one_standard_queue_sqs_moves_them,
+    the_status_counts_every_queue,
+]
+
+# Counts of the whole organization hold only while nobody else adds accounts.
+the_whole_organization_is_scheduled_but_for_what_is_excluded_or_not_active.alone = True

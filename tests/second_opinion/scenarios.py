@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""The end-to-end scenarios, against two stand-ins for AWS: the product's own sandbox, and moto, which others wrote. The same
+preparation, the same real programs, the same ending, written down once.
+
+    pip install -r .ci/requirements.txt
+    cargo build --release --workspace
+    tests/second_opinion/scenarios.py [PART OF A NAME]     (BIN=… where the programs are not in target/release)
+
+Where the two differ, and who is right: docs/second-opinion.md.
+"""
+
+import itertools
+import sys
+import time
+import traceback
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+
+import producer_stories
+import stories
+from stage import BIN, Broken, NotShown, Stage, expect
+from stand_ins import Moto, Sandbox
+from worker_scenarios import SCENARIOS
+
+# A worker that drains its queue mostly waits.
+AT_ONCE = 8
+
+
+def of_one_message(scenario, stage):
+    scenario.prepare(stage)
+    stage.work(status=scenario.status, **scenario.settings)
+    different = stage.ending().differences(scenario.ending)
+    expect(not different, "; ".join(different))
+
+
+def everything():
+    """Name, what to do on a stage, and whether nobody may play beside it."""
+    for scenario in SCENARIOS:
+        yield scenario.name, partial(of_one_message, scenario), False
+    for story in stories.STORIES + producer_stories.STORIES:
+        yield story.__name__.replace("_", " "), story, getattr(story, "alone", False)
+
+
+def play(aws, number, fifo, act):
+    """Plays one: gives the verdict, and why."""
+    stage = None
+    try:
+        stage = Stage(aws, number, fifo)
+        act(stage)
+        stage.check_nothing_leaked()
+        return "ok", ""
+    except NotShown as reason:
+        return "not shown", str(reason)
+    except Broken as broken:
+        return "FAILED", "\n".join([str(broken), *stage.said])
+    except Exception:
+        return "FAILED", "\n".join([traceback.format_exc(), *(stage.said if stage else [])])
+
+
+def main():
+    for program in ("producer", "worker", "sandbox"):
+        if not (BIN / program).exists():
+            sys.exit(f"{BIN / program} is not built: cargo build --release --workspace")
+    part = sys.argv[1] if sys.argv[1:] else ""
+    began = time.monotonic()
+    verdicts = Counter()
+    with closing(Sandbox(BIN / "sandbox")) as sandbox, closing(Moto()) as moto:
+        numbers = itertools.count(1)
+        for beside, at_once in ((False, AT_ONCE), (True, 1)):
+            chosen = [(name, act) for name, act, alone in everything() if part in name and alone == beside]
+            with ThreadPoolExecutor(at_once) as pool:
+                played = [
+                    (aws.name, f"{name} ({aws.name}, {'FIFO' if fifo else 'standard'})", pool.submit(play, aws, next(numbers), fifo, act))
+                    for name, act in chosen
+                    for fifo in (True, False)
+                    for aws in (sandbox, moto)
+                ]
+                for aws, title, result in played:
+                    verdict, why = result.result()
+                    verdicts[aws, verdict] += 1
+                    print(": ".join(filter(None, [verdict, title, why])), flush=True)
+    print(f"{len(list(everything()))} scenarios, each on FIFO and on standard queues, in {time.monotonic() - began:.0f} s:")
+    for aws in ("sandbox", "moto"):
+        told = (f"{count} {verdict}" for (name, verdict), count in sorted(verdicts.items(), reverse=True) if name == aws)
+        print(f"  {aws}: {', '.join(told)}")
+    sys.exit(1 if any(verdict == "FAILED" for _, verdict in verdicts) else 0)
+
+
+if __name__ == "__main__":
+    main()
