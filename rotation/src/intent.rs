@@ -25,7 +25,8 @@ pub struct Intent {
     pub attempt: Uuid,
     /// When it was written, by AWS's clock.
     pub written: Timestamp,
-    /// The key a successor is made for: never the one to be cleared away when the intent is settled.
+    /// The key a successor is made for: never the one to be cleared away when the intent is settled. `None`: the attempt
+    /// only settles what others left, and makes no key.
     pub successor_of: Option<AccessKeyId>,
 }
 
@@ -55,10 +56,11 @@ impl Intent {
             .unwrap_or(Timestamp::MAX)
     }
 
-    /// Whether a key made at this time can be this attempt's: not before it, and not after its session ended.
+    /// Whether a key made at this time can be this attempt's: not before it, and not after its session ended; and never an
+    /// attempt's that makes none, or a key that a person makes while one is about would be taken for what it left.
     pub fn may_have_made(&self, created: Timestamp) -> bool {
         let from = self.written.checked_sub(CLOCK_TOLERANCE).unwrap_or(Timestamp::MIN);
-        from <= created && created <= self.end()
+        self.successor_of.is_some() && from <= created && created <= self.end()
     }
 }
 

@@ -256,6 +256,14 @@ pub const SCENARIOS: &[Scenario] = &[
         },
         retire: false,
     },
+    Scenario {
+        name: "an inactive key that is on no record is restored",
+        prepare: |stage| {
+            stage.user(&[used(101).inactive(), used(11)]);
+            stage.job(Task::Restore { user: user(), access_key_id: None })
+        },
+        retire: false,
+    },
 ];
 
 impl Scenario {

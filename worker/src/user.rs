@@ -13,7 +13,8 @@ use rotation::plan::{DeleteReason, NoticeKind};
 use rotation::restore;
 use rotation::user::UserTags;
 use rotation::{
-    AccessKeyId, Action, Finding, Key, LastUse, Notice, Plan, Published, Remembered, Task, User, Verdict, lifecycle,
+    AccessKeyId, Action, Finding, Key, LastUse, Memory, Notice, Plan, Published, Remembered, Task, User, Verdict,
+    lifecycle,
 };
 use tracing::{debug, info, warn};
 
@@ -350,6 +351,12 @@ impl Hands<'_> {
 
     async fn restore(&mut self, key: &AccessKeyId, disable_due: Timestamp, enable: bool) -> Result<(), StepError> {
         if enable && !self.work.account.dry_run {
+            // On record before it is active: by that a later delivery knows a key that is restored and not yet told of.
+            let disabled = |key: &Key| matches!(key.memory, Memory::Known(Remembered::Disabled(_)));
+            if !self.user.keys.iter().any(|known| known.id == *key && disabled(known)) {
+                let now = self.work.now();
+                Iam::of(&self.session).remember(self.work.user, key, Remembered::Disabled(now)).await?;
+            }
             retire::enable(&self.work, &self.session, key).await?;
         }
         self.tell(key, Event::Restored { disable_due }, Some(Mark::of(&NoticeKind::Restored)));

@@ -101,8 +101,14 @@ fn an_intent_is_young_for_a_session_and_five_minutes_of_clocks_and_then_old() {
 
 #[test]
 fn an_intent_explains_only_keys_made_while_its_session_lived() {
-    let intent = Intent { attempt: Uuid::from_u128(7), written: day(90), successor_of: None };
+    let intent = Intent { attempt: Uuid::from_u128(7), written: day(90), successor_of: Some(id("A")) };
     let minutes = |n| day(90) + SignedDuration::from_mins(n);
     assert!(intent.may_have_made(minutes(-5)) && intent.may_have_made(minutes(20)));
     assert!(!intent.may_have_made(minutes(-6)) && !intent.may_have_made(minutes(21)));
+}
+
+#[test]
+fn the_intent_of_an_attempt_that_only_settles_explains_no_key() {
+    let intent = Intent { attempt: Uuid::from_u128(7), written: day(90), successor_of: None };
+    assert!(!intent.may_have_made(day(90)));
 }
