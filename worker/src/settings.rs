@@ -305,6 +305,12 @@ impl Settings {
                     .to_owned(),
             );
         }
+        if raw.store_secrets_in_central_account && raw.credential_replication_regions.iter().any(|r| !r.is_empty()) {
+            problems.push(
+                "CREDENTIAL_REPLICATION_REGIONS cannot stand beside STORE_SECRETS_IN_CENTRAL_ACCOUNT: replicas are encrypted with their region's AWS-managed key, which cannot be used from other accounts"
+                    .to_owned(),
+            );
+        }
         if raw.as_of.is_some() && !raw.dry_run {
             problems.push("--as-of is for audit mode only: it cannot stand beside DRY_RUN=false".to_owned());
         }
@@ -354,3 +360,6 @@ impl Settings {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! Settings that contradict each other are refused, all at once, each in one sentence.
+
+use clap::Parser;
+
+use super::{RawSettings, Settings};
+
+#[derive(Debug, Parser)]
+struct Line {
+    #[command(flatten)]
+    settings: RawSettings,
+}
+
+/// Reads a command line as the worker does. What the tests' own environment sets is none of their business.
+fn check(arguments: &[&str]) -> Result<Settings, Vec<String>> {
+    const QUEUE: [&str; 3] = ["worker", "--queue-url", "https://sqs.eu-west-1.amazonaws.com/123456789012/work"];
+    let line = Line::try_parse_from(QUEUE.iter().chain(arguments)).expect("a command line");
+    Settings::check(line.settings)
+}
+
+fn refused(arguments: &[&str]) -> String {
+    let problems = check(arguments).expect_err("settings that contradict each other");
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    problems[0].clone()
+}
+
+#[test]
+fn audit_mode_is_the_default() {
+    assert!(check(&[]).expect("the defaults").dry_run);
+}
+
+#[test]
+fn a_central_store_needs_a_key_that_other_accounts_can_use() {
+    let problem = refused(&["--store-secrets-in-central-account"]);
+    assert!(problem.starts_with("STORE_SECRETS_IN_CENTRAL_ACCOUNT needs SECRET_KMS_KEY_ID"), "{problem}");
+}
+
+#[test]
+fn a_central_store_is_not_replicated_to_where_nobody_could_read_it() {
+    let problem = refused(&[
+        "--store-secrets-in-central-account",
+        "--secret-kms-key-id",
+        "alias/secrets",
+        "--credential-replication-regions",
+        "eu-west-2",
+    ]);
+    assert!(problem.starts_with("CREDENTIAL_REPLICATION_REGIONS cannot stand beside"), "{problem}");
+}
+
+#[test]
+fn a_forecast_is_for_audit_mode() {
+    let problem = refused(&["--dry-run=false", "--as-of", "2026-12-24T00:00:00Z"]);
+    assert!(problem.starts_with("--as-of is for audit mode only"), "{problem}");
+}
+
+#[test]
+fn a_visibility_timeout_without_room_for_its_heartbeat_is_refused() {
+    let problems = check(&["--visibility-timeout", "0"]).expect_err("no time to work in");
+    assert!(problems.iter().all(|problem| problem.contains("VISIBILITY_TIMEOUT")), "{problems:?}");
+}
+
+#[test]
+fn every_problem_is_told_at_once() {
+    let problems = check(&["--dry-run=false", "--as-of", "2026-12-24T00:00:00Z", "--sender-email", "nobody"]);
+    assert_eq!(problems.expect_err("two problems").len(), 2);
+}
