@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::authorize;
 use crate::call::{Answer, ApiError, Call, Params, Principal, Reply, Service};
-use crate::faults::{Fate, Fault, Site};
+use crate::faults::{Fate, Fault, Held, Site};
 use crate::journal::{CallRecord, Outcome, is_mutating};
 use crate::services::{self, refusal};
 use crate::wire::request::Request;
@@ -17,6 +17,7 @@ pub(crate) struct Arrival {
     pub(crate) course: Course,
     pub(crate) latency: Duration,
     pub(crate) stall: Duration,
+    pub(crate) held: Option<Held>,
     account: String,
     subject: String,
 }
@@ -61,13 +62,15 @@ impl Arrival {
             Err(Refused::Invalid | Refused::Expired) => String::new(),
         };
         let subject = subject(world, &request);
-        let fate = world.faults.fate(Site {
+        let site = Site {
             account: &account,
             app: &request.app,
             service: request.service,
             operation: &request.operation,
             subject: &subject,
-        });
+        };
+        let fate = world.faults.fate(site);
+        let held = world.faults.held(site);
         let course = match fate {
             Fate::CarryOut => Course::Answer,
             Fate::DeadBefore | Fate::Hit(Fault::DropBefore) => Course::Drop { stall: false },
@@ -78,7 +81,8 @@ impl Arrival {
             Fate::Hit(Fault::Throttle) => Course::Refuse(Refusal::Throttled),
             Fate::Hit(Fault::ServerError) => Course::Refuse(Refusal::ServerError),
         };
-        Self { request, course, latency: world.faults.latency, stall: world.faults.stall, account, subject }
+        let (latency, stall) = (world.faults.latency, world.faults.stall);
+        Self { request, course, latency, stall, held, account, subject }
     }
 
     /// Carries the request out as decided.

@@ -5,6 +5,7 @@
 
 mod crash;
 mod draw;
+mod hold;
 mod stale;
 
 use std::time::Duration;
@@ -16,10 +17,13 @@ use crate::call::Service;
 use crate::policy;
 
 pub use crash::{CrashPlan, When};
+pub use hold::{Hold, HoldPlan};
 pub use stale::StaleReads;
 
 use crash::Crashes;
 use draw::Draws;
+pub(crate) use hold::Held;
+use hold::Holds;
 
 /// The faults of a sandbox. Everything is off in a new one.
 #[derive(Debug, Clone, Serialize)]
@@ -41,6 +45,8 @@ pub struct Faults {
     /// Sessions that end before their time.
     pub short_sessions: Option<ShortSessions>,
     crashes: Crashes,
+    #[serde(skip)]
+    holds: Holds,
     #[serde(skip)]
     draws: Draws,
 }
@@ -156,6 +162,7 @@ impl Faults {
             key_limit_race: 0.0,
             short_sessions: None,
             crashes: Crashes::default(),
+            holds: Holds::default(),
             draws: Draws::new(seed),
         }
     }

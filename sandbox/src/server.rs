@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::call::Reply;
 use crate::control;
 use crate::dispatch::{Arrival, Course, Outcoming, journal_unreadable};
+use crate::faults::When;
 use crate::wire::answer::{self, Context, HttpResponse};
 use crate::wire::request::Request;
 use crate::world::{Credentials, World};
@@ -156,9 +157,12 @@ async fn carry_out(shared: &Shared, request: Request) -> Result<HttpResponse, Cl
     if arrival.latency > Duration::ZERO && arrival.course != (Course::Drop { stall: false }) {
         tokio::time::sleep(arrival.latency).await;
     }
+    if let Some(held) = &arrival.held {
+        held.pause(When::Before).await;
+    }
     let deadline = Instant::now() + shared.longest_wait;
     let mut wait_until = deadline;
-    loop {
+    let response = loop {
         // Registered before looking, so that no change falls in between.
         let changed = shared.changed.notified();
         tokio::pin!(changed);
@@ -180,12 +184,7 @@ async fn carry_out(shared: &Shared, request: Request) -> Result<HttpResponse, Cl
                 ended @ (Outcoming::Answer(..) | Outcoming::Silence) => ended,
             };
             if let Outcoming::Answer(reply, number) = came_of_it {
-                let response = respond(&world, &arrival, &reply, number);
-                drop(world);
-                if arrival.may_wake_consumers() {
-                    shared.changed.notify_waiters();
-                }
-                return Ok(response);
+                break respond(&world, &arrival, &reply, number);
             }
             (came_of_it, world.clock.is_running())
         };
@@ -203,7 +202,14 @@ async fn carry_out(shared: &Shared, request: Request) -> Result<HttpResponse, Cl
             () = changed => {}
             () = tokio::time::sleep_until(look_again) => {}
         }
+    };
+    if arrival.may_wake_consumers() {
+        shared.changed.notify_waiters();
     }
+    if let Some(held) = &arrival.held {
+        held.pause(When::After).await;
+    }
+    Ok(response)
 }
 
 fn respond(world: &World, arrival: &Arrival, reply: &Reply, number: u64) -> HttpResponse {
