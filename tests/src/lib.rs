@@ -51,7 +51,12 @@ impl Stage {
 
     /// A stage of this world.
     pub async fn of(world: World, fifo: bool) -> Self {
-        let options = SandboxOptions { longest_wait: Duration::from_millis(5), ..SandboxOptions::new(world) };
+        Self::serving(SandboxOptions { longest_wait: Duration::from_millis(5), ..SandboxOptions::new(world) }, fifo)
+            .await
+    }
+
+    /// A stage of a sandbox with these options.
+    pub async fn serving(options: SandboxOptions, fifo: bool) -> Self {
         let sandbox = Sandbox::start(options).await.expect("a free port");
         let queues = sandbox.with(|world| set_up_fleet(world, REGION, fifo)).expect("queues can be made");
         Self {
@@ -195,12 +200,13 @@ impl Stage {
         self.world(|world| world.user(ACCOUNT, USER).holds.tags.get(&format!("key-rotation:state:{key}")).cloned())
     }
 
-    /// The key that the secret of [`USER`] publishes, read out of its value.
+    /// The key that the secret of [`USER`] publishes, read out of its value; where there is a central store, in that.
     pub fn published_key(&self) -> Option<String> {
         let account = AccountId::new(ACCOUNT).expect("an account id");
         let name = rotation::names::secret_name(&account, &USER.parse().expect("a user name"));
         self.world(|world| {
-            let version = world.secrets.secret(ACCOUNT, REGION, &name)?.current()?;
+            let stored_in = |account| world.secrets.secret(account, REGION, &name);
+            let version = stored_in(MANAGEMENT_ACCOUNT).or_else(|| stored_in(ACCOUNT))?.current()?;
             let SecretValue::SecretString(text) = &version.value else { return None };
             let value: serde_json::Value = serde_json::from_str(text).expect("the secret is JSON");
             Some(value["AccessKeyId"].as_str().expect("it has a key id").to_owned())

@@ -8,15 +8,16 @@ use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 use key_rotation_aws::{Connection, telemetry};
 use rotation::names::Partition;
-use tokio_util::sync::CancellationToken;
+use tracing::info;
 use worker::notices::Notices;
+use worker::queue::Stop;
 use worker::{RawSettings, Settings, Tally, preview};
 
 /// Takes messages off the queue and brings the access keys of the accounts they name to where policy wants them.
 ///
-/// Runs until SIGTERM or SIGINT; in audit mode unless DRY_RUN=false. AWS's own variables (AWS_REGION, AWS_PROFILE,
-/// AWS_ENDPOINT_URL, …) work as everywhere. Exit status: 0 done; 1 it could not start, or --drain left messages; 2 settings
-/// wrong, nothing was done.
+/// Runs until SIGTERM or SIGINT (a second one ends work in flight at once); in audit mode unless DRY_RUN=false. AWS's own
+/// variables (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL, …) work as everywhere. Exit status: 0 done; 1 it could not start,
+/// or --drain left messages; 2 settings wrong, nothing was done.
 #[derive(Debug, Parser)]
 #[command(name = "worker", version)]
 struct Cli {
@@ -49,6 +50,8 @@ async fn main() -> ExitCode {
     if let Some(Command::PreviewMail(options)) = &cli.command {
         return preview_mail(&cli.settings, options);
     }
+    // From here on: a signal that comes before it is listened for ends the process in the system's own way.
+    let stop = stop_signal();
     let settings = match Settings::check(cli.settings) {
         Ok(settings) => settings,
         Err(problems) => return refuse(&problems),
@@ -57,7 +60,7 @@ async fn main() -> ExitCode {
         Ok(connection) => connection,
         Err(error) => return refuse(&[error.to_string()]),
     };
-    match worker::run(&settings, &connection, Arc::new(Tally::default()), stop_signal()).await {
+    match worker::run(&settings, &connection, Arc::new(Tally::default()), stop).await {
         Ok(report) if report.left == 0 => ExitCode::SUCCESS,
         Ok(report) => {
             eprintln!("worker: {} messages are still in the queue, to be tried again", report.left);
@@ -99,16 +102,18 @@ fn refuse(problems: &[String]) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Cancelled by SIGTERM (ECS, systemd) or SIGINT (a terminal).
-fn stop_signal() -> CancellationToken {
+/// Asked for by SIGTERM (ECS, systemd) or SIGINT (a terminal); by a second one, at once.
+fn stop_signal() -> Stop {
     use tokio::signal::unix::{SignalKind, signal};
-    let stop = CancellationToken::new();
-    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+    let stop = Stop::default();
+    for (kind, name) in [(SignalKind::terminate(), "SIGTERM"), (SignalKind::interrupt(), "SIGINT")] {
         let stop = stop.clone();
         if let Ok(mut signals) = signal(kind) {
             tokio::spawn(async move {
-                signals.recv().await;
-                stop.cancel();
+                while signals.recv().await.is_some() {
+                    info!(signal = name, "told to stop: nothing more is received");
+                    stop.ask();
+                }
             });
         }
     }

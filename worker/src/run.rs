@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use key_rotation_aws::{AwsError, Connection, QueueUrl};
 use rotation::AccountId;
-use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::aws::secrets::Secrets;
 use crate::notices::{MailSettings, Notices, TemplateError};
 use crate::queue::consumer::Until;
 use crate::queue::redrive::{Redrive, RedriveError};
-use crate::queue::{Consumer, Drained, Lane, Limits};
+use crate::queue::{Consumer, Drained, Lane, Limits, Stop};
 use crate::rotator::{Central, Rotator};
 use crate::settings::Settings;
 use crate::tally::Tally;
@@ -47,8 +46,9 @@ pub async fn run(
     settings: &Settings,
     connection: &Connection,
     tally: Arc<Tally>,
-    stop: CancellationToken,
+    stop: impl Into<Stop>,
 ) -> Result<Report, StartError> {
+    let stop = stop.into();
     let sqs = connection.sqs();
     let lane = async |queue: &QueueUrl| {
         let redrive = Redrive::read(&sqs, queue, settings.dead_letter_queue.as_ref()).await?;

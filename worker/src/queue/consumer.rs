@@ -10,7 +10,6 @@ use key_rotation_aws::{AwsError, QueueUrl};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use super::acknowledge::Acknowledger;
@@ -18,7 +17,7 @@ use super::backoff::PollPause;
 use super::delivery::{ATTEMPTS, Delivery, Desk};
 use super::limits::BATCH;
 use super::redrive::Redrive;
-use super::{Failure, Handler, Limits, Outcome};
+use super::{Failure, Handler, Limits, Outcome, Stop};
 
 /// One queue to serve.
 #[derive(Debug, Clone)]
@@ -65,21 +64,23 @@ impl<H: Handler> Consumer<H> {
     /// Serves the lane until it is told to stop (or, draining, has nothing left to do).
     ///
     /// After the signal: nothing more is received, what a receive under way still brings is handed back at once, work in
-    /// flight has the stop grace to end in, and what has not ended by then is handed back.
-    pub async fn run(self, stop: CancellationToken) -> Drained {
+    /// flight has the stop grace to end in, and what has not ended by then is handed back. After a second signal there is no
+    /// grace.
+    pub async fn run(self, stop: impl Into<Stop>) -> Drained {
+        let stop = stop.into();
         let permits = Arc::new(Semaphore::new(self.desk.limits.max_concurrent));
         let mut work = JoinSet::new();
         let mut pause = PollPause::default();
         let mut handled: u64 = 0;
         let mut idle_since: Option<Instant> = None;
         let mut left = 0;
-        while !stop.is_cancelled() {
+        while !stop.is_asked() {
             while let Some(ended) = work.try_join_next() {
                 report(&ended);
             }
             let free = tokio::select! {
                 biased;
-                () = stop.cancelled() => break,
+                () = stop.asked() => break,
                 permit = permits.clone().acquire_owned() => {
                     drop(permit);
                     permits.available_permits()
@@ -93,7 +94,7 @@ impl<H: Handler> Consumer<H> {
                 Err(error) => {
                     let pause = pause.next_pause();
                     warn!(%error, queue = self.desk.queue.name(), pause_ms = pause.as_millis(), "receiving failed");
-                    tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(pause) => {} }
+                    tokio::select! { () = stop.asked() => {}, () = tokio::time::sleep(pause) => {} }
                     continue;
                 }
             };
@@ -111,7 +112,7 @@ impl<H: Handler> Consumer<H> {
                 }
             }
             for delivery in received {
-                if stop.is_cancelled() {
+                if stop.is_asked() {
                     delivery.hand_back(&self.desk).await;
                     continue;
                 }
@@ -189,7 +190,7 @@ fn report(ended: &Result<(), tokio::task::JoinError>) {
 }
 
 /// Works on one delivery and ends it.
-async fn work_on<H: Handler>(desk: &Desk, handler: &H, delivery: Delivery, stop: &CancellationToken) {
+async fn work_on<H: Handler>(desk: &Desk, handler: &H, delivery: Delivery, stop: &Stop) {
     let message = delivery.message().clone();
     let run_id = handler.run_id(&message.body);
     let span = info_span!(
@@ -212,7 +213,7 @@ async fn work_on<H: Handler>(desk: &Desk, handler: &H, delivery: Delivery, stop:
                 let limit = desk.limits.handler_timeout.as_secs();
                 Some(Outcome::retry(Failure::new("Timeout", format!("not done within {limit} seconds"))))
             }
-            () = stopped_for(stop, desk.limits.stop_grace) => None,
+            () = stop.out_of_time(desk.limits.stop_grace) => None,
             () = delivery.keep(desk) => None,
         };
         match outcome {
@@ -225,9 +226,4 @@ async fn work_on<H: Handler>(desk: &Desk, handler: &H, delivery: Delivery, stop:
     }
     .instrument(span)
     .await;
-}
-
-async fn stopped_for(stop: &CancellationToken, grace: Duration) {
-    stop.cancelled().await;
-    tokio::time::sleep(grace).await;
 }

@@ -74,6 +74,16 @@ pub enum LimitsError {
         "MAX_RETRY_DELAY must be at most 11 hours, but is {0:?}: SQS keeps a message invisible for 12 hours in all"
     )]
     RetryTooLong(Duration),
+    /// A message that failed at the end of its time could not be kept back as long as it should be.
+    #[error(
+        "MESSAGE_TIMEOUT ({timeout:?}) and MAX_RETRY_DELAY ({longest:?}) together must be at most 12 hours: SQS keeps a message invisible for 12 hours in all"
+    )]
+    TooLongTogether {
+        /// The longest that work on a message may take.
+        timeout: Duration,
+        /// The longest delay after it.
+        longest: Duration,
+    },
 }
 
 impl Limits {
@@ -97,6 +107,11 @@ impl Limits {
         }
         if self.longest_retry > Duration::from_secs(11 * 60 * 60) {
             errors.push(LimitsError::RetryTooLong(self.longest_retry));
+        }
+        // Where one of them is wrong by itself, that is said already.
+        if errors.is_empty() && self.handler_timeout + self.longest_retry > LONGEST_VISIBILITY {
+            let (timeout, longest) = (self.handler_timeout, self.longest_retry);
+            errors.push(LimitsError::TooLongTogether { timeout, longest });
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }

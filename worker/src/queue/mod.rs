@@ -11,6 +11,7 @@ pub mod delivery;
 pub mod heartbeat;
 pub mod limits;
 pub mod redrive;
+pub mod stop;
 
 use std::future::Future;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use jiff::Timestamp;
 
 pub use consumer::{Consumer, Drained, Lane};
 pub use limits::{Limits, LimitsError};
+pub use stop::Stop;
 
 /// What shall become of a message. One place does it ([`delivery`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
