@@ -1,0 +1,9 @@
+//! The queue worker by itself: what it does with messages, whatever their handler does. The handlers are the tests' own; the
+//! queue is the sandbox's, behind the real SDK.
+
+mod dead_letters;
+mod failures;
+mod heartbeat;
+mod receiving;
+mod stage;
+mod throttling;

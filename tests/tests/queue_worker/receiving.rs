@@ -1,0 +1,144 @@
+//! Receiving, and what is said back to SQS: never more messages than are worked on, no spinning, each deletion by itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use aws_sdk_sqs::types::MessageAttributeValue;
+use end_to_end::Stage;
+use futures::future::join_all;
+use sandbox::services::sqs::EntryFailure;
+use sandbox::world::MANAGEMENT_ACCOUNT;
+use tokio::sync::Semaphore;
+use worker::queue::acknowledge::Acknowledger;
+use worker::queue::{Limits, Outcome};
+
+use crate::stage::{Work, calls, drain, limits, messages, send, serve, until};
+
+const BODIES: [&str; 9] = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+
+fn in_flight(stage: &Stage) -> usize {
+    stage.world(|world| {
+        let queue = world.queues.queue(MANAGEMENT_ACCOUNT, stage.queue.name());
+        queue.expect("the work queue").in_flight()
+    })
+}
+
+#[tokio::test]
+async fn a_worker_never_holds_more_messages_than_it_works_on() {
+    const AT_ONCE: usize = 3;
+    let stage = Arc::new(Stage::with(false).await);
+    send(&stage, &BODIES).await;
+    let (started, most, finish) =
+        (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let handler = {
+        let (stage, started, most, finish) = (stage.clone(), started.clone(), most.clone(), finish.clone());
+        Work(move |_| {
+            let (stage, started, most, finish) = (stage.clone(), started.clone(), most.clone(), finish.clone());
+            async move {
+                started.fetch_add(1, Ordering::SeqCst);
+                most.fetch_max(in_flight(&stage), Ordering::SeqCst);
+                finish.acquire().await.expect("it is never closed").forget();
+                Outcome::Done
+            }
+        })
+    };
+    let serving = serve(&stage, Limits { max_concurrent: AT_ONCE, ..limits() }, handler).await;
+    for ended in 0..=BODIES.len() - AT_ONCE {
+        until("it works on as many as it may", || started.load(Ordering::SeqCst) == ended + AT_ONCE).await;
+        assert_eq!(in_flight(&stage), AT_ONCE);
+        finish.add_permits(1);
+    }
+    finish.add_permits(AT_ONCE);
+    until("all are done", || stage.waiting() == 0).await;
+    assert_eq!(most.load(Ordering::SeqCst), AT_ONCE);
+    serving.abort();
+}
+
+#[tokio::test]
+async fn a_receive_that_fails_is_not_repeated_at_once_and_work_goes_on_when_it_succeeds_again() {
+    /// Calls one after the other, to compare with: a loop that spins would have made as many.
+    const CALLS: usize = 200;
+    let stage = Stage::with(false).await;
+    stage.world(|world| world.faults.deny(MANAGEMENT_ACCOUNT, "sqs:ReceiveMessage", None));
+    let serving = serve(&stage, limits(), Work(async |_| Outcome::Done)).await;
+    let sqs = stage.connection("metronome").sqs();
+    for _ in 0..CALLS {
+        sqs.get_queue_attributes().queue_url(stage.queue.as_str()).send().await.expect("an answer");
+    }
+    until("it was tried again", || calls(&stage, "ReceiveMessage") >= 2).await;
+    let receives = calls(&stage, "ReceiveMessage");
+    assert!(receives < CALLS as u64 / 10, "{receives} receives within {CALLS} calls");
+
+    stage.world(|world| world.faults.allow_all(MANAGEMENT_ACCOUNT));
+    send(&stage, &["body"]).await;
+    until("work goes on", || stage.waiting() == 0).await;
+    serving.abort();
+}
+
+/// Receives all messages; gives their receipt handles.
+async fn receipts(stage: &Stage) -> Vec<String> {
+    let sqs = stage.connection("test").sqs();
+    let received = sqs.receive_message().queue_url(stage.queue.as_str()).max_number_of_messages(10).send().await;
+    let messages = received.expect("a receive").messages.unwrap_or_default();
+    messages.into_iter().filter_map(|message| message.receipt_handle).collect()
+}
+
+async fn delete_all(stage: &Stage) -> Vec<bool> {
+    let receipts = receipts(stage).await;
+    let acknowledger = Acknowledger::start(stage.connection("test").sqs(), stage.queue.clone());
+    join_all(receipts.into_iter().map(|receipt| acknowledger.delete(receipt))).await
+}
+
+fn refuse_first_entry(stage: &Stage, times: Option<u32>) {
+    stage.world(|world| {
+        world.queues.knobs.entry_failures = vec![EntryFailure {
+            operation: Some("DeleteMessageBatch".to_owned()),
+            containing: Some("0".to_owned()),
+            times,
+            code: "InternalError".to_owned(),
+            sender_fault: false,
+        }];
+    });
+}
+
+#[tokio::test]
+async fn an_entry_of_a_batch_that_is_refused_is_tried_again_by_itself() {
+    let stage = Stage::with(false).await;
+    send(&stage, &["a", "b", "c"]).await;
+    refuse_first_entry(&stage, Some(1));
+    assert_eq!(delete_all(&stage).await, [true, true, true]);
+    assert_eq!((stage.waiting(), calls(&stage, "DeleteMessageBatch")), (0, 2));
+}
+
+#[tokio::test]
+async fn an_entry_that_is_refused_for_good_is_said_to_be_and_the_others_are_deleted() {
+    let stage = Stage::with(false).await;
+    send(&stage, &["a", "b", "c"]).await;
+    refuse_first_entry(&stage, None);
+    assert_eq!(delete_all(&stage).await, [false, true, true]);
+    assert_eq!(messages(&stage).iter().map(|message| message.body.as_str()).collect::<Vec<_>>(), ["a"]);
+    assert_eq!(calls(&stage, "DeleteMessageBatch"), 3);
+}
+
+/// SQS counts the receives of a letter that is sent back from one, as if nobody had ever begun with it.
+#[tokio::test]
+async fn a_dead_letter_that_was_sent_back_is_told_from_a_new_message() {
+    let stage = Stage::with(false).await;
+    let attempts = MessageAttributeValue::builder().data_type("Number").string_value("5").build();
+    let sqs = stage.connection("test").sqs();
+    let sent = sqs
+        .send_message()
+        .queue_url(stage.queue.as_str())
+        .message_body("sent back")
+        .message_attributes("Attempts", attempts.expect("an attribute"))
+        .send();
+    sent.await.expect("it is taken");
+    send(&stage, &["new"]).await;
+    let handled = Work(async |message: worker::queue::Message| {
+        assert_eq!(message.receive_count, 1);
+        assert_eq!(message.sent_back, message.body == "sent back");
+        Outcome::Done
+    });
+    drain(&stage, limits(), handled).await;
+    assert_eq!(stage.waiting(), 0, "both are as they should be");
+}

@@ -1,0 +1,105 @@
+//! Consumers with handlers of a test's own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use end_to_end::Stage;
+use sandbox::call::Service;
+use sandbox::journal::Outcome as CallOutcome;
+use sandbox::services::sqs;
+use sandbox::world::MANAGEMENT_ACCOUNT;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use worker::queue::consumer::Until;
+use worker::queue::redrive::Redrive;
+use worker::queue::{Consumer, Drained, Handler, Lane, Limits, Message, Outcome};
+
+/// A handler that is a function of the message.
+pub(crate) struct Work<F>(pub(crate) F);
+
+impl<F, R> Handler for Work<F>
+where
+    F: Fn(Message) -> R + Send + Sync + 'static,
+    R: Future<Output = Outcome> + Send,
+{
+    async fn handle(&self, message: Message) -> Outcome {
+        (self.0)(message).await
+    }
+
+    fn run_id(&self, body: &str) -> Option<String> {
+        Some(format!("run of {body}"))
+    }
+}
+
+/// Numbers for tests: nobody waits for retries.
+pub(crate) fn limits() -> Limits {
+    Limits { drain_patience: Duration::ZERO, ..Limits::default() }
+}
+
+/// Drains the queue with this handler.
+pub(crate) async fn drain<H: Handler>(stage: &Stage, limits: Limits, handler: H) -> Drained {
+    consumer(stage, limits, handler, Until::Empty).await.run(CancellationToken::new()).await
+}
+
+/// Serves the queue with this handler until the test ends.
+pub(crate) async fn serve<H: Handler>(stage: &Stage, limits: Limits, handler: H) -> JoinHandle<Drained> {
+    let consumer = consumer(stage, limits, handler, Until::Stopped).await;
+    tokio::spawn(consumer.run(CancellationToken::new()))
+}
+
+async fn consumer<H: Handler>(stage: &Stage, limits: Limits, handler: H, until: Until) -> Consumer<H> {
+    let sqs = stage.connection("consumer").sqs();
+    let redrive = Redrive::read(&sqs, &stage.queue, None).await.expect("the queue has a redrive policy");
+    let lane = Lane { queue: stage.queue.clone(), redrive };
+    Consumer::new(sqs, lane, limits, Arc::new(handler), until)
+}
+
+/// Puts messages with these bodies on the queue, each in a group of its own where there are groups.
+pub(crate) async fn send(stage: &Stage, bodies: &[&str]) {
+    for body in bodies {
+        let id = stage.queue.is_fifo().then(|| (*body).to_owned());
+        stage.send_body(body, id.clone(), id).await;
+    }
+}
+
+/// The messages on the work queue.
+pub(crate) fn messages(stage: &Stage) -> Vec<sqs::Message> {
+    stage.world(|world| {
+        let queue = world.queues.queue(MANAGEMENT_ACCOUNT, stage.queue.name()).expect("the work queue");
+        queue.messages().cloned().collect()
+    })
+}
+
+/// The messages on the dead-letter queue.
+pub(crate) fn letters(stage: &Stage) -> Vec<sqs::Message> {
+    stage.world(|world| {
+        let queue = world.queues.queue(MANAGEMENT_ACCOUNT, stage.dead_letters.name()).expect("the dead-letter queue");
+        queue.messages().cloned().collect()
+    })
+}
+
+/// How often SQS was called so.
+pub(crate) fn calls(stage: &Stage, operation: &str) -> u64 {
+    stage.world(|world| world.journal.count(Service::Sqs, operation))
+}
+
+/// How many such calls were refused.
+pub(crate) fn refused(stage: &Stage, operation: &str) -> usize {
+    stage.world(|world| {
+        let calls = world.journal.calls().filter(|call| call.operation == operation);
+        calls.filter(|call| matches!(call.outcome, CallOutcome::Refused(_))).count()
+    })
+}
+
+/// Waits until what is asked for is so.
+pub(crate) async fn until(what: &str, mut so: impl FnMut() -> bool) {
+    /// Half a minute's looks: far more than anything here takes on a slow machine.
+    const LOOKS: usize = 15_000;
+    for _ in 0..LOOKS {
+        if so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    panic!("waited in vain until {what}");
+}

@@ -1,0 +1,95 @@
+//! IAM's rates are per account, so a throttled account slows down itself and no other.
+
+use std::collections::BTreeMap;
+
+use end_to_end::{ACCOUNT, Stage};
+use jiff::Timestamp;
+use rotation::{AccountId, Job, Task};
+use sandbox::faults::{Calls, Fault, HoldPlan, Rule, When};
+use sandbox::{Clock, KeySpec, World};
+
+/// The accounts besides [`ACCOUNT`].
+const OTHERS: [&str; 5] = ["222222222221", "222222222222", "222222222223", "222222222224", "222222222225"];
+/// Users of [`ACCOUNT`]: so many that its throttled calls, tried three times each, use up more retries than the SDK allows one
+/// client at a time (500 tokens at 5 a retry).
+const MANY: usize = 120;
+/// Users of each other account.
+const FEW: usize = 5;
+
+/// All accounts with users whose keys are young, and a message for each, [`ACCOUNT`]'s first.
+async fn stage() -> Stage {
+    let now: Timestamp = "2026-03-01T09:00:00Z".parse().expect("a valid time");
+    let mut world = World::new(1, Clock::frozen_at(now));
+    for (account, users) in std::iter::once((ACCOUNT, MANY)).chain(OTHERS.map(|account| (account, FEW))) {
+        world.add_account(account, "an account", "owner@example.org");
+        for number in 0..users {
+            let user = format!("user-{number}");
+            world.add_user(account, &user);
+            world.add_key(account, &user, &KeySpec::aged(5));
+        }
+    }
+    let stage = Stage::of(world, true).await;
+    for account in std::iter::once(ACCOUNT).chain(OTHERS) {
+        stage.send(&Job::new(AccountId::new(account).expect("an account id"), Task::Account)).await;
+    }
+    stage
+}
+
+/// Some calls of an account are throttled: all, or the first few.
+fn throttle(stage: &Stage, account: &str, times: Option<u64>) {
+    let calls = Calls { account: Some(account.to_owned()), ..Calls::of("iam:ListAccessKeys") };
+    stage.world(|world| world.faults.add(Rule { calls, fault: Fault::Throttle, rate: 1.0, times }));
+}
+
+/// Calls in each of the other accounts.
+fn calls_of_others(stage: &Stage) -> BTreeMap<String, u64> {
+    stage.world(|world| {
+        let mut calls = BTreeMap::new();
+        for (key, count) in world.journal.counts().iter().filter(|(key, _)| OTHERS.contains(&key.account.as_str())) {
+            *calls.entry(key.account.clone()).or_default() += count;
+        }
+        calls
+    })
+}
+
+#[tokio::test]
+async fn a_throttled_account_takes_no_retries_from_the_others() {
+    let run = async |throttled: bool| {
+        let stage = stage().await;
+        if throttled {
+            throttle(&stage, ACCOUNT, None);
+        }
+        for account in OTHERS {
+            throttle(&stage, account, Some(FEW as u64));
+        }
+        let mut settings = stage.settings();
+        // One after the other, so that the throttled account has used up whatever it can before the others begin.
+        settings.limits.max_concurrent = 1;
+        let report = stage.work_with(&settings).await;
+        (report.handled, report.left, calls_of_others(&stage))
+    };
+    let (_, left, undisturbed) = run(false).await;
+    assert_eq!(left, 0);
+    let (handled, left, beside_a_throttled_one) = run(true).await;
+    assert_eq!((handled, left), (1 + OTHERS.len() as u64, 1), "the throttled account is tried again, and no other");
+    assert_eq!(beside_a_throttled_one, undisturbed);
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_slow_account() {
+    let stage = stage().await;
+    let slow = Calls { account: Some(ACCOUNT.to_owned()), ..Calls::of("iam:GetGroup") };
+    let hold = stage.world(|world| world.faults.hold(HoldPlan { calls: slow, at_call: 1, when: When::Before }));
+    let settings = stage.settings();
+    let others_are_done = async {
+        hold.reached().await;
+        while stage.waiting() > 1 {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        // Only now may the slow one go on: had anybody waited for it, this would never have come.
+        hold.release();
+    };
+    let (report, ()) = tokio::join!(stage.work_with(&settings), others_are_done);
+    assert_eq!((report.handled, report.left), (1 + OTHERS.len() as u64, 0));
+    assert_eq!(calls_of_others(&stage).len(), OTHERS.len());
+}

@@ -1,0 +1,63 @@
+//! Settings that are wrong, or that contradict each other, are refused at start: a sentence each, exit status 2, and nothing done.
+
+use end_to_end::Stage;
+
+use crate::process::Process;
+
+/// What is set, and what the one sentence about it must name.
+const REFUSED: &[(&[(&str, &str)], &str)] = &[
+    (&[("MAX_CONCURRENT_MESSAGES", "0")], "MAX_CONCURRENT_MESSAGES"),
+    (&[("MAX_CONCURRENT_URGENT_MESSAGES", "0")], "MAX_CONCURRENT_URGENT_MESSAGES"),
+    (&[("MAX_CONCURRENT_USERS", "0")], "MAX_CONCURRENT_USERS"),
+    // The heartbeat comes at a third of it.
+    (&[("VISIBILITY_TIMEOUT", "9")], "VISIBILITY_TIMEOUT"),
+    (&[("VISIBILITY_TIMEOUT", "43201")], "VISIBILITY_TIMEOUT"),
+    (&[("MESSAGE_TIMEOUT", "0")], "MESSAGE_TIMEOUT"),
+    (&[("MESSAGE_TIMEOUT", "43200")], "MESSAGE_TIMEOUT"),
+    (&[("RETRY_DELAY", "901")], "RETRY_DELAY"),
+    (&[("MAX_RETRY_DELAY", "39601")], "MAX_RETRY_DELAY"),
+    (&[("MESSAGE_TIMEOUT", "30000"), ("MAX_RETRY_DELAY", "30000")], "MESSAGE_TIMEOUT"),
+    (&[("INACTIVE_PERIOD", "90")], "INACTIVE_PERIOD"),
+    (&[("PENDING_ACTION_WARN_PERIOD", "90")], "PENDING_ACTION_WARN_PERIOD"),
+    (&[("RECOVERY_GRACE_PERIOD", "0")], "RECOVERY_GRACE_PERIOD"),
+    (&[("STORE_SECRETS_IN_CENTRAL_ACCOUNT", "true")], "SECRET_KMS_KEY_ID"),
+    (&[("SENDER_EMAIL", "nobody")], "SENDER_EMAIL"),
+    (&[("QUEUE_URL", "key-rotation")], "QUEUE_URL"),
+    (&[("QUEUE_URL", "")], "QUEUE_URL"),
+];
+
+async fn refusal(stage: &Stage, settings: &[(&str, &str)]) -> String {
+    let mut worker = Process::start(stage, settings);
+    let status = worker.ended().await;
+    let said = worker.log();
+    assert_eq!(status, Some(2), "{settings:?}: {said}");
+    said
+}
+
+#[tokio::test]
+async fn settings_that_are_wrong_or_contradict_each_other_are_refused_in_one_sentence_each() {
+    let stage = Stage::new().await;
+    for (settings, named) in REFUSED {
+        let said = refusal(&stage, settings).await;
+        assert_eq!(said.lines().count(), 1, "{settings:?}: {said}");
+        assert!(said.contains(named), "{settings:?}: {said}");
+    }
+    assert_eq!(stage.world(|world| world.journal.total()), 0, "AWS was not called once");
+}
+
+#[tokio::test]
+async fn everything_that_is_wrong_is_said_at_once() {
+    let stage = Stage::new().await;
+    let settings = [
+        ("MAX_CONCURRENT_MESSAGES", "0"),
+        ("VISIBILITY_TIMEOUT", "1"),
+        ("RETRY_DELAY", "1000"),
+        ("INACTIVE_PERIOD", "1"),
+        ("SENDER_EMAIL", "nobody"),
+    ];
+    let said = refusal(&stage, &settings).await;
+    assert_eq!(said.lines().count(), settings.len(), "{said}");
+    for (name, _) in settings {
+        assert!(said.contains(name), "{name} is not in: {said}");
+    }
+}

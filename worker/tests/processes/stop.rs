@@ -1,0 +1,103 @@
+//! A worker that is told to stop: SIGTERM from ECS or systemd, SIGINT from a terminal. It receives nothing more, lets work in
+//! flight end within its limit, hands the rest back at once, and exits 0.
+
+use end_to_end::Stage;
+use rotation::Task;
+use sandbox::KeySpec;
+use sandbox::call::Service;
+use sandbox::faults::{Calls, Hold, HoldPlan, When};
+use sandbox::services::sqs::Place;
+use sandbox::world::MANAGEMENT_ACCOUNT;
+
+use crate::process::{Process, Signal, until};
+
+/// What the worker logs when it has got a signal: from then on it must behave so.
+const TOLD: &str = "told to stop";
+/// So that this line is logged.
+const LOGGING: (&str, &str) = ("RUST_LOG", "info");
+/// Longer than any test.
+const LONG_GRACE: (&str, &str) = ("STOP_GRACE", "3600");
+
+/// A worker in the middle of a message: the call that makes a key is under way. Another message waits.
+async fn in_the_middle(stage: &Stage, settings: &[(&str, &str)]) -> (Process, Hold) {
+    stage.user(&[KeySpec::aged(95).used_days_ago(1)]);
+    let hold = stage.world(|world| {
+        let calls = Calls::of("iam:CreateAccessKey");
+        world.faults.hold(HoldPlan { calls, at_call: 1, when: When::Before })
+    });
+    for _ in 0..2 {
+        stage.send(&stage.job(Task::Account)).await;
+    }
+    let worker = Process::start(stage, &[&[LOGGING, ("MAX_CONCURRENT_MESSAGES", "1")], settings].concat());
+    until("the key is being made", || hold.is_reached()).await;
+    (worker, hold)
+}
+
+async fn tell(worker: &Process, signal: Signal, times: usize) {
+    worker.signal(signal);
+    until("the worker has got the signal", || worker.log().matches(TOLD).count() == times).await;
+}
+
+/// How often each message has been received, and whether it can be received now.
+fn messages(stage: &Stage) -> Vec<(u32, bool)> {
+    stage.world(|world| {
+        let queue = world.queues.queue(MANAGEMENT_ACCOUNT, stage.queue.name()).expect("the work queue");
+        queue.messages().map(|message| (message.receive_count, message.place == Place::Visible)).collect()
+    })
+}
+
+fn receives(stage: &Stage) -> u64 {
+    stage.world(|world| world.journal.count(Service::Sqs, "ReceiveMessage"))
+}
+
+#[tokio::test]
+async fn an_idle_worker_exits_0_on_sigterm_and_on_sigint() {
+    for signal in [Signal::Terminate, Signal::Interrupt] {
+        let stage = Stage::new().await;
+        let mut worker = Process::start(&stage, &[]);
+        until("it waits for messages", || receives(&stage) > 0).await;
+        worker.signal(signal);
+        assert_eq!(worker.ended().await, Some(0), "{signal:?}: {}", worker.log());
+    }
+}
+
+#[tokio::test]
+async fn told_to_stop_it_ends_what_it_works_on_and_receives_nothing_more() {
+    for signal in [Signal::Terminate, Signal::Interrupt] {
+        let stage = Stage::with(false).await;
+        let (mut worker, hold) = in_the_middle(&stage, &[LONG_GRACE]).await;
+        let before = receives(&stage);
+        tell(&worker, signal, 1).await;
+        hold.release();
+        assert_eq!(worker.ended().await, Some(0), "{}", worker.log());
+        assert_eq!(stage.keys().len(), 2, "the work was ended");
+        assert!(stage.published_key().is_some());
+        assert_eq!(messages(&stage), [(0, true)], "its message is deleted, and the other was never received");
+        assert_eq!(receives(&stage), before);
+    }
+}
+
+#[tokio::test]
+async fn what_has_not_ended_within_the_limit_is_handed_back_at_once() {
+    for fifo in [true, false] {
+        let stage = Stage::with(fifo).await;
+        let (mut worker, hold) = in_the_middle(&stage, &[("STOP_GRACE", "0")]).await;
+        worker.signal(Signal::Terminate);
+        assert_eq!(worker.ended().await, Some(0), "{}", worker.log());
+        assert_eq!(messages(&stage), [(1, true), (0, true)], "visible without any time having passed");
+        hold.release();
+        let left = stage.world(|world| world.journal.count(Service::Sqs, "DeleteMessageBatch"));
+        assert_eq!(left, 0, "nothing unfinished was deleted");
+    }
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_grace() {
+    let stage = Stage::new().await;
+    let (mut worker, _hold) = in_the_middle(&stage, &[LONG_GRACE]).await;
+    tell(&worker, Signal::Terminate, 1).await;
+    assert!(worker.is_running(), "one signal alone leaves it an hour");
+    tell(&worker, Signal::Interrupt, 2).await;
+    assert_eq!(worker.ended().await, Some(0), "{}", worker.log());
+    assert_eq!(messages(&stage), [(1, true), (0, true)]);
+}
