@@ -135,12 +135,8 @@ impl Process {
 
     /// Waits for its end; gives its exit status, `None` where a signal ended it.
     pub(crate) async fn ended(&mut self) -> Option<i32> {
-        loop {
-            match self.child.try_wait().expect("it was started here") {
-                Some(status) => return status.code(),
-                None => tokio::time::sleep(LOOK_AGAIN).await,
-            }
-        }
+        until("the worker has ended", || !self.is_running()).await;
+        self.child.wait().expect("it was started here").code()
     }
 
     /// Tells it to stop, and waits until it has. A signal that comes before it is up would just end it.
@@ -169,8 +165,8 @@ impl Drop for Process {
 
 /// Waits until what is asked for is so. A worker that is wrong keeps the test waiting, which says so after a while.
 pub(crate) async fn until(what: &str, mut so: impl FnMut() -> bool) {
-    /// Far more looks than anything here takes on a slow machine: half a minute's.
-    const LOOKS: usize = 15_000;
+    /// Far more looks than anything here takes on a slow machine: a minute's.
+    const LOOKS: usize = 30_000;
     for _ in 0..LOOKS {
         if so() {
             return;
