@@ -2,7 +2,7 @@
 //!
 //! What must come of a scenario is not written down: it is what comes of it when nothing goes wrong.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use rotation::job::{ForceRotate, Whom};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use end_to_end::scenario::violations;
+use end_to_end::violations::violations;
 use end_to_end::{ACCOUNT, Stage};
 use jiff::SignedDuration;
 use sandbox::KeySpec;

@@ -136,7 +136,7 @@ async fn a_dead_letter_that_was_sent_back_is_told_from_a_new_message() {
     send(&stage, &["new"]).await;
     let handled = Work(async |message: worker::queue::Message| {
         assert_eq!(message.receive_count, 1);
-        assert_eq!(message.sent_back, message.body == "sent back");
+        assert_eq!(message.redelivered, message.body == "sent back");
         Outcome::Done
     });
     drain(&stage, limits(), handled).await;

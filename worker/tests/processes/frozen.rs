@@ -5,7 +5,8 @@
 //! The thawed worker is worse off than a real one: only the sandbox's clock has moved, so its own still says that hardly any
 //! time has passed. What stops it is what AWS refuses, what AWS's answers say of the time, and what it sees when it looks.
 
-use end_to_end::scenario::{Ending, SCENARIOS, Scenario, ending, violations};
+use end_to_end::scenario::{Ending, SCENARIOS, Scenario, ending};
+use end_to_end::violations::violations;
 use end_to_end::{Stage, USER};
 use futures::stream::{self, StreamExt};
 use jiff::SignedDuration;

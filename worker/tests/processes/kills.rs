@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use end_to_end::Stage;
-use end_to_end::scenario::violations;
+use end_to_end::violations::violations;
 use jiff::SignedDuration;
 use producer::dead_letters::redrive::{self, RedriveOptions};
 use producer::schedule::{self, Granularity, ScheduleOptions};
