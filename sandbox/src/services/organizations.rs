@@ -52,7 +52,7 @@ fn describe_organization(world: &World) -> Value {
 
 fn describe_account(world: &World, call: &Call) -> Result<Value, ApiError> {
     let id = required(call, "AccountId")?;
-    let account = world.accounts.get(id).ok_or_else(|| {
+    let account = world.accounts.get(id).filter(|account| world.organization.has(&account.id)).ok_or_else(|| {
         ApiError::new(
             400,
             "AccountNotFoundException",
@@ -75,7 +75,7 @@ fn describe_unit(world: &World, call: &Call) -> Result<Value, ApiError> {
 }
 
 fn list_accounts(world: &World, call: &Call) -> Result<Value, ApiError> {
-    let page = page(call, world.accounts.keys())?;
+    let page = page(call, world.accounts.keys().filter(|id| world.organization.has(id)))?;
     let accounts = page.ids.iter().filter_map(|id| world.accounts.get(*id));
     Ok(page.document("Accounts", accounts.map(|account| account_document(world, account)).collect()))
 }

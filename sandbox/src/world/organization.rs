@@ -74,11 +74,20 @@ impl Organization {
         id
     }
 
-    pub(crate) fn place_account(&mut self, account: &str, from: &str, to: &str) {
+    pub(crate) fn remove_account(&mut self, account: &str, from: &str) {
         if let Some(children) = self.children.get_mut(from) {
             children.accounts.remove(account);
         }
+    }
+
+    pub(crate) fn place_account(&mut self, account: &str, from: &str, to: &str) {
+        self.remove_account(account, from);
         self.children.entry(to.to_owned()).or_default().accounts.insert(account.to_owned());
+    }
+
+    /// Whether an account hangs anywhere in the tree.
+    pub fn has(&self, account: &str) -> bool {
+        self.children.values().any(|children| children.accounts.contains(account))
     }
 
     /// What is directly below `parent`, if there is such a root or unit.

@@ -109,6 +109,12 @@ impl World {
         self.organization.place_account(id, &from, parent);
     }
 
+    /// Takes an account out of the organization; it goes on by itself.
+    pub fn leave_organization(&mut self, id: &str) {
+        let parent = self.account(id).parent.clone();
+        self.organization.remove_account(id, &parent);
+    }
+
     /// Sets an account's state.
     pub fn set_account_state(&mut self, id: &str, state: AccountState) {
         self.account_mut(id).state = state;
@@ -197,10 +203,10 @@ impl World {
         }
     }
 
-    /// Takes a key away, as a person in the account would.
+    /// Takes a key away, as a person in the account would. STS goes on naming its account. (STS API reference,
+    /// `GetAccessKeyInfo`: "The key might be active, inactive, or deleted.")
     pub fn remove_key(&mut self, account: &str, user: &str, key: &str) {
         self.user_mut(account, user).holds.keys.retain(|held| held.id != key);
-        self.key_owners.remove(key);
     }
 
     /// Notes that a key was used now.
