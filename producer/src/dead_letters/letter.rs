@@ -10,6 +10,9 @@ use uuid::Uuid;
 /// Workers that die, or are too slow for the queue's visibility timeout, leave such.
 pub const RECEIVED_TOO_OFTEN: &str = "ReceivedTooOften";
 
+/// Characters shown of a body that cannot be read.
+const EXCERPT: usize = 80;
+
 /// A dead letter, while it is held: nobody else receives it until it is released, or its visibility times out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Letter {
@@ -67,9 +70,10 @@ impl Letter {
             (Some(account), Some(user)) => format!("account {account} user {user}"),
             (Some(account), None) => format!("account {account}"),
             (None, _) => {
-                let excerpt: String =
-                    self.body.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
-                format!("unreadable message {excerpt:?}")
+                let mut chars = self.body.chars().map(|c| if c.is_control() { ' ' } else { c });
+                let excerpt: String = chars.by_ref().take(EXCERPT).collect();
+                let more = if chars.next().is_some() { "…" } else { "" };
+                format!("unreadable message: {excerpt}{more}")
             }
         }
     }

@@ -15,6 +15,9 @@ use crate::command::{CommandError, Report};
 use crate::queue;
 use crate::settings::Settings;
 
+/// Letters of one reason that are shown to people; programs get them all.
+const SHOWN: usize = 50;
+
 /// Which letters.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Filter {
@@ -130,24 +133,12 @@ impl fmt::Display for DeadLettersReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count: usize = self.groups.iter().map(|group| group.letters.len()).sum();
         write!(f, "{count} dead {} in {}", if count == 1 { "letter" } else { "letters" }, self.queue)?;
-        for group in &self.groups {
-            write!(f, "\n\n{} ({})\n  {}", group.reason, group.letters.len(), group.advice)?;
-            for letter in &group.letters {
-                let attempts = match letter.attempts {
-                    Some(1) => "1 attempt".to_owned(),
-                    Some(attempts) => format!("{attempts} attempts"),
-                    None => "unknown attempts".to_owned(),
-                };
-                let age = letter.since.map_or("?".to_owned(), |since| age(self.now.duration_since(since)));
-                write!(f, "\n  - {}, {attempts}, {age} ago", letter.subject())?;
-                if let Some(run_id) = letter.run_id {
-                    write!(f, ", run {run_id}")?;
-                }
-                if let Some(message) = &letter.message {
-                    write!(f, "\n    {message}")?;
-                }
-            }
+        if self.groups.len() > 1 {
+            let counts: Vec<String> =
+                self.groups.iter().map(|group| format!("{} {}", group.letters.len(), group.reason)).collect();
+            write!(f, ": {}", counts.join(", "))?;
         }
+        self.groups.iter().try_for_each(|group| self.show(f, group))?;
         if self.not_seen > 0 {
             write!(
                 f,
@@ -157,6 +148,42 @@ impl fmt::Display for DeadLettersReport {
         }
         Ok(())
     }
+}
+
+impl DeadLettersReport {
+    /// One reason: what to do about it, then its letters, with a sentence that several share under the last of them.
+    fn show(&self, f: &mut fmt::Formatter<'_>, group: &Group) -> fmt::Result {
+        write!(f, "\n\n{} ({})\n  {}", group.reason, group.letters.len(), group.advice)?;
+        let shown = by_sentence(&group.letters[..group.letters.len().min(SHOWN)]);
+        for (n, letter) in shown.iter().enumerate() {
+            let attempts = match letter.attempts {
+                Some(1) => "1 attempt".to_owned(),
+                Some(attempts) => format!("{attempts} attempts"),
+                None => "unknown attempts".to_owned(),
+            };
+            let age = letter.since.map_or("?".to_owned(), |since| age(self.now.duration_since(since)));
+            write!(f, "\n  - {}, {attempts}, {age} ago", letter.subject())?;
+            if let Some(run_id) = letter.run_id {
+                write!(f, ", run {run_id}")?;
+            }
+            let is_last_with_it = shown.get(n + 1).is_none_or(|next| next.message != letter.message);
+            if let (Some(sentence), true) = (&letter.message, is_last_with_it) {
+                write!(f, "\n    {sentence}")?;
+            }
+        }
+        match group.letters.len() - shown.len() {
+            0 => Ok(()),
+            more => write!(f, "\n  and {more} more: --json has them all"),
+        }
+    }
+}
+
+/// The letters, those with the same sentence together, in the order of the oldest of each.
+fn by_sentence(letters: &[Letter]) -> Vec<&Letter> {
+    let first_with = |wanted: &Letter| letters.iter().position(|letter| letter.message == wanted.message);
+    let mut sorted: Vec<&Letter> = letters.iter().collect();
+    sorted.sort_by_key(|letter| first_with(letter));
+    sorted
 }
 
 /// An age in its largest unit.
@@ -218,5 +245,21 @@ mod tests {
             "{text}"
         );
         assert!(text.ends_with("  - account 000000000001, 2 attempts, 2 d ago"), "{text}");
+    }
+
+    #[test]
+    fn what_is_the_same_of_many_letters_is_told_once_and_more_than_50_are_counted() {
+        let with = |n: usize, message: &str| Letter {
+            message: Some(message.to_owned()),
+            ..letter(&format!("{n:012}"), "RoleRefused")
+        };
+        let letters: Vec<Letter> =
+            (0..60).map(|n| with(n, if n % 2 == 0 { "no such role" } else { "another external id" })).collect();
+        let now = "2026-11-24T10:00:00Z".parse().unwrap();
+        let report = DeadLettersReport { queue: "dead".to_owned(), now, groups: group(letters), not_seen: 0 };
+        let text = report.to_string();
+        assert_eq!((text.matches("no such role").count(), text.matches("another external id").count()), (1, 1));
+        assert_eq!(text.matches("\n  - account").count(), SHOWN);
+        assert!(text.ends_with("and 10 more: --json has them all"), "{text}");
     }
 }

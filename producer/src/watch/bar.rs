@@ -1,10 +1,11 @@
 //! The progress of a queue on stderr: a bar on a terminal; elsewhere a line when something has changed, at most one in ten
 //! seconds, so that a log of hours stays readable.
 
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::queue::Depth;
 
@@ -24,8 +25,12 @@ impl Bar {
             return Bar::Lines(Lines::default());
         }
         let bar = ProgressBar::with_draw_target(Some(sent), ProgressDrawTarget::stderr());
-        let style = "{bar:40} {pos}/{len} {msg}  {per_sec}, {eta} left";
-        bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let style = "{bar:40} {pos}/{len} {msg}  {rate} a second, {eta} left";
+        let rate = |state: &ProgressState, out: &mut dyn Write| {
+            let _ = write!(out, "{:.1}", state.per_sec());
+        };
+        let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style.with_key("rate", rate));
         Bar::Terminal(bar)
     }
 
