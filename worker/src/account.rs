@@ -67,6 +67,28 @@ pub async fn work(rotator: &Rotator, job: &Job, message: &Message) -> Result<(),
     work.tell(results, message.last_delivery).await
 }
 
+/// What would be told about an account, or about one user of it: found out by reading alone.
+///
+/// # Errors
+/// [`JobError`]: the account cannot be read, or has no such user.
+pub async fn preview(rotator: &Rotator, job: &Job) -> Result<Digest, JobError> {
+    let name = "key-rotation-preview".to_owned();
+    let work = AccountWork {
+        rotator,
+        job,
+        sessions: Sessions::new(rotator.connection.clone(), rotator.role.clone(), job.account.clone(), name, true),
+        dry_run: true,
+        requested_at: rotator.connection.clock().now(),
+        redelivered: false,
+    };
+    let inventory = work.inventory().await?;
+    if let (Task::User(user), []) = (&job.task, inventory.users.as_slice()) {
+        return Err(work.no_such_user(user));
+    }
+    let Results { items, failed } = work.users(&inventory).await?;
+    Ok(work.digest(items, &failed))
+}
+
 impl AccountWork<'_> {
     /// The time decisions are made for: AWS's, or in a forecast another.
     pub fn decision_time(&self) -> Timestamp {
@@ -93,9 +115,7 @@ impl AccountWork<'_> {
         let asked_for = async |user: &UserName| {
             let found = one(user).await?;
             if found.users.is_empty() {
-                let why =
-                    format!("the account {} has no user {user}: check the name and the account", self.job.account);
-                return Err(JobError::Refused(why));
+                return Err(self.no_such_user(user));
             }
             Ok(found)
         };
@@ -175,19 +195,7 @@ impl AccountWork<'_> {
         let incomplete = if complete { &failed[..] } else { &[] };
         let mut outcome = Ok(());
         if !items.is_empty() || !incomplete.is_empty() {
-            let digest = Digest {
-                account: notices::Account {
-                    id: self.job.account.clone(),
-                    name: self.job.name.clone(),
-                    email: self.job.email.clone(),
-                },
-                dry_run: self.dry_run,
-                run_id: self.job.run_id,
-                now: self.decision_time(),
-                policy: self.rotator.policy,
-                items,
-                incomplete: incomplete.iter().map(|(user, error)| (user.clone(), error.to_string())).collect(),
-            };
+            let digest = self.digest(items, incomplete);
             let delivery = self.rotator.notices.deliver(&digest).await;
             Tally::add(&self.rotator.tally.mails, delivery.mails as u64);
             let accepted = delivery.accepted.iter().filter_map(|i| digest.items.get(*i));
@@ -201,6 +209,28 @@ impl AccountWork<'_> {
             return Err(JobError::Users { failed, now });
         }
         outcome
+    }
+
+    /// All there is to tell.
+    fn digest(&self, items: Vec<Item>, incomplete: &[(UserName, StepError)]) -> Digest {
+        Digest {
+            account: notices::Account {
+                id: self.job.account.clone(),
+                name: self.job.name.clone(),
+                email: self.job.email.clone(),
+            },
+            dry_run: self.dry_run,
+            run_id: self.job.run_id,
+            now: self.decision_time(),
+            policy: self.rotator.policy,
+            items,
+            incomplete: incomplete.iter().map(|(user, error)| (user.clone(), error.to_string())).collect(),
+        }
+    }
+
+    fn no_such_user(&self, user: &UserName) -> JobError {
+        let account = &self.job.account;
+        JobError::Refused(format!("the account {account} has no user {user}: check the name and the account"))
     }
 
     /// Records on each key what its owner has been told. A crash before this means a second mail, never a missing one.

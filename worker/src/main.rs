@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 use key_rotation_aws::{Connection, telemetry};
 use rotation::names::Partition;
+use rotation::{AccountId, UserName};
 use tracing::info;
 use worker::notices::Notices;
 use worker::queue::Stop;
@@ -29,12 +30,29 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write the mails of sample plans as files, without sending; nothing of AWS is needed
+    /// Write mails as files, without sending any: of samples, or of the plan for an account
+    ///
+    /// Of samples nothing of AWS is needed. With --account the account is looked at as the workers would look at it, through the
+    /// member role and with a session that can only read, with the settings and templates they would have; --as-of says on
+    /// which day. Nothing is changed, and no queue is touched. index.txt says who would get which mail.
     PreviewMail(PreviewMail),
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "What to preview")]
 struct PreviewMail {
+    /// The plan for this account; samples otherwise
+    #[arg(long, value_name = "ID")]
+    account: Option<AccountId>,
+    /// Only this user of it
+    #[arg(long, value_name = "NAME", requires = "account")]
+    user: Option<UserName>,
+    /// The account's name, which workers have from the message
+    #[arg(long, value_name = "NAME", requires = "account")]
+    account_name: Option<String>,
+    /// The account's address, which workers have from the message
+    #[arg(long, value_name = "ADDRESS", requires = "account")]
+    account_email: Option<String>,
     /// Audit wording; enforcement otherwise
     #[arg(long)]
     audit: bool,
@@ -48,7 +66,7 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     telemetry::init(&cli.settings.log);
     if let Some(Command::PreviewMail(options)) = &cli.command {
-        return preview_mail(&cli.settings, options);
+        return preview_mail(cli.settings, options).await;
     }
     // From here on: a signal that comes before it is listened for ends the process in the system's own way.
     let stop = stop_signal();
@@ -73,23 +91,52 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Uses the same templates and mail settings as a worker would.
-fn preview_mail(settings: &RawSettings, options: &PreviewMail) -> ExitCode {
-    let notices = match Notices::new(settings.mail_for_preview(), None, Partition::Aws) {
-        Ok(notices) => notices,
-        Err(error) => return refuse(&[error.to_string()]),
+/// Uses the same templates and settings as a worker would.
+async fn preview_mail(raw: RawSettings, options: &PreviewMail) -> ExitCode {
+    let mail = raw.mail_for_preview();
+    let written = if let Some(account) = &options.account {
+        let settings = match Settings::check_for_preview(raw) {
+            Ok(settings) => settings,
+            Err(problems) => return refuse(&problems),
+        };
+        let connection = match Connection::load("key-rotation-worker").await {
+            Ok(connection) => connection,
+            Err(error) => return refuse(&[error.to_string()]),
+        };
+        let notices = match Notices::new(mail, None, connection.partition()) {
+            Ok(notices) => notices,
+            Err(error) => return refuse(&[error.to_string()]),
+        };
+        let plan = preview::PlanOptions {
+            account: account.clone(),
+            user: options.user.clone(),
+            name: options.account_name.clone(),
+            email: options.account_email.clone(),
+            audit: options.audit,
+            out: options.out.clone(),
+        };
+        preview::of_plan(&notices, &settings, &connection, &plan).await
+    } else {
+        let notices = match Notices::new(mail, None, Partition::Aws) {
+            Ok(notices) => notices,
+            Err(error) => return refuse(&[error.to_string()]),
+        };
+        let as_of = raw.as_of().unwrap_or_else(Timestamp::now);
+        preview::of_samples(&notices, &preview::Options { as_of, audit: options.audit, out: options.out.clone() })
     };
-    let as_of = settings.as_of().unwrap_or_else(Timestamp::now);
-    let preview = preview::Options { as_of, audit: options.audit, out: options.out.clone() };
-    match preview::write(&notices, &preview) {
-        Ok(files) => {
-            for file in files {
+    match written {
+        Ok(written) => {
+            for file in &written.files {
                 println!("{}", file.display());
             }
-            ExitCode::SUCCESS
+            if written.unread == 0 || options.account.is_none() {
+                return ExitCode::SUCCESS;
+            }
+            eprintln!("worker: {} users could not be looked at: the mails do not tell everything", written.unread);
+            ExitCode::FAILURE
         }
         Err(error) => {
-            eprintln!("worker: the mails could not be written to {}: {error}", options.out.display());
+            eprintln!("worker: {error}");
             ExitCode::FAILURE
         }
     }

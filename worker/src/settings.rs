@@ -5,15 +5,20 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 use jiff::Timestamp;
-use key_rotation_aws::settings::{LogSettings, QueueSettings, RoleSettings};
+use jiff::tz::TimeZone;
+use key_rotation_aws::settings::{LogSettings, QueueSettings, Queues, RoleSettings};
 use key_rotation_aws::{MemberRole, QueueUrl};
 use rotation::{Period, Policy, UnusedKeys};
 
 use crate::notices::MailSettings;
 use crate::queue::Limits;
 
+/// The queue of a worker that has none; `invalid` is no host's name (RFC 2606).
+const NO_QUEUE: &str = "https://sqs.invalid/000000000000/none";
+
 /// The worker's settings as they are written.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Settings")]
 pub struct RawSettings {
     #[command(flatten)]
     queues: QueueSettings,
@@ -126,9 +131,18 @@ pub struct RawSettings {
     /// Exit once the queue has stayed empty
     #[arg(long)]
     drain: bool,
-    /// Audit mode only: evaluate as if it were this time (RFC 3339), for a forecast
-    #[arg(long, value_name = "TIME", global = true)]
+    /// Audit mode and previews only: evaluate as if it were this time (RFC 3339, or a date for its first moment in UTC)
+    #[arg(long, value_name = "TIME", value_parser = time_or_date, global = true)]
     as_of: Option<Timestamp>,
+}
+
+/// `2027-03-01T02:00:00Z`, or `2027-03-01` for its first moment.
+fn time_or_date(text: &str) -> Result<Timestamp, jiff::Error> {
+    match text.parse::<jiff::civil::Date>() {
+        // A time is a date too for this parser: it is tried first.
+        Ok(date) if !text.contains(['T', 't', ' ']) => date.to_zoned(TimeZone::UTC).map(|day| day.timestamp()),
+        Ok(_) | Err(_) => text.parse(),
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -260,9 +274,23 @@ impl Settings {
     /// # Errors
     /// One sentence per problem, each naming the variable; all of them.
     pub fn check(raw: RawSettings) -> Result<Self, Vec<String>> {
-        let raw = raw.without_blanks();
         let mut problems = Vec::new();
         let queues = raw.queues.check(&mut problems);
+        Self::check_rest(raw, queues, problems)
+    }
+
+    /// Checks what was written for a preview, which takes no message off any queue and changes nothing, whatever the
+    /// environment of the workers says.
+    ///
+    /// # Errors
+    /// As [`Settings::check`].
+    pub fn check_for_preview(raw: RawSettings) -> Result<Self, Vec<String>> {
+        let queues = Queues { work: NO_QUEUE.parse().ok(), ..Queues::default() };
+        Self::check_rest(RawSettings { dry_run: true, ..raw }, queues, Vec::new())
+    }
+
+    fn check_rest(raw: RawSettings, queues: Queues, mut problems: Vec<String>) -> Result<Self, Vec<String>> {
+        let raw = raw.without_blanks();
         let period = Period {
             rotation: raw.rotation_period,
             inactive: raw.inactive_period,

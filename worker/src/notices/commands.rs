@@ -1,7 +1,7 @@
 //! The commands an owner can copy: exact, and quoted for a shell.
 
-use rotation::AccountId;
-use rotation::names::Partition;
+use rotation::names::{self, Partition};
+use rotation::{AccountId, UserName};
 
 use super::item::SecretLocation;
 
@@ -28,6 +28,13 @@ pub fn fetch_secret(secret: &SecretLocation, own_account: &AccountId, partition:
         .option("--secret-id", &id)
         .option("--region", &secret.region)
         .end("--query SecretString --output text")
+}
+
+/// The same for whichever user, whose name goes in the place of `USER` (a comma in it as a slash).
+pub fn fetch_secret_of_any(secret: &SecretLocation, own_account: &AccountId, partition: Partition) -> String {
+    let user = UserName::new("USER").expect("a user name");
+    let of_any = SecretLocation { name: names::secret_name(own_account, &user), ..secret.clone() };
+    fetch_secret(&of_any, own_account, partition)
 }
 
 /// Says when, with which service and where a key was used last.
@@ -80,8 +87,6 @@ fn quoted(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rotation::{UserName, names};
-
     use super::*;
 
     fn account() -> AccountId {

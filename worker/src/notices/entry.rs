@@ -80,7 +80,11 @@ fn last_used(item: &Item, now: Timestamp) -> String {
         Some(LastUse::Never) => "never".to_owned(),
         Some(LastUse::At { when, service, region }) => {
             let days = usize::try_from(-days_left(now, *when)).unwrap_or(0);
-            let ago = if days == 0 { "today".to_owned() } else { format!("{} ago", counted(days, "day", "days")) };
+            let ago = match days {
+                0 => "today".to_owned(),
+                1 => "yesterday".to_owned(),
+                days => format!("{days} days ago"),
+            };
             format!("{} ({ago}), {} in {}", exact(*when), one_line(service, 64), one_line(region, 64))
         }
     }

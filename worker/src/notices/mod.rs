@@ -9,8 +9,10 @@
 pub mod address;
 pub mod cadence;
 pub mod commands;
+pub mod deadline;
 mod deliver;
 pub mod entry;
+pub mod group;
 pub mod item;
 mod log;
 pub mod recipients;

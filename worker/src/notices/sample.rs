@@ -40,12 +40,13 @@ pub fn every_event_at(now: Timestamp, dry_run: bool) -> Digest {
         Event::Upcoming { what: Upcoming::Disable, due: at(3) },
         Event::Upcoming { what: Upcoming::Delete, due: at(1) },
         Event::Postponed { until: at(4) },
-        Event::Finding(Finding::SuccessorNotInHand { old: key_id(17), new: other }),
+        Event::Finding(Finding::SuccessorNotInHand { old: key_id(18), new: other }),
         Event::Finding(Finding::BadRotateAfterDays { value: "never".to_owned(), longest: 360, default: 90 }),
     ];
     let mut items: Vec<Item> = events.into_iter().enumerate().map(|(n, event)| item(now, n, event)).collect();
-    if let Some(last) = items.last_mut() {
-        last.key = None;
+    // Findings are about a user as a whole.
+    for item in items.iter_mut().filter(|item| matches!(item.event, Event::Finding(_))) {
+        item.key = None;
     }
     if let Some(first) = items.first_mut() {
         first.owner_tag = Some("payments-team@example.com".to_owned());

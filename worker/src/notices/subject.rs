@@ -1,6 +1,7 @@
 //! Subjects: what is asked, by when, about which key, in which account; the most urgent first.
 
 use super::entry::{Entry, date};
+use super::group::plural;
 use super::item::Account;
 use super::text::{counted, one_line};
 use super::wording::Need;
@@ -46,11 +47,6 @@ pub fn headline(entries: &[Entry], dry_run: bool) -> String {
         (Need::Nothing, Some(due)) => format!("No action needed yet: {what} on {due}{more}"),
         (Need::Nothing, None) => format!("No action needed: {what}{more}"),
     }
-}
-
-/// The only label whose verb changes with the number.
-fn plural(label: &'static str) -> &'static str {
-    if label == "needs attention" { "need attention" } else { label }
 }
 
 /// The whole subject: one line, whatever the names hold.

@@ -8,7 +8,9 @@ use minijinja::value::{Enumerator, Object, ObjectRepr};
 use minijinja::{HtmlEscape, Value, context};
 use rotation::names::Partition;
 
+use super::commands;
 use super::entry::{Entry, date, exact};
+use super::group::{Group, summary};
 use super::item::Digest;
 use super::recipients::BadOwnerTag;
 use super::subject::account_title;
@@ -89,6 +91,9 @@ impl MailView<'_> {
             count => self.entries.len(),
             entries => full.iter().map(|key| entry(key, digest.dry_run)).collect::<Vec<_>>(),
             rows => rows.iter().map(|key| entry(key, digest.dry_run)).collect::<Vec<_>>(),
+            groups => Group::of(rows).iter().map(|rows| group(rows, digest.dry_run)).collect::<Vec<_>>(),
+            summary => summary(self.entries, digest.dry_run),
+            fetch_any => self.fetch_any(rows),
             folded => rest.len(),
             omitted => rest.len() - rows.len(),
             incomplete => of_account(digest.incomplete.iter().map(|(user, reason)| context! {
@@ -100,6 +105,23 @@ impl MailView<'_> {
             owner_tag => self.owner_tag.map(|tag| one_line(tag, 128)),
             mail_failures => self.mail_failures.iter().map(Value::from).collect::<Vec<_>>(),
         }
+    }
+
+    /// The command that fetches the new key of a user told in a line, with `USER` for the user's name. In audit mode there is
+    /// nothing to fetch.
+    fn fetch_any(&self, rows: &[Entry]) -> Option<String> {
+        let item = rows.first().and_then(|entry| self.digest.items.get(entry.index))?;
+        let account = &self.digest.account.id;
+        (!self.digest.dry_run).then(|| commands::fetch_secret_of_any(&item.secret, account, self.partition))
+    }
+}
+
+/// The values of keys with the same news.
+fn group(group: &Group<'_>, dry_run: bool) -> Value {
+    context! {
+        sentence => group.sentence(dry_run),
+        due_any => group.deadline.map(|deadline| deadline.of_any(dry_run)),
+        rows => group.entries.iter().map(|key| entry(key, dry_run)).collect::<Vec<_>>(),
     }
 }
 
@@ -116,7 +138,7 @@ fn entry(entry: &Entry, dry_run: bool) -> Value {
         action_needed => words.need == Need::Act && !dry_run,
         due_date => words.due.map(|(due, _)| exact(due)),
         due_day => words.due.map(|(due, _)| date(due)),
-        due_what => words.due.map(|(_, what)| what),
+        due_what => words.due.map(|(_, deadline)| deadline.of_one(dry_run)),
         days_left => entry.days_left,
         last_used => entry.last_used.as_str(),
         created => entry.age.map(|(created, _)| exact(created)),
@@ -143,7 +165,7 @@ pub(super) struct Actions {
 impl Actions {
     fn of(entries: &[Entry], fold: Fold, dry_run: bool) -> Self {
         let shown = entries.len().min(fold.at_length + fold.in_a_line);
-        let lines: Vec<String> = entries[..shown].iter().map(line).collect();
+        let lines: Vec<String> = entries[..shown].iter().map(|entry| line(entry, dry_run)).collect();
         let more = match entries.len() - shown {
             0 => None,
             more => Some(format!("and {more} more")),
@@ -159,10 +181,10 @@ impl Actions {
 }
 
 /// `deploy, AKIA...: replaced. A new key ... This key will be disabled on 2026-12-07 02:00 UTC.`
-fn line(entry: &Entry) -> String {
+fn line(entry: &Entry, dry_run: bool) -> String {
     let key = entry.key.as_ref().map(|key| format!(", {key}")).unwrap_or_default();
     let words = &entry.words;
-    let due = words.due.map(|(due, what)| format!(" On {}: {what}.", exact(due))).unwrap_or_default();
+    let due = words.due.map(|(due, what)| format!(" On {}: {}.", exact(due), what.of_one(dry_run))).unwrap_or_default();
     format!("{}{key}: {}. {}{due}", entry.user, words.label, words.what)
 }
 

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use rotation::plan::NoticeKind;
 use rotation::{AccessKeyId, Finding, LastUse, Policy, Upcoming};
 
+use super::deadline::Deadline;
 use super::item::{Event, Item};
 use super::text::one_line;
 
@@ -48,7 +49,7 @@ pub struct Words {
     /// What the owner is to do.
     pub todo: String,
     /// The date that counts, and what happens then.
-    pub due: Option<(Timestamp, &'static str)>,
+    pub due: Option<(Timestamp, Deadline)>,
     /// What is asked of the owner.
     pub need: Need,
     /// Which commands help.
@@ -67,23 +68,10 @@ pub struct Setting<'a> {
     pub policy: &'a Policy,
 }
 
-const WILL_DISABLE: &str = "this key will be disabled";
-const WOULD_DISABLE: &str = "this key would be disabled";
-const WILL_DELETE: &str = "this key will be deleted";
-const WOULD_DELETE: &str = "this key would be deleted";
-
 impl Setting<'_> {
     /// One of two wordings: what is (enforcement), or what would be (audit).
     fn say<'t>(&self, enforced: &'t str, audited: &'t str) -> &'t str {
         if self.dry_run { audited } else { enforced }
-    }
-
-    fn disable(&self, due: Timestamp) -> (Timestamp, &'static str) {
-        (due, if self.dry_run { WOULD_DISABLE } else { WILL_DISABLE })
-    }
-
-    fn delete(&self, due: Timestamp) -> (Timestamp, &'static str) {
-        (due, if self.dry_run { WOULD_DELETE } else { WILL_DELETE })
     }
 
     /// Days of 24 hours since the key was made.
@@ -126,7 +114,7 @@ pub fn words(item: &Item, at: &Setting<'_>) -> Words {
                     NO_CHANGE,
                 )
                 .to_owned(),
-            due: Some(at.delete(*delete_due)),
+            due: Some((*delete_due, Deadline::Deleted)),
             need: Need::Check,
             help: Help::InstallOrReenable,
             successor: None,
@@ -171,7 +159,7 @@ pub fn words(item: &Item, at: &Setting<'_>) -> Words {
                 .to_owned(),
             why: format!("An inactive key is kept for {} days, then deleted.", at.policy.recovery_grace()),
             todo: "If it is still needed, make it active again. If not, there is nothing to do.".to_owned(),
-            due: Some(at.delete(*delete_due)),
+            due: Some((*delete_due, Deadline::Deleted)),
             need: Need::Check,
             help: Help::UsageOrReenable,
             successor: None,
@@ -184,7 +172,7 @@ pub fn words(item: &Item, at: &Setting<'_>) -> Words {
                 + " If it has a successor, it is disabled again.",
             why: "An operator asked for it.".to_owned(),
             todo: at.say(INSTALL, NO_CHANGE).to_owned(),
-            due: Some(at.disable(*disable_due)),
+            due: Some((*disable_due, Deadline::Disabled)),
             need: Need::Act,
             help: Help::Install,
             successor: None,
@@ -207,7 +195,7 @@ fn rotated(item: &Item, at: &Setting<'_>, by: Option<&AccessKeyId>, due: Option<
         what,
         why: at.why_due(item),
         todo: at.say(install, NO_CHANGE).to_owned(),
-        due: due.map(|due| at.disable(due)),
+        due: due.map(|due| (due, Deadline::Disabled)),
         need: Need::Act,
         help: if due.is_some() { Help::Install } else { Help::InstallOnly },
         successor: by.cloned(),
@@ -257,7 +245,7 @@ fn noticed(item: &Item, at: &Setting<'_>, kind: &NoticeKind, due: Option<Timesta
         what,
         why,
         todo: if at.dry_run { NO_CHANGE.to_owned() } else { todo },
-        due: due.map(|due| at.disable(due)),
+        due: due.map(|due| (due, Deadline::Disabled)),
         need,
         help,
         successor,
@@ -289,7 +277,7 @@ fn upcoming(item: &Item, at: &Setting<'_>, what: &Upcoming, due: Timestamp) -> W
                 )
             },
             "Nothing yet. Have at hand where this key is used.",
-            (due, if at.dry_run { "a new key would be made" } else { "a new key will be made" }),
+            (due, Deadline::Replaced),
             Need::Nothing,
             Help::None,
         ),
@@ -297,7 +285,7 @@ fn upcoming(item: &Item, at: &Setting<'_>, what: &Upcoming, due: Timestamp) -> W
             at.say("will be replaced", "would be replaced"),
             &format!("The key is due for replacement, which waits until the user's inactive key {of} is deleted."),
             "Nothing yet. Have at hand where this key is used.",
-            (due, if at.dry_run { "a new key would be made" } else { "a new key will be made" }),
+            (due, Deadline::Replaced),
             Need::Nothing,
             Help::None,
         ),
@@ -309,7 +297,7 @@ fn upcoming(item: &Item, at: &Setting<'_>, what: &Upcoming, due: Timestamp) -> W
                     "The user has a newer key, {successor}. From the date below it counts as this key's successor, and no third key is made."
                 ),
                 &format!("Move whatever still uses this key to {successor}."),
-                (due, "the newer key takes this one's place"),
+                (due, Deadline::Superseded),
                 Need::Check,
                 Help::Usage,
             )
@@ -320,7 +308,7 @@ fn upcoming(item: &Item, at: &Setting<'_>, what: &Upcoming, due: Timestamp) -> W
                 at.say("will be disabled", "would be disabled"),
                 at.say("The key stops working on the date below.", "The key would stop working on the date below."),
                 INSTALL,
-                at.disable(due),
+                (due, Deadline::Disabled),
                 Need::Act,
                 Help::Install,
             )
@@ -334,7 +322,7 @@ fn upcoming(item: &Item, at: &Setting<'_>, what: &Upcoming, due: Timestamp) -> W
                     "The key is inactive and would be deleted.",
                 ),
                 "Nothing, if nothing has stopped working. Until then the key can be made active again.",
-                at.delete(due),
+                (due, Deadline::Deleted),
                 Need::Check,
                 Help::UsageOrReenable,
             )
@@ -366,14 +354,7 @@ fn postponed(item: &Item, at: &Setting<'_>, until: Timestamp) -> Words {
         ),
         why: at.why_due(item),
         todo: at.say(INSTALL, NO_CHANGE).to_owned(),
-        due: Some((
-            until,
-            if at.dry_run {
-                "this key would be disabled at the latest"
-            } else {
-                "this key will be disabled at the latest"
-            },
-        )),
+        due: Some((until, Deadline::DisabledAtTheLatest)),
         need: Need::Act,
         help: Help::Install,
         successor: None,

@@ -1,13 +1,25 @@
-//! `worker preview-mail`: the mails as files, without sending any.
+//! `worker preview-mail`: the mails as files, without sending any. Of samples, for which nothing of AWS is needed; or of the
+//! plan for a real account, which is only read.
+
+mod index;
+mod plan;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use rotation::names::Partition;
 
+use crate::error::JobError;
 use crate::notices::item::Digest;
-use crate::notices::{Notices, RenderedMail, sample};
+use crate::notices::{Notices, RenderedMail, TemplateError, sample};
+use crate::run::StartError;
+
+pub use plan::{PlanOptions, of_plan};
+
+/// The file that says what the others are.
+const INDEX: &str = "index.txt";
 
 /// What is previewed, and where it goes.
 #[derive(Debug, Clone)]
@@ -20,45 +32,105 @@ pub struct Options {
     pub out: PathBuf,
 }
 
+/// Why there is no preview.
+#[derive(Debug, thiserror::Error)]
+pub enum PreviewError {
+    /// A directory or file cannot be written.
+    #[error("{path} cannot be written: {error}", path = path.display())]
+    Unwritable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A template asks for a value this mail does not have.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// What is needed for looking at an account is not there.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The account could not be read, or there is no such user.
+    #[error(transparent)]
+    Account(#[from] JobError),
+}
+
+/// What was written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The files, the index last.
+    pub files: Vec<PathBuf>,
+    /// Users that could not be read, so that the mails do not tell everything.
+    pub unread: usize,
+}
+
 /// Writes the mails of the sample digests: one key, every event, 300 keys.
 ///
 /// # Errors
-/// A directory or file that cannot be written; a template that cannot be rendered.
-pub fn write(notices: &Notices, options: &Options) -> io::Result<Vec<PathBuf>> {
+/// [`PreviewError`].
+pub fn of_samples(notices: &Notices, options: &Options) -> Result<Written, PreviewError> {
     let samples = [
         ("one-key", sample::one_key(options.as_of, options.audit)),
         ("every-event", sample::every_event_at(options.as_of, options.audit)),
         ("300-keys", sample::many_keys_at(options.as_of, options.audit, 300)),
     ];
-    let mut written = Vec::new();
+    let mut folder = Folder::new(&options.out)?;
     for (name, digest) in &samples {
-        written.extend(write_digest(notices, digest, name, &options.out)?);
+        folder.add(notices, name, digest, Partition::Aws)?;
     }
-    Ok(written)
+    folder.close()
 }
 
-/// Writes the mails of one digest, as of a real audit run: `<name>-<mode>-<recipient>-<n>.html` and `.txt`.
-///
-/// # Errors
-/// As [`write()`].
-pub fn write_digest(notices: &Notices, digest: &Digest, name: &str, out: &Path) -> io::Result<Vec<PathBuf>> {
-    fs::create_dir_all(out)?;
-    let mode = if digest.dry_run { "audit" } else { "enforce" };
-    let mails = notices.render_all(digest).map_err(io::Error::other)?;
-    let mut written = Vec::new();
-    for (n, mail) in mails.iter().enumerate() {
-        let stem = format!("{name}-{mode}-{}-{}", mail.recipient, n + 1);
-        let files = [(format!("{stem}.html"), mail.html.clone()), (format!("{stem}.txt"), as_text(mail))];
-        for (file, content) in files {
-            let path = out.join(file);
-            fs::write(&path, content)?;
-            written.push(path);
-        }
+/// The directory, while it is filled.
+struct Folder {
+    path: PathBuf,
+    index: String,
+    written: Written,
+}
+
+impl Folder {
+    fn new(path: &Path) -> Result<Self, PreviewError> {
+        fs::create_dir_all(path).map_err(|error| PreviewError::Unwritable { path: path.to_owned(), error })?;
+        let index = "Mails as they would be sent. Nothing was sent and nothing was changed.\n".to_owned();
+        Ok(Self { path: path.to_owned(), index, written: Written::default() })
     }
-    Ok(written)
+
+    /// Writes the mails of one digest: `<name>-<mode>-<recipient>-<n>.html` and `.txt`.
+    fn add(
+        &mut self,
+        notices: &Notices,
+        name: &str,
+        digest: &Digest,
+        partition: Partition,
+    ) -> Result<(), PreviewError> {
+        let mode = if digest.dry_run { "audit" } else { "enforce" };
+        let mails = notices.render_all(digest)?;
+        let mut stems = Vec::new();
+        for (n, mail) in mails.iter().enumerate() {
+            let stem = format!("{name}-{mode}-{}-{}", mail.recipient, n + 1);
+            self.write(&format!("{stem}.html"), &mail.html)?;
+            self.write(&format!("{stem}.txt"), &as_text(mail))?;
+            stems.push(stem);
+        }
+        self.index.push_str(&index::section(digest, &mails, &stems, partition));
+        self.written.unread += digest.incomplete.len();
+        Ok(())
+    }
+
+    fn close(mut self) -> Result<Written, PreviewError> {
+        let index = std::mem::take(&mut self.index);
+        self.write(INDEX, &index)?;
+        Ok(self.written)
+    }
+
+    fn write(&mut self, file: &str, content: &str) -> Result<(), PreviewError> {
+        let path = self.path.join(file);
+        fs::write(&path, content).map_err(|error| PreviewError::Unwritable { path: path.clone(), error })?;
+        self.written.files.push(path);
+        Ok(())
+    }
 }
 
 /// The text part under the headers a reader sees.
 fn as_text(mail: &RenderedMail) -> String {
-    format!("To: {}\nSubject: {}\n\n{}", mail.address, mail.subject, mail.text)
+    format!("To: {}\nSubject: {}\n\n{}\n", mail.address, mail.subject, mail.text)
 }

@@ -70,7 +70,7 @@ fn actions_can_be_gone_through_one_by_one_with_the_documented_values() {
     assert_eq!(
         mail(&notices, &digest(&[replaced()])).text,
         "deploy|AKIAIOSF0000EXAMPLE7|replaced|The key is 90 days old; access keys are replaced after 90 days.|2026-12-15 02:00 UTC\
-|10|2026-12-04 21:00 UTC (1 day ago), s3 in eu-west-1|Account_123456789012_User_deploy_AccessKey|eu-west-1|False"
+|10|2026-12-04 21:00 UTC (yesterday), s3 in eu-west-1|Account_123456789012_User_deploy_AccessKey|eu-west-1|False"
     );
 }
 

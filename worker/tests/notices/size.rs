@@ -33,7 +33,7 @@ fn all_300_keys_are_in_both_parts_those_folded_with_their_count() {
         let key = item.key.as_ref().unwrap().id.as_str();
         assert!(mail.html.contains(key) && mail.text.contains(key), "{key}");
     }
-    assert!(mail.html.contains("<caption>285 more</caption>"));
+    assert!(mail.html.contains("<h2>285 more</h2>"));
     assert!(mail.text.contains("250 more."));
 }
 

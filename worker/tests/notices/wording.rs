@@ -65,9 +65,11 @@ fn both_parts_say_the_same_of_every_key() {
         let user = item.user.as_str();
         assert!(mail.html.contains(user) && mail.text.contains(user), "{user}");
     }
+    // Each word of a command is in one piece.
+    let html = mail.html.replace("<span>", "").replace("</span>", "");
     for command in mail.text.lines().filter(|line| line.starts_with("    aws ")) {
         let escaped = command.trim().replace('\'', "&#x27;").replace('/', "&#x2f;");
-        assert!(mail.html.contains(&escaped), "{command}");
+        assert!(html.contains(&escaped), "{command}");
     }
 }
 

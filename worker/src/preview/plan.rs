@@ -1,0 +1,60 @@
+//! The mails of a real account's plan. The account is read through the member role with a session that can only read; no queue
+//! is asked, and there is no client that could send a mail.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use key_rotation_aws::Connection;
+use rotation::{AccountId, Job, Task, UserName};
+
+use super::{Folder, PreviewError, Written};
+use crate::account;
+use crate::notices::{Digest, Notices};
+use crate::run;
+use crate::settings::{MailOptions, Settings};
+use crate::tally::Tally;
+
+/// Stands in for the account's address where it was not given; `invalid` is nobody's (RFC 2606).
+const ADDRESS_NOT_GIVEN: &str = "address-not-given@account.invalid";
+
+/// Whose plan is previewed, and where it goes. The day is that of the settings.
+#[derive(Debug, Clone)]
+pub struct PlanOptions {
+    /// The account.
+    pub account: AccountId,
+    /// Only this user.
+    pub user: Option<UserName>,
+    /// The account's name, which workers know from the message.
+    pub name: Option<String>,
+    /// The account's address: the same.
+    pub email: Option<String>,
+    /// Audit wording; enforcement otherwise.
+    pub audit: bool,
+    /// The directory for the files; made if it is not there.
+    pub out: PathBuf,
+}
+
+/// Looks at the account, and writes the mails its owners would be sent.
+///
+/// # Errors
+/// [`PreviewError`].
+pub async fn of_plan(
+    notices: &Notices,
+    settings: &Settings,
+    connection: &Connection,
+    options: &PlanOptions,
+) -> Result<Written, PreviewError> {
+    // Whatever the settings say: it only looks, and has no sender.
+    let looks = Settings { dry_run: true, mail: MailOptions::default(), ..settings.clone() };
+    let rotator = run::rotator(&looks, connection, Arc::new(Tally::default())).await?;
+    let job = Job {
+        name: options.name.clone(),
+        email: Some(options.email.clone().unwrap_or_else(|| ADDRESS_NOT_GIVEN.to_owned())),
+        ..Job::new(options.account.clone(), options.user.clone().map_or(Task::Account, Task::User))
+    };
+    let planned = account::preview(&rotator, &job).await?;
+    let digest = Digest { dry_run: options.audit, ..planned };
+    let mut folder = Folder::new(&options.out)?;
+    folder.add(notices, options.account.as_str(), &digest, connection.partition())?;
+    folder.close()
+}
