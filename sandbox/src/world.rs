@@ -35,6 +35,9 @@ pub const MANAGEMENT_ACCOUNT: &str = "100000000000";
 /// The role every member account has, unless a test takes it away: the product's default.
 pub const MEMBER_ROLE: &str = "asa-iam-key-rotation-lambda-assumed-role";
 
+/// The policy every account has for users whose secret is in a central store.
+pub const READ_POLICY: &str = "IAMKeyRotationReadOwnSecret";
+
 /// All state of a sandbox.
 #[derive(Debug, Clone, Serialize)]
 pub struct World {

@@ -30,6 +30,8 @@ pub struct Account {
     pub users: BTreeMap<String, User>,
     /// Its groups, by name.
     pub groups: BTreeMap<String, Group>,
+    /// Names of its customer-managed policies.
+    pub policies: BTreeSet<String>,
     /// Its credential report, if one was generated.
     #[serde(skip)]
     pub(crate) report: Option<CredentialReport>,

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 
 use super::user::Holdings;
-use super::{AccessKey, Account, AccountState, Group, KeyOwner, KeyStatus, LastUse, MEMBER_ROLE, Role, User, World};
+use super::{
+    AccessKey, Account, AccountState, Group, KeyOwner, KeyStatus, LastUse, MEMBER_ROLE, READ_POLICY, Role, User, World,
+};
 
 /// A key to be put on a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +44,7 @@ pub(crate) fn whole_seconds(time: Timestamp) -> Timestamp {
 }
 
 impl World {
-    /// Adds an active account below the root, with the member role in it.
+    /// Adds an active account below the root, with what `member-role.yaml` makes in it: the member role and [`READ_POLICY`].
     pub fn add_account(&mut self, id: &str, name: &str, email: &str) -> &mut Account {
         let root = self.organization.root.clone();
         self.organization.place_account(id, "", &root);
@@ -56,6 +58,7 @@ impl World {
             roles: BTreeMap::new(),
             users: BTreeMap::new(),
             groups: BTreeMap::new(),
+            policies: BTreeSet::from([READ_POLICY.to_owned()]),
             report: None,
         };
         self.accounts.insert(id.to_owned(), account);

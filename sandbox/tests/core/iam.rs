@@ -4,6 +4,7 @@ use aws_sdk_iam::Client;
 use aws_sdk_iam::primitives::DateTime;
 use aws_sdk_iam::types::{EntityType, ReportStateType, StatusType, Tag};
 use jiff::SignedDuration;
+use sandbox::world::READ_POLICY;
 use sandbox::{KeySpec, KeyStatus, Sandbox};
 
 use crate::common::{MEMBER, code, member, noon, serve, world};
@@ -138,6 +139,42 @@ async fn tags_keep_to_iam_s_characters_lengths_and_number() {
 }
 
 #[tokio::test]
+async fn a_tag_whose_key_differs_in_case_alone_replaces_the_first() {
+    let mut world = world();
+    world.add_user(MEMBER, "ada");
+    let sandbox = serve(world).await;
+    let iam = client(&sandbox).await;
+    let put = |key: &str, value: &str| iam.tag_user().user_name("ada").tags(tag(key, value)).send();
+    put("Department", "foo").await.expect("tagged");
+    put("department", "bar").await.expect("tagged again");
+    let tags = iam.list_user_tags().user_name("ada").send().await.expect("tags").tags;
+    assert_eq!(tags, [tag("department", "bar")]);
+    let both = iam.tag_user().user_name("ada").tags(tag("A", "x")).tags(tag("a", "y")).send().await;
+    assert!(both.expect_err("one key twice").into_service_error().is_invalid_input_exception());
+    iam.untag_user().user_name("ada").tag_keys("DEPARTMENT").send().await.expect("untagged");
+    assert!(iam.list_user_tags().user_name("ada").send().await.expect("tags").tags.is_empty());
+}
+
+#[tokio::test]
+async fn names_are_not_distinguished_by_case_and_answers_spell_them_as_they_were_made() {
+    let mut world = world();
+    world.add_user(MEMBER, "Ada");
+    world.add_group_member(MEMBER, "Exempt", "Ada");
+    let sandbox = serve(world).await;
+    let iam = client(&sandbox).await;
+    let again = iam.create_user().user_name("ADA").send().await;
+    assert!(again.expect_err("it is there").into_service_error().is_entity_already_exists_exception());
+    let user = iam.get_user().user_name("ada").send().await.expect("the user").user.expect("the user");
+    assert_eq!(user.user_name, "Ada");
+    iam.tag_user().user_name("aDA").tags(tag("k", "v")).send().await.expect("tagged");
+    assert_eq!(iam.list_user_tags().user_name("Ada").send().await.expect("tags").tags.len(), 1);
+    let made = iam.create_access_key().user_name("ADA").send().await.expect("a key").access_key.expect("a key");
+    assert_eq!(made.user_name, "Ada");
+    let group = iam.get_group().group_name("exempt").send().await.expect("the group");
+    assert_eq!((group.group.map(|group| group.group_name), group.users.len()), (Some("Exempt".to_owned()), 1));
+}
+
+#[tokio::test]
 async fn a_user_that_still_holds_something_is_not_deleted() {
     let mut world = world();
     world.add_user(MEMBER, "ada");
@@ -246,10 +283,14 @@ async fn managed_policies_are_attached_and_detached() {
     world.add_user(MEMBER, "ada");
     let sandbox = serve(world).await;
     let iam = client(&sandbox).await;
-    let arn = format!("arn:aws:iam::{MEMBER}:policy/read-own-secret");
+    let arn = format!("arn:aws:iam::{MEMBER}:policy/{READ_POLICY}");
+    for missing in [format!("arn:aws:iam::{MEMBER}:policy/none"), arn.replace(MEMBER, "999999999999")] {
+        let refused = iam.attach_user_policy().user_name("ada").policy_arn(missing).send().await;
+        assert!(refused.expect_err("not there").into_service_error().is_no_such_entity_exception());
+    }
     iam.attach_user_policy().user_name("ada").policy_arn(&arn).send().await.expect("attached");
     let attached = iam.list_attached_user_policies().user_name("ada").send().await.expect("policies");
-    assert_eq!(attached.attached_policies()[0].policy_name.as_deref(), Some("read-own-secret"));
+    assert_eq!(attached.attached_policies()[0].policy_name.as_deref(), Some(READ_POLICY));
     iam.detach_user_policy().user_name("ada").policy_arn(&arn).send().await.expect("detached");
     let again = iam.detach_user_policy().user_name("ada").policy_arn(&arn).send().await;
     assert!(again.expect_err("gone").into_service_error().is_no_such_entity_exception());

@@ -80,17 +80,20 @@ impl<'a> Iam<'a> {
         Ok(users)
     }
 
-    /// One user with its tags, without its groups. `None`: there is no such user.
+    /// One user with its tags, without its groups, its name as IAM spells it: IAM finds a user by any spelling in upper and lower
+    /// case, while its secret's name and its membership in a group go by the one it was made with. `None`: there is no such user.
     pub async fn user(self, name: &UserName) -> Result<Option<UserRecord>, AwsError> {
+        const OPERATION: &str = "iam:GetUser";
         let answer = self.0.get_user().user_name(name.as_str()).send().await;
-        let answer = match answer.map_err(|error| AwsError::of("iam:GetUser", error)) {
+        let answer = match answer.map_err(|error| AwsError::of(OPERATION, error)) {
             Ok(answer) => answer,
             Err(error) if error.class == ErrorClass::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let arn = answer.user.map(|user| user.arn).unwrap_or_default();
-        let tags = self.user_tags(name).await?;
-        Ok(Some(UserRecord { name: name.clone(), arn, groups: Vec::new(), tags }))
+        let user = answer.user.ok_or_else(|| AwsError::incomplete(OPERATION, "no user"))?;
+        let name = UserName::new(user.user_name).map_err(|_| AwsError::incomplete(OPERATION, "not a user name"))?;
+        let tags = self.user_tags(&name).await?;
+        Ok(Some(UserRecord { name, arn: user.arn, groups: Vec::new(), tags }))
     }
 
     /// A user's tags, read afresh, to the last page.

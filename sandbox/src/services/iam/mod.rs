@@ -21,6 +21,8 @@ use crate::world::{Account, User, World};
 
 /// Carries out a call.
 pub fn handle(world: &mut World, call: &Call) -> Reply {
+    let respelled = as_spelled(world, call);
+    let call = respelled.as_ref().unwrap_or(call);
     let answered = match call.operation.as_str() {
         "ListUsers" => users::list(world, call),
         "GetUser" => users::get(world, call),
@@ -48,6 +50,29 @@ pub fn handle(world: &mut World, call: &Call) -> Reply {
         _ => return Err(refusal::unsupported(call)),
     };
     answered.map(|xml| Answer::Xml(xml.finish()))
+}
+
+/// The call with the account's own spelling of the user and the group that it names, where it has another: "Names are not
+/// distinguished by case" (IAM API Reference, `CreateUser`, `CreateGroup`).
+fn as_spelled(world: &World, call: &Call) -> Option<Call> {
+    let Params::Query(form) = &call.params else { return None };
+    let account = world.accounts.get(&call.caller.account)?;
+    let user = form.get("UserName").and_then(|name| own_spelling(&account.users, name));
+    let group = form.get("GroupName").and_then(|name| own_spelling(&account.groups, name));
+    if user.is_none() && group.is_none() {
+        return None;
+    }
+    let own = [("UserName", user), ("GroupName", group)].into_iter().filter_map(|(name, own)| Some((name, own?)));
+    let mut form = form.clone();
+    form.extend(own.map(|(name, own)| (name.to_owned(), own.to_owned())));
+    Some(Call { params: Params::Query(form), ..call.clone() })
+}
+
+fn own_spelling<'a, T>(held: &'a BTreeMap<String, T>, name: &str) -> Option<&'a str> {
+    if held.contains_key(name) {
+        return None;
+    }
+    held.keys().map(String::as_str).find(|own| own.eq_ignore_ascii_case(name))
 }
 
 /// What an operation answers inside its result element.

@@ -29,11 +29,13 @@ pub(super) fn tag(world: &mut World, call: &Call) -> Answered {
     let name = required(call, "UserName")?;
     let given = given(call)?;
     let held = &user(world, call, name)?.holds.tags;
-    let added = given.keys().filter(|key| !held.contains_key(*key)).count();
+    let added = given.keys().filter(|key| !held.keys().any(|held| same_key(held, key))).count();
     if held.len() + added > TAGS_PER_USER {
         return Err(limit_exceeded(format!("Cannot exceed quota for TagsPerUser: {TAGS_PER_USER}")));
     }
-    user_to_change(world, call, name)?.holds.tags.extend(given.clone());
+    let held = &mut user_to_change(world, call, name)?.holds.tags;
+    held.retain(|held, _| !given.keys().any(|key| same_key(held, key)));
+    held.extend(given.clone());
     let now = world.now();
     for (key, value) in given {
         let effect = Effect::UserTagged { user: name.to_owned(), key, value };
@@ -47,10 +49,12 @@ pub(super) fn untag(world: &mut World, call: &Call) -> Answered {
     let keys = query::members(form(call), "TagKeys");
     user(world, call, name)?;
     let holds = &mut user_to_change(world, call, name)?.holds;
-    let gone: Vec<&str> = keys.into_iter().filter(|key| holds.tags.remove(*key).is_some()).collect();
+    let gone: Vec<String> =
+        holds.tags.keys().filter(|held| keys.iter().any(|key| same_key(held, key))).cloned().collect();
+    holds.tags.retain(|held, _| !gone.contains(held));
     let now = world.now();
     for key in gone {
-        let effect = Effect::UserUntagged { user: name.to_owned(), key: key.to_owned() };
+        let effect = Effect::UserUntagged { user: name.to_owned(), key };
         world.journal.effect(now, &call.caller, &call.caller.account, effect);
     }
     Ok(Xml::new())
@@ -59,12 +63,14 @@ pub(super) fn untag(world: &mut World, call: &Call) -> Answered {
 /// The tags a call gives, checked.
 pub(super) fn given(call: &Call) -> Result<BTreeMap<String, String>, ApiError> {
     let form = form(call);
-    let mut tags = BTreeMap::new();
+    let mut tags: BTreeMap<String, String> = BTreeMap::new();
     for n in 1.. {
         let Some(key) = form.get(&format!("Tags.member.{n}.Key")) else { break };
         let value = form.get(&format!("Tags.member.{n}.Value")).map(String::as_str).unwrap_or_default();
         check(key, value, n)?;
-        if tags.insert(key.clone(), value.to_owned()).is_some() {
+        let twice = tags.keys().any(|held| same_key(held, key));
+        tags.insert(key.clone(), value.to_owned());
+        if twice {
             return Err(ApiError::new(
                 400,
                 "InvalidInput",
@@ -79,6 +85,12 @@ pub(super) fn given(call: &Call) -> Result<BTreeMap<String, String>, ApiError> {
         )));
     }
     Ok(tags)
+}
+
+/// Whether two keys are one to IAM. Of users' tags the case is kept but makes no difference: a second tag whose key differs in case
+/// alone replaces the first (IAM User Guide, "Tags for IAM resources", case sensitivity).
+fn same_key(one: &str, other: &str) -> bool {
+    one == other || one.to_lowercase() == other.to_lowercase()
 }
 
 fn check(key: &str, value: &str, n: usize) -> Result<(), ApiError> {
