@@ -1,5 +1,6 @@
 //! The proof by kills: an organization with hundreds of due keys, messages going on, three workers at a time, and SIGKILL at
-//! random moments of their work. At the end no key, no secret, no message and no notice may be missing or one too many.
+//! random moments of their work. At the end no key, no secret, no message and no notice may be missing or one too many. Every
+//! user is in one message and no more, so that a lost message is a user without a successor.
 //!
 //! Moments are drawn in calls, not in time: a worker is killed when the sandbox has seen so many more calls. From a seed; but
 //! what processes do side by side is not replayable, and need not be: whatever they did, the end must be the same.
@@ -14,6 +15,7 @@ use producer::dead_letters::redrive::{self, RedriveOptions};
 use producer::schedule::{self, Granularity, ScheduleOptions};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rotation::AccountId;
 use sandbox::call::Service;
 use sandbox::journal::Effect;
 use sandbox::services::sqs::Message;
@@ -32,8 +34,6 @@ const KILLS: usize = 60;
 const DUE: usize = 300;
 /// Calls of all workers together between two kills.
 const BETWEEN_KILLS: std::ops::Range<u64> = 10..220;
-/// Days of kills at most. Within the install grace of 10 days no replaced key is disabled: old keys must be untouched.
-const DAYS: usize = 5;
 /// Rounds without kills in which everything must come to rest.
 const QUIET_ROUNDS: usize = 6;
 /// How often the sandbox is looked at.
@@ -64,19 +64,19 @@ async fn kill_workers(fifo: bool, seed: u64) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (world, due) = population::organization(&mut rng);
     assert!(due.len() >= DUE, "only {} users are due", due.len());
+    let accounts = population::accounts(&due);
     let options = SandboxOptions { longest_wait: Duration::from_millis(250), ..SandboxOptions::new(world) };
     let stage = Stage::serving(options, fifo).await;
     let mut storm = Storm { stage, rng, workers: Vec::new(), kills: 0, redriven: 0 };
-    let mut days = 0;
-    while days < DAYS && storm.kills < KILLS {
-        // Messages for accounts on one day, for users on the next.
-        storm.schedule(if days % 2 == 0 { Granularity::Account } else { Granularity::User }).await;
-        storm.rage().await;
-        storm.stage.pass_days(1);
-        days += 1;
-    }
+    let (first, second) = accounts.split_at(accounts.len() / 2);
+    storm.schedule(first, Granularity::Account).await;
+    storm.rage(KILLS / 4).await;
+    // These come while the others are still being worked on, a message for each user.
+    assert!(storm.stage.waiting() > 0);
+    storm.schedule(second, Granularity::User).await;
+    storm.rage(usize::MAX).await;
     storm.come_to_rest().await;
-    storm.tell(days, &due);
+    storm.tell(&due);
     let mut broken = violations(&storm.stage);
     broken.extend(storm.stage.world(|world| not_at_rest(world, &due)));
     broken.extend(storm.unexplained_letters());
@@ -87,8 +87,8 @@ async fn kill_workers(fifo: bool, seed: u64) {
 }
 
 impl Storm {
-    async fn schedule(&self, granularity: Granularity) {
-        let options = ScheduleOptions { granularity, ..ScheduleOptions::default() };
+    async fn schedule(&self, accounts: &[AccountId], granularity: Granularity) {
+        let options = ScheduleOptions { accounts: accounts.to_vec(), granularity, ..ScheduleOptions::default() };
         let connection = self.stage.connection("producer");
         let report = schedule::run(&connection, &self.stage.producer_settings(), &options).await;
         let report = report.expect("the organization can be scheduled");
@@ -100,12 +100,12 @@ impl Storm {
         Process::start(&self.stage, &[("MAX_CONCURRENT_MESSAGES", "3"), ("MAX_CONCURRENT_USERS", "3")])
     }
 
-    /// Lets workers work, and kills them, until the queue is empty.
-    async fn rage(&mut self) {
+    /// Lets workers work, and kills them, until there were so many kills or the queue is empty.
+    async fn rage(&mut self, kills: usize) {
         while self.workers.len() < WORKERS {
             self.workers.push(self.worker());
         }
-        while self.stage.waiting() > 0 {
+        while self.stage.waiting() > 0 && self.kills < kills {
             let after = self.rng.random_range(BETWEEN_KILLS);
             if self.calls(after).await {
                 let victim = self.rng.random_range(0..WORKERS);
@@ -166,7 +166,6 @@ impl Storm {
         let report = report.expect("the dead letters can be sent back");
         assert_eq!(report.problems, [] as [String; 0]);
         self.redriven = report.redriven;
-        self.schedule(Granularity::Account).await;
         for _ in 0..QUIET_ROUNDS {
             let mut worker = Process::drain(&self.stage, &[]);
             worker.ended().await;
@@ -196,12 +195,12 @@ impl Storm {
     }
 
     /// The count of everything.
-    fn tell(&self, days: usize, due: &[Due]) {
+    fn tell(&self, due: &[Due]) {
         let left = self.letters().len();
         let Self { kills, redriven, .. } = self;
         self.stage.world(|world| {
             let users: usize = world.accounts.values().map(|account| account.users.len()).sum();
-            println!("{kills} SIGKILLs of {WORKERS} workers at a time, {} due users of {users}, {days} days", due.len());
+            println!("{kills} SIGKILLs of {WORKERS} workers at a time, {} due users of {users}", due.len());
             println!("{}", Attempts::of(world));
             let effects = |is: fn(&Effect) -> bool| world.journal.effects().iter().filter(|e| is(&e.effect)).count();
             println!(

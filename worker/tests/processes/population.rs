@@ -1,5 +1,7 @@
 //! Who is in the organization of the kills, and what must have become of them.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -77,6 +79,12 @@ fn due(world: &World) -> Vec<Due> {
         }
     }
     due
+}
+
+/// The accounts they are in.
+pub(crate) fn accounts(due: &[Due]) -> Vec<AccountId> {
+    let accounts: BTreeSet<&AccountId> = due.iter().map(|due| &due.account).collect();
+    accounts.into_iter().cloned().collect()
 }
 
 /// What is not as it must be in the end, within the install grace: a sentence each.
