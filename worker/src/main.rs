@@ -66,7 +66,7 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     telemetry::init(&cli.settings.log);
     if let Some(Command::PreviewMail(options)) = &cli.command {
-        return preview_mail(cli.settings, options).await;
+        return preview_mail(cli.settings, options).await.unwrap_or_else(|problems| refuse(&problems));
     }
     // From here on: a signal that comes before it is listened for ends the process in the system's own way.
     let stop = stop_signal();
@@ -92,54 +92,42 @@ async fn main() -> ExitCode {
 }
 
 /// Uses the same templates and settings as a worker would.
-async fn preview_mail(raw: RawSettings, options: &PreviewMail) -> ExitCode {
+///
+/// # Errors
+/// Settings or templates that are wrong: then nothing was done.
+async fn preview_mail(raw: RawSettings, options: &PreviewMail) -> Result<ExitCode, Vec<String>> {
     let mail = raw.mail_for_preview();
-    let written = if let Some(account) = &options.account {
-        let settings = match Settings::check_for_preview(raw) {
-            Ok(settings) => settings,
-            Err(problems) => return refuse(&problems),
-        };
-        let connection = match Connection::load("key-rotation-worker").await {
-            Ok(connection) => connection,
-            Err(error) => return refuse(&[error.to_string()]),
-        };
-        let notices = match Notices::new(mail, None, connection.partition()) {
-            Ok(notices) => notices,
-            Err(error) => return refuse(&[error.to_string()]),
-        };
-        let plan = preview::PlanOptions {
-            account: account.clone(),
-            user: options.user.clone(),
-            name: options.account_name.clone(),
-            email: options.account_email.clone(),
-            audit: options.audit,
-            out: options.out.clone(),
-        };
+    let (audit, out) = (options.audit, options.out.clone());
+    let written = if let Some(account) = options.account.clone() {
+        let settings = Settings::check_for_preview(raw)?;
+        let connection = Connection::load("key-rotation-worker").await.map_err(|error| vec![error.to_string()])?;
+        let notices = Notices::new(mail, None, connection.partition()).map_err(|error| vec![error.to_string()])?;
+        let (user, name, email) = (options.user.clone(), options.account_name.clone(), options.account_email.clone());
+        let plan = preview::PlanOptions { account, user, name, email, audit, out };
         preview::of_plan(&notices, &settings, &connection, &plan).await
     } else {
-        let notices = match Notices::new(mail, None, Partition::Aws) {
-            Ok(notices) => notices,
-            Err(error) => return refuse(&[error.to_string()]),
-        };
+        let notices = Notices::new(mail, None, Partition::Aws).map_err(|error| vec![error.to_string()])?;
         let as_of = raw.as_of().unwrap_or_else(Timestamp::now);
-        preview::of_samples(&notices, &preview::Options { as_of, audit: options.audit, out: options.out.clone() })
+        preview::of_samples(&notices, &preview::Options { as_of, audit, out })
     };
-    match written {
+    Ok(match written {
         Ok(written) => {
             for file in &written.files {
                 println!("{}", file.display());
             }
-            if written.unread == 0 || options.account.is_none() {
-                return ExitCode::SUCCESS;
+            match written.unread {
+                0 => ExitCode::SUCCESS,
+                unread => {
+                    eprintln!("worker: {unread} users could not be looked at: the mails do not tell everything");
+                    ExitCode::FAILURE
+                }
             }
-            eprintln!("worker: {} users could not be looked at: the mails do not tell everything", written.unread);
-            ExitCode::FAILURE
         }
         Err(error) => {
             eprintln!("worker: {error}");
             ExitCode::FAILURE
         }
-    }
+    })
 }
 
 fn refuse(problems: &[String]) -> ExitCode {

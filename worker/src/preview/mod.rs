@@ -59,7 +59,7 @@ pub enum PreviewError {
 pub struct Written {
     /// The files, the index last.
     pub files: Vec<PathBuf>,
-    /// Users that could not be read, so that the mails do not tell everything.
+    /// Users of a real account that could not be read, so that the mails do not tell everything.
     pub unread: usize,
 }
 
@@ -112,7 +112,6 @@ impl Folder {
             stems.push(stem);
         }
         self.index.push_str(&index::section(digest, &mails, &stems, partition));
-        self.written.unread += digest.incomplete.len();
         Ok(())
     }
 

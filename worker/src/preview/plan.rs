@@ -56,5 +56,6 @@ pub async fn of_plan(
     let digest = Digest { dry_run: options.audit, ..planned };
     let mut folder = Folder::new(&options.out)?;
     folder.add(notices, options.account.as_str(), &digest, connection.partition())?;
-    folder.close()
+    let written = folder.close()?;
+    Ok(Written { unread: digest.incomplete.len(), ..written })
 }
