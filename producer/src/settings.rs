@@ -1,12 +1,7 @@
-//! The producer's settings: each a flag and an environment variable, the flag winning.
-//!
-//! They come in as text and are checked here, in one place, so that everything that is wrong is told at once, by the
-//! variable's name. A variable that is set but empty counts as not set: deployment templates write those.
-
-use std::fmt::Display;
-use std::str::FromStr;
+//! The producer's settings: what it shares with the worker, and how to list the organization.
 
 use clap::Args;
+use key_rotation_aws::settings::{DEFAULT_MEMBER_ROLE, Problems, QueueSettings, RoleSettings, given};
 use key_rotation_aws::{MemberRole, QueueUrl};
 use rotation::AccountId;
 
@@ -14,17 +9,9 @@ use rotation::AccountId;
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Settings")]
 pub struct RawSettings {
-    /// URL of the work queue. It is FIFO if its name ends in .fifo; both kinds work
-    #[arg(long, env = "QUEUE_URL", value_name = "URL", global = true)]
-    pub queue_url: Option<String>,
-
-    /// URL of the dead-letter queue [default: as the work queue's redrive policy says]
-    #[arg(long, env = "DEAD_LETTER_QUEUE_URL", value_name = "URL", global = true)]
-    pub dead_letter_queue_url: Option<String>,
-
-    /// URL of the queue for operators' requests, which workers serve first [default: none, they go to the work queue]
-    #[arg(long, env = "URGENT_QUEUE_URL", value_name = "URL", global = true)]
-    pub urgent_queue_url: Option<String>,
+    /// The queues.
+    #[command(flatten)]
+    pub queues: QueueSettings,
 
     /// Account whose role may list the organization: the management account, or a delegated administrator's.
     /// Goes with ORG_LIST_ROLE [default: list with the own credentials]
@@ -35,18 +22,10 @@ pub struct RawSettings {
     #[arg(long, env = "ORG_LIST_ROLE", value_name = "NAME", global = true)]
     pub org_list_role: Option<String>,
 
-    /// Name of the role to assume in each account, with its path if it has one
-    /// [default: asa-iam-key-rotation-lambda-assumed-role]
-    #[arg(long, env = "IAM_ASSUMED_ROLE_NAME", value_name = "NAME", global = true)]
-    pub iam_assumed_role_name: Option<String>,
-
-    /// External id to give when assuming a role
-    #[arg(long, env = "EXTERNAL_ID", value_name = "ID", global = true, hide_env_values = true)]
-    pub external_id: Option<String>,
+    /// The role in every account.
+    #[command(flatten)]
+    pub role: RoleSettings,
 }
-
-/// The role's name where none is set: that of the tool this one takes over from.
-pub const DEFAULT_MEMBER_ROLE: &str = "asa-iam-key-rotation-lambda-assumed-role";
 
 /// The settings, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,120 +81,51 @@ impl RawSettings {
     /// [`InvalidSettings`] with every problem there is.
     pub fn check(&self) -> Result<Settings, InvalidSettings> {
         let mut problems = Problems::default();
-        let queue: Option<QueueUrl> = problems.parse("QUEUE_URL", &self.queue_url);
-        if given(&self.queue_url).is_none() {
-            problems.add("QUEUE_URL (--queue-url) is not set: it must be the URL of the work queue");
-        }
-        let dead_letter_queue: Option<QueueUrl> = problems.parse("DEAD_LETTER_QUEUE_URL", &self.dead_letter_queue_url);
-        let urgent_queue: Option<QueueUrl> = problems.parse("URGENT_QUEUE_URL", &self.urgent_queue_url);
-        problems.queues_fit(queue.as_ref(), dead_letter_queue.as_ref(), urgent_queue.as_ref());
-        let external_id = given(&self.external_id).map(str::to_owned);
-        if external_id.as_deref().is_some_and(|id| !is_external_id(id)) {
-            // Not repeated: some treat it as a secret, although AWS does not.
-            problems.add("EXTERNAL_ID is wrong: it must be 2 to 1224 letters, digits or any of +=,.@:/_-");
-        }
-        let member = given(&self.iam_assumed_role_name).unwrap_or(DEFAULT_MEMBER_ROLE);
-        let member_role = problems.role("IAM_ASSUMED_ROLE_NAME", member, external_id.clone());
-        let org_list = problems.org_list(self, external_id);
-        match queue {
-            Some(queue) if problems.0.is_empty() => {
-                Ok(Settings { queue, dead_letter_queue, urgent_queue, org_list, member_role })
-            }
-            Some(_) | None => Err(InvalidSettings(problems.0)),
-        }
-    }
-}
-
-#[derive(Default)]
-struct Problems(Vec<String>);
-
-impl Problems {
-    fn add(&mut self, problem: impl Into<String>) {
-        self.0.push(problem.into());
-    }
-
-    fn parse<T>(&mut self, variable: &str, text: &Option<String>) -> Option<T>
-    where
-        T: FromStr,
-        T::Err: Display,
-    {
-        match given(text)?.parse() {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.add(format!("{variable} is wrong: {error}"));
-                None
-            }
+        let queues = self.queues.check(&mut problems);
+        let member_role = self.role.check(&mut problems);
+        let org_list = self.org_list(&member_role, &mut problems);
+        match queues.work {
+            Some(queue) if problems.is_empty() => Ok(Settings {
+                queue,
+                dead_letter_queue: queues.dead_letters,
+                urgent_queue: queues.urgent,
+                org_list,
+                member_role,
+            }),
+            Some(_) | None => Err(InvalidSettings(problems.into_sentences())),
         }
     }
 
-    /// SQS developer guide: "The dead-letter queue of a FIFO queue must also be a FIFO queue", and so for standard ones.
-    fn queues_fit(&mut self, queue: Option<&QueueUrl>, dead_letters: Option<&QueueUrl>, urgent: Option<&QueueUrl>) {
-        let Some(queue) = queue else { return };
-        if dead_letters.is_some_and(|dead_letters| dead_letters.is_fifo() != queue.is_fifo()) {
-            self.add(
-                "DEAD_LETTER_QUEUE_URL is wrong: the dead-letter queue must be FIFO (.fifo) where QUEUE_URL is, and standard where it is not",
-            );
-        }
-        if dead_letters == Some(queue) {
-            self.add("DEAD_LETTER_QUEUE_URL is wrong: it is the work queue's own URL");
-        }
-        if urgent == Some(queue) {
-            self.add("URGENT_QUEUE_URL is wrong: it is the work queue's own URL; leave it out to have one queue");
-        }
-    }
-
-    fn role(&mut self, variable: &str, name: &str, external_id: Option<String>) -> MemberRole {
-        if !is_role_name(name) {
-            self.add(format!(
-                "{variable} is wrong: \"{name}\" is not the name of an IAM role: it must be letters, digits or any of +=,.@_-, at most 64, after a path or none"
-            ));
-        }
-        MemberRole { name: name.to_owned(), external_id }
-    }
-
-    fn org_list(&mut self, raw: &RawSettings, external_id: Option<String>) -> Option<OrgListRole> {
-        let account: Option<AccountId> = self.parse("ORG_LIST_ACCOUNT", &raw.org_list_account);
-        match (given(&raw.org_list_account), given(&raw.org_list_role)) {
+    fn org_list(&self, member_role: &MemberRole, problems: &mut Problems) -> Option<OrgListRole> {
+        let account: Option<AccountId> = problems.parse("ORG_LIST_ACCOUNT", &self.org_list_account);
+        match (given(&self.org_list_account), given(&self.org_list_role)) {
             (None, None) => None,
             (Some(_), None) => {
-                self.add("ORG_LIST_ROLE is not set, but ORG_LIST_ACCOUNT is: they go together");
+                problems.add("ORG_LIST_ROLE is not set, but ORG_LIST_ACCOUNT is: they go together");
                 None
             }
             (None, Some(_)) => {
-                self.add("ORG_LIST_ACCOUNT is not set, but ORG_LIST_ROLE is: they go together");
+                problems.add("ORG_LIST_ACCOUNT is not set, but ORG_LIST_ROLE is: they go together");
                 None
             }
             (Some(_), Some(name)) => {
-                let role = self.role("ORG_LIST_ROLE", name, external_id);
+                let role = problems.role("ORG_LIST_ROLE", name, member_role.external_id.clone());
                 account.map(|account| OrgListRole { account, role })
             }
         }
     }
 }
 
-fn given(text: &Option<String>) -> Option<&str> {
-    text.as_deref().map(str::trim).filter(|text| !text.is_empty())
-}
-
-/// IAM API reference, `CreateRole`: `RoleName` `[\w+=,.@-]+` up to 64; a path before it ends in a slash.
-fn is_role_name(text: &str) -> bool {
-    let (path, name) = text.rsplit_once('/').unwrap_or(("", text));
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b);
-    (1..=64).contains(&name.len()) && name.bytes().all(allowed) && path.bytes().all(|b| b.is_ascii_graphic())
-}
-
-/// STS API reference, `AssumeRole`: `ExternalId` `[\w+=,.@:\/-]*`, 2 to 1224.
-fn is_external_id(text: &str) -> bool {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@:/_-".contains(&b);
-    (2..=1224).contains(&text.len()) && text.bytes().all(allowed)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn raw(queue: &str) -> RawSettings {
-        RawSettings { queue_url: Some(queue.to_owned()), ..RawSettings::default() }
+    fn queue(url: &str) -> QueueSettings {
+        QueueSettings { queue_url: Some(url.to_owned()), ..QueueSettings::default() }
+    }
+
+    fn raw(url: &str) -> RawSettings {
+        RawSettings { queues: queue(url), ..RawSettings::default() }
     }
 
     fn problems(raw: &RawSettings) -> Vec<String> {
@@ -231,12 +141,12 @@ mod tests {
 
     #[test]
     fn a_variable_that_is_set_but_empty_counts_as_not_set() {
+        let work = queue("https://sqs.eu-west-1.amazonaws.com/123456789012/work");
         let raw = RawSettings {
-            urgent_queue_url: Some(String::new()),
+            queues: QueueSettings { urgent_queue_url: Some(String::new()), ..work },
             org_list_account: Some(" ".to_owned()),
-            iam_assumed_role_name: Some(String::new()),
-            external_id: Some(String::new()),
-            ..raw("https://sqs.eu-west-1.amazonaws.com/123456789012/work")
+            org_list_role: None,
+            role: RoleSettings { iam_assumed_role_name: Some(String::new()), external_id: Some(String::new()) },
         };
         let settings = raw.check().unwrap();
         assert_eq!(settings, Settings::new(settings.queue.clone()));
@@ -245,13 +155,14 @@ mod tests {
     #[test]
     fn all_problems_are_told_together_each_by_its_variable() {
         let raw = RawSettings {
-            queue_url: None,
-            dead_letter_queue_url: Some("ftp://x".to_owned()),
-            urgent_queue_url: Some("nowhere".to_owned()),
+            queues: QueueSettings {
+                queue_url: None,
+                dead_letter_queue_url: Some("ftp://x".to_owned()),
+                urgent_queue_url: Some("nowhere".to_owned()),
+            },
             org_list_account: Some("12345".to_owned()),
             org_list_role: Some("a b".to_owned()),
-            iam_assumed_role_name: Some("x".repeat(65)),
-            external_id: Some("?".to_owned()),
+            role: RoleSettings { iam_assumed_role_name: Some("x".repeat(65)), external_id: Some("?".to_owned()) },
         };
         let problems = problems(&raw);
         for variable in [
@@ -269,9 +180,10 @@ mod tests {
 
     #[test]
     fn a_fifo_queue_needs_a_fifo_dead_letter_queue() {
-        let queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/work.fifo";
+        let work = queue("https://sqs.eu-west-1.amazonaws.com/123456789012/work.fifo");
         let dead = "https://sqs.eu-west-1.amazonaws.com/123456789012/dead";
-        let mixed = RawSettings { dead_letter_queue_url: Some(dead.to_owned()), ..raw(queue) };
+        let queues = QueueSettings { dead_letter_queue_url: Some(dead.to_owned()), ..work };
+        let mixed = RawSettings { queues, ..RawSettings::default() };
         assert!(problems(&mixed)[0].starts_with("DEAD_LETTER_QUEUE_URL"));
     }
 

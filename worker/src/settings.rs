@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use key_rotation_aws::settings::{LogSettings, QueueSettings, Queues, RoleSettings};
+use key_rotation_aws::settings::{DEFAULT_MEMBER_ROLE, LogSettings, Problems, QueueSettings, Queues, RoleSettings};
 use key_rotation_aws::{MemberRole, QueueUrl};
 use rotation::{Period, Policy, UnusedKeys};
 
@@ -251,7 +251,7 @@ impl Settings {
             queue,
             dead_letter_queue: None,
             urgent_queue: None,
-            role: MemberRole { name: "asa-iam-key-rotation-lambda-assumed-role".to_owned(), external_id: None },
+            role: MemberRole { name: DEFAULT_MEMBER_ROLE.to_owned(), external_id: None },
             dry_run: true,
             policy: Policy::default(),
             exemption_group: "IAMKeyRotationExemptionGroup".to_owned(),
@@ -274,7 +274,7 @@ impl Settings {
     /// # Errors
     /// One sentence per problem, each naming the variable; all of them.
     pub fn check(raw: RawSettings) -> Result<Self, Vec<String>> {
-        let mut problems = Vec::new();
+        let mut problems = Problems::default();
         let queues = raw.queues.check(&mut problems);
         Self::check_rest(raw, queues, problems)
     }
@@ -286,10 +286,10 @@ impl Settings {
     /// As [`Settings::check`].
     pub fn check_for_preview(raw: RawSettings) -> Result<Self, Vec<String>> {
         let queues = Queues { work: NO_QUEUE.parse().ok(), ..Queues::default() };
-        Self::check_rest(RawSettings { dry_run: true, ..raw }, queues, Vec::new())
+        Self::check_rest(RawSettings { dry_run: true, ..raw }, queues, Problems::default())
     }
 
-    fn check_rest(raw: RawSettings, queues: Queues, mut problems: Vec<String>) -> Result<Self, Vec<String>> {
+    fn check_rest(raw: RawSettings, queues: Queues, mut problems: Problems) -> Result<Self, Vec<String>> {
         let raw = raw.without_blanks();
         let period = Period {
             rotation: raw.rotation_period,
@@ -303,7 +303,7 @@ impl Settings {
             RawUnusedKeys::Retire => UnusedKeys::Retire,
         };
         let policy = Policy::new(period, unused).unwrap_or_else(|errors| {
-            problems.extend(errors.iter().map(ToString::to_string));
+            errors.iter().for_each(|error| problems.add(error.to_string()));
             Policy::default()
         });
         let limits = Limits {
@@ -317,54 +317,48 @@ impl Settings {
             ..Limits::default()
         };
         if let Err(errors) = limits.check() {
-            problems.extend(errors.iter().map(ToString::to_string));
+            errors.iter().for_each(|error| problems.add(error.to_string()));
         }
         for (name, value) in [
             ("MAX_CONCURRENT_URGENT_MESSAGES", raw.max_concurrent_urgent_messages),
             ("MAX_CONCURRENT_USERS", raw.max_concurrent_users),
         ] {
             if value == 0 {
-                problems.push(format!("{name} must be at least 1"));
+                problems.add(format!("{name} must be at least 1"));
             }
         }
         if raw.store_secrets_in_central_account && raw.secret_kms_key_id.is_none() {
-            problems.push(
-                "STORE_SECRETS_IN_CENTRAL_ACCOUNT needs SECRET_KMS_KEY_ID: the AWS-managed key cannot be used from other accounts, so nobody could read the secrets"
-                    .to_owned(),
+            problems.add(
+                "STORE_SECRETS_IN_CENTRAL_ACCOUNT needs SECRET_KMS_KEY_ID: the AWS-managed key cannot be used from other accounts, so nobody could read the secrets",
             );
         }
         if raw.store_secrets_in_central_account && raw.credential_replication_regions.iter().any(|r| !r.is_empty()) {
-            problems.push(
-                "CREDENTIAL_REPLICATION_REGIONS cannot stand beside STORE_SECRETS_IN_CENTRAL_ACCOUNT: replicas are encrypted with their region's AWS-managed key, which cannot be used from other accounts"
-                    .to_owned(),
+            problems.add(
+                "CREDENTIAL_REPLICATION_REGIONS cannot stand beside STORE_SECRETS_IN_CENTRAL_ACCOUNT: replicas are encrypted with their region's AWS-managed key, which cannot be used from other accounts",
             );
         }
         if raw.as_of.is_some() && !raw.dry_run {
-            problems.push("--as-of is for audit mode only: it cannot stand beside DRY_RUN=false".to_owned());
+            problems.add("--as-of is for audit mode only: it cannot stand beside DRY_RUN=false");
         }
         for (name, address) in [("SENDER_EMAIL", &raw.sender_email), ("ADMIN_SUMMARY_EMAIL", &raw.admin_summary_email)]
         {
             if address.as_ref().is_some_and(|address| !address.contains('@')) {
-                problems.push(format!("{name} must be a mail address"));
+                problems.add(format!("{name} must be a mail address"));
             }
         }
         if raw.iam_exemption_group.trim().is_empty() {
-            problems.push("IAM_EXEMPTION_GROUP must name a group".to_owned());
+            problems.add("IAM_EXEMPTION_GROUP must name a group");
         }
-        let Some(queue) = queues.work else {
-            if !problems.iter().any(|problem| problem.starts_with("QUEUE_URL")) {
-                problems.insert(0, "QUEUE_URL is not set: it must be the URL of the SQS work queue".to_owned());
-            }
-            return Err(problems);
+        let role = raw.role.check(&mut problems);
+        let queue = match queues.work {
+            Some(queue) if problems.is_empty() => queue,
+            Some(_) | None => return Err(problems.into_sentences()),
         };
-        if !problems.is_empty() {
-            return Err(problems);
-        }
         Ok(Self {
             queue,
             dead_letter_queue: queues.dead_letters,
             urgent_queue: queues.urgent,
-            role: raw.role.member_role(),
+            role,
             dry_run: raw.dry_run,
             policy,
             exemption_group: raw.iam_exemption_group,
