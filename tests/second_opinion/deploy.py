@@ -16,6 +16,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -72,9 +73,14 @@ def step(text):
     print(f"== {text}", flush=True)
 
 
+passed = 0
+
+
 def check(truth, text):
+    global passed
     if not truth:
         sys.exit(f"FAILED: {text}")
+    passed += 1
     print(f"ok: {text}", flush=True)
 
 
@@ -152,6 +158,8 @@ def stacks(aws):
 
 
 def main():
+    # To be told to end is to clean up.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     for program in ("producer", "worker"):
         if not (BIN / program).exists():
             sys.exit(f"{BIN / program} is not built: cargo build --release")
@@ -164,8 +172,10 @@ def main():
             story(aws, directory)
         finally:
             aws.process.terminate()
+            aws.process.wait()
         unknown = sorted(set(re.findall(r"No Moto CloudFormation support for (\S+)", aws.log.read_text())))
         print("not shown, as moto's CloudFormation does not know them:", ", ".join(unknown))
+        print(f"{passed} checks ok")
 
 
 def story(aws, directory):

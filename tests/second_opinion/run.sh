@@ -1,28 +1,59 @@
 #!/usr/bin/env bash
-# The second opinion: the product against an AWS stand-in that others wrote, moto (pinned in .ci/requirements.txt). First the
-# end-to-end scenarios, on moto and on the product's own sandbox; then the templates, deployed to moto and taken down again.
-# Each part starts and stops its own servers, on loopback ports that are free. Exits 1 if anything failed.
+# The second opinion: the product against an AWS stand-in that others wrote, moto (pinned in .ci/requirements.txt). What it is and what
+# it found: docs/second-opinion.md. Three parts, each with servers of its own on free loopback ports, which it stops again:
 #
-# Needs Python with .ci/requirements.txt on the PATH, as .ci/run sets it up, and the release build.
+#   answers    single calls at their edges, to moto and to the product's sandbox
+#   scenarios  end to end, on moto and on the sandbox: the same preparation, the same endings
+#   templates  deployed to moto by deploy.sh, worked with, and taken down by cleanup.sh
+#
+# Needs Python with .ci/requirements.txt first on the PATH, as .ci/run sets it up, and the release build (BIN=… where it is elsewhere).
+# Exits 1 if anything failed.
 set -euo pipefail
 cd "$(dirname "$0")"
-
-# Fewer writes into the source tree.
 export PYTHONDONTWRITEBYTECODE=1
 
+place=$(mktemp -d)
+# shellcheck disable=SC2329 # by the trap
+stop() {
+  local jobs
+  mapfile -t jobs < <(jobs -p)
+  # Python parts end their servers when they are told to end.
+  if ((${#jobs[@]} > 0)); then
+    kill "${jobs[@]}" 2>/dev/null || true
+    wait || true
+  fi
+  rm -rf "$place"
+}
+trap stop EXIT
+trap 'exit 130' INT TERM
+
 status=0
-# The name of a part, and the arguments of a program that says each check on a line that begins with "ok" or "FAILED".
-part() {
-  local name=$1 began=$SECONDS verdict=ok
-  shift
-  printf '\n-- %s\n' "$name"
-  if ! "$@"; then
+# The end of a part: its name and its exit status.
+ended() {
+  local verdict=ok
+  if (($2 != 0)); then
     verdict=FAILED
     status=1
   fi
-  printf -- '-- %s: %s, %d s\n' "$name" "$verdict" $((SECONDS - began))
+  printf -- '-- %s: %s, after %d s\n' "$1" "$verdict" "$SECONDS"
 }
 
-part "scenarios" python3 scenarios.py
-part "templates" python3 deploy.py
+# Mostly waits for the aws command line to start: beside the others.
+python3 deploy.py >"$place/templates" 2>&1 &
+templates=$!
+
+for part in answers scenarios; do
+  printf '\n-- %s\n' "$part"
+  code=0
+  # In the background and waited for, so that a signal ends it at once.
+  python3 "$part.py" &
+  wait $! || code=$?
+  ended "$part" "$code"
+done
+
+printf '\n-- templates\n'
+code=0
+wait "$templates" || code=$?
+cat "$place/templates"
+ended templates "$code"
 exit "$status"

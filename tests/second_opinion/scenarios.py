@@ -10,12 +10,13 @@ Where the two differ, and who is right: docs/second-opinion.md.
 """
 
 import itertools
+import signal
 import sys
 import time
 import traceback
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 
 import producer_stories
@@ -43,13 +44,14 @@ def everything():
         yield story.__name__.replace("_", " "), story, getattr(story, "alone", False)
 
 
-def play(aws, number, fifo, act):
-    """Plays one: gives the verdict, and why."""
+def play(opened, number, fifo, act):
+    """Plays one on a stand-in, opened for it: gives the verdict, and why."""
     stage = None
     try:
-        stage = Stage(aws, number, fifo)
-        act(stage)
-        stage.check_nothing_leaked()
+        with opened() as aws:
+            stage = Stage(aws, number, fifo)
+            act(stage)
+            stage.check_nothing_leaked()
         return "ok", ""
     except NotShown as reason:
         return "not shown", str(reason)
@@ -59,23 +61,37 @@ def play(aws, number, fifo, act):
         return "FAILED", "\n".join([traceback.format_exc(), *(stage.said if stage else [])])
 
 
+@contextmanager
+def no_more_of(pool):
+    """Where something breaks off, what has not begun is not begun any more."""
+    try:
+        yield
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+
+
 def main():
+    # To be told to end is to clean up.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     for program in ("producer", "worker", "sandbox"):
         if not (BIN / program).exists():
             sys.exit(f"{BIN / program} is not built: cargo build --release --workspace")
     part = sys.argv[1] if sys.argv[1:] else ""
     began = time.monotonic()
     verdicts = Counter()
-    with closing(Sandbox(BIN / "sandbox")) as sandbox, closing(Moto()) as moto:
+    with closing(Moto()) as moto:
+        # moto is one for all. The sandbox has one clock for all its accounts, and starts at once: one for each.
+        stand_ins = {"sandbox": lambda: closing(Sandbox(BIN / "sandbox")), "moto": lambda: nullcontext(moto)}
         numbers = itertools.count(1)
         for beside, at_once in ((False, AT_ONCE), (True, 1)):
             chosen = [(name, act) for name, act, alone in everything() if part in name and alone == beside]
-            with ThreadPoolExecutor(at_once) as pool:
+            with ThreadPoolExecutor(at_once) as pool, no_more_of(pool):
                 played = [
-                    (aws.name, f"{name} ({aws.name}, {'FIFO' if fifo else 'standard'})", pool.submit(play, aws, next(numbers), fifo, act))
+                    (aws, f"{name} ({aws}, {kind})", pool.submit(play, opened, next(numbers), kind == "FIFO", act))
                     for name, act in chosen
-                    for fifo in (True, False)
-                    for aws in (sandbox, moto)
+                    for kind in ("FIFO", "standard")
+                    for aws, opened in stand_ins.items()
                 ]
                 for aws, title, result in played:
                     verdict, why = result.result()

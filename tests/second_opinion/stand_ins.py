@@ -15,10 +15,12 @@ import urllib.request
 from dataclasses import dataclass, field
 
 import boto3
+from botocore.config import Config
 
 # The sandbox's region; a young one, so that no client knows an old name for its endpoints.
 REGION = "eu-central-2"
 SENDER = "key-rotation@example.com"
+READ_POLICY = "IAMKeyRotationReadOwnSecret"
 MEMBER_ROLE = "asa-iam-key-rotation-lambda-assumed-role"
 EXEMPTION_GROUP = "IAMKeyRotationExemptionGroup"
 
@@ -50,6 +52,8 @@ class Clients:
 
     endpoint: str
     operator: tuple
+    # botocore's settings, for those made from now on.
+    config: Config | None = None
     made: dict = field(default_factory=dict)
     # boto3's sessions make no two clients at once.
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -61,7 +65,7 @@ class Clients:
                 key, secret, token = credentials or self.operator
                 found = self.made[service, credentials, region] = boto3.client(
                     service, region_name=region, endpoint_url=self.endpoint,
-                    aws_access_key_id=key, aws_secret_access_key=secret, aws_session_token=token,
+                    aws_access_key_id=key, aws_secret_access_key=secret, aws_session_token=token, config=self.config,
                 )
             return found
 
@@ -113,7 +117,8 @@ class Moto(StandIn):
         from moto.organizations.utils import PAGINATION_MODEL
         from moto.server import ThreadedMotoServer
 
-        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        # Neither each call nor what moto has not implemented: what comes of that is seen by who calls.
+        logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
         # As AWS documents it: 20 accounts a page. moto's are 100.
         PAGINATION_MODEL["list_accounts"]["limit_default"] = 20
         self.server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -128,10 +133,6 @@ class Moto(StandIn):
 
     def close(self):
         self.server.stop()
-
-    def alone(self):
-        """moto's days pass for one account at a time."""
-        return self
 
     def iam(self, account):
         from moto.iam.models import iam_backends
@@ -214,7 +215,6 @@ class Sandbox(StandIn):
     name = "sandbox"
 
     def __init__(self, program):
-        self.program = program
         command = [str(program), "serve", "--port", "0", "--accounts", "0", "--users-per-account", "0", "--region", REGION]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         exported = {}
@@ -227,19 +227,10 @@ class Sandbox(StandIn):
             raise RuntimeError("the sandbox does not start")
         super().__init__(exported["AWS_ENDPOINT_URL"], (exported["AWS_ACCESS_KEY_ID"], exported["AWS_SECRET_ACCESS_KEY"], None))
         self.accounts = iter(range(111111111111, 999999999999))
-        self.others = []
 
     def close(self):
-        for other in self.others:
-            other.close()
         self.process.terminate()
         self.process.wait()
-
-    def alone(self):
-        """Another one: the sandbox has one clock for all."""
-        other = Sandbox(self.program)
-        self.others.append(other)
-        return other
 
     def control(self, path, body=None):
         data = None if body is None else json.dumps(body).encode()

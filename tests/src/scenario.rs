@@ -43,6 +43,11 @@ fn used(days: i64) -> KeySpec {
     KeySpec::aged(days).used_days_ago(1)
 }
 
+/// An inactive key, last used before it was disabled eleven days ago: one that was used since would be adopted anew, not deleted.
+fn unused_since_disabled(days: i64) -> KeySpec {
+    KeySpec::aged(days).used_days_ago(20).inactive()
+}
+
 fn user() -> UserName {
     USER.parse().expect("a user name")
 }
@@ -112,7 +117,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "an inactive key is deleted and the active one rotated in the same run",
         prepare: |stage| {
-            let keys = stage.user(&[used(300).inactive(), used(95)]);
+            let keys = stage.user(&[unused_since_disabled(300), used(95)]);
             remember(stage, &keys[0], "disabled", 11);
             scan(stage)
         },
@@ -139,7 +144,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "a disabled key is deleted",
         prepare: |stage| {
-            let keys = stage.user(&[used(111).inactive(), used(21)]);
+            let keys = stage.user(&[unused_since_disabled(111), used(21)]);
             publish(stage, &keys[1]);
             remember(stage, &keys[0], "disabled", 11);
             scan(stage)
