@@ -139,7 +139,7 @@ pub struct RawSettings {
 /// `2027-03-01T02:00:00Z`, or `2027-03-01` for its first moment.
 fn time_or_date(text: &str) -> Result<Timestamp, jiff::Error> {
     match text.parse::<jiff::civil::Date>() {
-        // A time is a date too for this parser: it is tried first.
+        // This parser takes a date out of a time without a zone as well: that is no answer to when.
         Ok(date) if !text.contains(['T', 't', ' ']) => date.to_zoned(TimeZone::UTC).map(|day| day.timestamp()),
         Ok(_) | Err(_) => text.parse(),
     }

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use super::{RawSettings, Settings};
+use super::{RawSettings, Settings, time_or_date};
 
 #[derive(Debug, Parser)]
 struct Line {
@@ -62,4 +62,13 @@ fn a_visibility_timeout_without_room_for_its_heartbeat_is_refused() {
 fn every_problem_is_told_at_once() {
     let problems = check(&["--dry-run=false", "--as-of", "2026-12-24T00:00:00Z", "--sender-email", "nobody"]);
     assert_eq!(problems.expect_err("two problems").len(), 2);
+}
+
+#[test]
+fn a_forecasts_time_may_be_a_date_alone() {
+    let time = |text: &str| time_or_date(text).map(|time| time.to_string()).ok();
+    assert_eq!(time("2027-03-01").as_deref(), Some("2027-03-01T00:00:00Z"));
+    assert_eq!(time("2027-03-01T02:00:00+02:00").as_deref(), Some("2027-03-01T00:00:00Z"));
+    assert_eq!(time("2027-03-01T02:00:00"), None, "a time without its zone");
+    assert_eq!(time("tomorrow"), None);
 }

@@ -45,3 +45,30 @@ fn beyond_what_fits_the_html_says_how_many_more_the_text_has() {
     assert!(mail.html.contains("700 more are in the plain text part of this mail."));
     assert!(digest.items.iter().all(|item| mail.text.contains(item.key.as_ref().unwrap().id.as_str())));
 }
+
+#[test]
+fn a_long_mail_begins_with_a_sentence_for_each_kind_of_news_and_a_short_one_does_not() {
+    let mail = only_mail(&worst(300));
+    for sentence in [
+        "100 access keys will be disabled on 2026-12-08",
+        "100 access keys replaced; they will be disabled on 2026-12-15",
+        "100 access keys disabled; they will be deleted on 2026-12-15",
+    ] {
+        let (summary, _) = mail.text.split_once("-----").expect("the keys follow");
+        assert!(summary.contains(sentence), "{summary}");
+        assert!(mail.html.contains(&format!("<li>{sentence}</li>")), "{sentence}");
+    }
+    assert!(!only_mail(&worst(3)).text.contains("IN SHORT"));
+}
+
+#[test]
+fn keys_told_in_a_line_stand_below_what_happened_to_them_with_the_command_for_any_of_them() {
+    let mail = only_mail(&worst(300));
+    let (_, folded) = mail.html.split_once("285 more").expect("a folded part");
+    // 15 of those to be disabled are told at length.
+    assert!(folded.contains("<caption>85 access keys will be disabled on 2026-12-08</caption>"), "{folded}");
+    assert!(folded.contains("<th scope=\"col\">Will be deleted</th>"));
+    assert!(folded.contains("secret:Account_123456789012_User_USER_AccessKey"));
+    let audit = only_mail(&sample::many_keys_at(now(), true, 300));
+    assert!(!audit.html.contains("User_USER") && !audit.text.contains("User_USER"), "there is nothing to fetch");
+}
