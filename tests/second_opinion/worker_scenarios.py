@@ -164,6 +164,14 @@ OF_SCENARIO_RS = [
         ),
         Ending([("key 1", True, "restored"), ("key 2", True, None)], OF_THE_SECOND, ["Action needed by DATE: access key of USER active again"]),
     ),
+    Scenario(
+        "an inactive key that is on no record is restored",
+        lambda stage: (
+            stage.user(used(101, active=False), used(11)),
+            stage.producer("restore", "--account", stage.account, "--user", USER),
+        ),
+        Ending([("key 1", True, "restored"), ("key 2", True, None)], {}, ["Action needed by DATE: access key of USER active again"]),
+    ),
 ]
 
 BESIDES = [
