@@ -14,14 +14,21 @@ use crate::Stage;
 /// - no live key is deleted, but one of the tool's own that nobody ever used, and never while it is published;
 /// - nothing is recorded as told before a mail has named the key, and no mail names a successor that nobody can fetch;
 /// - no successor is recorded as told of while it is not published;
-/// - no user has a third key, or a live key of the tool's whose secret nobody has.
+/// - no user has a third key, or a live key of the tool's whose secret nobody has;
+/// - no secret publishes a key of the tool's that is gone.
 pub fn violations(stage: &Stage) -> Vec<String> {
     stage.world(|world| {
         let mut journal = Reading::new(world);
         for record in world.journal.effects() {
             journal.read(record);
         }
-        let Reading { made, published, mut broken, .. } = journal;
+        let Reading { made, deleted, published, mut broken, .. } = journal;
+        for (_, secret) in world.secrets.all() {
+            let current = secret.holder("AWSCURRENT");
+            if let Some(key) = deleted.iter().find(|key| current == Some(version_of(key).as_str())) {
+                broken.insert(format!("{} publishes {key}, which is gone", secret.name));
+            }
+        }
         let users = world.accounts.values().flat_map(|account| account.users.values());
         for user in users {
             let keys = &user.holds.keys;
@@ -45,6 +52,8 @@ struct Reading<'a> {
     used: BTreeSet<&'a str>,
     /// The tool's own keys, with account and user; without those that were deleted.
     made: BTreeMap<&'a str, (&'a str, &'a str)>,
+    /// The tool's own keys that were deleted.
+    deleted: BTreeSet<&'a str>,
     /// Every version that was ever published.
     published: BTreeSet<String>,
     /// The version that each secret publishes now.
@@ -60,6 +69,7 @@ impl<'a> Reading<'a> {
             world,
             used: keys.filter(|key| key.last_use.is_some()).map(|key| key.id.as_str()).collect(),
             made: BTreeMap::new(),
+            deleted: BTreeSet::new(),
             published: BTreeSet::new(),
             current: BTreeMap::new(),
             broken: BTreeSet::new(),
@@ -75,7 +85,9 @@ impl<'a> Reading<'a> {
                 if *was_active {
                     self.deleted_live(user, key);
                 }
-                self.made.remove(key.as_str());
+                if self.made.remove(key.as_str()).is_some() {
+                    self.deleted.insert(key);
+                }
             }
             Effect::SecretPublished { name, version, .. } => {
                 self.published.insert(version.clone());

@@ -172,3 +172,21 @@ async fn the_dead_letter_queue_is_read_off_the_redrive_policy_where_it_is_not_se
     let report = status::run(&stage.connection, &stage.settings).await.unwrap();
     assert_eq!(report.queues.last().map(|queue| (queue.name.as_str(), queue.depth.waiting)), Some(("dead.fifo", 40)));
 }
+
+/// Its workers died, so nobody could say how often it was tried; but a worker that gets it again must know that it was.
+#[tokio::test]
+async fn a_letter_that_sqs_itself_put_aside_is_sent_back_as_one_that_was_delivered() {
+    let stage = Stage::set(world(), Kind::Fifo).await;
+    let job = Job::new(account(&id(1)), Task::Account).to_body();
+    let (sqs, work) = (stage.connection.sqs(), stage.settings.queue.as_str());
+    let send = sqs.send_message().queue_url(work).message_body(&job);
+    send.message_group_id("group").message_deduplication_id("message").send().await.expect("it is taken");
+    for _ in 0..6 {
+        sqs.receive_message().queue_url(work).visibility_timeout(0).send().await.expect("a receive");
+    }
+    assert_eq!(stage.messages(stage.dead_letter_queue()).len(), 1);
+    let report = redrive::run(&stage.connection, &stage.settings, &RedriveOptions::default()).await.unwrap();
+    assert_eq!((report.redriven, report.by), (1, Way::ByHand));
+    let sent_back = stage.messages(&stage.settings.queue).remove(0);
+    assert_eq!(sent_back.attributes["Attempts"].string_value.as_deref(), Some("1"));
+}
