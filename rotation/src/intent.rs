@@ -25,8 +25,8 @@ pub struct Intent {
     pub attempt: Uuid,
     /// When it was written, by AWS's clock.
     pub written: Timestamp,
-    /// The key a successor is made for: never the one to be cleared away when the intent is settled. `None`: the attempt
-    /// only settles what others left, and makes no key.
+    /// The key a successor is made for: never the one to be cleared away when the intent is settled. None where the attempt
+    /// makes no key, but only settles.
     pub successor_of: Option<AccessKeyId>,
 }
 
@@ -56,11 +56,15 @@ impl Intent {
             .unwrap_or(Timestamp::MAX)
     }
 
-    /// Whether a key made at this time can be this attempt's: not before it, and not after its session ended; and never an
-    /// attempt's that makes none, or a key that a person makes while one is about would be taken for what it left.
+    /// Whether a key made at this time can be this attempt's: not before it, and not after its session ended. An attempt that
+    /// names no key to succeed only settles what others left, and makes none: were its intent to claim keys, then one made by
+    /// hand around it, or the very key that is being replaced, would be taken for an orphan and deleted.
     pub fn may_have_made(&self, created: Timestamp) -> bool {
+        if self.successor_of.is_none() {
+            return false;
+        }
         let from = self.written.checked_sub(CLOCK_TOLERANCE).unwrap_or(Timestamp::MIN);
-        self.successor_of.is_some() && from <= created && created <= self.end()
+        from <= created && created <= self.end()
     }
 }
 

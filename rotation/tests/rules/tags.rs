@@ -108,7 +108,7 @@ fn an_intent_explains_only_keys_made_while_its_session_lived() {
 }
 
 #[test]
-fn the_intent_of_an_attempt_that_only_settles_explains_no_key() {
+fn an_attempt_that_only_settles_has_made_no_key() {
     let intent = Intent { attempt: Uuid::from_u128(7), written: day(90), successor_of: None };
     assert!(!intent.may_have_made(day(90)));
 }

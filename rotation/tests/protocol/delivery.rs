@@ -1,0 +1,186 @@
+//! One delivery around an attempt, as in `worker/src/user.rs`, `account.rs` and `steps/retire.rs`: look, decide, disable,
+//! delete, tell, record. What is decided is what `rotation::lifecycle` decides about a user whose old key is due.
+
+use crate::moves::{Answer, Moves};
+use crate::scenario::Defence;
+use crate::violation::Violation;
+use crate::worker::{Attempt, Delivery, Mark, Place, Worker};
+use crate::world::{Memory, OLD, Set, World, has, members, one, own_key};
+
+const END: Worker = Worker::at(Place::End);
+const NOTICE: Worker = Worker::at(Place::Delivery(Delivery::Tell));
+const DISABLED: Worker = Worker { mark: Mark::Disabled, ..Worker::at(Place::Delivery(Delivery::Tell)) };
+
+/// What a delivery may do next, outside of an attempt.
+pub(crate) fn moves(moves: &mut Moves<'_>, step: Delivery, worker: Worker) {
+    match step {
+        Delivery::LookTags => look_tags(moves),
+        Delivery::LookKeys => look_keys(moves),
+        Delivery::Tell => tell(moves, worker),
+        Delivery::Record => record(moves, worker),
+        Delivery::Disable => disable(moves, worker),
+        Delivery::Delete => delete(moves),
+    }
+}
+
+fn look_tags(moves: &mut Moves<'_>) {
+    for (seen, mut world) in moves.intents() {
+        // `sessions.with(TO_LOOK)`: a new one where the present one is too short.
+        world.expired &= !one(moves.me as u8);
+        if seen == 0 {
+            moves.go("looks: no intents", world, Worker::at(Place::Delivery(Delivery::LookKeys)));
+        } else {
+            let settle = Worker { settling: true, ..Worker::at(Place::Attempt(Attempt::LeaveIntent)) };
+            moves.go("looks: an intent, to be settled first", world, settle);
+        }
+    }
+}
+
+fn look_keys(moves: &mut Moves<'_>) {
+    for ((active, inactive), world) in moves.lists() {
+        let next = if moves.scenario.leak { decide_leak(moves, active) } else { decide(moves, active, inactive) };
+        moves.go(words(next), world, next);
+    }
+}
+
+fn words(next: Worker) -> &'static str {
+    match (next.place, next.mark) {
+        (Place::Attempt(_), _) => "looks: the key needs a successor",
+        (Place::Delivery(Delivery::Tell), Mark::Noticed) => "looks: the owner is to be told",
+        (Place::Delivery(Delivery::Tell), Mark::Disabled) => "looks: the old key is found inactive",
+        (Place::Delivery(Delivery::Disable), _) => "looks: the old key is to be disabled",
+        (Place::Delivery(Delivery::Delete), _) => "looks: the old key is to be deleted",
+        (Place::Delivery(Delivery::LookTags | Delivery::LookKeys | Delivery::Record), _)
+        | (Place::Idle | Place::Settle(_) | Place::End, _) => "looks: nothing is to be done",
+    }
+}
+
+/// The plan for these keys.
+fn decide(moves: &Moves<'_>, active: Set, inactive: Set) -> Worker {
+    let World { memory, grace_over, .. } = *moves.world;
+    let keys = active | inactive;
+    // More than two: a person has to look.
+    if keys.count_ones() > 2 {
+        return END;
+    }
+    if has(inactive, OLD) {
+        return match memory {
+            Memory::Disabled if grace_over => Worker::at(Place::Delivery(Delivery::Delete)),
+            Memory::Disabled => END,
+            Memory::Noticed(_) | Memory::Nothing => DISABLED,
+        };
+    }
+    if !has(active, OLD) {
+        return END;
+    }
+    let counts = |successor: u8| match memory {
+        Memory::Noticed(made) => !moves.scenario.with(Defence::NoticeNotOlder) || has(made, successor),
+        Memory::Disabled | Memory::Nothing => false,
+    };
+    match (memory, members(keys & !one(OLD)).next()) {
+        // Re-enabled by a person.
+        (Memory::Disabled, _) => NOTICE,
+        (Memory::Noticed(_) | Memory::Nothing, None) => Worker::at(Place::Attempt(Attempt::LeaveIntent)),
+        // An inactive key has to be deleted first, in its time.
+        (Memory::Noticed(_) | Memory::Nothing, Some(other)) if has(inactive, other) => END,
+        (Memory::Noticed(_) | Memory::Nothing, Some(successor)) => {
+            let in_hand = moves.world.current == successor || has(moves.world.used, successor);
+            match (counts(successor), grace_over, in_hand) {
+                (false, _, _) => NOTICE,
+                (true, true, true) => {
+                    Worker { active: one(successor), ..Worker::at(Place::Delivery(Delivery::Disable)) }
+                }
+                (true, false, _) | (true, true, false) => END,
+            }
+        }
+    }
+}
+
+/// The plan of a forced rotation whose key was contained and deleted, beside a key that stays.
+fn decide_leak(moves: &Moves<'_>, active: Set) -> Worker {
+    let made_since = active & !moves.scenario.present();
+    if made_since == 0 { Worker::at(Place::Attempt(Attempt::LeaveIntent)) } else { END }
+}
+
+/// The mail is accepted. It does not run on the member session.
+fn tell(moves: &mut Moves<'_>, worker: Worker) {
+    let mut world = *moves.world;
+    world.tell();
+    let current = world.current;
+    let to_be_had = has(world.active, current) && current != OLD || has(world.meddled, current);
+    let true_word = !worker.rotated || has(world.published, own_key(moves.me)) && to_be_had;
+    let allowed = if true_word { Ok(()) } else { Err(Violation::ToldOfNothing) };
+    let recorded = Worker { told: world.told, rotated: false, ..worker.to(Place::Delivery(Delivery::Record)) };
+    moves.go_if("tell", world, recorded, allowed);
+    if moves.scenario.faults {
+        moves.go("tell: the mail is not accepted", *moves.world, END);
+    }
+}
+
+fn record(moves: &mut Moves<'_>, worker: Worker) {
+    let told = if moves.scenario.with(Defence::DatedWhenTold) { worker.told } else { moves.world.created };
+    let memory = match worker.mark {
+        Mark::Noticed => Memory::Noticed(told),
+        Mark::Disabled => Memory::Disabled,
+    };
+    for answer in moves.answers() {
+        let mut world = *moves.world;
+        if *answer != Answer::Refused && *answer != Answer::Unclear(false) {
+            world.remember(memory);
+        }
+        moves.go("record", world, END);
+    }
+}
+
+/// The look and the call are one move: what happens between them nothing can prevent, as IAM has no conditional writes.
+fn disable(moves: &mut Moves<'_>, worker: Worker) {
+    let successor = members(worker.active).next().unwrap_or(OLD);
+    for ((active, _), world) in moves.lists() {
+        let in_hand = moves.world.current == successor || has(moves.world.used, successor);
+        let looks_right = has(active, OLD) && has(active, successor) && in_hand;
+        if !looks_right && moves.scenario.with(Defence::LookBeforeDisable) {
+            moves.go("disable: the look shows something else", world, END);
+            continue;
+        }
+        for answer in moves.answers() {
+            let mut world = world;
+            let allowed = match answer {
+                Answer::Done | Answer::Unclear(true) | Answer::RefusedThoughDone => harmless(&world),
+                Answer::Unclear(false) | Answer::Refused => Ok(()),
+            };
+            if *answer != Answer::Refused && *answer != Answer::Unclear(false) {
+                world.set_status(OLD, false);
+            }
+            let next = if *answer == Answer::Done { DISABLED } else { END };
+            moves.go_if("disable", world, next, allowed);
+        }
+    }
+}
+
+/// Whether the old key may be made inactive: another is in somebody's hands, and was told of long enough ago.
+fn harmless(world: &World) -> Result<(), Violation> {
+    let in_hand: Set = members(world.active & !one(OLD)).filter(|key| world.in_hand(*key)).map(one).sum();
+    if !has(world.active, OLD) {
+        Ok(())
+    } else if in_hand == 0 {
+        Err(Violation::DisabledWithoutSuccessor)
+    } else if in_hand & world.told_in_time == 0 {
+        Err(Violation::DisabledWithoutNotice)
+    } else {
+        Ok(())
+    }
+}
+
+fn delete(moves: &mut Moves<'_>) {
+    for ((active, inactive), world) in moves.lists() {
+        if has(active, OLD) && moves.scenario.with(Defence::LookBeforeDelete) {
+            moves.go("delete: it is active again", world, END);
+        } else if has(inactive, OLD) || has(active, OLD) {
+            let mut after = world;
+            let allowed = if has(world.active, OLD) { Err(Violation::OldKeyDeleted) } else { Ok(()) };
+            after.remove(OLD);
+            after.remember(Memory::Nothing);
+            moves.go_if("delete", after, END, allowed);
+        }
+    }
+}

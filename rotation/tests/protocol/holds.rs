@@ -1,0 +1,127 @@
+//! With all defences nothing is ever broken, whatever happens within a scenario's bounds.
+
+use crate::explore::explore;
+use crate::scenario::{Act, Scenario};
+use crate::violation::Violation;
+
+/// Everything a person may do.
+pub(crate) const ANYTHING: &[Act] = &[
+    Act::MakesAndUsesKey,
+    Act::MakesKey,
+    Act::DeletesSuccessor,
+    Act::DisablesSuccessor,
+    Act::EnablesOld,
+    Act::InstallsPublished,
+    Act::StoresForeignVersion,
+];
+
+const TWO: Scenario = Scenario::plain();
+const THREE: Scenario = Scenario { workers: 3, ..TWO };
+
+/// Searches the whole of each scenario; the number of states seen is printed.
+fn hold(scenarios: &[(&str, Scenario)]) {
+    for (name, scenario) in scenarios {
+        let report = explore(scenario);
+        println!("{name}: {} states", report.states);
+        if let Some((violation, trace)) = report.broken {
+            panic!("{name}: {violation}:\n{}", trace.join("\n"));
+        }
+        // A model in which nothing happens breaks nothing either.
+        assert!(report.states > 1_000, "{name}: only {} states", report.states);
+    }
+}
+
+#[test]
+fn three_workers_that_crash_and_freeze_break_nothing() {
+    hold(&[
+        ("three workers", THREE),
+        ("three workers, first version", Scenario { first_version: true, ..THREE }),
+        ("three workers, central store", Scenario { central: true, ..THREE }),
+    ]);
+}
+
+#[test]
+fn three_workers_whose_calls_fail_break_nothing() {
+    hold(&[("three workers, faults", Scenario { faults: true, ..THREE })]);
+}
+
+#[test]
+fn two_workers_whose_calls_fail_break_nothing_in_any_store() {
+    let faults = Scenario { faults: true, ..TWO };
+    hold(&[
+        ("faults", faults),
+        ("faults, first version", Scenario { first_version: true, ..faults }),
+        ("faults, central store", Scenario { central: true, ..faults }),
+    ]);
+}
+
+#[test]
+fn reads_that_lag_behind_break_nothing_where_the_limit_holds() {
+    let stale = Scenario { stale_reads: 9, faults: true, ..TWO };
+    hold(&[("stale", stale), ("stale, first version", Scenario { first_version: true, ..stale })]);
+}
+
+#[test]
+fn three_stale_reads_and_a_racing_limit_at_once_break_nothing() {
+    let stale = Scenario { stale_reads: 3, limit_races: true, faults: true, ..TWO };
+    hold(&[
+        ("stale, racing limit", stale),
+        ("stale, racing limit, first version", Scenario { first_version: true, ..stale }),
+    ]);
+}
+
+#[test]
+fn a_key_made_by_hand_a_moment_before_its_forced_rotation_is_never_deleted() {
+    let new = Scenario { old_is_new: true, ..TWO };
+    hold(&[
+        ("a new key, faults", Scenario { faults: true, ..new }),
+        ("a new key, three workers", Scenario { workers: 3, ..new }),
+    ]);
+}
+
+#[test]
+fn a_key_made_by_hand_beside_a_leaked_one_is_never_deleted() {
+    let leak = Scenario { leak: true, ..TWO };
+    hold(&[
+        ("a leak, faults", Scenario { faults: true, ..leak }),
+        ("a leak, three workers", Scenario { workers: 3, ..leak }),
+    ]);
+}
+
+#[test]
+fn whatever_a_person_does_no_key_in_use_is_lost_and_none_disabled_without_notice() {
+    let person = Scenario {
+        days: true,
+        person: ANYTHING,
+        acts: 1,
+        // A limit of its own: see `limits.rs`.
+        tolerated: &[Violation::TakenForOrphan],
+        ..TWO
+    };
+    hold(&[
+        ("a person, days", person),
+        ("a person, days, faults", Scenario { faults: true, ..person }),
+        ("a person, days, first version", Scenario { first_version: true, ..person }),
+        ("a person, days, a stale read", Scenario { stale_reads: 1, ..person }),
+        ("a person acting twice, days", Scenario { acts: 2, ..person }),
+    ]);
+}
+
+#[test]
+fn the_old_key_is_disabled_and_deleted_only_when_its_successor_is_in_hand() {
+    let days = Scenario { days: true, ..THREE };
+    hold(&[("three workers, days", days)]);
+}
+
+/// Some 30 million states, 5 GB, and some minutes: `-- --ignored`.
+#[test]
+#[ignore = "takes minutes and gigabytes"]
+fn three_workers_under_everything_break_nothing() {
+    let faults = Scenario { faults: true, ..THREE };
+    hold(&[
+        ("three workers, faults, first version", Scenario { first_version: true, ..faults }),
+        ("three workers, faults, central store", Scenario { central: true, ..faults }),
+        ("three workers, faults, a new key", Scenario { old_is_new: true, ..faults }),
+        ("three workers, stale, racing limit", Scenario { stale_reads: 3, limit_races: true, ..THREE }),
+    ]);
+}

@@ -1,0 +1,126 @@
+//! What one worker may do next, with everything that may happen to the call it makes.
+
+use crate::attempt;
+use crate::delivery;
+use crate::scenario::{Defence, Scenario};
+use crate::settle;
+use crate::violation::Violation;
+use crate::worker::{Attempt, Delivery, Place, Worker};
+use crate::world::{Set, World, has, members, one};
+
+/// One thing that may happen.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Move {
+    /// In words.
+    pub(crate) label: &'static str,
+    /// AWS afterwards.
+    pub(crate) world: World,
+    /// The worker afterwards.
+    pub(crate) worker: Worker,
+    /// The promise it breaks.
+    pub(crate) violation: Option<Violation>,
+}
+
+/// How a call that changes something ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// It took effect.
+    Done,
+    /// No clear answer; `true`: it took effect.
+    Unclear(bool),
+    /// Refused.
+    Refused,
+    /// Refused at its last try; an earlier one took effect and its answer was lost.
+    RefusedThoughDone,
+}
+
+/// Collects one worker's next moves.
+pub(crate) struct Moves<'a> {
+    /// The bounds.
+    pub(crate) scenario: &'a Scenario,
+    /// Which worker.
+    pub(crate) me: usize,
+    /// AWS before.
+    pub(crate) world: &'a World,
+    out: &'a mut Vec<Move>,
+}
+
+impl<'a> Moves<'a> {
+    /// Adds what this worker may do next.
+    pub(crate) fn of(scenario: &'a Scenario, world: &'a World, me: usize, worker: Worker, out: &'a mut Vec<Move>) {
+        let fenced = worker.is_fenced(scenario.central) && has(world.expired, me as u8);
+        if fenced && stops(scenario, worker.place) {
+            return;
+        }
+        let mut moves = Self { scenario, me, world, out };
+        match worker.place {
+            Place::End => {}
+            Place::Idle => moves.go("receives a message", *world, Worker::at(Place::Delivery(Delivery::LookTags))),
+            Place::Delivery(step) => delivery::moves(&mut moves, step, worker),
+            Place::Attempt(step) => attempt::moves(&mut moves, step, worker),
+            Place::Settle(step) => settle::moves(&mut moves, step, worker),
+        }
+    }
+
+    /// The worker goes on.
+    pub(crate) fn go(&mut self, label: &'static str, world: World, worker: Worker) {
+        self.out.push(Move { label, world, worker, violation: None });
+    }
+
+    /// The worker goes on, and it may be that it should not have.
+    pub(crate) fn go_if(&mut self, label: &'static str, world: World, worker: Worker, allowed: Result<(), Violation>) {
+        self.out.push(Move { label, world, worker, violation: allowed.err() });
+    }
+
+    /// The ways in which a call that changes something may end.
+    pub(crate) fn answers(&self) -> &'static [Answer] {
+        if !self.scenario.faults {
+            &[Answer::Done]
+        } else if self.scenario.with(Defence::EveryTryCounts) {
+            // An earlier try without a clear answer makes the whole call one without.
+            &[Answer::Done, Answer::Unclear(true), Answer::Unclear(false), Answer::Refused]
+        } else {
+            &[Answer::Done, Answer::Unclear(true), Answer::Unclear(false), Answer::Refused, Answer::RefusedThoughDone]
+        }
+    }
+
+    /// The intents of others that a read of the tags may show.
+    pub(crate) fn intents(&self) -> Vec<(Set, World)> {
+        let others = self.world.intents & !one(self.me as u8);
+        self.reads(subsets(others & self.world.new_intents).map(|missed| others & !missed))
+    }
+
+    /// The lists of keys that a read may show: live ones, and those that are not.
+    pub(crate) fn lists(&self) -> Vec<((Set, Set), World)> {
+        let World { active, inactive, new_keys, ghosts, .. } = *self.world;
+        let missed = subsets(new_keys);
+        self.reads(
+            missed
+                .flat_map(|missed| subsets(ghosts).map(move |shown| ((active | shown) & !missed, inactive & !missed))),
+        )
+    }
+
+    /// The true answer, which comes first, and as long as reads may be stale the others.
+    fn reads<T>(&self, answers: impl Iterator<Item = T>) -> Vec<(T, World)> {
+        let stale_reads = self.world.stale_reads;
+        let answers = answers.enumerate().take_while(|(n, _)| *n == 0 || stale_reads > 0);
+        answers
+            .map(|(n, answer)| (answer, World { stale_reads: stale_reads - u8::from(n > 0), ..*self.world }))
+            .collect()
+    }
+}
+
+/// Whether the end of the member session stops a worker here, with the defences that are in place.
+fn stops(scenario: &Scenario, place: Place) -> bool {
+    let own_check =
+        matches!(place, Place::Attempt(Attempt::Store) | Place::Attempt(Attempt::Publish)) && scenario.central;
+    scenario.with(Defence::Fence) && (!own_check || scenario.with(Defence::OwnFence))
+}
+
+/// All subsets, the empty one first.
+fn subsets(set: Set) -> impl Iterator<Item = Set> {
+    let size = members(set).count();
+    (0..1_u16 << size).map(move |chosen| {
+        members(set).enumerate().filter(|(n, _)| chosen & (1 << n) != 0).fold(0, |all, (_, member)| all | one(member))
+    })
+}

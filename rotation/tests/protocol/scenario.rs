@@ -1,0 +1,154 @@
+//! What may happen in one search: how many workers, which faults, what a person does, and which defence is left out.
+
+use crate::violation::Violation;
+use crate::world::{BY_HAND, OLD, Set, World, one};
+
+/// One search's bounds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scenario {
+    /// How many deliveries are worked on at the same time.
+    pub(crate) workers: usize,
+    /// The secret has no version yet.
+    pub(crate) first_version: bool,
+    /// The secret is in another account, where calls do not end with the member session.
+    pub(crate) central: bool,
+    /// How many lists of keys and tags may miss, or still show, what the tool wrote a moment ago.
+    pub(crate) stale_reads: u8,
+    /// IAM may grant a third key to calls that come at the same time.
+    pub(crate) limit_races: bool,
+    /// Calls may be refused, or their answers lost, with or without effect.
+    pub(crate) faults: bool,
+    /// Days may pass, so that the old key is disabled and deleted.
+    pub(crate) days: bool,
+    /// What a person may do, and how often in all.
+    pub(crate) person: &'static [Act],
+    /// How often a person acts.
+    pub(crate) acts: u8,
+    /// The old key was made by hand a moment ago and never used; an operator asks for its rotation.
+    pub(crate) old_is_new: bool,
+    /// The old key has leaked: a person has made another by hand a moment ago, and an operator's request has had the old one
+    /// deleted. A successor is still to be made.
+    pub(crate) leak: bool,
+    /// The defences that are left out.
+    pub(crate) without: &'static [Defence],
+    /// Known limits: what these break is not looked at.
+    pub(crate) tolerated: &'static [Violation],
+}
+
+/// What a person does, past the tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Makes a key and uses it.
+    MakesAndUsesKey,
+    /// Makes a key and has not used it yet.
+    MakesKey,
+    /// Deletes a key of the tool's.
+    DeletesSuccessor,
+    /// Makes a key of the tool's inactive.
+    DisablesSuccessor,
+    /// Makes the old key active again.
+    EnablesOld,
+    /// Installs what is published, and uses it.
+    InstallsPublished,
+    /// Stores another value in the secret, by hand.
+    StoresForeignVersion,
+}
+
+/// A defence of the protocol, for leaving it out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Defence {
+    /// 0: one session per attempt, never renewed.
+    Fence,
+    /// 1: the intent.
+    Intent,
+    /// 1: the intent names the key that is replaced (`for=`).
+    ForOldKey,
+    /// 1: it names the other key as well that was there.
+    ForPresent,
+    /// 1: an intent that names no key is that of an attempt that makes none.
+    SettlingMakesNone,
+    /// 2: nothing is done while another's intent is young.
+    Backoff,
+    /// 5: no retries of the call that makes a key.
+    CreateOnce,
+    /// 5: another list after the key was made.
+    Alone,
+    /// 6, 7: the worker itself stops calling a central store when its session is over.
+    OwnFence,
+    /// 6, 7: a call without a clear answer is left to be settled.
+    AmbiguityKept,
+    /// 6, 7: so is a call whose last try was refused and an earlier one had no clear answer.
+    EveryTryCounts,
+    /// 7: compare-and-swap.
+    Expectation,
+    /// 7: where another's first version is published, its key is looked at before it is taken over from.
+    FirstVersionHasWinner,
+    /// 8: a fresh look at the new key.
+    Verify,
+    /// Settling: a published key that a person has made inactive is settled.
+    InactiveIsSettled,
+    /// Settling: a pending key does not replace another's live, published one.
+    SettlingHasWinner,
+    /// A notice counts only if it is not older than the successor.
+    NoticeNotOlder,
+    /// A notice is dated when it was accepted, not when it was recorded.
+    DatedWhenTold,
+    /// The look before a disable.
+    LookBeforeDisable,
+    /// The look before a delete.
+    LookBeforeDelete,
+}
+
+impl Scenario {
+    /// Two workers on a secret with a version in it, nothing going wrong but crashes and pauses.
+    pub(crate) const fn plain() -> Self {
+        Self {
+            workers: 2,
+            first_version: false,
+            central: false,
+            stale_reads: 0,
+            limit_races: false,
+            faults: false,
+            days: false,
+            person: &[],
+            acts: 0,
+            old_is_new: false,
+            leak: false,
+            without: &[],
+            tolerated: &[],
+        }
+    }
+
+    /// Where it begins.
+    pub(crate) fn start(&self) -> World {
+        let mut world = World::new(self.first_version);
+        world.person = self.acts;
+        world.stale_reads = self.stale_reads;
+        if self.old_is_new {
+            world.fresh = one(OLD);
+            world.used = 0;
+        }
+        if self.leak {
+            world.first = one(BY_HAND);
+            world.active = one(BY_HAND);
+            world.created |= one(BY_HAND);
+            world.fresh = one(BY_HAND);
+        }
+        world
+    }
+
+    /// The keys that the plan is made on.
+    pub(crate) fn present(&self) -> Set {
+        if self.leak { one(BY_HAND) } else { one(OLD) }
+    }
+
+    /// Whether this defence is in place.
+    pub(crate) fn with(&self, defence: Defence) -> bool {
+        !self.without.contains(&defence)
+    }
+
+    /// The same, undisturbed.
+    pub(crate) fn undisturbed(&self) -> Self {
+        Self { workers: 0, stale_reads: 0, limit_races: false, faults: false, days: false, person: &[], ..*self }
+    }
+}

@@ -1,0 +1,188 @@
+//! A worker: where in the code it is, and what it has read. The places have the names of the code.
+
+use crate::world::{NONE, Set};
+
+/// What comes next. Each is one call (or one moment at which a worker can be frozen).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Place {
+    /// The message is not received yet.
+    Idle,
+    /// Around attempts: look, decide, tell, retire.
+    Delivery(Delivery),
+    /// In an attempt to make a successor, or only to settle.
+    Attempt(Attempt),
+    /// In that attempt's settling.
+    Settle(Settle),
+    /// Done, or given up: the message is deleted, or comes again.
+    End,
+}
+
+/// `user.rs`, `account.rs`, `steps/retire.rs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Delivery {
+    /// `look_closely`: the user's tags.
+    LookTags,
+    /// `look_closely`: keys, uses, the secret; then the rules.
+    LookKeys,
+    /// The mail.
+    Tell,
+    /// The state tag, once the mail is accepted.
+    Record,
+    /// The look and the disable.
+    Disable,
+    /// The look and the delete.
+    Delete,
+}
+
+/// `steps/rotate.rs`, with the numbers of `docs/rotation-protocol.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Attempt {
+    /// 1.
+    LeaveIntent,
+    /// 2.
+    Others,
+    /// 3; where only settling is wanted, a look.
+    Prepare,
+    /// 4.
+    Keys,
+    /// 5.
+    Create,
+    /// 5, the list after it.
+    Alone,
+    /// 6: the own session is looked at.
+    Store,
+    /// 6, the call.
+    StoreCall,
+    /// 7, where nothing was published: what is published now.
+    FirstPublished,
+    /// 7: the own session is looked at.
+    Publish,
+    /// 7, the call.
+    PublishCall,
+    /// 7, refused: what is published now.
+    PublishedNow,
+    /// 7, something else is published: whose it is.
+    Winner,
+    /// The new key is deleted again.
+    Undo,
+    /// 8.
+    Verify,
+    /// 9.
+    Clear,
+    /// The own intent is cleared after a failure.
+    ClearOwn,
+}
+
+/// `steps/settle.rs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Settle {
+    /// A pending version is published.
+    Publish,
+    /// That was refused: what is published now.
+    Published,
+    /// A published key is listed.
+    Verify,
+    /// The secret is looked at again.
+    Look,
+    /// A key that nobody has is deleted.
+    Remove,
+    /// All is settled: the intents are cleared.
+    Clear,
+}
+
+/// What is recorded when the mail is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Mark {
+    /// That the old key will be disabled.
+    Noticed,
+    /// That it was.
+    Disabled,
+}
+
+/// One worker and what it remembers. What a place does not need is at rest, so that equal situations are one state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Worker {
+    /// Where it is.
+    pub(crate) place: Place,
+    /// Whether the attempt only settles.
+    pub(crate) settling: bool,
+    /// The old intents that were read in step 2.
+    pub(crate) intents: Set,
+    /// The published version, as read.
+    pub(crate) current: u8,
+    /// The versions, as read.
+    pub(crate) versions: Set,
+    /// The live keys, as listed.
+    pub(crate) active: Set,
+    /// Keys still to be settled, the first of them just now.
+    pub(crate) todo: Set,
+    /// Swaps that were refused.
+    pub(crate) swaps: u8,
+    /// Whether there is a finding: then a person is to look, and this delivery does not look again.
+    pub(crate) finding: bool,
+    /// What is to be recorded.
+    pub(crate) mark: Mark,
+    /// Whether the mail tells of the own new key.
+    pub(crate) rotated: bool,
+    /// The keys that had been made when the mail was accepted.
+    pub(crate) told: Set,
+}
+
+impl Worker {
+    /// At this place, with nothing in mind.
+    pub(crate) const fn at(place: Place) -> Self {
+        Self {
+            place,
+            settling: false,
+            intents: 0,
+            current: NONE,
+            versions: 0,
+            active: 0,
+            todo: 0,
+            swaps: 0,
+            finding: false,
+            mark: Mark::Noticed,
+            rotated: false,
+            told: 0,
+        }
+    }
+
+    /// The same, further on.
+    pub(crate) fn to(self, place: Place) -> Self {
+        Self { place, ..self }
+    }
+
+    /// Whether its next call is stopped by the end of the member session.
+    pub(crate) fn is_fenced(&self, central: bool) -> bool {
+        match self.place {
+            Place::Attempt(
+                Attempt::Prepare
+                | Attempt::StoreCall
+                | Attempt::FirstPublished
+                | Attempt::PublishCall
+                | Attempt::PublishedNow,
+            )
+            | Place::Settle(Settle::Publish | Settle::Published | Settle::Look) => !central,
+            Place::Delivery(Delivery::LookKeys | Delivery::Disable | Delivery::Delete)
+            | Place::Attempt(
+                Attempt::Others
+                | Attempt::Keys
+                | Attempt::Create
+                | Attempt::Alone
+                | Attempt::Store
+                | Attempt::Publish
+                | Attempt::Winner
+                | Attempt::Undo
+                | Attempt::Verify
+                | Attempt::Clear
+                | Attempt::ClearOwn,
+            )
+            | Place::Settle(Settle::Verify | Settle::Remove | Settle::Clear) => true,
+            // These take a new session where the present one is too short, or are not calls in the account.
+            Place::Delivery(Delivery::LookTags | Delivery::Tell | Delivery::Record)
+            | Place::Attempt(Attempt::LeaveIntent)
+            | Place::Idle
+            | Place::End => false,
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! What AWS holds about one user: keys, the tool's tags, the secret's versions. Every call of the protocol is one method here.
+
+use crate::violation::Violation;
+
+/// A set of keys, workers or versions, one bit each.
+pub(crate) type Set = u8;
+
+/// The key that is replaced.
+pub(crate) const OLD: u8 = 0;
+/// The key a person makes by hand.
+pub(crate) const BY_HAND: u8 = 4;
+/// The version of the secret that is none of the tool's (versions are numbered as the keys they belong to).
+pub(crate) const FOREIGN: u8 = 7;
+/// No version.
+pub(crate) const NONE: u8 = u8::MAX;
+
+/// Workers 0 to 2 act at the same time; 3 and 4 are the undisturbed deliveries afterwards.
+pub(crate) const AGENTS: usize = 5;
+
+/// The key that this worker's attempt makes. (A delivery makes one at most: after `Made` and after every error it ends.)
+pub(crate) fn own_key(worker: usize) -> u8 {
+    [1, 2, 3, 5, 6][worker]
+}
+
+/// The set of this one.
+pub(crate) fn one(member: u8) -> Set {
+    1 << member
+}
+
+/// Whether it is in the set.
+pub(crate) fn has(set: Set, member: u8) -> bool {
+    member < 8 && set & one(member) != 0
+}
+
+/// The members, lowest first: keys in the order IAM lists them.
+pub(crate) fn members(set: Set) -> impl Iterator<Item = u8> {
+    (0..8).filter(move |member| has(set, *member))
+}
+
+/// The state tag of the old key. Times are kept as what they are compared with: which keys had been made by then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Memory {
+    /// No tag.
+    Nothing,
+    /// `notified`, `forced` or `restored`, when these keys had been made.
+    Noticed(Set),
+    /// `disabled`.
+    Disabled,
+}
+
+/// AWS, as far as one user goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct World {
+    /// The keys that were there first.
+    pub(crate) first: Set,
+    /// Live keys.
+    pub(crate) active: Set,
+    /// Keys that sign nothing.
+    pub(crate) inactive: Set,
+    /// Keys that have been used.
+    pub(crate) used: Set,
+    /// Keys that were ever made.
+    pub(crate) created: Set,
+    /// Keys made within minutes: an intent written now may have made them.
+    pub(crate) fresh: Set,
+    /// Keys the tool made seconds ago: a stale list misses them.
+    pub(crate) new_keys: Set,
+    /// Intents written seconds ago: a stale list misses them.
+    pub(crate) new_intents: Set,
+    /// Keys whose maker has not made another call since: a call at the same time does not count them.
+    pub(crate) racing: Set,
+    /// Keys deleted a moment ago: a stale list still shows them.
+    pub(crate) ghosts: Set,
+    /// Intents that are there, by worker.
+    pub(crate) intents: Set,
+    /// Those of them that are old.
+    pub(crate) old: Set,
+    /// Whose (last) intent is that of an attempt that only settles, and so names no key.
+    pub(crate) settling: Set,
+    /// By intent: the keys it may have made, going by their creation.
+    pub(crate) window: [Set; AGENTS],
+    /// By intent: the keys that were there when it was written.
+    pub(crate) before: [Set; AGENTS],
+    /// By intent: the intents that were young when it was written; they become old before it does.
+    pub(crate) elder: [Set; AGENTS],
+    /// Workers whose member session is over.
+    pub(crate) expired: Set,
+    /// Versions in the secret.
+    pub(crate) versions: Set,
+    /// The published version.
+    pub(crate) current: u8,
+    /// Versions that were ever published.
+    pub(crate) published: Set,
+    /// The old key's state tag.
+    pub(crate) memory: Memory,
+    /// Whether the period that the state tag began is over: the install grace, or the recovery grace.
+    pub(crate) grace_over: bool,
+    /// The keys that had been made when a mail about the old key was last accepted.
+    pub(crate) told: Set,
+    /// The same, of mails accepted an install grace ago.
+    pub(crate) told_in_time: Set,
+    /// How many reads may still be stale.
+    pub(crate) stale_reads: u8,
+    /// How much a person may still do.
+    pub(crate) person: u8,
+    /// Keys a person has deleted or switched off, or on.
+    pub(crate) meddled: Set,
+}
+
+impl World {
+    /// A user with one key, which is due; a secret with a version of somebody else's in it, or with none.
+    pub(crate) fn new(first_version: bool) -> Self {
+        Self {
+            first: one(OLD),
+            active: one(OLD),
+            inactive: 0,
+            used: one(OLD),
+            created: one(OLD),
+            fresh: 0,
+            new_keys: 0,
+            new_intents: 0,
+            racing: 0,
+            ghosts: 0,
+            intents: 0,
+            old: 0,
+            settling: 0,
+            window: [0; AGENTS],
+            before: [0; AGENTS],
+            elder: [0; AGENTS],
+            expired: 0,
+            versions: if first_version { 0 } else { one(FOREIGN) },
+            current: if first_version { NONE } else { FOREIGN },
+            published: 0,
+            memory: Memory::Nothing,
+            grace_over: false,
+            told: 0,
+            told_in_time: 0,
+            stale_reads: 0,
+            person: 0,
+            meddled: 0,
+        }
+    }
+
+    /// Keys that exist.
+    pub(crate) fn keys(&self) -> Set {
+        self.active | self.inactive
+    }
+
+    /// Intents that are not old.
+    pub(crate) fn young(&self) -> Set {
+        self.intents & !self.old
+    }
+
+    /// Whether somebody has this key for certain: it is published, or has been used.
+    pub(crate) fn in_hand(&self, key: u8) -> bool {
+        has(self.active, key) && (self.current == key || has(self.used, key))
+    }
+
+    // ---- the member account ----------------------------------------------------------------------------------------
+
+    /// `iam:TagUser`: an intent.
+    pub(crate) fn leave_intent(&mut self, worker: usize, settling: bool) {
+        let own = one(worker as u8);
+        let young = self.young() & !own;
+        self.intents |= own;
+        self.new_intents |= own;
+        self.old &= !own;
+        self.settling = if settling { self.settling | own } else { self.settling & !own };
+        self.window[worker] = self.fresh;
+        self.before[worker] = self.keys();
+        for elder in &mut self.elder {
+            *elder &= !own;
+        }
+        self.elder[worker] = young;
+    }
+
+    /// `iam:UntagUser`: intents cleared.
+    pub(crate) fn clear_intents(&mut self, which: Set) {
+        self.intents &= !which;
+        self.new_intents &= !which;
+        self.old &= !which;
+    }
+
+    /// `iam:CreateAccessKey` by the tool.
+    pub(crate) fn make_successor(&mut self, key: u8) {
+        self.create(key);
+        self.new_keys |= one(key);
+        self.racing |= one(key);
+    }
+
+    /// `iam:CreateAccessKey`, whoever calls.
+    pub(crate) fn create(&mut self, key: u8) {
+        self.active |= one(key);
+        self.created |= one(key);
+        self.fresh |= one(key);
+        for worker in members(self.young()) {
+            self.window[usize::from(worker)] |= one(key);
+        }
+    }
+
+    /// `iam:DeleteAccessKey` by the tool, of a key that its rules take for one that nobody has.
+    pub(crate) fn delete(&mut self, key: u8) -> Result<(), Violation> {
+        let made_by_attempt = (0..AGENTS).any(|agent| !has(self.settling, agent as u8) && has(self.window[agent], key));
+        let violation = if has(self.first, key) {
+            Some(Violation::OldKeyDeleted)
+        } else if key == BY_HAND && (has(self.used, key) || !made_by_attempt) {
+            Some(Violation::HandMadeKeyDeleted)
+        } else if key == BY_HAND {
+            Some(Violation::TakenForOrphan)
+        } else if has(self.active, key) && self.current == key {
+            Some(Violation::PublishedKeyDeleted)
+        } else {
+            None
+        };
+        self.remove(key);
+        violation.map_or(Ok(()), Err)
+    }
+
+    /// `iam:DeleteAccessKey`, whoever calls.
+    pub(crate) fn remove(&mut self, key: u8) {
+        if has(self.keys(), key) {
+            self.ghosts |= one(key);
+        }
+        self.active &= !one(key);
+        self.inactive &= !one(key);
+        self.fresh &= !one(key);
+        self.new_keys &= !one(key);
+        self.racing &= !one(key);
+    }
+
+    /// `iam:UpdateAccessKey`.
+    pub(crate) fn set_status(&mut self, key: u8, active: bool) {
+        let (from, to) =
+            if active { (&mut self.inactive, &mut self.active) } else { (&mut self.active, &mut self.inactive) };
+        if has(*from, key) {
+            *from &= !one(key);
+            *to |= one(key);
+        }
+    }
+
+    /// The old key's state tag, as of now, about what was told when these keys had been made.
+    pub(crate) fn remember(&mut self, what: Memory) {
+        self.memory = what;
+        self.grace_over = false;
+    }
+
+    // ---- the secret ------------------------------------------------------------------------------------------------
+
+    /// `secretsmanager:PutSecretValue`: stored as pending; a secret's first version is published at once.
+    pub(crate) fn put_pending(&mut self, key: u8) {
+        self.versions |= one(key);
+        if self.current == NONE {
+            self.publish(key);
+        }
+    }
+
+    /// `secretsmanager:UpdateSecretVersionStage`: whether the published version was the expected one.
+    pub(crate) fn swap(&mut self, key: u8, expected: u8, compares: bool) -> bool {
+        let swaps = self.current == expected || !compares;
+        if swaps {
+            self.publish(key);
+        }
+        swaps
+    }
+
+    fn publish(&mut self, key: u8) {
+        self.current = key;
+        self.published |= one(key);
+    }
+
+    // ---- the mails -------------------------------------------------------------------------------------------------
+
+    /// A mail about the old key is accepted.
+    pub(crate) fn tell(&mut self) {
+        self.told = self.created;
+    }
+
+    // ---- time ------------------------------------------------------------------------------------------------------
+
+    /// Whether this intent may be the next to become old.
+    pub(crate) fn may_age(&self, worker: usize) -> bool {
+        has(self.young(), worker as u8) && self.elder[worker] & self.young() == 0
+    }
+
+    /// Fifteen minutes of session and five for clocks since this intent was written: its worker's session is over.
+    ///
+    /// What was made before it, or on that session, is minutes old. And no read misses any intent or key that is there: whoever
+    /// wrote its intent within seconds of this one did so twenty minutes ago, and whoever wrote it later has seen this one, and made
+    /// no key.
+    pub(crate) fn age(&mut self, worker: usize) {
+        self.old |= one(worker as u8);
+        self.expired |= one(worker as u8);
+        self.fresh &= !(self.before[worker] | one(own_key(worker)));
+        self.ghosts &= !(self.before[worker] | one(own_key(worker)));
+        self.up_to_date();
+    }
+
+    fn up_to_date(&mut self) {
+        self.new_keys = 0;
+        self.new_intents = 0;
+        self.racing = 0;
+    }
+
+    /// Minutes pass in which nobody does anything: all intents are old, all reads up to date.
+    pub(crate) fn rest(&mut self) {
+        self.old = self.intents;
+        self.fresh = 0;
+        self.ghosts = 0;
+        self.up_to_date();
+    }
+
+    /// Days pass, as many as the longest grace has: all intents are old, all sessions over, all reads up to date.
+    pub(crate) fn days_pass(&mut self) {
+        self.rest();
+        self.expired = Set::MAX;
+        self.grace_over = self.memory != Memory::Nothing;
+        self.told_in_time = self.told;
+    }
+}
