@@ -78,6 +78,47 @@ impl Intercept for AwsClock {
     }
 }
 
+/// Notes when one call was answered, by AWS's clock; given to that call as an interceptor.
+///
+/// Whoever asks the clock itself after the call may have been asleep in between.
+#[derive(Debug, Clone)]
+pub struct AnswerTime {
+    clock: AwsClock,
+    answered: Arc<Mutex<Option<Timestamp>>>,
+}
+
+impl AnswerTime {
+    /// Goes by this clock.
+    pub fn by(clock: AwsClock) -> Self {
+        Self { clock, answered: Arc::default() }
+    }
+
+    /// When the last try of the call was answered; `None` if it was not.
+    pub fn get(&self) -> Option<Timestamp> {
+        *self.answered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for AnswerTime {
+    fn name(&self) -> &'static str {
+        "AnswerTime"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(date) = context.response().headers().get("date") {
+            self.clock.observe(date);
+        }
+        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.clock.now());
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

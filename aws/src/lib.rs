@@ -12,7 +12,7 @@ pub mod settings;
 pub mod telemetry;
 pub mod tries;
 
-pub use clock::AwsClock;
+pub use clock::{AnswerTime, AwsClock};
 pub use connection::{Connection, ConnectionError};
 pub use error::{AwsError, ErrorClass};
 pub use queue::QueueUrl;

@@ -1,7 +1,7 @@
 //! An intent: the tag that a rotation attempt leaves on the user before it makes a key.
 //!
 //! Should the attempt die, the intent tells whoever comes next that a key may exist whose secret nobody has, when it can
-//! have been made, and which key it was to succeed.
+//! have been made, which key it was to succeed, and which others were there.
 
 use std::fmt;
 
@@ -28,20 +28,28 @@ pub struct Intent {
     /// The key a successor is made for: never the one to be cleared away when the intent is settled. None where the attempt
     /// makes no key, but only settles.
     pub successor_of: Option<AccessKeyId>,
+    /// The other keys that the user had: no more to be cleared away than that one.
+    pub beside: Vec<AccessKeyId>,
 }
 
 impl Intent {
-    /// Reads a tag's value: `2026-11-22T10:00:00Z` or `2026-11-22T10:00:00Z for=AKIA…`.
+    /// Reads a tag's value: `2026-11-22T10:00:00Z`, `2026-11-22T10:00:00Z for=AKIA…`, or that and `beside=AKIA…` for each
+    /// further key.
     pub fn parse(attempt: Uuid, value: &str) -> Option<Self> {
-        let (time, rest) = match value.split_once(' ') {
-            Some((time, rest)) => (time, Some(rest)),
-            None => (value, None),
-        };
-        let successor_of = match rest {
-            Some(rest) => Some(AccessKeyId::new(rest.strip_prefix("for=")?).ok()?),
+        let mut words = value.split(' ');
+        let written = words.next()?.parse().ok()?;
+        let key = |word: &str, name: &str| AccessKeyId::new(word.strip_prefix(name)?).ok();
+        let successor_of = match words.next() {
+            Some(word) => Some(key(word, "for=")?),
             None => None,
         };
-        Some(Self { attempt, written: time.parse().ok()?, successor_of })
+        let beside = words.map(|word| key(word, "beside=")).collect::<Option<_>>()?;
+        Some(Self { attempt, written, successor_of, beside })
+    }
+
+    /// Whether the key was there before the attempt, by its own word.
+    pub fn names(&self, key: &AccessKeyId) -> bool {
+        self.successor_of.as_ref() == Some(key) || self.beside.contains(key)
     }
 
     /// Whether whoever wrote it can no longer do anything in the member account: its session has ended.
@@ -72,9 +80,12 @@ impl fmt::Display for Intent {
     /// The tag's value.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&tag_time(self.written))?;
-        match &self.successor_of {
-            Some(key) => write!(f, " for={key}"),
-            None => Ok(()),
+        if let Some(key) = &self.successor_of {
+            write!(f, " for={key}")?;
+            for key in &self.beside {
+                write!(f, " beside={key}")?;
+            }
         }
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use key_rotation_aws::ErrorClass;
 use rotation::job::Whom;
-use rotation::{AccessKeyId, Job, Task, UserName};
+use rotation::{AccessKeyId, Job, Remembered, Task, UserName};
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::aws::iam::{Iam, UserRecord};
@@ -198,7 +198,7 @@ impl AccountWork<'_> {
             let digest = self.digest(items, incomplete);
             let delivery = self.rotator.notices.deliver(&digest).await;
             Tally::add(&self.rotator.tally.mails, delivery.mails as u64);
-            let accepted = delivery.accepted.iter().filter_map(|i| digest.items.get(*i));
+            let accepted = delivery.accepted.iter().filter_map(|(index, at)| Some((digest.items.get(*index)?, *at)));
             outcome = self.record(accepted).await;
             if outcome.is_ok() {
                 outcome = mail_outcome(&digest, &delivery);
@@ -234,14 +234,14 @@ impl AccountWork<'_> {
     }
 
     /// Records on each key what its owner has been told. A crash before this means a second mail, never a missing one.
-    async fn record<'i>(&self, accepted: impl Iterator<Item = &'i Item>) -> Result<(), JobError> {
+    async fn record<'i>(&self, accepted: impl Iterator<Item = (&'i Item, Timestamp)>) -> Result<(), JobError> {
         if self.dry_run {
             return Ok(());
         }
         let mut outcome = Ok(());
-        for item in accepted {
+        for (item, at) in accepted {
             let (Some(mark), Some(key)) = (item.mark, &item.key) else { continue };
-            if let Err(source) = self.mark(&item.user, &key.id, mark).await {
+            if let Err(source) = self.mark(&item.user, &key.id, mark.at(at)).await {
                 warn!(user = %item.user, key = %key.id, error = %source, "what was told could not be recorded");
                 outcome = Err(JobError::NotRecorded { key: key.id.clone(), source });
             }
@@ -253,10 +253,9 @@ impl AccountWork<'_> {
         &self,
         user: &UserName,
         key: &AccessKeyId,
-        mark: notices::Mark,
+        told: Remembered,
     ) -> Result<(), key_rotation_aws::AwsError> {
         let session = self.sessions.with(TO_LOOK).await?;
-        let told = mark.at(self.rotator.connection.clock().now());
         match Iam::of(&session).remember(user, key, told).await {
             // The user is gone, and its keys with it.
             Err(error) if error.class == ErrorClass::NotFound => Ok(()),
@@ -277,7 +276,7 @@ fn mail_outcome(digest: &Digest, delivery: &Delivery) -> Result<(), JobError> {
         return Err(JobError::Mail(failure.to_string()));
     }
     let untold =
-        digest.items.iter().enumerate().any(|(i, item)| item.mark.is_some() && !delivery.accepted.contains(&i));
+        digest.items.iter().enumerate().any(|(i, item)| item.mark.is_some() && !delivery.accepted.contains_key(&i));
     match delivery.failures.first() {
         Some(failure) if untold && !digest.dry_run => Err(JobError::Undeliverable(failure.to_string())),
         Some(_) | None => Ok(()),

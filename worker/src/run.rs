@@ -101,7 +101,6 @@ pub async fn rotator(settings: &Settings, connection: &Connection, tally: Arc<Ta
     };
     // A forecast is for whoever asks for it: its dates must not reach owners as if they were the real ones.
     let sender = settings.mail.sender.clone().filter(|_| settings.as_of.is_none());
-    let ses = sender.is_some().then(|| connection.ses());
     let mail = MailSettings {
         sender,
         template_dir: settings.mail.template_dir.clone(),
@@ -122,7 +121,7 @@ pub async fn rotator(settings: &Settings, connection: &Connection, tally: Arc<Ta
         kms_key_id: settings.kms_key_id.clone(),
         replication_regions: settings.replication_regions.clone(),
         users_at_once: settings.users_at_once,
-        notices: Notices::new(mail, ses, connection.partition())?,
+        notices: Notices::new(mail, Some(connection), connection.partition())?,
         tally,
     })
 }

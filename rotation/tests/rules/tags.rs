@@ -85,15 +85,40 @@ fn what_is_remembered_is_each_keys_own() {
 #[test]
 fn an_intent_says_when_it_was_written_and_for_which_key() {
     let attempt = Uuid::from_u128(7);
-    for successor_of in [None, Some(id("A"))] {
-        let intent = Intent { attempt, written: day(90), successor_of };
+    for (successor_of, beside) in [
+        (None, vec![]),
+        (Some(id("A")), vec![]),
+        (Some(id("A")), vec![id("B")]),
+        (Some(id("A")), vec![id("B"), id("C")]),
+    ] {
+        let intent = Intent { attempt, written: day(90), successor_of, beside };
+        assert!(intent.to_string().len() <= 256, "IAM: a tag's value has at most 256 characters");
         assert_eq!(Intent::parse(attempt, &intent.to_string()), Some(intent));
     }
 }
 
 #[test]
+fn an_intent_names_every_key_that_was_there_before_it() {
+    let attempt = Uuid::from_u128(7);
+    let intent = Intent { attempt, written: day(90), successor_of: Some(id("A")), beside: vec![id("B")] };
+    assert!(intent.names(&id("A")) && intent.names(&id("B")) && !intent.names(&id("C")));
+}
+
+#[test]
+fn what_is_not_wholly_an_intent_is_none() {
+    for text in [
+        "2026-11-22T10:00:00Z beside=AKIAAAAAAAAAAAAAAAAB",
+        "2026-11-22T10:00:00Z for=",
+        "2026-11-22T10:00:00Z for=AKIAAAAAAAAAAAAAAAAB for=AKIAAAAAAAAAAAAAAAAC",
+        "2026-11-22T10:00:00Z  for=AKIAAAAAAAAAAAAAAAAB",
+    ] {
+        assert_eq!(Intent::parse(Uuid::from_u128(7), text), None, "{text}");
+    }
+}
+
+#[test]
 fn an_intent_is_young_for_a_session_and_five_minutes_of_clocks_and_then_old() {
-    let intent = Intent { attempt: Uuid::from_u128(7), written: day(90), successor_of: None };
+    let intent = Intent { attempt: Uuid::from_u128(7), written: day(90), successor_of: None, beside: vec![] };
     let end = day(90) + SignedDuration::from_mins(20);
     assert!(!intent.is_old(day(90)) && !intent.is_old(end));
     assert!(intent.is_old(end + SignedDuration::from_nanos(1)));
@@ -101,7 +126,7 @@ fn an_intent_is_young_for_a_session_and_five_minutes_of_clocks_and_then_old() {
 
 #[test]
 fn an_intent_explains_only_keys_made_while_its_session_lived() {
-    let intent = Intent { attempt: Uuid::from_u128(7), written: day(90), successor_of: Some(id("A")) };
+    let intent = Intent { attempt: Uuid::from_u128(7), written: day(90), successor_of: Some(id("A")), beside: vec![] };
     let minutes = |n| day(90) + SignedDuration::from_mins(n);
     assert!(intent.may_have_made(minutes(-5)) && intent.may_have_made(minutes(20)));
     assert!(!intent.may_have_made(minutes(-6)) && !intent.may_have_made(minutes(21)));
@@ -109,6 +134,6 @@ fn an_intent_explains_only_keys_made_while_its_session_lived() {
 
 #[test]
 fn an_attempt_that_only_settles_has_made_no_key() {
-    let intent = Intent { attempt: Uuid::from_u128(7), written: day(90), successor_of: None };
+    let intent = Intent { attempt: Uuid::from_u128(7), written: day(90), successor_of: None, beside: vec![] };
     assert!(!intent.may_have_made(day(90)));
 }

@@ -8,7 +8,8 @@ use aws_sdk_sesv2::Client;
 use aws_sdk_sesv2::config::retry::RetryConfig;
 use aws_sdk_sesv2::error::BuildError;
 use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message};
-use key_rotation_aws::AwsError;
+use jiff::Timestamp;
+use key_rotation_aws::{AnswerTime, AwsClock, AwsError};
 
 /// With exponential backoff from one second: half a minute on average, in which a rate of one mail a second lets a worker's
 /// usual 16 messages through.
@@ -21,6 +22,16 @@ pub struct Mailer {
     sender: String,
     reply_to: Vec<String>,
     configuration_set: Option<String>,
+    clock: AwsClock,
+}
+
+/// What SES said when it accepted a mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// SES's id of the mail.
+    pub message_id: Option<String>,
+    /// When, by AWS's clock; not when this process got round to looking at the answer.
+    pub at: Timestamp,
 }
 
 /// One mail, written.
@@ -38,18 +49,25 @@ pub struct Letter<'a> {
 
 impl Mailer {
     /// A mailer for this sender.
-    pub fn new(client: Client, sender: String, reply_to: Vec<String>, configuration_set: Option<String>) -> Self {
-        Self { client, sender, reply_to, configuration_set }
+    pub fn new(
+        client: Client,
+        sender: String,
+        reply_to: Vec<String>,
+        configuration_set: Option<String>,
+        clock: AwsClock,
+    ) -> Self {
+        Self { client, sender, reply_to, configuration_set, clock }
     }
 
-    /// Sends a mail; SES's message id says that it was accepted.
+    /// Sends a mail.
     ///
     /// # Errors
     /// What SES or the way to it said.
-    pub async fn send(&self, letter: Letter<'_>) -> Result<Option<String>, AwsError> {
+    pub async fn send(&self, letter: Letter<'_>) -> Result<Accepted, AwsError> {
         const OPERATION: &str = "ses:SendEmail";
         let content =
             content(letter).map_err(|_| AwsError::incomplete(OPERATION, "the mail could not be put together"))?;
+        let (asked, answered) = (self.clock.now(), AnswerTime::by(self.clock.clone()));
         let sent = self
             .client
             .send_email()
@@ -59,11 +77,12 @@ impl Mailer {
             .destination(Destination::builder().to_addresses(letter.to).build())
             .content(content)
             .customize()
+            .interceptor(answered.clone())
             .config_override(aws_sdk_sesv2::Config::builder().retry_config(self.patient()))
             .send()
             .await
             .map_err(|error| AwsError::of(OPERATION, error))?;
-        Ok(sent.message_id)
+        Ok(Accepted { message_id: sent.message_id, at: answered.get().unwrap_or(asked) })
     }
 
     /// The client's own retry settings with more attempts; where it is set to make but one, so it stays.

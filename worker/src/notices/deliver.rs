@@ -1,7 +1,9 @@
 //! Sending a digest's mails, and the verdict on each item: told, or not.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::Timestamp;
 use key_rotation_aws::{AwsError, ErrorClass};
 
 use super::item::Digest;
@@ -13,10 +15,11 @@ use crate::aws::mail::{Letter, Mailer};
 /// What became of a digest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Delivery {
-    /// The items that count as told, by their place in the digest, ascending.
+    /// The items that count as told, by their place in the digest, and since when: where several mails tell an item, since
+    /// the first of them was accepted.
     ///
     /// What is neither here nor behind a failure is a reminder whose day it is not.
-    pub accepted: Vec<usize>,
+    pub accepted: BTreeMap<usize, Timestamp>,
     /// Mails the mail service accepted.
     pub mails: usize,
     /// What went wrong.
@@ -89,7 +92,7 @@ impl fmt::Display for Refusal<'_> {
 /// One mail's fate.
 #[derive(Debug, Clone)]
 enum Outcome {
-    Accepted,
+    Accepted { at: Timestamp },
     Refused { class: ErrorClass, code: Option<String> },
 }
 
@@ -107,7 +110,10 @@ impl Notices {
         }
         let Some(mailer) = &self.mailer else {
             log::items(digest, self.partition);
-            return Delivery { accepted: (0..digest.items.len()).collect(), ..Delivery::default() };
+            return Delivery {
+                accepted: (0..digest.items.len()).map(|index| (index, digest.now)).collect(),
+                ..Delivery::default()
+            };
         };
         let mut delivery = Delivery::default();
         match self.render_owners(digest, &routing) {
@@ -147,7 +153,7 @@ impl Notices {
         match self.render_summary(digest, routing, &failures) {
             Ok(None) => {}
             Ok(Some(mail)) => match send(mailer, digest, &mail).await {
-                Outcome::Accepted => delivery.mails += 1,
+                Outcome::Accepted { .. } => delivery.mails += 1,
                 Outcome::Refused { class, code } => delivery.failures.push(failed(MailError::Refused { class, code })),
             },
             Err(error) => delivery.failures.push(failed(MailError::Unwritten(error.to_string()))),
@@ -161,7 +167,7 @@ async fn send_all(mailer: &Mailer, digest: &Digest, mails: &[RenderedMail], deli
         // Where SES takes nothing from anybody just now, the rest is not tried: it would only make it worse.
         let refused_to_all = outcomes.iter().find(|outcome| match outcome {
             Outcome::Refused { class, .. } => concerns_everybody(*class),
-            Outcome::Accepted => false,
+            Outcome::Accepted { .. } => false,
         });
         outcomes.push(match refused_to_all {
             Some(refusal) => refusal.clone(),
@@ -174,9 +180,9 @@ async fn send_all(mailer: &Mailer, digest: &Digest, mails: &[RenderedMail], deli
 async fn send(mailer: &Mailer, digest: &Digest, mail: &RenderedMail) -> Outcome {
     let letter = Letter { to: &mail.address, subject: &mail.subject, html: &mail.html, text: &mail.text };
     match mailer.send(letter).await {
-        Ok(id) => {
-            log::sent(digest, mail, id.as_deref());
-            Outcome::Accepted
+        Ok(accepted) => {
+            log::sent(digest, mail, accepted.message_id.as_deref());
+            Outcome::Accepted { at: accepted.at }
         }
         Err(AwsError { class, code, .. }) => Outcome::Refused { class, code },
     }
@@ -184,25 +190,25 @@ async fn send(mailer: &Mailer, digest: &Digest, mail: &RenderedMail) -> Outcome 
 
 /// Decides which items were told, and which failures stand in somebody's way.
 fn judge(items: usize, mails: &[RenderedMail], outcomes: &[Outcome], delivery: &mut Delivery) {
-    let mut accepted_by = vec![0_usize; items];
+    let mut accepted: Vec<Option<Timestamp>> = vec![None; items];
     let mut blocked = vec![false; items];
     for (mail, outcome) in mails.iter().zip(outcomes) {
         for &index in &mail.items {
             match outcome {
-                Outcome::Accepted => accepted_by[index] += 1,
+                Outcome::Accepted { at } => accepted[index] = Some(accepted[index].map_or(*at, |first| first.min(*at))),
                 Outcome::Refused { class, .. } => blocked[index] |= !may_be_the_recipients_fault(*class),
             }
         }
     }
-    let told = |index: usize| accepted_by[index] > 0 && !blocked[index];
-    delivery.accepted.extend((0..items).filter(|&index| told(index)));
+    let told = |index: usize| accepted[index].filter(|_| !blocked[index]);
+    delivery.accepted.extend((0..items).filter_map(|index| Some((index, told(index)?))));
     for (mail, outcome) in mails.iter().zip(outcomes) {
         match outcome {
-            Outcome::Accepted => delivery.mails += 1,
+            Outcome::Accepted { .. } => delivery.mails += 1,
             Outcome::Refused { class, code } => delivery.failures.push(MailFailure {
                 recipient: mail.recipient,
                 error: MailError::Refused { class: *class, code: code.clone() },
-                retryable: may_pass(*class) && !mail.items.iter().all(|&index| told(index)),
+                retryable: may_pass(*class) && !mail.items.iter().all(|&index| told(index).is_some()),
             }),
         }
     }
@@ -261,6 +267,18 @@ mod tests {
         RenderedMail { recipient, address, subject, html, text, items: items.to_vec() }
     }
 
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
+
+    fn accepted(second: i64) -> Outcome {
+        Outcome::Accepted { at: at(second) }
+    }
+
+    fn told(delivery: &Delivery) -> Vec<usize> {
+        delivery.accepted.keys().copied().collect()
+    }
+
     fn refused(class: ErrorClass) -> Outcome {
         Outcome::Refused { class, code: None }
     }
@@ -275,20 +293,26 @@ mod tests {
 
     #[test]
     fn an_item_is_told_once_every_recipient_has_accepted_it() {
-        let delivery = judged(Outcome::Accepted, Outcome::Accepted);
-        assert_eq!((delivery.accepted, delivery.mails, delivery.failures.len()), (vec![0, 1], 2, 0));
+        let delivery = judged(accepted(1), accepted(1));
+        assert_eq!((told(&delivery), delivery.mails, delivery.failures.len()), (vec![0, 1], 2, 0));
+    }
+
+    #[test]
+    fn an_item_is_told_since_the_first_mail_about_it_was_accepted() {
+        let delivery = judged(accepted(20), accepted(10));
+        assert_eq!(delivery.accepted, [(0, at(20)), (1, at(10))].into());
     }
 
     #[test]
     fn a_recipient_refused_for_good_does_not_stand_in_the_way_of_another_that_accepted() {
         for class in [ErrorClass::Rejected, ErrorClass::Invalid] {
-            let delivery = judged(Outcome::Accepted, refused(class));
-            assert_eq!(delivery.accepted, [0, 1]);
+            let delivery = judged(accepted(1), refused(class));
+            assert_eq!(told(&delivery), [0, 1]);
             assert_eq!(delivery.failures.len(), 1);
             assert!(!delivery.failures[0].retryable, "{class}");
             // The other way round, item 0 has been told to nobody.
-            let delivery = judged(refused(class), Outcome::Accepted);
-            assert_eq!(delivery.accepted, [1]);
+            let delivery = judged(refused(class), accepted(1));
+            assert_eq!(told(&delivery), [1]);
             assert_eq!(delivery.failures[0].retryable, class == ErrorClass::Rejected);
         }
     }
@@ -296,8 +320,8 @@ mod tests {
     #[test]
     fn throttling_or_an_outage_blocks_the_items_concerned_and_is_tried_again() {
         for class in [ErrorClass::Throttled, ErrorClass::Transient, ErrorClass::SendingOff, ErrorClass::Denied] {
-            let delivery = judged(Outcome::Accepted, refused(class));
-            assert_eq!(delivery.accepted, [0], "{class}");
+            let delivery = judged(accepted(1), refused(class));
+            assert_eq!(told(&delivery), [0], "{class}");
             assert!(delivery.failures[0].retryable, "{class}");
         }
     }
@@ -305,7 +329,7 @@ mod tests {
     #[test]
     fn an_unverified_sender_starts_no_clock() {
         let delivery = judged(refused(ErrorClass::Rejected), refused(ErrorClass::Rejected));
-        assert_eq!(delivery.accepted, [0_usize; 0]);
+        assert_eq!(told(&delivery), [0_usize; 0]);
         assert!(delivery.failures.iter().all(|failure| failure.retryable));
     }
 

@@ -26,7 +26,7 @@ pub mod wording;
 
 use std::path::PathBuf;
 
-use aws_sdk_sesv2::Client;
+use key_rotation_aws::Connection;
 use rotation::names::Partition;
 
 pub use deliver::{Delivery, MailError, MailFailure};
@@ -68,14 +68,15 @@ pub struct Notices {
 impl Notices {
     /// Compiles the templates, and renders those of others with every kind of event.
     ///
-    /// Without a sender, or without a client to send with, notices go to the log.
+    /// Without a sender, or without a way to SES, notices go to the log.
     ///
     /// # Errors
     /// A template that cannot be used, by file, line and value.
-    pub fn new(settings: MailSettings, ses: Option<Client>, partition: Partition) -> Result<Self, TemplateError> {
+    pub fn new(settings: MailSettings, ses: Option<&Connection>, partition: Partition) -> Result<Self, TemplateError> {
         let custom = settings.template_dir.as_deref().map(Templates::with_dir).transpose()?;
-        let mailer = settings.sender.clone().zip(ses).map(|(sender, client)| {
-            Mailer::new(client, sender, settings.reply_to.clone(), settings.configuration_set.clone())
+        let mailer = settings.sender.clone().zip(ses).map(|(sender, connection)| {
+            let MailSettings { reply_to, configuration_set, .. } = settings.clone();
+            Mailer::new(connection.ses(), sender, reply_to, configuration_set, connection.clock().clone())
         });
         let notices = Self { settings, partition, built_in: Templates::built_in()?, custom, mailer };
         if let Some(custom) = &notices.custom {

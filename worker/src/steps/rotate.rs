@@ -58,6 +58,14 @@ impl<E: Into<StepError>> From<E> for Failed {
     }
 }
 
+/// How a new key stands to what is published.
+enum Standing {
+    /// It is published itself.
+    Published,
+    /// It may take over from this version; `None` where none is published.
+    TakeOverFrom(Option<String>),
+}
+
 /// One attempt.
 struct Run<'a> {
     work: UserWork<'a>,
@@ -73,11 +81,13 @@ struct Run<'a> {
 pub async fn attempt(work: UserWork<'_>, goal: Goal<'_>) -> Result<Attempt, StepError> {
     // 0: one session, never refreshed, with enough of it left.
     let session = work.account.sessions.with(TO_ATTEMPT).await?;
-    let successor_of = match goal {
-        Goal::Successor { old, .. } => Some(old.clone()),
-        Goal::Settle => None,
+    let (successor_of, beside) = match goal {
+        Goal::Successor { old, present } => {
+            (Some(old.clone()), present.iter().filter(|key| *key != old).cloned().collect())
+        }
+        Goal::Settle => (None, Vec::new()),
     };
-    let intent = Intent { attempt: Uuid::new_v4(), written: work.now(), successor_of };
+    let intent = Intent { attempt: Uuid::new_v4(), written: work.now(), successor_of, beside };
     let destination = Destination::of(&work, &session);
     let run = Run { work, session, destination, intent };
 
@@ -214,15 +224,15 @@ impl Run<'_> {
     /// Moves `AWSCURRENT` from the version remembered in step 3, and from no other, to the new one.
     async fn publish(&self, new: &NewKey, present: &[AccessKeyId], prepared: SecretRecord) -> Result<(), Failed> {
         let version = version_id(&new.id);
-        let mut expected = prepared.current().map(str::to_owned);
+        let mut expected = match prepared.current() {
+            Some(current) => Some(current.to_owned()),
+            // Secrets Manager publishes a secret's first version by itself: the own one, or that of an attempt that was faster.
+            None => match self.standing(new, present).await? {
+                Standing::Published => return Ok(()),
+                Standing::TakeOverFrom(current) => current,
+            },
+        };
         for _ in 0..SWAPS {
-            if expected.is_none() {
-                // Secrets Manager publishes a secret's first version by itself.
-                expected = match self.published_now(new).await? {
-                    Some(current) if current == version => return Ok(()),
-                    other => other,
-                };
-            }
             let swap = self.destination.secrets.publish(&self.destination.name, &version, expected.as_deref());
             match self.unless_fenced(swap).await {
                 Ok(()) => return Ok(()),
@@ -231,29 +241,37 @@ impl Run<'_> {
                 Err(error) => return Err(self.undo(&new.id, error).await),
             }
             // Refused: something else is published now, or an earlier try of this very call took effect.
-            let current = self.published_now(new).await?;
-            if current.as_deref() == Some(version.as_str()) {
-                return Ok(());
-            }
-            let keys = match self.work.keys(&self.session).await {
-                Ok(keys) => keys,
-                Err(error) => return Err(self.undo(&new.id, error).await),
+            expected = match self.standing(new, present).await? {
+                Standing::Published => return Ok(()),
+                Standing::TakeOverFrom(current) => current,
             };
-            let winner = keys.iter().find(|key| {
-                key.id != new.id
-                    && !present.contains(&key.id)
-                    && key.status == KeyStatus::Active
-                    && current.as_deref() == Some(version_id(&key.id).as_str())
-            });
-            if let Some(winner) = winner {
-                let outrun = StepError::Outrun(format!("the key {} was published first", winner.id));
-                return Err(self.undo(&new.id, outrun).await);
-            }
-            // It belongs to a dead key, or to the one being replaced: take over from exactly that version.
-            expected = current;
         }
         let outrun = StepError::Outrun("the published version keeps changing".into());
         Err(self.undo(&new.id, outrun).await)
+    }
+
+    /// How the new key stands to what is published now. Where that belongs to another attempt's live key, that one won, and the
+    /// new key goes. Where it belongs to a dead key, or to the one being replaced, it is to be taken over from exactly that.
+    async fn standing(&self, new: &NewKey, present: &[AccessKeyId]) -> Result<Standing, Failed> {
+        let current = self.published_now(new).await?;
+        let is_current = |key: &AccessKeyId| current.as_deref() == Some(version_id(key).as_str());
+        if is_current(&new.id) {
+            return Ok(Standing::Published);
+        }
+        let keys = match self.work.keys(&self.session).await {
+            Ok(keys) => keys,
+            Err(error) => return Err(self.undo(&new.id, error).await),
+        };
+        let winner = keys.iter().find(|key| {
+            key.id != new.id && !present.contains(&key.id) && key.status == KeyStatus::Active && is_current(&key.id)
+        });
+        match winner {
+            Some(winner) => {
+                let outrun = StepError::Outrun(format!("the key {} was published first", winner.id));
+                Err(self.undo(&new.id, outrun).await)
+            }
+            None => Ok(Standing::TakeOverFrom(current)),
+        }
     }
 
     async fn published_now(&self, new: &NewKey) -> Result<Option<String>, Failed> {

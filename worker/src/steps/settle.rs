@@ -16,7 +16,7 @@ use crate::aws::secrets::SecretRecord;
 use crate::error::StepError;
 
 /// Settles every unexplained key: one that is not among `present` (the plan's own keys), that an old intent's attempt can
-/// have made, and that no intent names as the key it was to succeed.
+/// have made, and that no intent names as one that was there before.
 ///
 /// # Errors
 /// [`StepError`]: the intents stay, and settling is tried again.
@@ -31,7 +31,7 @@ pub async fn settle(
 ) -> Result<Vec<Finding>, StepError> {
     let mut findings = Vec::new();
     for key in keys.iter().filter(|key| !present.contains(&key.id)) {
-        let predecessor = old_intents.iter().any(|intent| intent.successor_of.as_ref() == Some(&key.id));
+        let predecessor = named(old_intents, &key.id);
         let maybe_ours = !predecessor && old_intents.iter().any(|intent| intent.may_have_made(key.created));
         if !maybe_ours {
             if !predecessor && !present.is_empty() {
@@ -43,8 +43,11 @@ pub async fn settle(
         let holds = record.as_ref().is_some_and(|record| record.holds(&key.id));
         if publishes {
             info!(key = %key.id, "an interrupted rotation had published its key: it stands");
-            verify(work, session, &key.id).await?;
-        } else if holds && key.status == KeyStatus::Active {
+            // One that a person has made inactive since is theirs to look after.
+            if key.status == KeyStatus::Active {
+                verify(work, session, &key.id).await?;
+            }
+        } else if holds && key.status == KeyStatus::Active && !is_beaten(key, record.as_ref(), keys, old_intents) {
             let expected = record.as_ref().and_then(|record| record.current()).map(str::to_owned);
             publish(destination, &key.id, expected.as_deref()).await?;
             verify(work, session, &key.id).await?;
@@ -55,6 +58,21 @@ pub async fn settle(
         }
     }
     Ok(findings)
+}
+
+/// Whether the key was there before one of these attempts, by that one's own word.
+fn named(intents: &[Intent], key: &AccessKeyId) -> bool {
+    intents.iter().any(|intent| intent.names(key))
+}
+
+/// Whether another attempt's key is live and published, so that this pending one came too late.
+fn is_beaten(key: &KeyRecord, record: Option<&SecretRecord>, keys: &[KeyRecord], old_intents: &[Intent]) -> bool {
+    keys.iter().any(|other| {
+        other.id != key.id
+            && other.status == KeyStatus::Active
+            && !named(old_intents, &other.id)
+            && record.is_some_and(|record| record.publishes(&other.id))
+    })
 }
 
 async fn publish(destination: &Destination, key: &AccessKeyId, expected: Option<&str>) -> Result<(), StepError> {
@@ -77,7 +95,7 @@ async fn verify(work: &UserWork<'_>, session: &MemberSession, key: &AccessKeyId)
     }
 }
 
-/// Nobody has its secret. Never used: it goes. Used after all: it is a person's, and stays.
+/// Nobody has its secret, and nobody was told of it. Never used: it goes. Used after all: it is a person's, and stays.
 async fn remove(
     work: &UserWork<'_>,
     session: &MemberSession,
