@@ -50,11 +50,11 @@ impl<'a> Group<'a> {
         let (Some(deadline), Some(first)) = (self.deadline, dates.first()) else {
             return format!("{subject} {label}");
         };
-        let preposition = match (deadline, dates.len()) {
-            (Deadline::DisabledAtTheLatest, 1) => "by",
-            (_, 1) => "on",
-            (_, _) => "from",
+        let on_that_day = match deadline {
+            Deadline::DisabledAtTheLatest => "by",
+            Deadline::Disabled | Deadline::Deleted | Deadline::Replaced | Deadline::Superseded => "on",
         };
+        let preposition = if dates.len() == 1 { on_that_day } else { "from" };
         let verb = deadline.of_any(dry_run);
         if verb == label {
             return format!("{subject} {label} {preposition} {first}");
