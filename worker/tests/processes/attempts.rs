@@ -42,9 +42,9 @@ struct Attempt<'w> {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Attempts {
     /// Begun.
-    pub(crate) begun: usize,
+    begun: usize,
     /// Ended by whoever began them.
-    pub(crate) ended: usize,
+    ended: usize,
     /// Interrupted, by how far they had come.
     interrupted: BTreeMap<Reached, usize>,
     /// Keys of interrupted attempts that others deleted: their secret was nowhere.
@@ -95,10 +95,10 @@ impl Attempts {
                         counted.pending_published += 1;
                     }
                 }
-                Effect::KeyDeleted { key, .. } => {
-                    if by_key.get(key.as_str()).is_some_and(|number| attempts[*number].session != session) {
-                        counted.orphans_deleted += 1;
-                    }
+                Effect::KeyDeleted { key, .. }
+                    if by_key.get(key.as_str()).is_some_and(|number| attempts[*number].session != session) =>
+                {
+                    counted.orphans_deleted += 1;
                 }
                 _ => {}
             }
@@ -115,7 +115,7 @@ impl Attempts {
     }
 
     /// Interrupted ones in all.
-    pub(crate) fn interrupted(&self) -> usize {
+    fn interrupted(&self) -> usize {
         self.interrupted.values().sum()
     }
 }
