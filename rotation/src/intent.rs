@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::ids::AccessKeyId;
-use crate::key::tag_time;
+use crate::key::{parse_tag_time, tag_time};
 
 /// How long a member session lives: the fence. Nothing of an attempt can happen in the member account after it.
 /// 15 minutes is the shortest that STS grants (`AssumeRole`, `DurationSeconds`, 900).
@@ -37,7 +37,7 @@ impl Intent {
     /// further key.
     pub fn parse(attempt: Uuid, value: &str) -> Option<Self> {
         let mut words = value.split(' ');
-        let written = words.next()?.parse().ok()?;
+        let written = parse_tag_time(words.next()?)?;
         let key = |word: &str, name: &str| AccessKeyId::new(word.strip_prefix(name)?).ok();
         let successor_of = match words.next() {
             Some(word) => Some(key(word, "for=")?),

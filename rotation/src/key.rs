@@ -112,7 +112,7 @@ impl Remembered {
     /// Reads `notified=2026-11-22T10:00:00Z` and its like; `None` for anything else.
     pub fn parse(value: &str) -> Option<Self> {
         let (word, time) = value.split_once('=')?;
-        let time: Timestamp = time.parse().ok()?;
+        let time = parse_tag_time(time)?;
         match word {
             "notified" => Some(Remembered::Notified(time)),
             "forced" => Some(Remembered::Forced(time)),
@@ -141,6 +141,14 @@ impl fmt::Display for Remembered {
         };
         write!(f, "{word}={}", tag_time(self.time()))
     }
+}
+
+/// A time in a tag. Years before 0 are none: they cannot be written back in four digits, and nobody means them.
+pub(crate) fn parse_tag_time(text: &str) -> Option<Timestamp> {
+    /// 0000-01-01T00:00:00Z.
+    const YEAR_0: i64 = -62_167_219_200;
+    let time: Timestamp = text.parse().ok()?;
+    (time.as_second() >= YEAR_0).then_some(time)
 }
 
 /// A time as tags spell it: `2026-11-22T10:00:00Z`.

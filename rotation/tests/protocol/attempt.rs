@@ -26,12 +26,12 @@ pub(crate) fn moves(moves: &mut Moves<'_>, step: Attempt, worker: Worker) {
         Attempt::Create => create(moves, worker),
         Attempt::Alone => alone(moves, worker),
         Attempt::Store => {
-            moves.go("store: its session is not over", *moves.world, worker.to(Place::Attempt(Attempt::StoreCall)))
+            moves.go("store: its session is not over", *moves.world, worker.to(Place::Attempt(Attempt::StoreCall)));
         }
         Attempt::StoreCall => store(moves, worker),
         Attempt::FirstPublished => first_published(moves, worker),
         Attempt::Publish => {
-            moves.go("publish: its session is not over", *moves.world, worker.to(Place::Attempt(Attempt::PublishCall)))
+            moves.go("publish: its session is not over", *moves.world, worker.to(Place::Attempt(Attempt::PublishCall)));
         }
         Attempt::PublishCall => publish(moves, worker),
         Attempt::PublishedNow => published_now(moves, worker),
@@ -297,7 +297,7 @@ fn clear(moves: &mut Moves<'_>, worker: Worker) {
         }
         match answer {
             Answer::Done => {
-                moves.go("clear", world, Worker { rotated: true, ..Worker::at(Place::Delivery(Delivery::Tell)) })
+                moves.go("clear", world, Worker { rotated: true, ..Worker::at(Place::Delivery(Delivery::Tell)) });
             }
             Answer::Unclear(_) | Answer::Refused | Answer::RefusedThoughDone => {
                 moves.go("clear: not known to be done", world, END);

@@ -2,6 +2,7 @@
 
 mod custom_templates;
 mod hostile;
+mod owner_tags;
 mod recipients;
 mod size;
 mod subjects;
