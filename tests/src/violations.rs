@@ -12,7 +12,7 @@ use crate::Stage;
 /// A sentence for each promise that was broken:
 ///
 /// - no live key is deleted, but one of the tool's own that nobody ever used, and never while it is published;
-/// - nothing is recorded as told before a mail has named the key, and no mail names a successor that nobody can fetch;
+/// - nothing is recorded as told before a mail has named the key;
 /// - no successor is recorded as told of while it is not published;
 /// - no user has a third key, or a live key of the tool's whose secret nobody has;
 /// - no secret publishes a key of the tool's that is gone.
@@ -98,7 +98,6 @@ impl<'a> Reading<'a> {
                     self.recorded(record, user, key, value);
                 }
             }
-            Effect::MailAccepted { message_id, .. } => self.mailed(message_id),
             _ => {}
         }
     }
@@ -128,16 +127,6 @@ impl<'a> Reading<'a> {
             self.made.iter().filter(|(id, owner)| **owner == (record.account.as_str(), user) && **id != key).peekable();
         if successors.peek().is_some() && !successors.any(|(id, _)| self.is_current(id)) {
             self.broken.insert(format!("{user} has {value} for {key}, whose successor is not published"));
-        }
-    }
-
-    fn mailed(&mut self, message_id: &str) {
-        let mail = self.world.mail.outbox().iter().find(|mail| mail.message_id == message_id);
-        let text = mail.and_then(|mail| mail.text.as_deref()).unwrap_or_default();
-        for (key, (_, user)) in &self.made {
-            if text.contains(key) && !self.published.contains(&version_of(key)) {
-                self.broken.insert(format!("a mail to {user} named the key {key}, whose secret nobody has"));
-            }
         }
     }
 }
