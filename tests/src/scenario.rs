@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use rotation::job::{ForceRotate, Whom};
-use rotation::names::{secret_name, version_id};
-use rotation::{AccessKeyId, AccountId, Job, Task, UserName};
+use rotation::names::{intent_tag, secret_name, version_id};
+use rotation::{AccessKeyId, AccountId, Intent, Job, Task, UserName};
 use sandbox::KeySpec;
 use sandbox::serve::REGION;
+use uuid::Uuid;
 
 use crate::{ACCOUNT, Stage, USER};
 
@@ -48,6 +49,11 @@ fn unused_since_disabled(days: i64) -> KeySpec {
     KeySpec::aged(days).used_days_ago(20).inactive()
 }
 
+/// A key that a person made two minutes ago.
+fn just_made() -> KeySpec {
+    KeySpec { age: SignedDuration::from_mins(2), ..KeySpec::aged(0) }
+}
+
 fn user() -> UserName {
     USER.parse().expect("a user name")
 }
@@ -68,14 +74,40 @@ pub fn publish(stage: &Stage, key: &str) {
     put(stage, &version_id(&key_id(key)), key);
 }
 
-fn put(stage: &Stage, version: &str, key: &str) {
-    let account = AccountId::new(ACCOUNT).expect("an account id");
-    let name = secret_name(&account, &user());
-    let value = serde_json::json!({"AccessKeyId": key, "SecretAccessKey": "earlier"}).to_string();
+/// Stores a version of a key that is only pending, as an interrupted rotation would have, in the secret that is there.
+pub fn leave_pending(stage: &Stage, key: &str) {
+    let version = version_id(&key_id(key));
     stage.world(|world| {
         let now = world.now();
-        world.secrets.arrange(now, ACCOUNT, REGION, &name, version, &value);
+        world.secrets.arrange_pending(now, ACCOUNT, REGION, &secret(), &version, &value(key));
     });
+}
+
+/// Leaves an intent to succeed this key, so many minutes old.
+pub fn leave_intent(stage: &Stage, old: &str, minutes_ago: i64) {
+    let intent = Intent {
+        attempt: Uuid::new_v4(),
+        written: stage.now() - SignedDuration::from_mins(minutes_ago),
+        successor_of: Some(key_id(old)),
+        beside: Vec::new(),
+    };
+    stage.world(|world| world.tag_user(ACCOUNT, USER, &intent_tag(intent.attempt), &intent.to_string()));
+}
+
+fn put(stage: &Stage, version: &str, key: &str) {
+    stage.world(|world| {
+        let now = world.now();
+        world.secrets.arrange(now, ACCOUNT, REGION, &secret(), version, &value(key));
+    });
+}
+
+/// The name of the user's secret.
+fn secret() -> String {
+    secret_name(&AccountId::new(ACCOUNT).expect("an account id"), &user())
+}
+
+fn value(key: &str) -> String {
+    serde_json::json!({"AccessKeyId": key, "SecretAccessKey": "earlier"}).to_string()
 }
 
 fn scan(stage: &Stage) -> Job {
@@ -240,6 +272,22 @@ pub const SCENARIOS: &[Scenario] = &[
         prepare: |stage| {
             let keys = stage.user(&[used(50).inactive(), used(5)]);
             force(stage, Whom::Key(key_id(&keys[1])), true)
+        },
+        retire: false,
+    },
+    Scenario {
+        name: "a leaked key beside one that a person made just now",
+        prepare: |stage| {
+            let keys = stage.user(&[used(50), just_made()]);
+            force(stage, Whom::UserAndKey(user(), key_id(&keys[0])), true)
+        },
+        retire: false,
+    },
+    Scenario {
+        name: "a forced rotation of a key that a person made just now",
+        prepare: |stage| {
+            stage.user(&[just_made()]);
+            force(stage, Whom::User(user()), false)
         },
         retire: false,
     },

@@ -135,7 +135,9 @@ async fn nothing_due(work: &UserWork<'_>, record: &UserRecord, exempt: bool) -> 
     })
 }
 
-/// Everything the rules may want to know, read afresh.
+/// Everything the rules may want to know, read afresh. Keys before tags, and tags before the secret: a key that an attempt
+/// under way has just made is then seen together with its intent, or with its published version, and never taken for a
+/// person's.
 async fn look_closely(
     work: &UserWork<'_>,
     session: &MemberSession,
@@ -143,9 +145,9 @@ async fn look_closely(
     exempt: bool,
 ) -> Result<User, StepError> {
     let iam = Iam::of(session);
+    let keys = work.keys(session).await?;
     let tags = iam.user_tags(work.user).await?;
     let tags = read_tags(&tags);
-    let keys = work.keys(session).await?;
     let uses = try_join_all(keys.iter().map(|key| iam.last_use(&key.id))).await?;
     let secret = Destination::of(work, session).look().await?;
     let keys = keys

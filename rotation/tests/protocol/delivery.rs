@@ -14,7 +14,7 @@ const DISABLED: Worker = Worker { mark: Mark::Disabled, ..Worker::at(Place::Deli
 /// What a delivery may do next, outside of an attempt.
 pub(crate) fn moves(moves: &mut Moves<'_>, step: Delivery, worker: Worker) {
     match step {
-        Delivery::LookTags => look_tags(moves),
+        Delivery::LookTags => look_tags(moves, worker),
         Delivery::LookKeys => look_keys(moves),
         Delivery::Tell => tell(moves, worker),
         Delivery::Record => record(moves, worker),
@@ -23,23 +23,25 @@ pub(crate) fn moves(moves: &mut Moves<'_>, step: Delivery, worker: Worker) {
     }
 }
 
-fn look_tags(moves: &mut Moves<'_>) {
-    for (seen, mut world) in moves.intents() {
+/// Keys before tags: a key that an attempt has just made is seen together with its intent, or with its published version.
+fn look_keys(moves: &mut Moves<'_>) {
+    for ((active, inactive), mut world) in moves.lists() {
         // `sessions.with(TO_LOOK)`: a new one where the present one is too short.
         world.expired &= !one(moves.me as u8);
+        moves.go("looks: keys", world, Worker { active, inactive, ..Worker::at(Place::Delivery(Delivery::LookTags)) });
+    }
+}
+
+fn look_tags(moves: &mut Moves<'_>, worker: Worker) {
+    let Worker { active, inactive, .. } = worker;
+    for (seen, world) in moves.intents() {
         if seen == 0 {
-            moves.go("looks: no intents", world, Worker::at(Place::Delivery(Delivery::LookKeys)));
+            let next = if moves.scenario.leak { decide_leak(moves, active) } else { decide(moves, active, inactive) };
+            moves.go(words(next), world, next);
         } else {
             let settle = Worker { settling: true, ..Worker::at(Place::Attempt(Attempt::LeaveIntent)) };
             moves.go("looks: an intent, to be settled first", world, settle);
         }
-    }
-}
-
-fn look_keys(moves: &mut Moves<'_>) {
-    for ((active, inactive), world) in moves.lists() {
-        let next = if moves.scenario.leak { decide_leak(moves, active) } else { decide(moves, active, inactive) };
-        moves.go(words(next), world, next);
     }
 }
 

@@ -55,7 +55,7 @@ impl<'a> Moves<'a> {
         let mut moves = Self { scenario, me, world, out };
         match worker.place {
             Place::End => {}
-            Place::Idle => moves.go("receives a message", *world, Worker::at(Place::Delivery(Delivery::LookTags))),
+            Place::Idle => moves.go("receives a message", *world, Worker::at(Place::Delivery(Delivery::LookKeys))),
             Place::Delivery(step) => delivery::moves(&mut moves, step, worker),
             Place::Attempt(step) => attempt::moves(&mut moves, step, worker),
             Place::Settle(step) => settle::moves(&mut moves, step, worker),

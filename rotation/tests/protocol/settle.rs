@@ -142,7 +142,7 @@ fn clear(moves: &mut Moves<'_>, worker: Worker) {
         }
         match answer {
             Answer::Done if worker.finding => moves.go("clear: a finding", world, END),
-            Answer::Done => moves.go("clear: looks again", world, Worker::at(Place::Delivery(Delivery::LookTags))),
+            Answer::Done => moves.go("clear: looks again", world, Worker::at(Place::Delivery(Delivery::LookKeys))),
             Answer::Unclear(_) | Answer::Refused | Answer::RefusedThoughDone => {
                 moves.go("clear: not known to be done", world, END);
             }

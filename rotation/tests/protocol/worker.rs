@@ -20,10 +20,10 @@ pub(crate) enum Place {
 /// `user.rs`, `account.rs`, `steps/retire.rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Delivery {
-    /// `look_closely`: the user's tags.
-    LookTags,
-    /// `look_closely`: keys, uses, the secret; then the rules.
+    /// `look_closely`: the keys.
     LookKeys,
+    /// `look_closely`: the user's tags, uses, the secret; then the rules.
+    LookTags,
     /// The mail.
     Tell,
     /// The state tag, once the mail is accepted.
@@ -114,6 +114,8 @@ pub(crate) struct Worker {
     pub(crate) versions: Set,
     /// The live keys, as listed.
     pub(crate) active: Set,
+    /// The inactive ones.
+    pub(crate) inactive: Set,
     /// Keys still to be settled, the first of them just now.
     pub(crate) todo: Set,
     /// Swaps that were refused.
@@ -138,6 +140,7 @@ impl Worker {
             current: NONE,
             versions: 0,
             active: 0,
+            inactive: 0,
             todo: 0,
             swaps: 0,
             finding: false,
@@ -163,7 +166,7 @@ impl Worker {
                 | Attempt::PublishedNow,
             )
             | Place::Settle(Settle::Publish | Settle::Published | Settle::Look) => !central,
-            Place::Delivery(Delivery::LookKeys | Delivery::Disable | Delivery::Delete)
+            Place::Delivery(Delivery::LookTags | Delivery::Disable | Delivery::Delete)
             | Place::Attempt(
                 Attempt::Others
                 | Attempt::Keys
@@ -179,7 +182,7 @@ impl Worker {
             )
             | Place::Settle(Settle::Verify | Settle::Remove | Settle::Clear) => true,
             // These take a new session where the present one is too short, or are not calls in the account.
-            Place::Delivery(Delivery::LookTags | Delivery::Tell | Delivery::Record)
+            Place::Delivery(Delivery::LookKeys | Delivery::Tell | Delivery::Record)
             | Place::Attempt(Attempt::LeaveIntent)
             | Place::Idle
             | Place::End => false,

@@ -31,4 +31,25 @@ impl State {
             .expect("the first version of a new secret is always taken");
         self.insert(&address, secret);
     }
+
+    /// Adds a version under `AWSPENDING` to a secret that is there, as an interrupted rotation would have left it.
+    ///
+    /// # Panics
+    /// If there is no such secret, or it has this version.
+    pub fn arrange_pending(
+        &mut self,
+        now: Timestamp,
+        account: &str,
+        region: &str,
+        name: &str,
+        version: &str,
+        text: &str,
+    ) {
+        let address = Address { account: account.to_owned(), region: region.to_owned(), name: name.to_owned() };
+        let secret = self.at_mut(&address).expect("a secret that is there");
+        let pending = ["AWSPENDING".to_owned()];
+        secret
+            .store(version, SecretValue::SecretString(text.to_owned()), &pending, now)
+            .expect("a version that is not there yet");
+    }
 }

@@ -1,0 +1,105 @@
+//! What the protocol's model found, end to end: attempts that meet a person's doings, or each other's, in the middle.
+
+use std::sync::Arc;
+
+use end_to_end::scenario::{leave_intent, leave_pending, publish};
+use end_to_end::violations::violations;
+use end_to_end::{ACCOUNT, Stage, USER};
+use jiff::SignedDuration;
+use sandbox::KeySpec;
+use sandbox::faults::{Calls, HoldPlan, When};
+use tokio_util::sync::CancellationToken;
+use worker::{Settings, Tally};
+
+/// A key that is due.
+fn due() -> KeySpec {
+    KeySpec::aged(95).used_days_ago(1)
+}
+
+/// A key that an attempt made half an hour ago, so that its intent is old.
+fn made_half_an_hour_ago() -> KeySpec {
+    KeySpec { age: SignedDuration::from_mins(30), ..KeySpec::aged(0) }
+}
+
+fn intents(stage: &Stage) -> usize {
+    stage.world(|world| {
+        let tags = &world.user(ACCOUNT, USER).holds.tags;
+        tags.keys().filter(|tag| tag.starts_with("key-rotation:intent:")).count()
+    })
+}
+
+fn hold(stage: &Stage, action: &str, when: When) -> sandbox::faults::Hold {
+    stage.world(|world| world.faults.hold(HoldPlan { calls: Calls::of(action), at_call: 1, when }))
+}
+
+/// A worker beside the test, which goes on meanwhile.
+fn at_work(stage: &Stage, settings: Settings) -> tokio::task::JoinHandle<()> {
+    let connection = stage.connection("worker");
+    tokio::spawn(async move {
+        let tally = Arc::new(Tally::default());
+        worker::run(&settings, &connection, tally, CancellationToken::new()).await.expect("the worker starts");
+    })
+}
+
+#[tokio::test]
+async fn a_published_key_that_a_person_has_made_inactive_since_is_settled() {
+    let stage = Stage::new().await;
+    let keys = stage.user(&[due(), made_half_an_hour_ago().inactive()]);
+    publish(&stage, &keys[1]);
+    leave_intent(&stage, &keys[0], 30);
+    stage.run().await;
+    assert_eq!(stage.waiting(), 0, "the message is done");
+    assert_eq!(intents(&stage), 0, "or the user would stand still for ever");
+    assert_eq!(stage.keys(), [(keys[0].clone(), true), (keys[1].clone(), false)], "nobody's key was touched");
+}
+
+#[tokio::test]
+async fn a_pending_key_that_came_too_late_is_not_published_over_another_attempts_live_one() {
+    let stage = Stage::new().await;
+    let keys = stage.user(&[due(), made_half_an_hour_ago(), made_half_an_hour_ago()]);
+    let (first, late) = (&keys[1], &keys[2]);
+    publish(&stage, first);
+    leave_pending(&stage, late);
+    leave_intent(&stage, &keys[0], 31);
+    leave_intent(&stage, &keys[0], 30);
+    stage.run().await;
+    assert_eq!(stage.published_key().as_ref(), Some(first));
+    assert_eq!(stage.keys(), [(keys[0].clone(), true), (first.clone(), true)], "the late one goes");
+    assert_eq!(intents(&stage), 0);
+}
+
+#[tokio::test]
+async fn another_attempts_first_version_is_not_published_over_while_its_key_is_live() {
+    let stage = Stage::new().await;
+    let old = stage.user(&[due()]).remove(0);
+    stage.schedule().await;
+    let held = hold(&stage, "secretsmanager:PutSecretValue", When::Before);
+    let work = at_work(&stage, stage.settings());
+    held.reached().await;
+    let faster = stage.world(|world| world.add_key(ACCOUNT, USER, &KeySpec::aged(0)));
+    publish(&stage, &faster);
+    held.release();
+    work.await.expect("the worker ends");
+    assert_eq!(stage.published_key(), Some(faster.clone()));
+    assert_eq!(stage.keys(), [(old, true), (faster, true)], "the slower attempt's key is gone again");
+    assert_eq!(violations(&stage), [] as [String; 0]);
+}
+
+#[tokio::test]
+async fn a_notice_dates_from_the_first_mail_that_was_accepted_and_not_from_its_record() {
+    let stage = Stage::new().await;
+    let old = stage.user(&[due()]).remove(0);
+    stage.world(|world| world.tag_user(ACCOUNT, USER, "owner", "leader@example.org"));
+    stage.schedule().await;
+    let told = stage.now();
+    let held = hold(&stage, "ses:SendEmail", When::After);
+    let settings = Settings { owner_tag: Some("owner".to_owned()), ..stage.settings() };
+    let work = at_work(&stage, settings);
+    held.reached().await;
+    stage.pass(SignedDuration::from_mins(5));
+    held.release();
+    work.await.expect("the worker ends");
+    assert_eq!(stage.mails().len(), 2, "the account and the owner");
+    let date = told.strftime("%Y-%m-%dT%H:%M:%SZ");
+    assert_eq!(stage.state_of(&old), Some(format!("notified={date}")));
+}
