@@ -146,7 +146,7 @@ MUTANTS = [
     ),
     mutant(
         "what was told is recorded whether or not the mail was accepted",
-        (ACCOUNT, "let accepted = delivery.accepted.iter().filter_map(|i| digest.items.get(*i));", "let accepted = digest.items.iter();"),
+        (ACCOUNT, "let accepted = delivery.accepted.iter().filter_map(|(index, at)| Some((digest.items.get(*index)?, *at)));", "let accepted = digest.items.iter().map(|item| (item, digest.now));"),
     ),
     mutant(
         "settling deletes a key without asking whether it was used",
@@ -154,7 +154,7 @@ MUTANTS = [
     ),
     mutant(
         "settling publishes nothing that is only pending",
-        (SETTLE, "} else if holds && key.status == KeyStatus::Active {", "} else if holds && key.status == KeyStatus::Inactive {"),
+        (SETTLE, "} else if holds && key.status == KeyStatus::Active", "} else if holds && key.status == KeyStatus::Inactive"),
     ),
     mutant(
         "a last use that cannot be read counts as never used",

@@ -1,13 +1,14 @@
 //! What the protocol's model found, end to end: attempts that meet a person's doings, or each other's, in the middle.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use end_to_end::scenario::{leave_intent, leave_pending, publish};
 use end_to_end::violations::violations;
 use end_to_end::{ACCOUNT, Stage, USER};
 use jiff::SignedDuration;
 use sandbox::KeySpec;
-use sandbox::faults::{Calls, HoldPlan, When};
+use sandbox::faults::{Calls, Hold, HoldPlan, When};
 use tokio_util::sync::CancellationToken;
 use worker::{Settings, Tally};
 
@@ -28,13 +29,20 @@ fn intents(stage: &Stage) -> usize {
     })
 }
 
-fn hold(stage: &Stage, action: &str, when: When) -> sandbox::faults::Hold {
-    stage.world(|world| world.faults.hold(HoldPlan { calls: Calls::of(action), at_call: 1, when }))
+/// Waits for a call to be held up. A test that waits in vain fails, and does not hang.
+async fn reached(held: &Hold) {
+    let patience = Duration::from_secs(60);
+    tokio::time::timeout(patience, held.reached()).await.expect("the call is made");
+}
+
+fn hold(stage: &Stage, application: &str, action: &str, when: When) -> Hold {
+    let calls = Calls { app: Some(application.to_owned()), ..Calls::of(action) };
+    stage.world(|world| world.faults.hold(HoldPlan { calls, at_call: 1, when }))
 }
 
 /// A worker beside the test, which goes on meanwhile.
-fn at_work(stage: &Stage, settings: Settings) -> tokio::task::JoinHandle<()> {
-    let connection = stage.connection("worker");
+fn at_work(stage: &Stage, application: &str, settings: Settings) -> tokio::task::JoinHandle<()> {
+    let connection = stage.connection(application);
     tokio::spawn(async move {
         let tally = Arc::new(Tally::default());
         worker::run(&settings, &connection, tally, CancellationToken::new()).await.expect("the worker starts");
@@ -73,9 +81,9 @@ async fn another_attempts_first_version_is_not_published_over_while_its_key_is_l
     let stage = Stage::new().await;
     let old = stage.user(&[due()]).remove(0);
     stage.schedule().await;
-    let held = hold(&stage, "secretsmanager:PutSecretValue", When::Before);
-    let work = at_work(&stage, stage.settings());
-    held.reached().await;
+    let held = hold(&stage, "worker", "secretsmanager:PutSecretValue", When::Before);
+    let work = at_work(&stage, "worker", stage.settings());
+    reached(&held).await;
     let faster = stage.world(|world| world.add_key(ACCOUNT, USER, &KeySpec::aged(0)));
     publish(&stage, &faster);
     held.release();
@@ -92,14 +100,39 @@ async fn a_notice_dates_from_the_first_mail_that_was_accepted_and_not_from_its_r
     stage.world(|world| world.tag_user(ACCOUNT, USER, "owner", "leader@example.org"));
     stage.schedule().await;
     let told = stage.now();
-    let held = hold(&stage, "ses:SendEmail", When::After);
+    let held = hold(&stage, "worker", "ses:SendEmail", When::After);
     let settings = Settings { owner_tag: Some("owner".to_owned()), ..stage.settings() };
-    let work = at_work(&stage, settings);
-    held.reached().await;
+    let work = at_work(&stage, "worker", settings);
+    reached(&held).await;
     stage.pass(SignedDuration::from_mins(5));
     held.release();
     work.await.expect("the worker ends");
     assert_eq!(stage.mails().len(), 2, "the account and the owner");
     let date = told.strftime("%Y-%m-%dT%H:%M:%SZ");
     assert_eq!(stage.state_of(&old), Some(format!("notified={date}")));
+}
+
+#[tokio::test]
+async fn a_key_that_another_attempt_has_just_made_is_not_taken_for_a_persons_successor() {
+    let stage = Stage::with(false).await;
+    let old = stage.user(&[due()]).remove(0);
+    // One worker has looked at everything but the answer with the user's tags, when another makes its key.
+    stage.schedule().await;
+    let looking = hold(&stage, "slow", "iam:ListUserTags", When::After);
+    let mut one_message = stage.settings();
+    one_message.limits.max_concurrent = 1;
+    let slow = at_work(&stage, "slow", one_message);
+    reached(&looking).await;
+    stage.schedule().await;
+    let making = hold(&stage, "fast", "secretsmanager:PutSecretValue", When::Before);
+    let fast = at_work(&stage, "fast", stage.settings());
+    reached(&making).await;
+    looking.release();
+    slow.await.expect("the slow worker ends");
+    assert_eq!(stage.state_of(&old), None, "nobody is told of a successor that is not stored yet");
+    assert_eq!(stage.mails().len(), 0);
+    making.release();
+    fast.await.expect("the fast worker ends");
+    assert_eq!(violations(&stage), [] as [String; 0]);
+    assert!(stage.state_of(&old).is_some_and(|state| state.starts_with("notified=")));
 }
