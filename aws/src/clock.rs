@@ -58,6 +58,14 @@ impl AwsClock {
     }
 }
 
+impl AwsClock {
+    fn observe_answer(&self, context: &BeforeDeserializationInterceptorContextRef<'_>) {
+        if let Some(date) = context.response().headers().get("date") {
+            self.observe(date);
+        }
+    }
+}
+
 /// Sets the clock from every answer; given to each client as an interceptor.
 #[dyn_dispatch_hint]
 impl Intercept for AwsClock {
@@ -71,9 +79,7 @@ impl Intercept for AwsClock {
         _components: &RuntimeComponents,
         _cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let Some(date) = context.response().headers().get("date") {
-            self.observe(date);
-        }
+        self.observe_answer(context);
         Ok(())
     }
 }
@@ -111,9 +117,7 @@ impl Intercept for AnswerTime {
         _components: &RuntimeComponents,
         _cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let Some(date) = context.response().headers().get("date") {
-            self.clock.observe(date);
-        }
+        self.clock.observe_answer(context);
         *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.clock.now());
         Ok(())
     }
