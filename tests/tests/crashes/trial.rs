@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use end_to_end::Stage;
 use end_to_end::scenario::{Ending, Scenario, ending};
-use end_to_end::violations::violations;
+use end_to_end::violations::{early_notices, violations};
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 use worker::Tally;
@@ -71,7 +71,7 @@ impl<'a> Trial<'a> {
     /// # Errors
     /// What is wrong, with every call that was made.
     pub(crate) async fn judge(&self, expected: &Ending) -> Result<(), String> {
-        let broken = violations(&self.stage);
+        let broken = [violations(&self.stage), early_notices(&self.stage)].concat();
         let end = ending(&self.stage, &self.before).await;
         if broken.is_empty() && end_is(&end, expected) {
             return Ok(());
