@@ -94,6 +94,38 @@ async fn another_attempts_first_version_is_not_published_over_while_its_key_is_l
 }
 
 #[tokio::test]
+async fn another_attempts_later_version_is_not_published_over_either() {
+    let stage = Stage::new().await;
+    let old = stage.user(&[due()]).remove(0);
+    publish(&stage, &old);
+    stage.schedule().await;
+    let held = hold(&stage, "worker", "secretsmanager:PutSecretValue", When::Before);
+    let work = at_work(&stage, "worker", stage.settings());
+    reached(&held).await;
+    let faster = stage.world(|world| world.add_key(ACCOUNT, USER, &KeySpec::aged(0)));
+    publish(&stage, &faster);
+    held.release();
+    work.await.expect("the worker ends");
+    assert_eq!(stage.published_key(), Some(faster.clone()), "the swap expected the version that was there at first");
+    assert_eq!(stage.keys(), [(old, true), (faster, true)], "the slower attempt's key is gone again");
+    assert_eq!(violations(&stage), [] as [String; 0]);
+}
+
+#[tokio::test]
+async fn while_another_attempt_may_be_under_way_nothing_is_made_or_cleared() {
+    let stage = Stage::new().await;
+    let old = stage.user(&[due()]).remove(0);
+    leave_intent(&stage, &old, 19);
+    stage.run().await;
+    assert_eq!(stage.keys(), [(old.clone(), true)]);
+    assert_eq!((intents(&stage), stage.waiting()), (1, 1), "the other's intent stands, and the message comes again");
+    stage.pass(SignedDuration::from_mins(30));
+    stage.work().await;
+    assert_eq!(stage.keys().len(), 2, "when the intent is old it is settled, and the key gets its successor");
+    assert_eq!((intents(&stage), stage.waiting()), (0, 0));
+}
+
+#[tokio::test]
 async fn a_notice_dates_from_the_first_mail_that_was_accepted_and_not_from_its_record() {
     let stage = Stage::new().await;
     let old = stage.user(&[due()]).remove(0);
