@@ -133,8 +133,10 @@ MUTANTS = [
         (ACCOUNT, "mark.at(at)", "mark.at({ let _ = at; self.rotator.connection.clock().now() })"),
     ),
     mutant(
-        "tags are read before keys",
-        (USER, "    let keys = work.keys(session).await?;\n    let tags = iam.user_tags(work.user).await?;\n    let tags = read_tags(&tags);\n", "    let tags = iam.user_tags(work.user).await?;\n    let tags = read_tags(&tags);\n    let keys = work.keys(session).await?;\n"),
+        "keys and tags that do not go together are taken as they are",
+        (USER, "if again == keys {", "if again == keys || true {"),
+        (USER, "let mut keys = work.keys(session).await?;\n    let mut looks", "let keys_before = Vec::new();\n    let mut keys = keys_before;\n    let mut looks"),
+        (USER, "            break read_tags(&tags);", "            keys = again;\n            break read_tags(&tags);"),
     ),
     mutant(
         "the key is not published",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use end_to_end::scenario::{leave_intent, leave_pending, publish};
+use end_to_end::scenario::{leave_intent, leave_pending, publish, remember};
 use end_to_end::violations::violations;
 use end_to_end::{ACCOUNT, Stage, USER};
 use jiff::SignedDuration;
@@ -167,4 +167,28 @@ async fn a_key_that_another_attempt_has_just_made_is_not_taken_for_a_persons_suc
     fast.await.expect("the fast worker ends");
     assert_eq!(violations(&stage), [] as [String; 0]);
     assert!(stage.state_of(&old).is_some_and(|state| state.starts_with("notified=")));
+}
+
+#[tokio::test]
+async fn a_key_that_another_worker_has_just_disabled_is_not_taken_for_a_re_enabled_one() {
+    let stage = Stage::with(false).await;
+    let keys = stage.user(&[KeySpec::aged(101).used_days_ago(1), KeySpec::aged(11)]);
+    publish(&stage, &keys[1]);
+    remember(&stage, &keys[0], "notified", 11);
+    // One worker has listed the keys and is about to read the tags, when another disables the old key and records that.
+    stage.schedule().await;
+    let looking = hold(&stage, "slow", "iam:ListUserTags", When::Before);
+    let mut one_message = stage.settings();
+    one_message.limits.max_concurrent = 1;
+    let slow = at_work(&stage, "slow", one_message);
+    reached(&looking).await;
+    stage.schedule().await;
+    at_work(&stage, "fast", stage.settings()).await.expect("the fast worker ends");
+    assert!(stage.state_of(&keys[0]).is_some_and(|state| state.starts_with("disabled=")));
+    let told = stage.mails().len();
+    looking.release();
+    slow.await.expect("the slow worker ends");
+    assert_eq!(stage.keys(), [(keys[0].clone(), false), (keys[1].clone(), true)]);
+    assert!(stage.state_of(&keys[0]).is_some_and(|state| state.starts_with("disabled=")), "and not restored=");
+    assert_eq!(stage.mails().len(), told, "nobody is told of a key that is active again");
 }

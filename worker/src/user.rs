@@ -32,6 +32,9 @@ use crate::tally::Tally;
 /// changing beyond that is left to a later delivery.
 const ROUNDS: usize = 5;
 
+/// How often a user's keys and tags are read until they go together.
+const LOOKS: usize = 3;
+
 /// Between two looks: IAM's reads lag its writes by a moment.
 const BETWEEN_ROUNDS: Duration = Duration::from_millis(50);
 
@@ -135,9 +138,11 @@ async fn nothing_due(work: &UserWork<'_>, record: &UserRecord, exempt: bool) -> 
     })
 }
 
-/// Everything the rules may want to know, read afresh. Keys before tags, and tags before the secret: a key that an attempt
-/// under way has just made is then seen together with its intent, or with its published version, and never taken for a
-/// person's.
+/// Everything the rules may want to know, read afresh.
+///
+/// Keys are read before the tags and after them, until both lists agree. A key that an attempt under way has just made is then
+/// seen together with its intent, or with its published version, and not taken for a person's; and one that another worker
+/// has just disabled not for one that a person re-enabled.
 async fn look_closely(
     work: &UserWork<'_>,
     session: &MemberSession,
@@ -145,9 +150,20 @@ async fn look_closely(
     exempt: bool,
 ) -> Result<User, StepError> {
     let iam = Iam::of(session);
-    let keys = work.keys(session).await?;
-    let tags = iam.user_tags(work.user).await?;
-    let tags = read_tags(&tags);
+    let mut keys = work.keys(session).await?;
+    let mut looks = 0;
+    let tags = loop {
+        let tags = iam.user_tags(work.user).await?;
+        let again = work.keys(session).await?;
+        if again == keys {
+            break read_tags(&tags);
+        }
+        keys = again;
+        looks += 1;
+        if looks == LOOKS {
+            return Err(StepError::Changed("its keys change while they are being looked at".into()));
+        }
+    };
     let uses = try_join_all(keys.iter().map(|key| iam.last_use(&key.id))).await?;
     let secret = Destination::of(work, session).look().await?;
     let keys = keys

@@ -24,6 +24,8 @@ pub(crate) fn moves(moves: &mut Moves<'_>, step: Delivery, worker: Worker) {
 }
 
 /// Keys before tags: a key that an attempt has just made is seen together with its intent, or with its published version.
+/// (The code lists the keys once more after the tags and looks again where they differ: a caution that the model does
+/// without.)
 fn look_keys(moves: &mut Moves<'_>) {
     for ((active, inactive), mut world) in moves.lists() {
         // `sessions.with(TO_LOOK)`: a new one where the present one is too short.
