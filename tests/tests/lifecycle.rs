@@ -98,6 +98,32 @@ async fn of_250_users_with_120_exempt_all_are_seen_and_none_of_the_exempt_is_tou
     assert_eq!(stage.waiting(), 0);
 }
 
+/// IAM gives at most 1,000 users or members a page.
+#[tokio::test]
+async fn users_and_members_beyond_the_first_page_are_seen() {
+    let stage = Stage::new().await;
+    const EXEMPT: usize = 1_050;
+    let name = |n: usize| format!("user-{n:04}");
+    for n in 0..EXEMPT + 10 {
+        stage.user_named(&name(n), &[KeySpec::aged(120).used_days_ago(1)]);
+        if n < EXEMPT {
+            stage.world(|world| world.add_group_member(ACCOUNT, sandbox::generate::EXEMPTION_GROUP, &name(n)));
+        }
+    }
+    stage.run().await;
+    // Asked for by itself a user does not tell its groups: only the group's last page says that it is exempt.
+    let last = name(EXEMPT - 1).parse().expect("a user name");
+    stage.send(&stage.job(Task::User(last))).await;
+    stage.work().await;
+    for n in [0, 999, 1_000, EXEMPT - 1] {
+        assert_eq!(stage.keys_of(&name(n)).len(), 1, "{n} is exempt");
+    }
+    for n in EXEMPT..EXEMPT + 10 {
+        assert_eq!(stage.keys_of(&name(n)).len(), 2, "{n} is on the second page of users");
+    }
+    assert_eq!(stage.waiting(), 0);
+}
+
 #[tokio::test]
 async fn where_one_users_last_use_cannot_be_read_nothing_of_it_changes_and_the_rest_is_done() {
     let stage = Stage::new().await;
