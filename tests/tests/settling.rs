@@ -192,3 +192,20 @@ async fn a_key_that_another_worker_has_just_disabled_is_not_taken_for_a_re_enabl
     assert!(stage.state_of(&keys[0]).is_some_and(|state| state.starts_with("disabled=")), "and not restored=");
     assert_eq!(stage.mails().len(), told, "nobody is told of a key that is active again");
 }
+
+#[tokio::test]
+async fn right_before_a_disable_the_successor_is_looked_at_again() {
+    let stage = Stage::new().await;
+    let keys = stage.user(&[KeySpec::aged(101).used_days_ago(1), KeySpec::aged(11)]);
+    publish(&stage, &keys[1]);
+    remember(&stage, &keys[0], "notified", 11);
+    stage.schedule().await;
+    // All that the plan is made on has been read, when a person switches the successor off.
+    let looking = hold(&stage, "worker", "secretsmanager:DescribeSecret", When::After);
+    let work = at_work(&stage, "worker", stage.settings());
+    reached(&looking).await;
+    stage.world(|world| world.set_key_status(ACCOUNT, USER, &keys[1], sandbox::KeyStatus::Inactive));
+    looking.release();
+    work.await.expect("the worker ends");
+    assert_eq!(stage.keys(), [(keys[0].clone(), true), (keys[1].clone(), false)], "the last working key stays");
+}
