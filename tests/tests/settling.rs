@@ -209,3 +209,18 @@ async fn right_before_a_disable_the_successor_is_looked_at_again() {
     work.await.expect("the worker ends");
     assert_eq!(stage.keys(), [(keys[0].clone(), true), (keys[1].clone(), false)], "the last working key stays");
 }
+
+#[tokio::test]
+async fn where_iams_limit_races_the_key_that_sees_a_third_one_goes() {
+    let stage = Stage::new().await;
+    let old = stage.user(&[due()]).remove(0);
+    stage.schedule().await;
+    let making = hold(&stage, "worker", "iam:CreateAccessKey", When::After);
+    let work = at_work(&stage, "worker", stage.settings());
+    reached(&making).await;
+    let other = stage.world(|world| world.add_key(ACCOUNT, USER, &KeySpec::aged(0)));
+    making.release();
+    work.await.expect("the worker ends");
+    assert_eq!(stage.keys(), [(old, true), (other, true)], "two keys are left, and none of them is the tool's");
+    assert_eq!(stage.published_key(), None);
+}
