@@ -247,7 +247,11 @@ impl Run<'_> {
             };
         }
         let outrun = StepError::Outrun("the published version keeps changing".into());
-        Err(self.undo(&new.id, outrun).await)
+        match expected {
+            Some(_) => Err(self.undo(&new.id, outrun).await),
+            // Again: none to be seen is not none.
+            None => Err(Failed { error: outrun, keep_intent: true }),
+        }
     }
 
     /// How the new key stands to what is published now. Where that belongs to another attempt's live key, that one won, and the
@@ -260,6 +264,8 @@ impl Run<'_> {
         }
         let keys = match self.work.keys(&self.session).await {
             Ok(keys) => keys,
+            // Something is published after a version was stored: where none is to be seen it may be the own one.
+            Err(error) if current.is_none() => return Err(Failed { error, keep_intent: true }),
             Err(error) => return Err(self.undo(&new.id, error).await),
         };
         let winner = keys.iter().find(|key| {
