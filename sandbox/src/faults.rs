@@ -24,6 +24,7 @@ use crash::Crashes;
 use draw::Draws;
 pub(crate) use hold::Held;
 use hold::Holds;
+pub(crate) use stale::Past;
 
 /// The faults of a sandbox. Everything is off in a new one.
 #[derive(Debug, Clone, Serialize)]
@@ -38,7 +39,7 @@ pub struct Faults {
     pub rules: Vec<Rule>,
     /// Rights that are missing.
     pub denials: Vec<Denial>,
-    /// IAM's reads lagging behind its writes.
+    /// Reads of users and of secrets lagging behind writes.
     pub stale_reads: Option<StaleReads>,
     /// How often IAM's limit of two keys does not hold, from 0 to 1: parallel creates have been seen to break it.
     pub key_limit_race: f64,

@@ -26,7 +26,6 @@ pub use organization::{Children, Organization, Unit};
 pub(crate) use principals::Refused;
 pub use principals::{Credentials, KeyOwner, OPERATOR_ACCESS_KEY_ID, OPERATOR_SECRET_ACCESS_KEY, Session};
 pub use setup::KeySpec;
-pub(crate) use user::Past;
 pub use user::{AccessKey, Holdings, KeyStatus, LastUse, User};
 
 /// The management account's id, in every sandbox.

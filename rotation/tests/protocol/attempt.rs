@@ -29,12 +29,12 @@ pub(crate) fn moves(moves: &mut Moves<'_>, step: Attempt, worker: Worker) {
             moves.go("store: its session is not over", *moves.world, worker.to(Place::Attempt(Attempt::StoreCall)));
         }
         Attempt::StoreCall => store(moves, worker),
-        Attempt::FirstPublished => first_published(moves, worker),
         Attempt::Publish => {
             moves.go("publish: its session is not over", *moves.world, worker.to(Place::Attempt(Attempt::PublishCall)));
         }
         Attempt::PublishCall => publish(moves, worker),
         Attempt::PublishedNow => published_now(moves, worker),
+        Attempt::InDoubt => in_doubt(moves, worker),
         Attempt::Winner => winner(moves, worker),
         Attempt::Undo => undo(moves),
         Attempt::Verify => verify(moves, worker),
@@ -48,7 +48,7 @@ fn leave_intent(moves: &mut Moves<'_>, worker: Worker) {
         let mut world = *moves.world;
         if *answer != Answer::Refused && *answer != Answer::Unclear(false) {
             // `sessions.with(TO_ATTEMPT)`: a new one where the present one is too short.
-            world.expired &= !one(moves.me as u8);
+            world.new_session(moves.me);
             if moves.scenario.with(Defence::Intent) {
                 world.leave_intent(moves.me, worker.settling);
             }
@@ -73,11 +73,12 @@ fn others(moves: &mut Moves<'_>, worker: Worker) {
 }
 
 fn prepare(moves: &mut Moves<'_>, worker: Worker) {
-    let world = *moves.world;
-    let read = Worker { current: world.current, versions: world.versions, ..worker.to(Place::Attempt(Attempt::Keys)) };
-    moves.go("prepare", world, read);
+    for ((current, versions), world) in moves.looks() {
+        let read = Worker { current, versions, ..worker.to(Place::Attempt(Attempt::Keys)) };
+        moves.go("prepare", world, read);
+    }
     if moves.scenario.faults {
-        moves.go("prepare: refused", world, CLEAR_OWN);
+        moves.go("prepare: refused", *moves.world, CLEAR_OWN);
     }
 }
 
@@ -148,7 +149,7 @@ fn alone(moves: &mut Moves<'_>, worker: Worker) {
 fn store(moves: &mut Moves<'_>, worker: Worker) {
     let new = own_key(moves.me);
     let next = if worker.current == NONE {
-        Attempt::FirstPublished
+        Attempt::PublishedNow
     } else {
         before_call(moves, Attempt::Publish, Attempt::PublishCall)
     };
@@ -175,21 +176,6 @@ fn after_unclear(moves: &Moves<'_>) -> Worker {
     if moves.scenario.with(Defence::AmbiguityKept) { END } else { UNDO }
 }
 
-fn first_published(moves: &mut Moves<'_>, worker: Worker) {
-    let world = *moves.world;
-    if world.current == own_key(moves.me) {
-        moves.go("published_now: it was the first version", world, verified_next(worker));
-    } else if moves.scenario.with(Defence::FirstVersionHasWinner) {
-        let worker = Worker { current: world.current, ..worker.to(Place::Attempt(Attempt::Winner)) };
-        moves.go("published_now: another was the first version", world, worker);
-    } else {
-        let next = before_call(moves, Attempt::Publish, Attempt::PublishCall);
-        let worker = Worker { current: world.current, ..worker.to(Place::Attempt(next)) };
-        moves.go("published_now: another was the first version", world, worker);
-    }
-    unread(moves);
-}
-
 fn publish(moves: &mut Moves<'_>, worker: Worker) {
     let new = own_key(moves.me);
     for answer in moves.answers() {
@@ -204,23 +190,48 @@ fn publish(moves: &mut Moves<'_>, worker: Worker) {
                 worker.to(Place::Attempt(Attempt::PublishedNow)),
             ),
             Answer::Unclear(_) => moves.go("publish: no clear answer", world, after_unclear(moves)),
-            Answer::Refused | Answer::RefusedThoughDone => moves.go("publish: refused", world, UNDO),
+            Answer::Refused | Answer::RefusedThoughDone => {
+                moves.go("publish: refused", world, give_up(moves, worker.current));
+            }
         }
-        if swapped && *answer == Answer::Done && moves.scenario.faults {
-            // The SDK tries again after a lost answer, and finds what it has done itself.
-            let conflict = worker.to(Place::Attempt(Attempt::PublishedNow));
-            moves.go("publish: an earlier try has done it, and the last one is refused", world, conflict);
+        if *answer == Answer::Done && moves.scenario.faults {
+            // The SDK tries again after a lost answer, and may find what it has done itself.
+            let keeps_doubt = moves.scenario.with(Defence::DoubtKept);
+            let next = if keeps_doubt { Attempt::InDoubt } else { Attempt::PublishedNow };
+            let label = if swapped {
+                "publish: an earlier try has done it, and the last one is refused"
+            } else {
+                "publish: an earlier try has no answer, and something else is published"
+            };
+            moves.go(label, world, worker.to(Place::Attempt(next)));
         }
     }
 }
 
 fn published_now(moves: &mut Moves<'_>, worker: Worker) {
-    let world = *moves.world;
-    if world.current == own_key(moves.me) {
-        moves.go("published_now: the own key", world, verified_next(worker));
-    } else {
-        let worker = Worker { current: world.current, ..worker.to(Place::Attempt(Attempt::Winner)) };
-        moves.go("published_now: another", world, worker);
+    let first = worker.current == NONE && worker.swaps == 0;
+    for ((current, _), world) in moves.looks() {
+        let read = Worker { current, ..worker };
+        if current == own_key(moves.me) {
+            moves.go("published_now: the own key", world, verified_next(worker));
+        } else if first && !moves.scenario.with(Defence::FirstVersionHasWinner) {
+            let next = before_call(moves, Attempt::Publish, Attempt::PublishCall);
+            moves.go("published_now: another was the first version", world, read.to(Place::Attempt(next)));
+        } else {
+            moves.go("published_now: another", world, read.to(Place::Attempt(Attempt::Winner)));
+        }
+    }
+    unread(moves);
+}
+
+/// Refused, but an earlier try of the same call may have published it.
+fn in_doubt(moves: &mut Moves<'_>, worker: Worker) {
+    for ((current, _), world) in moves.looks() {
+        if current == own_key(moves.me) {
+            moves.go("published_now: the own key", world, verified_next(worker));
+        } else {
+            moves.go("published_now: not the own key, but looks lag", world, after_unclear(moves));
+        }
     }
     unread(moves);
 }
@@ -241,15 +252,20 @@ fn winner(moves: &mut Moves<'_>, worker: Worker) {
         if won {
             moves.go("publish: another live key was first", world, UNDO);
         } else if swaps >= SWAPS {
-            moves.go("publish: it keeps changing", world, UNDO);
+            moves.go("publish: it keeps changing", world, give_up(moves, worker.current));
         } else {
             let again = worker.to(Place::Attempt(before_call(moves, Attempt::Publish, Attempt::PublishCall)));
             moves.go("publish: takes over from a dead key", world, Worker { swaps, ..again });
         }
     }
     if moves.scenario.faults {
-        moves.go("publish: the keys could not be listed", *moves.world, UNDO);
+        moves.go("publish: the keys could not be listed", *moves.world, give_up(moves, worker.current));
     }
+}
+
+/// Undone only if something is seen to be published: where nothing is, it may be the own key.
+fn give_up(moves: &Moves<'_>, seen: u8) -> Worker {
+    if seen == NONE && moves.scenario.with(Defence::NoneIsNotNone) { END } else { UNDO }
 }
 
 fn undo(moves: &mut Moves<'_>) {

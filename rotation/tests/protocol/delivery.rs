@@ -29,7 +29,7 @@ pub(crate) fn moves(moves: &mut Moves<'_>, step: Delivery, worker: Worker) {
 fn look_keys(moves: &mut Moves<'_>) {
     for ((active, inactive), mut world) in moves.lists() {
         // `sessions.with(TO_LOOK)`: a new one where the present one is too short.
-        world.expired &= !one(moves.me as u8);
+        world.new_session(moves.me);
         moves.go("looks: keys", world, Worker { active, inactive, ..Worker::at(Place::Delivery(Delivery::LookTags)) });
     }
 }
@@ -37,9 +37,14 @@ fn look_keys(moves: &mut Moves<'_>) {
 fn look_tags(moves: &mut Moves<'_>, worker: Worker) {
     let Worker { active, inactive, .. } = worker;
     for (seen, world) in moves.intents() {
-        if seen == 0 {
-            let next = if moves.scenario.leak { decide_leak(moves, active) } else { decide(moves, active, inactive) };
+        if seen == 0 && moves.scenario.leak {
+            let next = decide_leak(moves, active);
             moves.go(words(next), world, next);
+        } else if seen == 0 {
+            for ((current, _), world) in Moves::looks_at(&world) {
+                let next = decide(moves, active, inactive, current);
+                moves.go(words(next), world, next);
+            }
         } else {
             let settle = Worker { settling: true, ..Worker::at(Place::Attempt(Attempt::LeaveIntent)) };
             moves.go("looks: an intent, to be settled first", world, settle);
@@ -60,7 +65,7 @@ fn words(next: Worker) -> &'static str {
 }
 
 /// The plan for these keys.
-fn decide(moves: &Moves<'_>, active: Set, inactive: Set) -> Worker {
+fn decide(moves: &Moves<'_>, active: Set, inactive: Set, current: u8) -> Worker {
     let World { memory, grace_over, .. } = *moves.world;
     let keys = active | inactive;
     // More than two: a person has to look.
@@ -88,7 +93,7 @@ fn decide(moves: &Moves<'_>, active: Set, inactive: Set) -> Worker {
         // An inactive key has to be deleted first, in its time.
         (Memory::Noticed(_) | Memory::Nothing, Some(other)) if has(inactive, other) => END,
         (Memory::Noticed(_) | Memory::Nothing, Some(successor)) => {
-            let in_hand = moves.world.current == successor || has(moves.world.used, successor);
+            let in_hand = current == successor || has(moves.world.used, successor);
             match (counts(successor), grace_over, in_hand) {
                 (false, _, _) => NOTICE,
                 (true, true, true) => {
@@ -139,8 +144,11 @@ fn record(moves: &mut Moves<'_>, worker: Worker) {
 /// The look and the call are one move: what happens between them nothing can prevent, as IAM has no conditional writes.
 fn disable(moves: &mut Moves<'_>, worker: Worker) {
     let successor = members(worker.active).next().unwrap_or(OLD);
-    for ((active, _), world) in moves.lists() {
-        let in_hand = moves.world.current == successor || has(moves.world.used, successor);
+    let looks = moves.lists().into_iter().flat_map(|((active, _), world)| {
+        Moves::looks_at(&world).into_iter().map(move |((current, _), world)| (active, current, world))
+    });
+    for (active, current, world) in looks {
+        let in_hand = current == successor || has(moves.world.used, successor);
         let looks_right = has(active, OLD) && has(active, successor) && in_hand;
         if !looks_right && moves.scenario.with(Defence::LookBeforeDisable) {
             moves.go("disable: the look shows something else", world, END);

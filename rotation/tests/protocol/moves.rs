@@ -6,7 +6,7 @@ use crate::scenario::{Defence, Scenario};
 use crate::settle;
 use crate::violation::Violation;
 use crate::worker::{Attempt, Delivery, Place, Worker};
-use crate::world::{Set, World, has, members, one};
+use crate::world::{NONE, NOTHING, Set, World, has, members, one};
 
 /// One thing that may happen.
 #[derive(Debug, Clone, Copy)]
@@ -86,28 +86,49 @@ impl<'a> Moves<'a> {
 
     /// The intents of others that a read of the tags may show.
     pub(crate) fn intents(&self) -> Vec<(Set, World)> {
-        let others = self.world.intents & !one(self.me as u8);
-        self.reads(subsets(others & self.world.new_intents).map(|missed| others & !missed))
+        let me = one(self.me as u8);
+        let others = self.world.intents & !me;
+        let mut answers = reads(self.world, subsets(others & self.world.new_intents).map(|missed| others & !missed));
+        for (seen, world) in &mut answers {
+            for missed in members(others & !*seen) {
+                world.missed_by[usize::from(missed)] |= me;
+            }
+        }
+        answers
     }
 
     /// The lists of keys that a read may show: live ones, and those that are not.
     pub(crate) fn lists(&self) -> Vec<((Set, Set), World)> {
         let World { active, inactive, new_keys, ghosts, .. } = *self.world;
         let missed = subsets(new_keys);
-        self.reads(
-            missed
-                .flat_map(|missed| subsets(ghosts).map(move |shown| ((active | shown) & !missed, inactive & !missed))),
-        )
+        let shown = missed
+            .flat_map(|missed| subsets(ghosts).map(move |shown| ((active | shown) & !missed, inactive & !missed)));
+        reads(self.world, shown)
     }
 
-    /// The true answer, which comes first, and as long as reads may be stale the others.
-    fn reads<T>(&self, answers: impl Iterator<Item = T>) -> Vec<(T, World)> {
-        let stale_reads = self.world.stale_reads;
-        let answers = answers.enumerate().take_while(|(n, _)| *n == 0 || stale_reads > 0);
-        answers
-            .map(|(n, answer)| (answer, World { stale_reads: stale_reads - u8::from(n > 0), ..*self.world }))
-            .collect()
+    /// What a look at the secret may show: the published version, and all of them.
+    pub(crate) fn looks(&self) -> Vec<((u8, Set), World)> {
+        Self::looks_at(self.world)
     }
+
+    /// The same, where something else was read before.
+    pub(crate) fn looks_at(world: &World) -> Vec<((u8, Set), World)> {
+        let World { current, versions, new_versions, was_current, .. } = *world;
+        let shown_current = |was: u8| if was == NOTHING { NONE } else { was };
+        let currents = std::iter::once(current).chain(members(was_current).map(shown_current));
+        let shown = currents.flat_map(|current| {
+            let missed = subsets(new_versions).filter(move |missed| !has(*missed, current));
+            missed.map(move |missed| (current, versions & !missed))
+        });
+        reads(world, shown)
+    }
+}
+
+/// The true answer, which comes first, and as long as reads may be stale the others.
+fn reads<T>(world: &World, answers: impl Iterator<Item = T>) -> Vec<(T, World)> {
+    let stale_reads = world.stale_reads;
+    let answers = answers.enumerate().take_while(|(n, _)| *n == 0 || stale_reads > 0);
+    answers.map(|(n, answer)| (answer, World { stale_reads: stale_reads - u8::from(n > 0), ..*world })).collect()
 }
 
 /// Whether the end of the member session stops a worker here, with the defences that are in place.

@@ -12,7 +12,7 @@ pub(crate) struct Scenario {
     pub(crate) first_version: bool,
     /// The secret is in another account, where calls do not end with the member session.
     pub(crate) central: bool,
-    /// How many lists of keys and tags may miss, or still show, what the tool wrote a moment ago.
+    /// How many reads of keys, tags and the secret may miss, or still show, what the tool wrote a moment ago.
     pub(crate) stale_reads: u8,
     /// IAM may grant a third key to calls that come at the same time.
     pub(crate) limit_races: bool,
@@ -79,6 +79,10 @@ pub(crate) enum Defence {
     AmbiguityKept,
     /// 6, 7: so is a call whose last try was refused and an earlier one had no clear answer.
     EveryTryCounts,
+    /// 7: what was refused after a try without a clear answer is never undone, as looks lag.
+    DoubtKept,
+    /// 7: nothing is undone while no published version is to be seen.
+    NoneIsNotNone,
     /// 7: compare-and-swap.
     Expectation,
     /// 7: where another's first version is published, its key is looked at before it is taken over from.

@@ -81,10 +81,12 @@ fn publish(moves: &mut Moves<'_>, worker: Worker, key: u8) {
 }
 
 fn published(moves: &mut Moves<'_>, worker: Worker, key: u8) {
-    if moves.world.current == key {
-        moves.go("settle: it is published already", *moves.world, worker.to(Place::Settle(Settle::Verify)));
-    } else {
-        moves.go("settle: the published version has moved", *moves.world, CLEAR_OWN);
+    for ((current, _), world) in moves.looks() {
+        if current == key {
+            moves.go("settle: it is published already", world, worker.to(Place::Settle(Settle::Verify)));
+        } else {
+            moves.go("settle: the published version has moved", world, CLEAR_OWN);
+        }
     }
 }
 
@@ -99,9 +101,10 @@ fn verify(moves: &mut Moves<'_>, worker: Worker, key: u8) {
 }
 
 fn look(moves: &mut Moves<'_>, worker: Worker, key: u8) {
-    let world = *moves.world;
-    let read = Worker { current: world.current, versions: world.versions, todo: worker.todo & !one(key), ..worker };
-    moves.go("settle: look", world, next(moves, read, present(moves, worker)));
+    for ((current, versions), world) in moves.looks() {
+        let read = Worker { current, versions, todo: worker.todo & !one(key), ..worker };
+        moves.go("settle: look", world, next(moves, read, present(moves, worker)));
+    }
 }
 
 fn remove(moves: &mut Moves<'_>, worker: Worker, key: u8) {

@@ -81,6 +81,18 @@ fn where_only_the_last_try_of_a_call_counts_the_published_key_is_deleted() {
 }
 
 #[test]
+fn where_a_look_is_believed_after_a_try_without_an_answer_the_published_key_is_deleted() {
+    let stale = Scenario { stale_reads: 3, ..FAULTS };
+    breaks(&[Defence::DoubtKept], stale, Violation::PublishedKeyDeleted);
+}
+
+#[test]
+fn where_none_to_be_seen_is_taken_for_none_the_published_first_version_is_deleted() {
+    let stale = Scenario { first_version: true, stale_reads: 3, ..FAULTS };
+    breaks(&[Defence::NoneIsNotNone], stale, Violation::PublishedKeyDeleted);
+}
+
+#[test]
 fn without_compare_and_swap_the_slower_worker_publishes_over_the_faster_ones_key() {
     breaks(&[Defence::Expectation], RACES, Violation::TwoSuccessors);
 }

@@ -53,14 +53,14 @@ pub(crate) enum Attempt {
     Store,
     /// 6, the call.
     StoreCall,
-    /// 7, where nothing was published: what is published now.
-    FirstPublished,
     /// 7: the own session is looked at.
     Publish,
     /// 7, the call.
     PublishCall,
-    /// 7, refused: what is published now.
+    /// 7, refused, or where nothing was to be seen before: what is published now.
     PublishedNow,
+    /// 7, refused at the last try, after one without an answer: whether it is published now.
+    InDoubt,
     /// 7, something else is published: whose it is.
     Winner,
     /// The new key is deleted again.
@@ -159,11 +159,7 @@ impl Worker {
     pub(crate) fn is_fenced(&self, central: bool) -> bool {
         match self.place {
             Place::Attempt(
-                Attempt::Prepare
-                | Attempt::StoreCall
-                | Attempt::FirstPublished
-                | Attempt::PublishCall
-                | Attempt::PublishedNow,
+                Attempt::Prepare | Attempt::StoreCall | Attempt::PublishCall | Attempt::PublishedNow | Attempt::InDoubt,
             )
             | Place::Settle(Settle::Publish | Settle::Published | Settle::Look) => !central,
             Place::Delivery(Delivery::LookTags | Delivery::Disable | Delivery::Delete)

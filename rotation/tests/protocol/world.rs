@@ -13,6 +13,8 @@ pub(crate) const BY_HAND: u8 = 4;
 pub(crate) const FOREIGN: u8 = 7;
 /// No version.
 pub(crate) const NONE: u8 = u8::MAX;
+/// In [`World::was_current`]: no version. (The key that is replaced has none of its own.)
+pub(crate) const NOTHING: u8 = OLD;
 
 /// Workers 0 to 2 act at the same time; 3 and 4 are the undisturbed deliveries afterwards.
 pub(crate) const AGENTS: usize = 5;
@@ -71,6 +73,10 @@ pub(crate) struct World {
     pub(crate) racing: Set,
     /// Keys deleted a moment ago: a stale list still shows them.
     pub(crate) ghosts: Set,
+    /// Versions stored seconds ago: a stale look at the secret misses them.
+    pub(crate) new_versions: Set,
+    /// Versions that were the published one until seconds ago: a stale look still shows them so. [`NOTHING`] where none was.
+    pub(crate) was_current: Set,
     /// Intents that are there, by worker.
     pub(crate) intents: Set,
     /// Those of them that are old.
@@ -83,6 +89,9 @@ pub(crate) struct World {
     pub(crate) before: [Set; AGENTS],
     /// By intent: the intents that were young when it was written; they become old before it does.
     pub(crate) elder: [Set; AGENTS],
+    /// By intent: the workers that missed it in a stale list, seconds after it was written, and have had no other session since:
+    /// theirs is over when this intent is old.
+    pub(crate) missed_by: [Set; AGENTS],
     /// Workers whose member session is over.
     pub(crate) expired: Set,
     /// Versions in the secret.
@@ -121,12 +130,15 @@ impl World {
             new_intents: 0,
             racing: 0,
             ghosts: 0,
+            new_versions: 0,
+            was_current: 0,
             intents: 0,
             old: 0,
             settling: 0,
             window: [0; AGENTS],
             before: [0; AGENTS],
             elder: [0; AGENTS],
+            missed_by: [0; AGENTS],
             expired: 0,
             versions: if first_version { 0 } else { one(FOREIGN) },
             current: if first_version { NONE } else { FOREIGN },
@@ -172,6 +184,7 @@ impl World {
             *elder &= !own;
         }
         self.elder[worker] = young;
+        self.missed_by[worker] = 0;
     }
 
     /// `iam:UntagUser`: intents cleared.
@@ -179,6 +192,18 @@ impl World {
         self.intents &= !which;
         self.new_intents &= !which;
         self.old &= !which;
+        for worker in members(which).map(usize::from).filter(|worker| *worker < AGENTS) {
+            self.missed_by[worker] = 0;
+        }
+    }
+
+    /// `sts:AssumeRole`.
+    pub(crate) fn new_session(&mut self, worker: usize) {
+        let own = one(worker as u8);
+        self.expired &= !own;
+        for missed in &mut self.missed_by {
+            *missed &= !own;
+        }
     }
 
     /// `iam:CreateAccessKey` by the tool.
@@ -249,6 +274,7 @@ impl World {
     /// `secretsmanager:PutSecretValue`: stored as pending; a secret's first version is published at once.
     pub(crate) fn put_pending(&mut self, key: u8) {
         self.versions |= one(key);
+        self.new_versions |= one(key);
         if self.current == NONE {
             self.publish(key);
         }
@@ -256,7 +282,9 @@ impl World {
 
     /// `secretsmanager:UpdateSecretVersionStage`: whether the published version was the expected one.
     pub(crate) fn swap(&mut self, key: u8, expected: u8, compares: bool) -> bool {
-        let swaps = self.current == expected || !compares;
+        // What is published already may be published again where nothing is expected, and nothing changes.
+        let again = expected == NONE && self.current == key;
+        let swaps = self.current == expected || again || !compares;
         if swaps {
             self.publish(key);
         }
@@ -264,6 +292,9 @@ impl World {
     }
 
     fn publish(&mut self, key: u8) {
+        if self.current != key {
+            self.was_current |= one(if self.current == NONE { NOTHING } else { self.current });
+        }
         self.current = key;
         self.published |= one(key);
     }
@@ -284,12 +315,13 @@ impl World {
 
     /// Fifteen minutes of session and five for clocks since this intent was written: its worker's session is over.
     ///
-    /// What was made before it, or on that session, is minutes old. And no read misses any intent or key that is there: whoever
+    /// What was made before it, or on that session, is minutes old. And no read misses any intent, key or version that is there: whoever
     /// wrote its intent within seconds of this one did so twenty minutes ago, and whoever wrote it later has seen this one, and made
     /// no key.
     pub(crate) fn age(&mut self, worker: usize) {
         self.old |= one(worker as u8);
-        self.expired |= one(worker as u8);
+        self.expired |= one(worker as u8) | self.missed_by[worker];
+        self.missed_by[worker] = 0;
         self.fresh &= !(self.before[worker] | one(own_key(worker)));
         self.ghosts &= !(self.before[worker] | one(own_key(worker)));
         self.up_to_date();
@@ -299,6 +331,8 @@ impl World {
         self.new_keys = 0;
         self.new_intents = 0;
         self.racing = 0;
+        self.new_versions = 0;
+        self.was_current = 0;
     }
 
     /// Minutes pass in which nobody does anything: all intents are old, all reads up to date.

@@ -1,13 +1,37 @@
-//! IAM's reads lagging behind its writes: for some time after a user was changed, a read of it can show what was there before.
+//! Reads lagging behind writes: for some time after a user or a secret was changed, a read of it can show what was there before.
+//! Both services say so of themselves: "Changes that I make are not always immediately visible" is a heading in the
+//! troubleshooting pages of the IAM and of the Secrets Manager User Guide.
+
+use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Faults;
-use crate::world::{Holdings, Past, User};
 
-/// Writes of one user remembered at most; older states are as good as gone.
+/// Writes of one thing remembered at most; older states are as good as gone.
 const WRITES_REMEMBERED: usize = 8;
+
+/// What something was before recent writes, oldest first; kept only while stale reads are switched on.
+#[derive(Debug, Clone)]
+pub(crate) struct Past<T>(VecDeque<State<T>>);
+
+/// What something was before a write.
+#[derive(Debug, Clone)]
+struct State<T> {
+    /// When it was overwritten.
+    until: Timestamp,
+    /// How many more reads may see it, where that is limited.
+    reads_left: Option<u32>,
+    /// What it was.
+    was: T,
+}
+
+impl<T> Default for Past<T> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
 
 /// How reads lag.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,34 +46,40 @@ pub struct StaleReads {
 }
 
 impl Faults {
-    /// To be called before a user is changed: remembers what readers may still see.
-    pub(crate) fn remember(&self, user: &mut User, now: Timestamp) {
+    /// To be called before something is changed: remembers what readers may still see.
+    pub(crate) fn remember<T>(&self, past: &mut Past<T>, now: Timestamp, was: impl FnOnce() -> T) {
         let Some(stale) = self.stale_reads.as_ref().filter(|_| self.enabled) else {
-            user.past.clear();
+            past.0.clear();
             return;
         };
-        user.past.push_back(Past { until: now, reads_left: stale.reads, holdings: user.holds.clone() });
-        if user.past.len() > WRITES_REMEMBERED {
-            user.past.pop_front();
+        past.0.push_back(State { until: now, reads_left: stale.reads, was: was() });
+        if past.0.len() > WRITES_REMEMBERED {
+            past.0.pop_front();
         }
     }
 
-    /// What a reader sees of a user now.
-    pub(crate) fn seen<'a>(&mut self, account: &str, user: &'a mut User, now: Timestamp) -> &'a Holdings {
-        let Some(stale) = self.stale_reads.as_ref().filter(|_| self.enabled) else { return &user.holds };
+    /// What a reader sees instead of what is there now, if it sees something older. `what` and `name` say of what.
+    pub(crate) fn stale<'a, T>(
+        &mut self,
+        what: &str,
+        name: &str,
+        past: &'a mut Past<T>,
+        now: Timestamp,
+    ) -> Option<&'a T> {
+        let stale = self.stale_reads.as_ref().filter(|_| self.enabled)?;
         let window = SignedDuration::from_secs(stale.seconds);
-        user.past.retain(|past| past.reads_left != Some(0) && past.until.duration_until(now) <= window);
-        if user.past.is_empty() {
-            return &user.holds;
+        past.0.retain(|state| state.reads_left != Some(0) && state.until.duration_until(now) <= window);
+        if past.0.is_empty() {
+            return None;
         }
-        for past in &mut user.past {
-            past.reads_left = past.reads_left.map(|left| left - 1);
+        for state in &mut past.0 {
+            state.reads_left = state.reads_left.map(|left| left - 1);
         }
-        if self.draws.next(&["stale", account, &user.name]) >= stale.rate {
-            return &user.holds;
+        if self.draws.next(&["stale", what, name]) >= stale.rate {
+            return None;
         }
-        let which = self.draws.next(&["stale state", account, &user.name]) * user.past.len() as f64;
-        user.past.get(which as usize).map_or(&user.holds, |past| &past.holdings)
+        let which = self.draws.next(&["stale state", what, name]) * past.0.len() as f64;
+        past.0.get(which as usize).map(|state| &state.was)
     }
 }
 
@@ -65,7 +95,8 @@ mod tests {
         let now = world.now();
         world.add_user(MANAGEMENT_ACCOUNT, "ada");
         let faults = world.faults.clone();
-        faults.remember(world.user_mut(MANAGEMENT_ACCOUNT, "ada"), now);
+        let user = world.user_mut(MANAGEMENT_ACCOUNT, "ada");
+        faults.remember(&mut user.past, now, || user.holds.clone());
         world.tag_user(MANAGEMENT_ACCOUNT, "ada", "colour", "blue");
         world
     }
@@ -74,7 +105,8 @@ mod tests {
         let now = world.now();
         let mut faults = world.faults.clone();
         let user = world.user_mut(MANAGEMENT_ACCOUNT, "ada");
-        let seen = !faults.seen(MANAGEMENT_ACCOUNT, user, now).tags.is_empty();
+        let seen = faults.stale(MANAGEMENT_ACCOUNT, "ada", &mut user.past, now).unwrap_or(&user.holds);
+        let seen = !seen.tags.is_empty();
         world.faults = faults;
         seen
     }

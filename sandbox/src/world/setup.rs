@@ -1,7 +1,7 @@
 //! Arranging a world by hand: accounts, units, roles, users, keys, groups and tags, as tests and the `/_sandbox` routes need them.
 //! These are not AWS calls: nothing here is journalled, denied or subject to faults.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,6 +9,7 @@ use super::user::Holdings;
 use super::{
     AccessKey, Account, AccountState, Group, KeyOwner, KeyStatus, LastUse, MEMBER_ROLE, READ_POLICY, Role, User, World,
 };
+use crate::faults::Past;
 
 /// A key to be put on a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,7 +150,7 @@ impl World {
             created: whole_seconds(created),
             holds: Holdings::default(),
             attached_policies: BTreeSet::new(),
-            past: VecDeque::new(),
+            past: Past::default(),
         };
         let users = &mut self.account_mut(account).users;
         users.insert(name.to_owned(), user);

@@ -1,9 +1,11 @@
 //! An IAM user, its keys and tags, and what readers saw of it a moment ago.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::faults::Past;
 
 /// An IAM user.
 #[derive(Debug, Clone, Serialize)]
@@ -23,7 +25,7 @@ pub struct User {
     pub attached_policies: BTreeSet<String>,
     /// What it held before recent writes, oldest first; kept only while stale reads are switched on.
     #[serde(skip)]
-    pub(crate) past: VecDeque<Past>,
+    pub(crate) past: Past<Holdings>,
 }
 
 /// What a user holds and IAM's reads lag behind in.
@@ -35,17 +37,6 @@ pub struct Holdings {
     pub tags: BTreeMap<String, String>,
     /// The groups it is in.
     pub groups: BTreeSet<String>,
-}
-
-/// What a user held before a write.
-#[derive(Debug, Clone)]
-pub(crate) struct Past {
-    /// When it was overwritten.
-    pub(crate) until: Timestamp,
-    /// How many more reads may see it, where that is limited.
-    pub(crate) reads_left: Option<u32>,
-    /// What it was.
-    pub(crate) holdings: Holdings,
 }
 
 impl User {

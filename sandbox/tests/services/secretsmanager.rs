@@ -5,6 +5,7 @@ use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, ReplicaRegionType, StatusType, Tag};
 use jiff::SignedDuration;
 use sandbox::Sandbox;
+use sandbox::faults::StaleReads;
 use sandbox::journal::Effect;
 use sandbox::services::secretsmanager::{CURRENT, PREVIOUS};
 use sandbox::world::MANAGEMENT_ACCOUNT;
@@ -324,4 +325,32 @@ async fn updating_changes_description_key_and_value() {
     assert_eq!((now.description(), now.kms_key_id()), (Some("d"), Some("alias/k")));
     let value = client.get_secret_value().secret_id(NAME).version_stage(CURRENT).send().await.expect("a value");
     assert_eq!(value.secret_string(), Some("v"));
+}
+
+#[tokio::test]
+async fn looks_lag_behind_writes_where_that_is_switched_on() {
+    let (sandbox, client) = store().await;
+    create_empty(&client).await;
+    put(&client, 1, &[CURRENT]).await;
+    sandbox.with(|world| world.faults.stale_reads = Some(StaleReads { seconds: 10, reads: None, rate: 1.0 }));
+    put(&client, 2, &[CURRENT]).await;
+    assert_eq!(holder(&client, CURRENT).await, Some(token(1)), "what was current before");
+    // Whether a label may be moved is decided by what is, not by what is seen.
+    let swap = client.update_secret_version_stage().secret_id(NAME).version_stage(CURRENT);
+    let swap = swap.move_to_version_id(token(1)).remove_from_version_id(token(1));
+    assert_eq!(code(swap.send().await).as_deref(), Some("InvalidParameterException"), "version 2 has it");
+    sandbox.with(|world| world.clock.advance(SignedDuration::from_secs(11)));
+    assert_eq!(holder(&client, CURRENT).await, Some(token(2)));
+}
+
+#[tokio::test]
+async fn a_new_secret_may_not_be_there_yet_where_reads_lag() {
+    let (sandbox, client) = store().await;
+    sandbox.with(|world| world.faults.stale_reads = Some(StaleReads { seconds: 10, reads: Some(2), rate: 1.0 }));
+    create_empty(&client).await;
+    let look = client.describe_secret().secret_id(NAME).send().await;
+    assert_eq!(code(look).as_deref(), Some("ResourceNotFoundException"), "not there yet");
+    let write = client.tag_resource().secret_id(NAME).tags(Tag::builder().key("a").value("b").build()).send().await;
+    assert_eq!(code(write).as_deref(), Some("ResourceNotFoundException"), "nor to be changed");
+    describe(&client).await;
 }

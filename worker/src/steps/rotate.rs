@@ -236,21 +236,31 @@ impl Run<'_> {
             let swap = self.destination.secrets.publish(&self.destination.name, &version, expected.as_deref());
             match self.unless_fenced(swap).await {
                 Ok(()) => return Ok(()),
-                Err(StepError::Aws(error)) if error.class == ErrorClass::Conflict => {}
+                Err(StepError::Aws(error)) if error.class == ErrorClass::Conflict && !error.ambiguous => {}
+                Err(StepError::Aws(error)) if error.class == ErrorClass::Conflict => {
+                    // An earlier try of this call may have published it. Looks lag: one that does not show it proves nothing.
+                    let published = self.published_now(new).await?.is_some_and(|current| current == version);
+                    return if published { Ok(()) } else { Err(self.left_to_settle(error)) };
+                }
                 Err(StepError::Aws(error)) if error.ambiguous => return Err(self.left_to_settle(error)),
-                Err(error) => return Err(self.undo(&new.id, error).await),
+                Err(error) => return Err(self.give_up(new, expected.as_deref(), error).await),
             }
-            // Refused: something else is published now, or an earlier try of this very call took effect.
+            // Refused: something else is published now.
             expected = match self.standing(new, present).await? {
                 Standing::Published => return Ok(()),
                 Standing::TakeOverFrom(current) => current,
             };
         }
         let outrun = StepError::Outrun("the published version keeps changing".into());
-        match expected {
-            Some(_) => Err(self.undo(&new.id, outrun).await),
-            // Again: none to be seen is not none.
-            None => Err(Failed { error: outrun, keep_intent: true }),
+        Err(self.give_up(new, expected.as_deref(), outrun).await)
+    }
+
+    /// Undoes, if what was seen to be published says that the new key is not. Once a version is stored something is published:
+    /// where none is to be seen it may be the new one, as looks lag.
+    async fn give_up(&self, new: &NewKey, seen: Option<&str>, error: StepError) -> Failed {
+        match seen {
+            Some(_) => self.undo(&new.id, error).await,
+            None => Failed { error, keep_intent: true },
         }
     }
 
@@ -264,9 +274,7 @@ impl Run<'_> {
         }
         let keys = match self.work.keys(&self.session).await {
             Ok(keys) => keys,
-            // Something is published after a version was stored: where none is to be seen it may be the own one.
-            Err(error) if current.is_none() => return Err(Failed { error, keep_intent: true }),
-            Err(error) => return Err(self.undo(&new.id, error).await),
+            Err(error) => return Err(self.give_up(new, current.as_deref(), error).await),
         };
         let winner = keys.iter().find(|key| {
             key.id != new.id && !present.contains(&key.id) && key.status == KeyStatus::Active && is_current(&key.id)
@@ -288,7 +296,7 @@ impl Run<'_> {
                 warn!(key = %new.id, %error, "what is published now could not be read");
                 Err(self.left_to_settle(error))
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(Failed { error, keep_intent: true }),
         }
     }
 

@@ -125,7 +125,7 @@ fn user_to_change<'a>(world: &'a mut World, call: &Call, name: &str) -> Result<&
         .get_mut(&call.caller.account)
         .and_then(|account| account.users.get_mut(name))
         .ok_or_else(|| no_such("user", name))?;
-    faults.remember(user, now);
+    faults.remember(&mut user.past, now, || user.holds.clone());
     Ok(user)
 }
 
@@ -137,7 +137,7 @@ fn seen<'a>(world: &'a mut World, call: &Call, name: &str) -> Result<&'a crate::
         .get_mut(&call.caller.account)
         .and_then(|account| account.users.get_mut(name))
         .ok_or_else(|| no_such("user", name))?;
-    Ok(faults.seen(&call.caller.account, user, now))
+    Ok(faults.stale(&call.caller.account, name, &mut user.past, now).unwrap_or(&user.holds))
 }
 
 fn no_such(kind: &str, name: &str) -> ApiError {

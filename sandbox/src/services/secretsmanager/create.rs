@@ -10,7 +10,7 @@ use super::replicas::{self, ReplicaRegion};
 use super::secret::{Secret, SecretValue};
 use super::tags::{Tag, check_tags};
 use super::versions::{self, version_id};
-use super::{Address, Use, access, changed, error, find, partition, request};
+use super::{Address, Use, access, changed, error, find, partition, remember, request};
 use crate::call::{Answer, ApiError, Call, Reply};
 use crate::journal::Effect;
 use crate::world::World;
@@ -120,6 +120,7 @@ pub(super) fn create_secret(world: &mut World, call: &Call, now: Timestamp) -> R
         effects.extend(versions::effects(&name, &version, stored));
         answer["VersionId"] = json!(version);
     }
+    remember(world, &address);
     world.secrets.insert(&address, secret);
     if !wanted.add_replica_regions.is_empty() {
         let regions = wanted.add_replica_regions;

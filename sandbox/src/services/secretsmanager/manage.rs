@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::policy::ResourcePolicy;
 use super::secret::{Deletion, Secret, seconds};
-use super::{Use, access, address, changed, error, find, request};
+use super::{Use, access, address, changed, error, find, look, remember, request};
 use crate::call::{Answer, ApiError, Call, Reply};
 use crate::journal::Effect;
 use crate::world::World;
@@ -14,9 +14,8 @@ use crate::world::World;
 /// The longest resource policy, in characters.
 const LONGEST_POLICY: usize = 20_480;
 
-pub(super) fn describe(world: &World, call: &Call) -> Reply {
-    let address = find(world, call, Use::Look)?;
-    let secret = world.secrets.at(&address).ok_or_else(error::not_found)?;
+pub(super) fn describe(world: &mut World, call: &Call) -> Reply {
+    let (address, secret) = look(world, call)?;
     let mut answer = secret.describe("VersionIdsToStages");
     if secret.primary_region.is_some() || !secret.replicas.is_empty() {
         answer["PrimaryRegion"] = json!(secret.primary_region.as_ref().unwrap_or(&address.region));
@@ -133,6 +132,7 @@ pub(super) fn delete(world: &mut World, call: &Call, now: Timestamp) -> Reply {
         return Ok(Answer::Json(json!({ "Name": address.name, "DeletionDate": seconds(now) })));
     }
     find(world, call, Use::Look)?;
+    remember(world, &address);
     let secret = world.secrets.at_mut(&address)?;
     if secret.primary_region.is_some() {
         return Err(error::invalid_request(
@@ -164,6 +164,7 @@ pub(super) fn delete(world: &mut World, call: &Call, now: Timestamp) -> Reply {
 
 pub(super) fn restore(world: &mut World, call: &Call, now: Timestamp) -> Reply {
     let address = find(world, call, Use::Look)?;
+    remember(world, &address);
     let secret = world.secrets.at_mut(&address)?;
     let deletion = secret.deletion.take();
     let answer = json!({ "ARN": secret.arn, "Name": secret.name });
@@ -195,7 +196,7 @@ pub(super) fn put_policy(world: &mut World, call: &Call, now: Timestamp) -> Repl
     Ok(Answer::Json(answer))
 }
 
-pub(super) fn get_policy(world: &World, call: &Call) -> Reply {
+pub(super) fn get_policy(world: &mut World, call: &Call) -> Reply {
     let address = find(world, call, Use::Read)?;
     let secret = world.secrets.at(&address).ok_or_else(error::not_found)?;
     let mut answer = json!({ "ARN": secret.arn, "Name": secret.name });

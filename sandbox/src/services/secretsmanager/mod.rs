@@ -28,6 +28,7 @@ pub use secret::{CURRENT, Deletion, PREVIOUS, Replica, Secret, SecretValue, Vers
 
 use super::refusal;
 use crate::call::{ApiError, Call, Reply};
+use crate::faults::Past;
 use crate::journal::Effect;
 use crate::world::World;
 
@@ -39,6 +40,9 @@ pub struct State {
     /// Deletions to come, soonest first.
     #[serde(skip)]
     due: BTreeSet<(Timestamp, Address)>,
+    /// What readers may still see of secrets changed a moment ago; `None` where there was none.
+    #[serde(skip)]
+    pasts: BTreeMap<Address, Past<Option<Secret>>>,
 }
 
 /// Where a secret is.
@@ -144,9 +148,13 @@ enum Use {
     Write,
 }
 
-/// Finds the secret a call names and refuses what the caller may not do with it.
-fn find(world: &World, call: &Call, purpose: Use) -> Result<Address, ApiError> {
+/// Finds the secret a call names and refuses what the caller may not do with it. Where it is to be changed, what readers may
+/// still see of it is remembered first.
+fn find(world: &mut World, call: &Call, purpose: Use) -> Result<Address, ApiError> {
     let address = address(world, call)?;
+    if let Some(None) = stale(world, &address) {
+        return Err(error::not_found());
+    }
     let secret = world.secrets.at(&address).ok_or_else(error::not_found)?;
     access::check(world, call, &call.operation, secret)?;
     if purpose != Use::Look && secret.deletion.is_some() {
@@ -157,7 +165,42 @@ fn find(world: &World, call: &Call, purpose: Use) -> Result<Address, ApiError> {
             "Operation not permitted on a replica secret. Call must be made in primary secret's region.",
         ));
     }
+    if purpose == Use::Write {
+        remember(world, &address);
+    }
     Ok(address)
+}
+
+/// The secret a call names as a reader sees it: as it is, or as it was a moment ago.
+fn look(world: &mut World, call: &Call) -> Result<(Address, Secret), ApiError> {
+    let address = address(world, call)?;
+    let seen = match stale(world, &address) {
+        Some(was) => was.clone(),
+        None => world.secrets.at(&address).cloned(),
+    };
+    let seen = seen.ok_or_else(error::not_found)?;
+    access::check(world, call, &call.operation, &seen)?;
+    Ok((address, seen))
+}
+
+/// What a reader sees of a secret instead of what it is now, if it sees something older.
+fn stale<'a>(world: &'a mut World, address: &Address) -> Option<&'a Option<Secret>> {
+    let now = world.now();
+    let World { secrets, faults, .. } = world;
+    let past = secrets.pasts.get_mut(address)?;
+    faults.stale(&address.account, &address.name, past, now)
+}
+
+/// To be called before a secret is made or changed.
+fn remember(world: &mut World, address: &Address) {
+    let now = world.now();
+    let World { secrets, faults, .. } = world;
+    if faults.stale_reads.is_none() {
+        secrets.pasts.clear();
+        return;
+    }
+    let was = secrets.at(address).cloned();
+    faults.remember(secrets.pasts.entry(address.clone()).or_default(), now, || was);
 }
 
 /// Where the secret is that a call names: by name in the caller's own account, by its whole ARN, or by its ARN without

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::create::Content;
 use super::secret::{CURRENT, MoveRefused, PutRefused, Secret, SecretValue, Stored, day, seconds};
-use super::{Use, changed, error, find, request};
+use super::{Use, changed, error, find, look, request};
 use crate::call::{Answer, ApiError, Call, Reply};
 use crate::journal::Effect;
 use crate::world::World;
@@ -153,9 +153,8 @@ pub(super) fn get_value(world: &mut World, call: &Call, now: Timestamp) -> Reply
     Ok(Answer::Json(answer))
 }
 
-pub(super) fn list_versions(world: &World, call: &Call) -> Reply {
-    let address = find(world, call, Use::Look)?;
-    let secret = world.secrets.at(&address).ok_or_else(error::not_found)?;
+pub(super) fn list_versions(world: &mut World, call: &Call) -> Reply {
+    let (_, secret) = look(world, call)?;
     let deprecated = call.json()["IncludeDeprecated"].as_bool().unwrap_or(false);
     let most = super::manage::page_size(call)?;
     let after = call.text("NextToken");
