@@ -105,6 +105,14 @@ MUTANTS = [
         (TRIES, "let mut error = AwsError", "let error = AwsError"),
     ),
     mutant(
+        "a look is believed after a try without an answer",
+        (ROTATE, "if error.class == ErrorClass::Conflict && !error.ambiguous => {}", "if error.class == ErrorClass::Conflict => {}"),
+    ),
+    mutant(
+        "none to be seen is taken for none published",
+        (ROTATE, "None => Failed { error, keep_intent: true },", "None => self.undo(&new.id, error).await,"),
+    ),
+    mutant(
         "an answer that cannot be read counts as refused",
         (ERROR, "if answer.raw().status().is_success() =>", "if answer.raw().status().is_server_error() && false =>"),
     ),

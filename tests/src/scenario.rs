@@ -85,10 +85,19 @@ pub fn leave_pending(stage: &Stage, key: &str) {
 
 /// Leaves an intent to succeed this key, so many minutes old.
 pub fn leave_intent(stage: &Stage, old: &str, minutes_ago: i64) {
+    leave(stage, Some(old), minutes_ago);
+}
+
+/// Leaves an intent only to settle, so many minutes old.
+pub fn leave_settling_intent(stage: &Stage, minutes_ago: i64) {
+    leave(stage, None, minutes_ago);
+}
+
+fn leave(stage: &Stage, old: Option<&str>, minutes_ago: i64) {
     let intent = Intent {
         attempt: Uuid::new_v4(),
         written: stage.now() - SignedDuration::from_mins(minutes_ago),
-        successor_of: Some(key_id(old)),
+        successor_of: old.map(key_id),
         beside: Vec::new(),
     };
     stage.world(|world| world.tag_user(ACCOUNT, USER, &intent_tag(intent.attempt), &intent.to_string()));

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use end_to_end::scenario::{leave_intent, leave_pending, publish, remember};
+use end_to_end::scenario::{leave_intent, leave_pending, leave_settling_intent, publish, remember};
 use end_to_end::violations::violations;
 use end_to_end::{ACCOUNT, Stage, USER};
 use jiff::SignedDuration;
+use rotation::{Period, Policy, UnusedKeys};
 use sandbox::KeySpec;
-use sandbox::faults::{Calls, Hold, HoldPlan, When};
+use sandbox::faults::{Calls, Fault, Hold, HoldPlan, Rule, StaleReads, When};
 use tokio_util::sync::CancellationToken;
 use worker::{Settings, Tally};
 
@@ -59,6 +60,43 @@ async fn a_published_key_that_a_person_has_made_inactive_since_is_settled() {
     assert_eq!(stage.waiting(), 0, "the message is done");
     assert_eq!(intents(&stage), 0, "or the user would stand still for ever");
     assert_eq!(stage.keys(), [(keys[0].clone(), true), (keys[1].clone(), false)], "nobody's key was touched");
+}
+
+#[tokio::test]
+async fn a_key_made_by_hand_while_an_attempt_only_settled_is_nobodys_orphan() {
+    let stage = Stage::new().await;
+    let keys = stage.user(&[due(), made_half_an_hour_ago()]);
+    leave_settling_intent(&stage, 30);
+    stage.run().await;
+    assert_eq!(stage.keys(), [(keys[0].clone(), true), (keys[1].clone(), true)], "it was never used, and stays");
+    assert_eq!((intents(&stage), stage.waiting()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_key_without_a_version_that_has_been_used_is_a_persons_and_stays() {
+    let stage = Stage::new().await;
+    let used = KeySpec { last_used_ago: Some(SignedDuration::from_mins(5)), ..made_half_an_hour_ago() };
+    let keys = stage.user(&[due(), used]);
+    leave_intent(&stage, &keys[0], 30);
+    stage.run().await;
+    assert_eq!(stage.keys(), [(keys[0].clone(), true), (keys[1].clone(), true)]);
+    assert_eq!((intents(&stage), stage.waiting()), (0, 0), "and nothing is left to settle");
+}
+
+#[tokio::test]
+async fn a_key_without_a_version_whose_use_cannot_be_read_stays_until_it_can() {
+    let stage = Stage::new().await;
+    let keys = stage.user(&[due(), made_half_an_hour_ago()]);
+    leave_intent(&stage, &keys[0], 30);
+    stage.world(|world| world.faults.deny(ACCOUNT, "iam:GetAccessKeyLastUsed", None));
+    stage.run().await;
+    assert_eq!(stage.keys(), [(keys[0].clone(), true), (keys[1].clone(), true)], "unknown is not \"no\"");
+    assert_eq!(stage.waiting(), 1, "the message comes again");
+    stage.world(|world| world.faults.allow_all(ACCOUNT));
+    stage.pass(SignedDuration::from_mins(30));
+    stage.work().await;
+    assert!(!stage.keys().contains(&(keys[1].clone(), true)), "never used, no version: nobody has its secret");
+    assert_eq!((intents(&stage), stage.waiting()), (0, 0));
 }
 
 #[tokio::test]
@@ -211,6 +249,39 @@ async fn right_before_a_disable_the_successor_is_looked_at_again() {
 }
 
 #[tokio::test]
+async fn right_before_an_unused_key_is_disabled_its_last_use_is_looked_at_again() {
+    let stage = Stage::new().await;
+    let key = stage.user(&[KeySpec::aged(105)]).remove(0);
+    remember(&stage, &key, "notified", 11);
+    stage.schedule().await;
+    let looking = hold(&stage, "worker", "secretsmanager:DescribeSecret", When::After);
+    let mut settings = stage.settings();
+    settings.policy = Policy::new(Period::default(), UnusedKeys::Retire).expect("a policy");
+    let work = at_work(&stage, "worker", settings);
+    reached(&looking).await;
+    stage.world(|world| world.use_key(&key, "s3", "eu-central-1"));
+    looking.release();
+    work.await.expect("the worker ends");
+    assert_eq!(stage.keys(), [(key, true)], "it has just been used for the first time");
+}
+
+#[tokio::test]
+async fn right_before_a_delete_the_key_is_looked_at_again() {
+    let stage = Stage::new().await;
+    let keys = stage.user(&[KeySpec::aged(111).used_days_ago(20).inactive(), KeySpec::aged(21).used_days_ago(1)]);
+    publish(&stage, &keys[1]);
+    remember(&stage, &keys[0], "disabled", 11);
+    stage.schedule().await;
+    let looking = hold(&stage, "worker", "secretsmanager:DescribeSecret", When::After);
+    let work = at_work(&stage, "worker", stage.settings());
+    reached(&looking).await;
+    stage.world(|world| world.set_key_status(ACCOUNT, USER, &keys[0], sandbox::KeyStatus::Active));
+    looking.release();
+    work.await.expect("the worker ends");
+    assert_eq!(stage.keys(), [(keys[0].clone(), true), (keys[1].clone(), true)], "a person has just made it active");
+}
+
+#[tokio::test]
 async fn where_iams_limit_races_the_key_that_sees_a_third_one_goes() {
     let stage = Stage::new().await;
     let old = stage.user(&[due()]).remove(0);
@@ -223,4 +294,60 @@ async fn where_iams_limit_races_the_key_that_sees_a_third_one_goes() {
     work.await.expect("the worker ends");
     assert_eq!(stage.keys(), [(old, true), (other, true)], "two keys are left, and none of them is the tool's");
     assert_eq!(stage.published_key(), None);
+}
+
+/// From now on every read shows what was before one of the last minute's writes.
+fn reads_lag(stage: &Stage) {
+    stage.world(|world| world.faults.stale_reads = Some(StaleReads { seconds: 60, reads: None, rate: 1.0 }));
+}
+
+fn fails(stage: &Stage, action: &str, fault: Fault, times: Option<u64>) {
+    stage.world(|world| world.faults.add(Rule { calls: Calls::of(action), fault, rate: 1.0, times }));
+}
+
+/// Nothing fails or lags any more, and the message comes again when the intent is old.
+async fn is_settled(stage: &Stage) {
+    stage.world(|world| {
+        world.faults.stale_reads = None;
+        world.faults.rules.clear();
+    });
+    stage.pass(SignedDuration::from_mins(30));
+    stage.work().await;
+    assert_eq!((intents(stage), stage.waiting()), (0, 0));
+    assert_eq!(violations(stage), [] as [String; 0]);
+}
+
+#[tokio::test]
+async fn a_key_whose_publication_was_answered_by_nothing_but_a_conflict_is_not_undone_while_looks_lag() {
+    let stage = Stage::new().await;
+    let old = stage.user(&[due()]).remove(0);
+    publish(&stage, &old);
+    stage.schedule().await;
+    reads_lag(&stage);
+    // The first try takes effect, and the SDK's second one finds that something else is published: its own key.
+    fails(&stage, "secretsmanager:UpdateSecretVersionStage", Fault::LoseAnswer, Some(1));
+    stage.work().await;
+    let new = stage.published_key().filter(|published| *published != old).expect("the new key is published");
+    assert_eq!(stage.keys(), [(old, true), (new.clone(), true)]);
+    is_settled(&stage).await;
+    assert_eq!(stage.published_key(), Some(new));
+}
+
+#[tokio::test]
+async fn a_first_version_that_publishes_itself_is_not_undone_while_looks_show_none() {
+    let stage = Stage::new().await;
+    let old = stage.user(&[due()]).remove(0);
+    stage.schedule().await;
+    // The secret is there, without a version, and the first look shows it so.
+    let storing = hold(&stage, "worker", "secretsmanager:PutSecretValue", When::Before);
+    let work = at_work(&stage, "worker", stage.settings());
+    reached(&storing).await;
+    reads_lag(&stage);
+    fails(&stage, "secretsmanager:UpdateSecretVersionStage", Fault::Throttle, None);
+    storing.release();
+    work.await.expect("the worker ends");
+    let new = stage.published_key().expect("Secrets Manager publishes the first version by itself");
+    assert_eq!(stage.keys(), [(old, true), (new.clone(), true)]);
+    is_settled(&stage).await;
+    assert_eq!(stage.published_key(), Some(new));
 }
