@@ -24,7 +24,8 @@ COPY = TARGET / "mutants"
 INTENT = "rotation/src/intent.rs"
 ROTATE, SETTLE, RETIRE = (f"worker/src/steps/{name}.rs" for name in ("rotate", "settle", "retire"))
 IAM, ACCOUNT, USER = "worker/src/aws/iam.rs", "worker/src/account.rs", "worker/src/user.rs"
-DELIVERY, ERROR, TRIES = "worker/src/queue/delivery.rs", "aws/src/error.rs", "aws/src/tries.rs"
+DELIVERY = "worker/src/queue/delivery.rs"
+CLOCK, ERROR, TRIES = (f"aws/src/{name}.rs" for name in ("clock", "error", "tries"))
 
 # In the order in which they are tried; the cheap ones first.
 PROOFS = ["settling", "lifecycle", "mail_notices", "queue_worker", "crashes", "processes", "chaos"]
@@ -206,6 +207,10 @@ MUTANTS = [
     mutant(
         "the central store is written to after the session's end",
         (ROTATE, "if self.session.time_left().is_positive() { Ok(call.await?) } else { Err(StepError::SessionEnded) }", "Ok(call.await?)"),
+    ),
+    mutant(
+        "an answer that waited turns the clock back",
+        (CLOCK, "known.at < sent && known.now().duration_since(latest) > RESOLUTION", "known.now().duration_since(seen).max(seen.duration_since(latest)) > RESOLUTION"),
     ),
 ]
 

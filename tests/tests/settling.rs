@@ -1,7 +1,7 @@
 //! What the protocol's model found, end to end: attempts that meet a person's doings, or each other's, in the middle.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use end_to_end::scenario::{leave_intent, leave_pending, leave_settling_intent, publish, remember};
 use end_to_end::violations::violations;
@@ -350,4 +350,46 @@ async fn a_first_version_that_publishes_itself_is_not_undone_while_looks_show_no
     assert_eq!(stage.keys(), [(old, true), (new.clone(), true)]);
     is_settled(&stage).await;
     assert_eq!(stage.published_key(), Some(new));
+}
+
+#[tokio::test]
+async fn a_worker_whose_session_is_over_does_not_write_to_a_central_store_where_no_session_stops_it() {
+    let stage = Stage::with(false).await;
+    stage.user(&[due()]);
+    let central = || {
+        let kms_key_id = Some("alias/key-rotation".to_owned());
+        let mut settings = Settings { central_store: true, kms_key_id, ..stage.settings() };
+        settings.limits.max_concurrent = 1;
+        settings
+    };
+    // One worker has made its key, and stands still before it stores it: at its fifth list of the user's keys.
+    stage.schedule().await;
+    let calls = Calls { app: Some("slow".to_owned()), ..Calls::of("iam:ListAccessKeys") };
+    let made = stage.world(|world| world.faults.hold(HoldPlan { calls, at_call: 5, when: When::After }));
+    let connection = stage.connection("slow");
+    let slow = tokio::spawn({
+        let (settings, connection) = (central(), connection.clone());
+        async move { worker::run(&settings, &connection, Arc::new(Tally::default()), CancellationToken::new()).await }
+    });
+    reached(&made).await;
+    assert_eq!(stage.keys().len(), 2, "its key is made");
+    // Its intent is old. Another has seen that nothing is stored, and is about to delete the key.
+    stage.pass(SignedDuration::from_mins(21));
+    let calls = Calls { app: Some("other".to_owned()), ..Calls::of("secretsmanager:DescribeSecret") };
+    let looked = stage.world(|world| world.faults.hold(HoldPlan { calls, at_call: 2, when: When::After }));
+    stage.schedule().await;
+    let other = at_work(&stage, "other", central());
+    reached(&looked).await;
+    // The first goes on; any answer it has had meanwhile, of another user, has told it the time.
+    let date = stage.now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    connection.clock().observe(&date, Instant::now());
+    made.release();
+    slow.await.expect("the slow worker ends").expect("it had started");
+    assert_eq!(stage.published_key(), None);
+    looked.release();
+    other.await.expect("the other worker ends");
+    stage.pass(SignedDuration::from_mins(30));
+    stage.work_with(&central()).await;
+    assert_eq!(stage.keys().len(), 2, "the old key and one successor");
+    assert_eq!(violations(&stage), [] as [String; 0]);
 }

@@ -61,7 +61,7 @@ async fn a_permanent_failure_is_in_the_dead_letter_queue_before_the_original_is_
 #[tokio::test]
 async fn what_cannot_be_put_into_the_dead_letter_queue_stays_where_it_is() {
     let stage = Stage::new().await;
-    let dead_letters = stage.dead_letters.as_str().to_owned();
+    let dead_letters = stage.dead_letters.name().to_owned();
     stage.world(|world| world.faults.deny(MANAGEMENT_ACCOUNT, "sqs:SendMessage", Some(&dead_letters)));
     send(&stage, &["body"]).await;
     drain(&stage, limits(), hopeless()).await;
