@@ -1,0 +1,68 @@
+//! What a person does between the look that the plan is made on and the harm; and what dates a notice.
+
+use end_to_end::scenario::{publish, remember};
+use end_to_end::{ACCOUNT, Stage, USER};
+use jiff::SignedDuration;
+use rotation::{Period, Policy, UnusedKeys};
+use sandbox::faults::When;
+use sandbox::{KeySpec, KeyStatus};
+use worker::Settings;
+
+use crate::{Still, due};
+
+#[tokio::test]
+async fn right_before_a_disable_the_successor_is_looked_at_again() {
+    let stage = Stage::new().await;
+    let keys = stage.user(&[KeySpec::aged(101).used_days_ago(1), KeySpec::aged(11)]);
+    publish(&stage, &keys[1]);
+    remember(&stage, &keys[0], "notified", 11);
+    stage.schedule().await;
+    // All that the plan is made on has been read, when a person switches the successor off.
+    let work = Still::at(&stage, "worker", "secretsmanager:DescribeSecret", When::After, stage.settings()).await;
+    stage.world(|world| world.set_key_status(ACCOUNT, USER, &keys[1], KeyStatus::Inactive));
+    work.goes_on().await;
+    assert_eq!(stage.keys(), [(keys[0].clone(), true), (keys[1].clone(), false)], "the last working key stays");
+}
+
+#[tokio::test]
+async fn right_before_an_unused_key_is_disabled_its_last_use_is_looked_at_again() {
+    let stage = Stage::new().await;
+    let key = stage.user(&[KeySpec::aged(105)]).remove(0);
+    remember(&stage, &key, "notified", 11);
+    stage.schedule().await;
+    let mut settings = stage.settings();
+    settings.policy = Policy::new(Period::default(), UnusedKeys::Retire).expect("a policy");
+    let work = Still::at(&stage, "worker", "secretsmanager:DescribeSecret", When::After, settings).await;
+    stage.world(|world| world.use_key(&key, "s3", "eu-central-1"));
+    work.goes_on().await;
+    assert_eq!(stage.keys(), [(key, true)], "it has just been used for the first time");
+}
+
+#[tokio::test]
+async fn right_before_a_delete_the_key_is_looked_at_again() {
+    let stage = Stage::new().await;
+    let keys = stage.user(&[KeySpec::aged(111).used_days_ago(20).inactive(), KeySpec::aged(21).used_days_ago(1)]);
+    publish(&stage, &keys[1]);
+    remember(&stage, &keys[0], "disabled", 11);
+    stage.schedule().await;
+    let work = Still::at(&stage, "worker", "secretsmanager:DescribeSecret", When::After, stage.settings()).await;
+    stage.world(|world| world.set_key_status(ACCOUNT, USER, &keys[0], KeyStatus::Active));
+    work.goes_on().await;
+    assert_eq!(stage.keys(), [(keys[0].clone(), true), (keys[1].clone(), true)], "a person has just made it active");
+}
+
+#[tokio::test]
+async fn a_notice_dates_from_the_first_mail_that_was_accepted_and_not_from_its_record() {
+    let stage = Stage::new().await;
+    let old = stage.user(&[due()]).remove(0);
+    stage.world(|world| world.tag_user(ACCOUNT, USER, "owner", "leader@example.org"));
+    stage.schedule().await;
+    let told = stage.now();
+    let settings = Settings { owner_tag: Some("owner".to_owned()), ..stage.settings() };
+    let work = Still::at(&stage, "worker", "ses:SendEmail", When::After, settings).await;
+    stage.pass(SignedDuration::from_mins(5));
+    work.goes_on().await;
+    assert_eq!(stage.mails().len(), 2, "the account and the owner");
+    let date = told.strftime("%Y-%m-%dT%H:%M:%SZ");
+    assert_eq!(stage.state_of(&old), Some(format!("notified={date}")));
+}

@@ -1,0 +1,89 @@
+//! What the protocol's model found, and what mutants survived, end to end: attempts that meet a person's doings, or each other's,
+//! in the middle.
+
+mod before_harm;
+mod lag;
+mod orphans;
+mod races;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use end_to_end::{ACCOUNT, Stage, USER};
+use jiff::SignedDuration;
+use key_rotation_aws::Connection;
+use sandbox::KeySpec;
+use sandbox::faults::{Calls, Hold, HoldPlan, When};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use worker::{Settings, Tally};
+
+/// A key that is due.
+fn due() -> KeySpec {
+    KeySpec::aged(95).used_days_ago(1)
+}
+
+/// A key that an attempt made half an hour ago, so that its intent is old.
+fn made_half_an_hour_ago() -> KeySpec {
+    KeySpec { age: SignedDuration::from_mins(30), ..KeySpec::aged(0) }
+}
+
+fn intents(stage: &Stage) -> usize {
+    stage.world(|world| {
+        let tags = &world.user(ACCOUNT, USER).holds.tags;
+        tags.keys().filter(|tag| tag.starts_with("key-rotation:intent:")).count()
+    })
+}
+
+/// The settings of a worker that leaves other messages to others.
+fn one_message(stage: &Stage) -> Settings {
+    let mut settings = stage.settings();
+    settings.limits.max_concurrent = 1;
+    settings
+}
+
+/// A worker beside the test, which goes on meanwhile.
+fn at_work(connection: &Connection, settings: Settings) -> JoinHandle<()> {
+    let connection = connection.clone();
+    tokio::spawn(async move {
+        let tally = Arc::new(Tally::default());
+        worker::run(&settings, &connection, tally, CancellationToken::new()).await.expect("the worker starts");
+    })
+}
+
+/// A worker that stands still at one of its calls.
+struct Still {
+    connection: Connection,
+    hold: Hold,
+    work: JoinHandle<()>,
+}
+
+impl Still {
+    /// At its first call of this action.
+    async fn at(stage: &Stage, application: &str, action: &str, when: When, settings: Settings) -> Self {
+        Self::at_call(stage, application, (action, 1), when, settings).await
+    }
+
+    /// At its call of this action and number, from 1. A test that waits in vain fails, and does not hang.
+    async fn at_call(
+        stage: &Stage,
+        application: &str,
+        (action, at_call): (&str, u64),
+        when: When,
+        settings: Settings,
+    ) -> Self {
+        let calls = Calls { app: Some(application.to_owned()), ..Calls::of(action) };
+        let hold = stage.world(|world| world.faults.hold(HoldPlan { calls, at_call, when }));
+        let connection = stage.connection(application);
+        let work = at_work(&connection, settings);
+        let patience = Duration::from_secs(60);
+        tokio::time::timeout(patience, hold.reached()).await.expect("the call is made");
+        Self { connection, hold, work }
+    }
+
+    /// Lets it go on, to its end.
+    async fn goes_on(self) {
+        self.hold.release();
+        self.work.await.expect("the worker ends");
+    }
+}

@@ -1,0 +1,86 @@
+//! What interrupted attempts left, and what a person has made meanwhile: settled, or left alone.
+
+use end_to_end::scenario::{leave_intent, leave_pending, leave_settling_intent, publish};
+use end_to_end::{ACCOUNT, Stage};
+use jiff::SignedDuration;
+use sandbox::KeySpec;
+
+use crate::{due, intents, made_half_an_hour_ago};
+
+#[tokio::test]
+async fn a_published_key_that_a_person_has_made_inactive_since_is_settled() {
+    let stage = Stage::new().await;
+    let keys = stage.user(&[due(), made_half_an_hour_ago().inactive()]);
+    publish(&stage, &keys[1]);
+    leave_intent(&stage, &keys[0], 30);
+    stage.run().await;
+    assert_eq!(stage.waiting(), 0, "the message is done");
+    assert_eq!(intents(&stage), 0, "or the user would stand still for ever");
+    assert_eq!(stage.keys(), [(keys[0].clone(), true), (keys[1].clone(), false)], "nobody's key was touched");
+}
+
+#[tokio::test]
+async fn a_key_made_by_hand_while_an_attempt_only_settled_is_nobodys_orphan() {
+    let stage = Stage::new().await;
+    let keys = stage.user(&[due(), made_half_an_hour_ago()]);
+    leave_settling_intent(&stage, 30);
+    stage.run().await;
+    assert_eq!(stage.keys(), [(keys[0].clone(), true), (keys[1].clone(), true)], "it was never used, and stays");
+    assert_eq!((intents(&stage), stage.waiting()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_key_without_a_version_that_has_been_used_is_a_persons_and_stays() {
+    let stage = Stage::new().await;
+    let used = KeySpec { last_used_ago: Some(SignedDuration::from_mins(5)), ..made_half_an_hour_ago() };
+    let keys = stage.user(&[due(), used]);
+    leave_intent(&stage, &keys[0], 30);
+    stage.run().await;
+    assert_eq!(stage.keys(), [(keys[0].clone(), true), (keys[1].clone(), true)]);
+    assert_eq!((intents(&stage), stage.waiting()), (0, 0), "and nothing is left to settle");
+}
+
+#[tokio::test]
+async fn a_key_without_a_version_whose_use_cannot_be_read_stays_until_it_can() {
+    let stage = Stage::new().await;
+    let keys = stage.user(&[due(), made_half_an_hour_ago()]);
+    leave_intent(&stage, &keys[0], 30);
+    stage.world(|world| world.faults.deny(ACCOUNT, "iam:GetAccessKeyLastUsed", None));
+    stage.run().await;
+    assert_eq!(stage.keys(), [(keys[0].clone(), true), (keys[1].clone(), true)], "unknown is not \"no\"");
+    assert_eq!(stage.waiting(), 1, "the message comes again");
+    stage.world(|world| world.faults.allow_all(ACCOUNT));
+    stage.pass(SignedDuration::from_mins(30));
+    stage.work().await;
+    assert!(!stage.keys().contains(&(keys[1].clone(), true)), "never used, no version: nobody has its secret");
+    assert_eq!((intents(&stage), stage.waiting()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_pending_key_that_came_too_late_is_not_published_over_another_attempts_live_one() {
+    let stage = Stage::new().await;
+    let keys = stage.user(&[due(), made_half_an_hour_ago(), made_half_an_hour_ago()]);
+    let (first, late) = (&keys[1], &keys[2]);
+    publish(&stage, first);
+    leave_pending(&stage, late);
+    leave_intent(&stage, &keys[0], 31);
+    leave_intent(&stage, &keys[0], 30);
+    stage.run().await;
+    assert_eq!(stage.published_key().as_ref(), Some(first));
+    assert_eq!(stage.keys(), [(keys[0].clone(), true), (first.clone(), true)], "the late one goes");
+    assert_eq!(intents(&stage), 0);
+}
+
+#[tokio::test]
+async fn while_another_attempt_may_be_under_way_nothing_is_made_or_cleared() {
+    let stage = Stage::new().await;
+    let old = stage.user(&[due()]).remove(0);
+    leave_intent(&stage, &old, 19);
+    stage.run().await;
+    assert_eq!(stage.keys(), [(old.clone(), true)]);
+    assert_eq!((intents(&stage), stage.waiting()), (1, 1), "the other's intent stands, and the message comes again");
+    stage.pass(SignedDuration::from_mins(30));
+    stage.work().await;
+    assert_eq!(stage.keys().len(), 2, "when the intent is old it is settled, and the key gets its successor");
+    assert_eq!((intents(&stage), stage.waiting()), (0, 0));
+}

@@ -1,0 +1,119 @@
+//! Two workers on one user, one of which stands still at the worst moment.
+
+use std::time::Instant;
+
+use end_to_end::scenario::{publish, remember};
+use end_to_end::violations::violations;
+use end_to_end::{ACCOUNT, Stage, USER};
+use jiff::SignedDuration;
+use sandbox::KeySpec;
+use sandbox::faults::When;
+use worker::Settings;
+
+use crate::{Still, at_work, due, one_message};
+
+#[tokio::test]
+async fn another_attempts_first_version_is_not_published_over_while_its_key_is_live() {
+    let stage = Stage::new().await;
+    let old = stage.user(&[due()]).remove(0);
+    stage.schedule().await;
+    let work = Still::at(&stage, "worker", "secretsmanager:PutSecretValue", When::Before, stage.settings()).await;
+    let faster = stage.world(|world| world.add_key(ACCOUNT, USER, &KeySpec::aged(0)));
+    publish(&stage, &faster);
+    work.goes_on().await;
+    assert_eq!(stage.published_key(), Some(faster.clone()));
+    assert_eq!(stage.keys(), [(old, true), (faster, true)], "the slower attempt's key is gone again");
+    assert_eq!(violations(&stage), [] as [String; 0]);
+}
+
+#[tokio::test]
+async fn another_attempts_later_version_is_not_published_over_either() {
+    let stage = Stage::new().await;
+    let old = stage.user(&[due()]).remove(0);
+    publish(&stage, &old);
+    stage.schedule().await;
+    let work = Still::at(&stage, "worker", "secretsmanager:PutSecretValue", When::Before, stage.settings()).await;
+    let faster = stage.world(|world| world.add_key(ACCOUNT, USER, &KeySpec::aged(0)));
+    publish(&stage, &faster);
+    work.goes_on().await;
+    assert_eq!(stage.published_key(), Some(faster.clone()), "the swap expected the version that was there at first");
+    assert_eq!(stage.keys(), [(old, true), (faster, true)], "the slower attempt's key is gone again");
+    assert_eq!(violations(&stage), [] as [String; 0]);
+}
+
+#[tokio::test]
+async fn a_key_that_another_attempt_has_just_made_is_not_taken_for_a_persons_successor() {
+    let stage = Stage::with(false).await;
+    let old = stage.user(&[due()]).remove(0);
+    // One worker has looked at everything but the answer with the user's tags, when another makes its key.
+    stage.schedule().await;
+    let slow = Still::at(&stage, "slow", "iam:ListUserTags", When::After, one_message(&stage)).await;
+    stage.schedule().await;
+    let fast = Still::at(&stage, "fast", "secretsmanager:PutSecretValue", When::Before, stage.settings()).await;
+    slow.goes_on().await;
+    assert_eq!(stage.state_of(&old), None, "nobody is told of a successor that is not stored yet");
+    assert_eq!(stage.mails().len(), 0);
+    fast.goes_on().await;
+    assert_eq!(violations(&stage), [] as [String; 0]);
+    assert!(stage.state_of(&old).is_some_and(|state| state.starts_with("notified=")));
+}
+
+#[tokio::test]
+async fn a_key_that_another_worker_has_just_disabled_is_not_taken_for_a_re_enabled_one() {
+    let stage = Stage::with(false).await;
+    let keys = stage.user(&[KeySpec::aged(101).used_days_ago(1), KeySpec::aged(11)]);
+    publish(&stage, &keys[1]);
+    remember(&stage, &keys[0], "notified", 11);
+    // One worker has listed the keys and is about to read the tags, when another disables the old key and records that.
+    stage.schedule().await;
+    let slow = Still::at(&stage, "slow", "iam:ListUserTags", When::Before, one_message(&stage)).await;
+    stage.schedule().await;
+    at_work(&stage.connection("fast"), stage.settings()).await.expect("the fast worker ends");
+    assert!(stage.state_of(&keys[0]).is_some_and(|state| state.starts_with("disabled=")));
+    let told = stage.mails().len();
+    slow.goes_on().await;
+    assert_eq!(stage.keys(), [(keys[0].clone(), false), (keys[1].clone(), true)]);
+    assert!(stage.state_of(&keys[0]).is_some_and(|state| state.starts_with("disabled=")), "and not restored=");
+    assert_eq!(stage.mails().len(), told, "nobody is told of a key that is active again");
+}
+
+#[tokio::test]
+async fn where_iams_limit_races_the_key_that_sees_a_third_one_goes() {
+    let stage = Stage::new().await;
+    let old = stage.user(&[due()]).remove(0);
+    stage.schedule().await;
+    let work = Still::at(&stage, "worker", "iam:CreateAccessKey", When::After, stage.settings()).await;
+    let other = stage.world(|world| world.add_key(ACCOUNT, USER, &KeySpec::aged(0)));
+    work.goes_on().await;
+    assert_eq!(stage.keys(), [(old, true), (other, true)], "two keys are left, and none of them is the tool's");
+    assert_eq!(stage.published_key(), None);
+}
+
+#[tokio::test]
+async fn a_worker_whose_session_is_over_does_not_write_to_a_central_store_where_no_session_stops_it() {
+    let stage = Stage::with(false).await;
+    stage.user(&[due()]);
+    let central = || {
+        let kms_key_id = Some("alias/key-rotation".to_owned());
+        Settings { central_store: true, kms_key_id, ..one_message(&stage) }
+    };
+    // One worker has made its key, and stands still before it stores it: at its fifth list of the user's keys.
+    stage.schedule().await;
+    let slow = Still::at_call(&stage, "slow", ("iam:ListAccessKeys", 5), When::After, central()).await;
+    assert_eq!(stage.keys().len(), 2, "its key is made");
+    // Its intent is old. Another has seen that nothing is stored, and is about to delete the key.
+    stage.pass(SignedDuration::from_mins(21));
+    stage.schedule().await;
+    let looked = ("secretsmanager:DescribeSecret", 2);
+    let other = Still::at_call(&stage, "other", looked, When::After, central()).await;
+    // The first goes on; any answer it has had meanwhile, about another user, has told it the time.
+    let date = stage.now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    slow.connection.clock().observe(&date, Instant::now());
+    slow.goes_on().await;
+    assert_eq!(stage.published_key(), None);
+    other.goes_on().await;
+    stage.pass(SignedDuration::from_mins(30));
+    stage.work_with(&central()).await;
+    assert_eq!(stage.keys().len(), 2, "the old key and one successor");
+    assert_eq!(violations(&stage), [] as [String; 0]);
+}
