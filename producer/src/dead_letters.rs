@@ -5,6 +5,7 @@ pub mod letter;
 pub mod list;
 pub mod redrive;
 pub mod scan;
+mod walk;
 
 pub use letter::Letter;
 pub use list::{DeadLettersReport, Filter, ListOptions};

@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::MessageAttributeValue;
 use clap::Args;
-use jiff::SignedDuration;
 use key_rotation_aws::{AwsError, Connection, QueueUrl};
 use rotation::{Job, Task};
 use serde::Serialize;
@@ -21,7 +20,7 @@ use uuid::{Uuid, uuid};
 
 use super::letter::Letter;
 use super::list::Filter;
-use super::scan::Scanner;
+use super::walk::{Acted, walk};
 use crate::backoff::{self, Patience};
 use crate::command::{CommandError, Report};
 use crate::queue;
@@ -29,8 +28,6 @@ use crate::settings::Settings;
 
 /// The namespace of redriven letters' deduplication ids.
 const DEDUPLICATION_NAMESPACE: Uuid = uuid!("a7a0c1de-5a0e-5f5b-9c55-3d1d9d0b8e02");
-/// How far AWS's clock, as read off its answers' whole seconds, may lag behind the queue's.
-const CLOCK_LAG: SignedDuration = SignedDuration::from_secs(2);
 /// How often a move task is asked how far it is.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -99,53 +96,26 @@ async fn by_hand(
     dead_letters: &QueueUrl,
     filter: &Filter,
 ) -> Result<RedriveReport, CommandError> {
-    let mut report = RedriveReport::new(dead_letters, Way::ByHand);
-    let before = queue::attributes(connection, dead_letters).await;
-    let before = before.map_err(|error| CommandError::failed("the dead-letter queue could not be read", &error))?;
-    let started = connection.clock().now();
-    let mut scanner = Scanner::new(connection, dead_letters);
     let sqs = connection.sqs();
-    // Letters that fail again come back while this goes on. Each is sent back once, or this would never end.
-    let read = loop {
-        if report.redriven >= before.depth.total() {
-            break Ok(());
+    let walked = walk(connection, dead_letters, filter, async |scanner, letter| {
+        let subject = letter.subject();
+        if let Err(error) = send_back(&sqs, settings, &letter).await {
+            return Acted::Left(format!("{subject} is still a dead letter: {error}"));
         }
-        let letters = match scanner.next().await {
-            Ok(letters) if letters.is_empty() => break Ok(()),
-            Ok(letters) => letters,
-            Err(error) => break Err(error),
-        };
-        for letter in &letters {
-            let came_back = letter.since.is_some_and(|since| since.duration_since(started) > CLOCK_LAG);
-            if came_back || !filter.admits(letter) {
-                report.left += 1;
-                continue;
-            }
-            let subject = letter.subject();
-            if let Err(error) = send_back(&sqs, settings, letter).await {
-                report.left += 1;
-                report.problems.push(format!("{subject} is still a dead letter: {error}"));
-                continue;
-            }
-            report.redriven += 1;
-            tracing::info!(account = letter.account.as_ref().map(|id| id.as_str()), reason = letter.reason, "redriven");
-            if let Err(error) = scanner.take_away(letter).await {
-                report.problems.push(format!("{subject} is sent back, but still a dead letter besides: {error}"));
-            }
+        tracing::info!(account = letter.account.as_ref().map(|id| id.as_str()), reason = letter.reason, "redriven");
+        match scanner.take_away(&letter).await {
+            Ok(()) => Acted::Done,
+            Err(error) => Acted::DoneBut(format!("{subject} is sent back, but still a dead letter besides: {error}")),
         }
-    };
-    scanner.release().await;
-    match read {
-        Ok(()) => {}
-        Err(error) if report.redriven == 0 => {
-            return Err(CommandError::failed("the dead-letter queue could not be read", &error));
-        }
-        Err(error) => {
-            report.problems.push(format!("there may be more, but the queue could no longer be read: {error}"));
-        }
-    }
-    report.not_seen = before.depth.total().saturating_sub(report.redriven + report.left);
-    Ok(report)
+    })
+    .await?;
+    Ok(RedriveReport {
+        redriven: walked.done,
+        left: walked.left,
+        not_seen: walked.not_seen,
+        problems: walked.problems,
+        ..RedriveReport::new(dead_letters, Way::ByHand)
+    })
 }
 
 async fn send_back(sqs: &aws_sdk_sqs::Client, settings: &Settings, letter: &Letter) -> Result<(), AwsError> {

@@ -1,0 +1,92 @@
+//! Going through the dead letters that are meant, each once.
+
+use jiff::SignedDuration;
+use key_rotation_aws::{Connection, QueueUrl};
+
+use super::letter::Letter;
+use super::list::Filter;
+use super::scan::Scanner;
+use crate::command::CommandError;
+use crate::queue;
+
+/// How far AWS's clock, as read off its answers' whole seconds, may lag behind the queue's.
+const CLOCK_LAG: SignedDuration = SignedDuration::from_secs(2);
+
+/// What was done with a letter.
+pub(super) enum Acted {
+    /// What was to be done.
+    Done,
+    /// That, and something went wrong afterwards.
+    DoneBut(String),
+    /// Nothing, and why: it is still a dead letter.
+    Left(String),
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(super) struct Walked {
+    /// Letters that were acted on.
+    pub(super) done: u64,
+    /// Letters left where they are: not meant, or something went wrong.
+    pub(super) left: u64,
+    /// Letters on the queue that could not be looked at.
+    pub(super) not_seen: u64,
+    /// What went wrong, a sentence each.
+    pub(super) problems: Vec<String>,
+}
+
+/// Acts on every letter that the filter admits and that was there when this began.
+///
+/// # Errors
+/// [`CommandError`] where the queue cannot be read and nothing was acted on yet.
+pub(super) async fn walk(
+    connection: &Connection,
+    dead_letters: &QueueUrl,
+    filter: &Filter,
+    mut act: impl AsyncFnMut(&Scanner, Letter) -> Acted,
+) -> Result<Walked, CommandError> {
+    let unreadable = |error| CommandError::failed("the dead-letter queue could not be read", &error);
+    let before = queue::attributes(connection, dead_letters).await.map_err(unreadable)?.depth.total();
+    let started = connection.clock().now();
+    let mut scanner = Scanner::new(connection, dead_letters);
+    let mut walked = Walked::default();
+    // Letters that fail again come back while this goes on. Each is acted on once, or this would never end.
+    let read = loop {
+        if walked.done >= before {
+            break Ok(());
+        }
+        let letters = match scanner.next().await {
+            Ok(letters) if letters.is_empty() => break Ok(()),
+            Ok(letters) => letters,
+            Err(error) => break Err(error),
+        };
+        for letter in letters {
+            let came_back = letter.since.is_some_and(|since| since.duration_since(started) > CLOCK_LAG);
+            if came_back || !filter.admits(&letter) {
+                walked.left += 1;
+                continue;
+            }
+            match act(&scanner, letter).await {
+                Acted::Done => walked.done += 1,
+                Acted::DoneBut(problem) => {
+                    walked.done += 1;
+                    walked.problems.push(problem);
+                }
+                Acted::Left(problem) => {
+                    walked.left += 1;
+                    walked.problems.push(problem);
+                }
+            }
+        }
+    };
+    scanner.release().await;
+    match read {
+        Ok(()) => {}
+        Err(error) if walked.done == 0 => return Err(unreadable(error)),
+        Err(error) => {
+            walked.problems.push(format!("there may be more, but the queue could no longer be read: {error}"));
+        }
+    }
+    walked.not_seen = before.saturating_sub(walked.done + walked.left);
+    Ok(walked)
+}
