@@ -8,7 +8,7 @@ use key_rotation_aws::settings::LogSettings;
 use key_rotation_aws::{Connection, telemetry};
 
 use crate::command::{CommandError, ExitStatus, Report};
-use crate::dead_letters::{ListOptions, RedriveOptions};
+use crate::dead_letters::{DeleteOptions, ListOptions, RedriveOptions};
 use crate::force_rotate::ForceRotateOptions;
 use crate::restore::RestoreOptions;
 use crate::schedule::ScheduleOptions;
@@ -58,7 +58,7 @@ pub enum Command {
     /// (ApproximateAgeOfOldestMessage); looking would count as a delivery, so it is shown as unknown.
     #[command(after_help = EXIT_CODES)]
     Status,
-    /// Look at messages that workers have given up on, and send them back.
+    /// Look at messages that workers have given up on, send them back, or delete them.
     #[command(subcommand, after_help = EXIT_CODES)]
     DeadLetters(DeadLettersCommand),
     /// Print a completion script for a shell, to be sourced.
@@ -77,6 +77,8 @@ pub enum DeadLettersCommand {
     List(ListOptions),
     #[command(after_help = EXIT_CODES)]
     Redrive(RedriveOptions),
+    #[command(after_help = EXIT_CODES)]
+    Delete(DeleteOptions),
 }
 
 /// Runs a command and prints what came of it.
@@ -120,6 +122,9 @@ async fn command(cli: &Cli, connection: &Connection, settings: &Settings) -> Res
         }
         Command::DeadLetters(DeadLettersCommand::Redrive(options)) => {
             show(cli, &dead_letters::redrive::run(connection, settings, options).await?)
+        }
+        Command::DeadLetters(DeadLettersCommand::Delete(options)) => {
+            show(cli, &dead_letters::delete::run(connection, settings, options).await?)
         }
         Command::Completions { .. } => Ok(ExitStatus::Done),
     }

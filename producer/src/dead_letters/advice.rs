@@ -9,7 +9,7 @@ use super::letter::RECEIVED_TOO_OFTEN;
 pub fn advice(reason: &str) -> &'static str {
     match reason {
         "MalformedMessage" => {
-            "The body is not a message this tool understands. Sending it back changes nothing: correct whoever sent it, and delete the letter."
+            "The body is not a message this tool understands. Sending it back changes nothing: correct whoever sent it, and delete the letter (`dead-letters delete`)."
         }
         "Refused" => {
             "The rules refuse the request, and the sentence says what to ask for instead. Send that request; sending this one back changes nothing unless the user has changed."
@@ -21,7 +21,7 @@ pub fn advice(reason: &str) -> &'static str {
             "A policy refuses one of the calls; the sentence names it. Compare the member role, service control policies and permission boundaries with the role's template; then redrive."
         }
         "NotFound" => {
-            "Something the message is about is gone, such as the user or a KMS key. If that is right, delete the letter."
+            "Something the message is about is gone, such as the user or a KMS key. If that is right, delete the letter (`dead-letters delete`)."
         }
         "Throttled" | "Transient" | "SessionEnded" | "Timeout" => {
             "AWS was slow or refused for being called too often, again and again. Redrive, and see whether the account is throttled by others."

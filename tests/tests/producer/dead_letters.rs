@@ -1,8 +1,9 @@
-//! Dead letters listed and sent back, and the queues' status.
+//! Dead letters listed, sent back and deleted, and the queues' status.
 
 use std::collections::BTreeMap;
 
-use producer::command::{ExitStatus, Report};
+use producer::command::{CommandError, ExitStatus, Report};
+use producer::dead_letters::delete::{self, DeleteOptions};
 use producer::dead_letters::list::{self, Filter, ListOptions};
 use producer::dead_letters::redrive::{self, RedriveOptions, Way};
 use producer::status::{self, Purpose};
@@ -119,6 +120,31 @@ async fn a_letter_that_cannot_be_sent_stays_a_dead_letter() {
     stage.sandbox.with(|world| world.faults.deny(MANAGEMENT_ACCOUNT, "sqs:SendMessage", None));
     let report = redrive::run(&stage.connection, &stage.settings, &of_reason("Denied")).await.unwrap();
     assert_eq!((report.redriven, report.problems().len()), (0, 10));
+    assert_eq!(counts(&stage).await, ten_each(&REASONS));
+}
+
+#[tokio::test]
+async fn letters_that_are_named_are_deleted_and_told_in_full_and_the_others_stay() {
+    for kind in [Kind::Fifo, Kind::Standard] {
+        let stage = forty(kind).await;
+        let RedriveOptions { filter } = of_reason("MalformedMessage");
+        let report = delete::run(&stage.connection, &stage.settings, &DeleteOptions { filter }).await.unwrap();
+        assert_eq!((report.deleted.len(), report.left, report.exit_status()), (10, 30, ExitStatus::Done));
+        assert!(report.to_string().contains("\nMalformedMessage: no JSON 3\n"), "{report}");
+        assert_eq!(counts(&stage).await, ten_each(&["RoleRefused", "Denied", "Refused"]));
+        assert!(stage.messages(&stage.settings.queue).is_empty(), "and sent nowhere");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_deleted_unless_it_is_named_or_where_it_cannot_be() {
+    let stage = forty(Kind::Fifo).await;
+    let everything = delete::run(&stage.connection, &stage.settings, &DeleteOptions::default()).await;
+    assert!(matches!(everything, Err(CommandError::Usage(why)) if why.contains("--reason")));
+    stage.sandbox.with(|world| world.faults.deny(MANAGEMENT_ACCOUNT, "sqs:DeleteMessage", None));
+    let RedriveOptions { filter } = of_reason("MalformedMessage");
+    let report = delete::run(&stage.connection, &stage.settings, &DeleteOptions { filter }).await.unwrap();
+    assert_eq!((report.deleted.len(), report.problems().len(), report.exit_status()), (0, 10, ExitStatus::Failed));
     assert_eq!(counts(&stage).await, ten_each(&REASONS));
 }
 

@@ -1,0 +1,121 @@
+//! `producer dead-letters delete`: takes away letters that nobody will ever work on again, so that the alarm on their number tells
+//! of something.
+//!
+//! What is taken away is printed, body and all, and logged before it is: a letter deleted by mistake can be sent again.
+
+use std::fmt;
+
+use clap::Args;
+use key_rotation_aws::Connection;
+use serde::Serialize;
+
+use super::letter::Letter;
+use super::list::Filter;
+use super::walk::{Acted, walk};
+use crate::command::{CommandError, Report};
+use crate::queue;
+use crate::settings::Settings;
+
+/// Delete dead letters for good, by reason or account: those that sending back would not help.
+///
+/// Look at them first: `dead-letters list` with the same --reason and --account. Each is printed with its body, so that it can
+/// be sent again. What a dead letter loses is a request, never a key.
+#[derive(Debug, Clone, Default, Args)]
+pub struct DeleteOptions {
+    #[command(flatten)]
+    /// Which letters. Everything at once is not to be had.
+    pub filter: Filter,
+}
+
+/// What was deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeleteReport {
+    /// The dead-letter queue.
+    pub queue: String,
+    /// The letters deleted.
+    pub deleted: Vec<Letter>,
+    /// Letters left where they are because they are not meant, or could not be deleted.
+    pub left: u64,
+    /// Letters on the queue that could not be looked at; see `list`.
+    pub not_seen: u64,
+    /// What failed, a sentence each. Such a letter is still a dead letter.
+    pub problems: Vec<String>,
+}
+
+/// Carries it out.
+///
+/// # Errors
+/// [`CommandError::Usage`] where no letters are named; otherwise [`CommandError`] where there is no dead-letter queue, or it
+/// cannot be read.
+pub async fn run(
+    connection: &Connection,
+    settings: &Settings,
+    options: &DeleteOptions,
+) -> Result<DeleteReport, CommandError> {
+    if options.filter.is_everything() {
+        let why =
+            "name the letters to delete, with --reason or --account or both (`producer dead-letters list` shows them)";
+        return Err(CommandError::Usage(why.to_owned()));
+    }
+    let queue = queue::dead_letter_queue(connection, settings).await?;
+    let mut deleted = Vec::new();
+    let walked = walk(connection, &queue, &options.filter, async |scanner, letter| {
+        tracing::info!(message_id = letter.message_id, reason = letter.reason, body = letter.body, "to be deleted");
+        if let Err(error) = scanner.take_away(&letter).await {
+            return Acted::Left(format!("{} is still a dead letter: {error}", letter.subject()));
+        }
+        deleted.push(letter);
+        Acted::Done
+    })
+    .await?;
+    Ok(DeleteReport {
+        queue: queue.name().to_owned(),
+        deleted,
+        left: walked.left,
+        not_seen: walked.not_seen,
+        problems: walked.problems,
+    })
+}
+
+impl Report for DeleteReport {
+    fn problems(&self) -> Vec<String> {
+        self.problems.clone()
+    }
+}
+
+impl fmt::Display for DeleteReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} deleted from {}, {} left there", self.deleted.len(), self.queue, self.left)?;
+        if self.not_seen > 0 {
+            write!(f, ", about {} not looked at: run it again", self.not_seen)?;
+        }
+        self.deleted.iter().try_for_each(|letter| write!(f, "\n{}: {}", letter.reason, one_line(&letter.body)))
+    }
+}
+
+/// A body as one line that a terminal can be shown: control characters are escaped. `--json` has it byte for byte.
+fn one_line(body: &str) -> String {
+    body.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::letter::tests::message;
+    use super::*;
+
+    #[test]
+    fn what_was_deleted_is_told_with_its_body_and_no_body_reaches_the_terminal_as_a_command() {
+        let report = DeleteReport {
+            queue: "dead".to_owned(),
+            deleted: vec![Letter::read(message("no\u{1b}[2J JSON\nat all", &[("ErrorKind", "MalformedMessage")]))],
+            left: 30,
+            not_seen: 2,
+            problems: Vec::new(),
+        };
+        assert_eq!(
+            report.to_string(),
+            "1 deleted from dead, 30 left there, about 2 not looked at: run it again\n\
+             MalformedMessage: no\\u{1b}[2J JSON\\nat all"
+        );
+    }
+}
