@@ -57,6 +57,20 @@ async fn a_key_without_a_version_whose_use_cannot_be_read_stays_until_it_can() {
 }
 
 #[tokio::test]
+async fn a_pending_key_of_an_attempt_that_died_is_published_and_no_other_is_made() {
+    let stage = Stage::new().await;
+    let keys = stage.user(&[due(), made_half_an_hour_ago()]);
+    publish(&stage, &keys[0]);
+    leave_pending(&stage, &keys[1]);
+    leave_intent(&stage, &keys[0], 30);
+    stage.run().await;
+    assert_eq!(stage.published_key().as_ref(), Some(&keys[1]));
+    assert_eq!(stage.keys(), [(keys[0].clone(), true), (keys[1].clone(), true)]);
+    assert_eq!((intents(&stage), stage.waiting()), (0, 0));
+    assert!(stage.state_of(&keys[0]).is_some_and(|state| state.starts_with("notified=")), "and its owner is told");
+}
+
+#[tokio::test]
 async fn a_pending_key_that_came_too_late_is_not_published_over_another_attempts_live_one() {
     let stage = Stage::new().await;
     let keys = stage.user(&[due(), made_half_an_hour_ago(), made_half_an_hour_ago()]);
