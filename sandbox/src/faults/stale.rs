@@ -1,6 +1,6 @@
 //! Reads lagging behind writes: for some time after a user or a secret was changed, a read of it can show what was there before.
-//! Both services say so of themselves: "Changes that I make are not always immediately visible" is a heading in the
-//! troubleshooting pages of the IAM and of the Secrets Manager User Guide.
+//! IAM says so itself ("Changes that I make are not always immediately visible", IAM User Guide, troubleshooting); of Secrets
+//! Manager it is known from those who had to wait for it (hashicorp/terraform-provider-aws, pull request 18462).
 
 use std::collections::VecDeque;
 
