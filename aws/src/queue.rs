@@ -36,13 +36,10 @@ impl QueueUrl {
         self.0.ends_with(".fifo")
     }
 
-    /// The message group of a job: on a FIFO queue no two messages of one group are in flight at once, so no two workers
-    /// are at work in one account (or at one user, where messages are per user).
+    /// The message group of a job, on a FIFO queue: while one message of a group is in flight no further one is received. (One
+    /// receive brings several messages of a group all the same; the worker works on one of them at a time.)
     pub fn group_id(&self, job: &Job) -> Option<String> {
-        self.is_fifo().then(|| match job.user() {
-            Some(user) => format!("{}/{user}", job.account),
-            None => job.account.to_string(),
-        })
+        self.is_fifo().then(|| job.group())
     }
 
     /// The deduplication id of a body: the same body within five minutes is the same message.

@@ -208,6 +208,29 @@ impl Job {
         serde_json::to_string(&wire).expect("strings and booleans always serialize")
     }
 
+    /// The message group: what is asked for an account (or for one user of it) is worked on in order, one after the other. A
+    /// leak response is a group of its own, because containing a key waits for nothing.
+    pub fn group(&self) -> String {
+        match (&self.task, self.run_id, self.user()) {
+            (Task::ForceRotate(ForceRotate { disable_old_now: true, .. }), Some(run_id), _) => {
+                format!("{}/{run_id}", self.account)
+            }
+            (_, _, Some(user)) => format!("{}/{user}", self.account),
+            (_, _, None) => self.account.to_string(),
+        }
+    }
+
+    /// What scheduled work it asks for: of several messages that ask for the same, doing the newest does them all. `None` for
+    /// an operator's request, which is carried out for its own sake.
+    pub fn scheduled_work(&self) -> Option<String> {
+        let mode = if self.dry_run { "audit" } else { "as configured" };
+        match &self.task {
+            Task::Account => Some(format!("{} {mode}", self.account)),
+            Task::User(user) => Some(format!("{}/{user} {mode}", self.account)),
+            Task::ForceRotate(_) | Task::Restore { .. } => None,
+        }
+    }
+
     /// The user the job is about, if it is about one.
     pub fn user(&self) -> Option<&UserName> {
         match &self.task {

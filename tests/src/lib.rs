@@ -15,7 +15,7 @@ use sandbox::serve::{REGION, SENDER, set_up_fleet};
 use sandbox::services::secretsmanager::SecretValue;
 use sandbox::world::MANAGEMENT_ACCOUNT;
 use sandbox::{Clock, KeySpec, Sandbox, SandboxOptions, World};
-use tokio_util::sync::CancellationToken;
+use worker::queue::Stop;
 use worker::{Settings, Tally};
 
 /// The account most scenarios play in.
@@ -172,7 +172,7 @@ impl Stage {
     pub async fn work_with(&self, settings: &Settings) -> worker::Report {
         let tally = Arc::new(Tally::default());
         let connection = self.connection("worker");
-        worker::run(settings, &connection, tally, CancellationToken::new()).await.expect("the worker starts")
+        worker::run(settings, &connection, tally, Stop::default()).await.expect("the worker starts")
     }
 
     /// One scheduled run of [`ACCOUNT`].

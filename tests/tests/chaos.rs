@@ -19,6 +19,7 @@ use sandbox::faults::{Calls, CrashPlan, Fault, Rule, StaleReads, When};
 use sandbox::{Clock, KeySpec, World};
 use tokio_util::sync::CancellationToken;
 use worker::Tally;
+use worker::queue::Stop;
 
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 2_000;
@@ -86,7 +87,7 @@ fn calm(world: &mut World) {
 async fn work(stage: &Stage, application: &str, died: Option<CancellationToken>) {
     let connection = stage.connection(application);
     let settings = stage.settings();
-    let working = worker::run(&settings, &connection, Arc::new(Tally::default()), CancellationToken::new());
+    let working = worker::run(&settings, &connection, Arc::new(Tally::default()), Stop::default());
     let died = async {
         match died {
             Some(died) => died.cancelled().await,

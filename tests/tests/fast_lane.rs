@@ -13,8 +13,8 @@ use rotation::{AccountId, UserName};
 use sandbox::serve::REGION;
 use sandbox::world::MANAGEMENT_ACCOUNT;
 use sandbox::{Clock, KeySpec, World};
-use tokio_util::sync::CancellationToken;
 use worker::Tally;
+use worker::queue::Stop;
 
 const ACCOUNTS: usize = 5_000;
 /// What every call takes.
@@ -77,7 +77,7 @@ async fn force_while_busy(stage: &Stage, urgent: Option<QueueUrl>) -> Figures {
     let settings = worker::Settings { drain: false, urgent_queue: urgent.clone(), ..stage.settings() };
     let producer_settings = producer::Settings { urgent_queue: urgent, ..stage.producer_settings() };
     let (connection, worker_connection) = (stage.connection("producer"), stage.connection("worker"));
-    let stop = CancellationToken::new();
+    let stop = Stop::default();
     // The last account scheduled: its group has no message in work.
     let of_last = account(ACCOUNTS - 1);
     let options = ForceRotateOptions {
@@ -108,7 +108,7 @@ async fn force_while_busy(stage: &Stage, urgent: Option<QueueUrl>) -> Figures {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let figures = Figures { took: sent.elapsed(), overtaken_by: before - stage.waiting() };
-        stop.cancel();
+        stop.ask();
         figures
     };
     let worker = async {

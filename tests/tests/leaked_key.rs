@@ -11,8 +11,8 @@ use rotation::AccessKeyId;
 use sandbox::KeySpec;
 use sandbox::call::Service;
 use sandbox::journal::Effect;
-use tokio_util::sync::CancellationToken;
 use worker::Tally;
+use worker::queue::Stop;
 
 const LEAKED: &str = "user-217";
 
@@ -50,7 +50,7 @@ fn command(key: &str) -> ForceRotateOptions {
 
 /// Runs the command while a worker runs.
 async fn respond(stage: &Stage, options: &ForceRotateOptions) -> Result<RequestReport, CommandError> {
-    let (stop, connection) = (CancellationToken::new(), stage.connection("producer"));
+    let (stop, connection) = (Stop::default(), stage.connection("producer"));
     let settings = worker::Settings { drain: false, ..stage.settings() };
     let worker_connection = stage.connection("worker");
     let worker = async {
@@ -64,7 +64,7 @@ async fn respond(stage: &Stage, options: &ForceRotateOptions) -> Result<RequestR
         while stage.waiting() > 0 {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
-        stop.cancel();
+        stop.ask();
         report
     };
     let (_, report) = tokio::join!(worker, command);

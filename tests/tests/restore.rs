@@ -10,8 +10,8 @@ use producer::request::{RequestReport, WaitOptions};
 use producer::restore::{self, RestoreOptions};
 use rotation::AccountId;
 use sandbox::KeySpec;
-use tokio_util::sync::CancellationToken;
 use worker::Tally;
+use worker::queue::Stop;
 
 /// A key whose install grace is over: replaced, and disabled by the worker today.
 async fn a_disabled_key() -> (Stage, String) {
@@ -35,7 +35,7 @@ async fn restore(stage: &Stage) -> RequestReport {
         access_key_id: None,
         wait: WaitOptions { wait: true, wait_timeout: 60, settle: 0 },
     };
-    let (stop, connection) = (CancellationToken::new(), stage.connection("producer"));
+    let (stop, connection) = (Stop::default(), stage.connection("producer"));
     let settings = worker::Settings { drain: false, ..stage.settings() };
     let worker_connection = stage.connection("worker");
     let worker = async {
@@ -49,7 +49,7 @@ async fn restore(stage: &Stage) -> RequestReport {
         while stage.waiting() > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        stop.cancel();
+        stop.ask();
         report
     };
     tokio::join!(worker, command).1

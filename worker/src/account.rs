@@ -13,7 +13,7 @@ use crate::aws::iam::{Iam, UserRecord};
 use crate::error::{JobError, StepError};
 use crate::inventory::{self, Inventory};
 use crate::notices::{self, Delivery, Digest, Item};
-use crate::queue::Message;
+use crate::queue::{Message, Stop};
 use crate::rotator::Rotator;
 use crate::sessions::{Sessions, TO_LOOK};
 use crate::tally::Tally;
@@ -33,6 +33,8 @@ pub struct AccountWork<'a> {
     pub requested_at: Timestamp,
     /// Whether an earlier delivery may have begun the work.
     pub redelivered: bool,
+    /// Once it is asked for, no further user is begun.
+    pub stop: &'a Stop,
 }
 
 /// What came of it.
@@ -40,13 +42,15 @@ pub struct AccountWork<'a> {
 struct Results {
     items: Vec<Item>,
     failed: Vec<(UserName, StepError)>,
+    /// Users that were not begun, because the worker is to stop.
+    not_begun: usize,
 }
 
 /// Works on one message.
 ///
 /// # Errors
 /// [`JobError`], which says what becomes of the message.
-pub async fn work(rotator: &Rotator, job: &Job, message: &Message) -> Result<(), JobError> {
+pub async fn work(rotator: &Rotator, job: &Job, message: &Message, stop: &Stop) -> Result<(), JobError> {
     let dry_run = rotator.dry_run || job.dry_run;
     let run = job.run_id.map_or_else(|| message.id.clone(), |id| id.to_string());
     let name = format!("key-rotation-{}{run}", if dry_run { "audit-" } else { "" });
@@ -57,6 +61,7 @@ pub async fn work(rotator: &Rotator, job: &Job, message: &Message) -> Result<(),
         dry_run,
         requested_at: job.requested_at.unwrap_or(message.sent),
         redelivered: message.redelivered,
+        stop,
     };
     if rotator.dry_run && matches!(job.task, Task::Restore { .. }) {
         let why = "this worker only audits (DRY_RUN is not false): it makes no key active again";
@@ -80,12 +85,13 @@ pub async fn preview(rotator: &Rotator, job: &Job) -> Result<Digest, JobError> {
         dry_run: true,
         requested_at: rotator.connection.clock().now(),
         redelivered: false,
+        stop: &Stop::default(),
     };
     let inventory = work.inventory().await?;
     if let (Task::User(user), []) = (&job.task, inventory.users.as_slice()) {
         return Err(work.no_such_user(user));
     }
-    let Results { items, failed } = work.users(&inventory).await?;
+    let Results { items, failed, .. } = work.users(&inventory).await?;
     Ok(work.digest(items, &failed))
 }
 
@@ -149,6 +155,10 @@ impl AccountWork<'_> {
                 let span = info_span!("user", user = %record.name);
                 let (results, refused) = (&results, &refused);
                 async move {
+                    if self.stop.is_asked() {
+                        lock(results).not_begun += 1;
+                        return;
+                    }
                     let exempt = inventory.is_exempt(record, &self.rotator.exemption_group);
                     Tally::count(&self.rotator.tally.users);
                     let mut items = Vec::new();
@@ -188,8 +198,8 @@ impl AccountWork<'_> {
     /// What will be told again anyway waits until the account has been worked through (or has been given up on), so that a
     /// message that is tried five times does not warn five times.
     async fn tell(&self, results: Results, last_delivery: bool) -> Result<(), JobError> {
-        let Results { items, failed } = results;
-        let complete = failed.is_empty() || last_delivery;
+        let Results { items, failed, not_begun } = results;
+        let complete = not_begun == 0 && (failed.is_empty() || last_delivery);
         let items: Vec<Item> =
             items.into_iter().filter(|item| complete || !(self.dry_run || item.event.can_wait())).collect();
         let incomplete = if complete { &failed[..] } else { &[] };
@@ -203,6 +213,9 @@ impl AccountWork<'_> {
             if outcome.is_ok() {
                 outcome = mail_outcome(&digest, &delivery);
             }
+        }
+        if not_begun > 0 {
+            return Err(JobError::Stopped { not_begun });
         }
         if !failed.is_empty() {
             let now = self.rotator.connection.clock().now();

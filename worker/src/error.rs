@@ -117,6 +117,12 @@ pub enum JobError {
         /// AWS's time when that was known.
         now: Timestamp,
     },
+    /// The worker is to stop, and has not begun with all users.
+    #[error("the worker is stopping: {not_begun} of the account's users have not been looked at yet")]
+    Stopped {
+        /// How many.
+        not_begun: usize,
+    },
     /// Mails could not be sent.
     #[error("the users were worked on, but {0}")]
     Mail(String),
@@ -151,6 +157,7 @@ impl JobError {
             JobError::RoleRefused { .. } | JobError::Refused(_) | JobError::Undeliverable(_) => {
                 Outcome::DeadLetter(failure)
             }
+            JobError::Stopped { .. } => Outcome::HandBack,
             JobError::Account(_) | JobError::Mail(_) | JobError::NotRecorded { .. } => Outcome::retry(failure),
             JobError::Users { failed, now } => {
                 let not_before = failed.iter().filter_map(|(_, error)| error.not_before()).max();
@@ -166,6 +173,7 @@ impl JobError {
             JobError::Account(error) => error.class.as_str(),
             JobError::Refused(_) => "Refused",
             JobError::Users { failed, .. } => failed.first().map_or("Users", |(_, error)| error.kind()),
+            JobError::Stopped { .. } => "Stopped",
             JobError::Mail(_) => "Mail",
             JobError::Undeliverable(_) => "Undeliverable",
             JobError::NotRecorded { .. } => "NotRecorded",

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::account;
 use crate::aws::secrets::Secrets;
 use crate::notices::Notices;
-use crate::queue::{Failure, Handler, Message, Outcome};
+use crate::queue::{Failure, Handler, Message, Outcome, Parsed, Stop};
 use crate::tally::Tally;
 
 /// The central store of secrets.
@@ -56,14 +56,22 @@ pub struct Rotator {
 }
 
 impl Handler for Rotator {
-    async fn handle(&self, message: Message) -> Outcome {
-        let job = match Job::parse(&message.body) {
-            Ok(job) => job,
-            Err(error) => return Outcome::DeadLetter(Failure::new("MalformedMessage", error.to_string())),
-        };
+    type Request = Job;
+
+    fn parse(&self, body: &str) -> Result<Parsed<Job>, Failure> {
+        let job = Job::parse(body).map_err(|error| Failure::new("MalformedMessage", error.to_string()))?;
+        Ok(Parsed {
+            run_id: job.run_id.as_ref().map(Uuid::to_string),
+            group: job.group(),
+            same_work: job.scheduled_work(),
+            request: job,
+        })
+    }
+
+    async fn handle(&self, message: &Message, job: &Job, stop: &Stop) -> Outcome {
         let span = info_span!("account", account = %job.account);
         async {
-            match account::work(self, &job, &message).await {
+            match account::work(self, job, message, stop).await {
                 Ok(()) => {
                     info!("the message is done");
                     Outcome::Done
@@ -73,9 +81,5 @@ impl Handler for Rotator {
         }
         .instrument(span)
         .await
-    }
-
-    fn run_id(&self, body: &str) -> Option<String> {
-        Job::parse(body).ok()?.run_id.as_ref().map(Uuid::to_string)
     }
 }

@@ -8,9 +8,9 @@ use tracing::{info, warn};
 
 use crate::aws::secrets::Secrets;
 use crate::notices::{MailSettings, Notices, TemplateError};
-use crate::queue::consumer::Until;
+use crate::queue::consumer::RunMode;
 use crate::queue::redrive::{Redrive, RedriveError};
-use crate::queue::{Consumer, Drained, Lane, Limits, Stop};
+use crate::queue::{Consumer, ConsumerReport, Limits, QueueConfig, Stop};
 use crate::rotator::{Central, Rotator};
 use crate::settings::Settings;
 use crate::tally::Tally;
@@ -46,11 +46,10 @@ pub async fn run(
     settings: &Settings,
     connection: &Connection,
     tally: Arc<Tally>,
-    stop: impl Into<Stop>,
+    stop: Stop,
 ) -> Result<Report, StartError> {
-    let stop = stop.into();
     let sqs = connection.sqs();
-    let lane = async |queue: &QueueUrl| {
+    let config = async |queue: &QueueUrl| {
         let redrive = Redrive::read(&sqs, queue, settings.dead_letter_queue.as_ref()).await?;
         if redrive.max_receives.is_none() {
             warn!(
@@ -58,26 +57,26 @@ pub async fn run(
                 "the queue has no redrive policy: a message that kills its worker will come back for ever"
             );
         }
-        Ok::<_, RedriveError>(Lane { queue: queue.clone(), redrive })
+        Ok::<_, RedriveError>(QueueConfig { queue: queue.clone(), redrive })
     };
-    let work_lane = lane(&settings.queue).await?;
-    let urgent_lane = match &settings.urgent_queue {
-        Some(queue) => Some(lane(queue).await?),
+    let work_queue = config(&settings.queue).await?;
+    let urgent_queue = match &settings.urgent_queue {
+        Some(queue) => Some(config(queue).await?),
         None => None,
     };
     let rotator = Arc::new(rotator(settings, connection, tally).await?);
     announce(settings);
 
-    let until = if settings.drain { Until::Empty } else { Until::Stopped };
-    let work = Consumer::new(sqs.clone(), work_lane, settings.limits, rotator.clone(), until).run(stop.clone());
+    let mode = if settings.drain { RunMode::UntilEmpty } else { RunMode::UntilStopped };
+    let work = Consumer::new(sqs.clone(), work_queue, settings.limits, rotator.clone(), mode).run(stop.clone());
     let urgent = async {
-        match urgent_lane {
+        match urgent_queue {
             // Its own capacity: an operator's request never waits for scheduled work to end.
-            Some(lane) => {
+            Some(queue) => {
                 let limits = Limits { max_concurrent: settings.urgent_concurrency, ..settings.limits };
-                Consumer::new(sqs.clone(), lane, limits, rotator.clone(), until).run(stop.clone()).await
+                Consumer::new(sqs.clone(), queue, limits, rotator.clone(), mode).run(stop.clone()).await
             }
-            None => Drained::default(),
+            None => ConsumerReport::default(),
         }
     };
     let (work, urgent) = tokio::join!(work, urgent);

@@ -18,8 +18,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 use key_rotation_aws::QueueUrl;
 use producer::schedule::ScheduleOptions;
-use tokio_util::sync::CancellationToken;
 use worker::Tally;
+use worker::queue::Stop;
 
 use self::chart::Chart;
 use self::life::Owners;
@@ -141,9 +141,8 @@ pub async fn run(args: &DemoArgs) -> Result<bool, DemoError> {
         producer::schedule::run(&producer_connection, &producing, &ScheduleOptions::default())
             .await
             .map_err(|source| DemoError::Producer { day, source })?;
-        let working = connections
-            .iter()
-            .map(|connection| worker::run(&settings, connection, tally.clone(), CancellationToken::new()));
+        let working =
+            connections.iter().map(|connection| worker::run(&settings, connection, tally.clone(), Stop::default()));
         for worked in futures::future::join_all(working).await {
             worked.map_err(|source| DemoError::Worker { day, source })?;
         }

@@ -6,8 +6,8 @@ use end_to_end::Stage;
 use end_to_end::scenario::{Ending, Scenario, ending};
 use end_to_end::violations::{early_notices, violations};
 use jiff::SignedDuration;
-use tokio_util::sync::CancellationToken;
 use worker::Tally;
+use worker::queue::Stop;
 
 /// The worker that meets with an accident.
 pub(crate) const FIRST: &str = "w1";
@@ -45,7 +45,7 @@ impl<'a> Trial<'a> {
         let connection = self.stage.connection(application);
         let tally = Arc::new(Tally::default());
         let settings = self.scenario.settings(&self.stage);
-        let ended = worker::run(&settings, &connection, tally, CancellationToken::new()).await;
+        let ended = worker::run(&settings, &connection, tally, Stop::default()).await;
         if let Err(error) = ended {
             println!("{application} did not start: {error}");
         }

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use sandbox::KeySpec;
 use sandbox::faults::{Calls, HoldPlan, When};
 use sandbox::services::sqs::{Message, Place};
-use worker::queue::{Drained, Failure, Limits, Outcome};
+use worker::queue::{ConsumerReport, Failure, Limits, Outcome};
 
 use crate::stage::{Work, calls, drain, limits, messages, send};
 
@@ -33,12 +33,12 @@ fn invisible_for(stage: &Stage) -> Vec<Duration> {
 async fn a_panic_is_one_failed_message_and_the_others_go_on() {
     let stage = Stage::with(false).await;
     send(&stage, &["a", "panic", "b"]).await;
-    let handler = Work(async |message: worker::queue::Message| {
+    let handler = Work(async |message: crate::stage::Received| {
         assert_ne!(message.body, "panic", "asked for by the test");
         Outcome::Done
     });
     let drained = drain(&stage, Limits { max_concurrent: 1, first_retry: FIRST, ..limits() }, handler).await;
-    assert_eq!(drained, Drained { handled: 3, left: 1 });
+    assert_eq!(drained, ConsumerReport { handled: 3, left: 1 });
     let left = messages(&stage);
     assert_eq!(left.iter().map(|message| message.body.as_str()).collect::<Vec<_>>(), ["panic"]);
     let delay = invisible_for(&stage).remove(0);

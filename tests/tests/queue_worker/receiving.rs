@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use worker::queue::acknowledge::Acknowledger;
 use worker::queue::{Limits, Outcome};
 
-use crate::stage::{Work, calls, drain, limits, messages, send, serve, until};
+use crate::stage::{Received, Work, calls, drain, limits, messages, send, serve, until};
 
 const BODIES: [&str; 9] = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
 
@@ -134,9 +134,9 @@ async fn a_dead_letter_that_was_sent_back_is_told_from_a_new_message() {
         .send();
     sent.await.expect("it is taken");
     send(&stage, &["new"]).await;
-    let handled = Work(async |message: worker::queue::Message| {
-        assert_eq!(message.receive_count, 1);
-        assert_eq!(message.redelivered, message.body == "sent back");
+    let handled = Work(async |received: Received| {
+        assert_eq!(received.message.receive_count, 1);
+        assert_eq!(received.message.redelivered, received.body == "sent back");
         Outcome::Done
     });
     drain(&stage, limits(), handled).await;

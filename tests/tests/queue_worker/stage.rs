@@ -9,25 +9,35 @@ use sandbox::journal::Outcome as CallOutcome;
 use sandbox::services::sqs;
 use sandbox::world::MANAGEMENT_ACCOUNT;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
-use worker::queue::consumer::Until;
+use worker::queue::consumer::RunMode;
 use worker::queue::redrive::Redrive;
-use worker::queue::{Consumer, Drained, Handler, Lane, Limits, Message, Outcome};
+use worker::queue::{Consumer, ConsumerReport, Failure, Handler, Limits, Message, Outcome, Parsed, QueueConfig, Stop};
+
+/// A message and its body.
+#[derive(Debug, Clone)]
+pub(crate) struct Received {
+    pub(crate) message: Message,
+    pub(crate) body: String,
+}
 
 /// A handler that is a function of the message.
 pub(crate) struct Work<F>(pub(crate) F);
 
 impl<F, R> Handler for Work<F>
 where
-    F: Fn(Message) -> R + Send + Sync + 'static,
+    F: Fn(Received) -> R + Send + Sync + 'static,
     R: Future<Output = Outcome> + Send,
 {
-    async fn handle(&self, message: Message) -> Outcome {
-        (self.0)(message).await
+    type Request = String;
+
+    /// Where there are no groups, each body is one.
+    fn parse(&self, body: &str) -> Result<Parsed<String>, Failure> {
+        let (request, run_id) = (body.to_owned(), Some(format!("run of {body}")));
+        Ok(Parsed { group: request.clone(), run_id, same_work: None, request })
     }
 
-    fn run_id(&self, body: &str) -> Option<String> {
-        Some(format!("run of {body}"))
+    async fn handle(&self, message: &Message, body: &String, _stop: &Stop) -> Outcome {
+        (self.0)(Received { message: message.clone(), body: body.clone() }).await
     }
 }
 
@@ -37,21 +47,21 @@ pub(crate) fn limits() -> Limits {
 }
 
 /// Drains the queue with this handler.
-pub(crate) async fn drain<H: Handler>(stage: &Stage, limits: Limits, handler: H) -> Drained {
-    consumer(stage, limits, handler, Until::Empty).await.run(CancellationToken::new()).await
+pub(crate) async fn drain<H: Handler>(stage: &Stage, limits: Limits, handler: H) -> ConsumerReport {
+    consumer(stage, limits, handler, RunMode::UntilEmpty).await.run(Stop::default()).await
 }
 
 /// Serves the queue with this handler until the test ends.
-pub(crate) async fn serve<H: Handler>(stage: &Stage, limits: Limits, handler: H) -> JoinHandle<Drained> {
-    let consumer = consumer(stage, limits, handler, Until::Stopped).await;
-    tokio::spawn(consumer.run(CancellationToken::new()))
+pub(crate) async fn serve<H: Handler>(stage: &Stage, limits: Limits, handler: H) -> JoinHandle<ConsumerReport> {
+    let consumer = consumer(stage, limits, handler, RunMode::UntilStopped).await;
+    tokio::spawn(consumer.run(Stop::default()))
 }
 
-async fn consumer<H: Handler>(stage: &Stage, limits: Limits, handler: H, until: Until) -> Consumer<H> {
+async fn consumer<H: Handler>(stage: &Stage, limits: Limits, handler: H, mode: RunMode) -> Consumer<H> {
     let sqs = stage.connection("consumer").sqs();
     let redrive = Redrive::read(&sqs, &stage.queue, None).await.expect("the queue has a redrive policy");
-    let lane = Lane { queue: stage.queue.clone(), redrive };
-    Consumer::new(sqs, lane, limits, Arc::new(handler), until)
+    let config = QueueConfig { queue: stage.queue.clone(), redrive };
+    Consumer::new(sqs, config, limits, Arc::new(handler), mode)
 }
 
 /// Puts messages with these bodies on the queue, each in a group of its own where there are groups.

@@ -17,7 +17,7 @@ use sandbox::journal::{CallRecord, Outcome};
 use sandbox::serve::REGION;
 use sandbox::world::MANAGEMENT_ACCOUNT;
 use sandbox::{Clock, KeySpec, World};
-use tokio_util::sync::CancellationToken;
+use worker::queue::Stop;
 use worker::{Settings, Tally};
 
 use crate::{Rights, Role};
@@ -236,12 +236,12 @@ async fn an_operators_requests(needed: &mut Rights) {
     let mut worker_settings = self::settings(&stage);
     worker_settings.urgent_queue = settings.urgent_queue.clone();
     worker_settings.drain = false;
-    let stop = CancellationToken::new();
+    let stop = Stop::default();
     let own = stage.connection("worker");
     let work = worker::run(&worker_settings, &own, Arc::new(Tally::default()), stop.clone());
     let follow = async {
         let report = force_rotate::run(&connection, &settings, &request).await;
-        stop.cancel();
+        stop.ask();
         report
     };
     let (worked, followed) = tokio::join!(work, follow);

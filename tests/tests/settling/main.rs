@@ -15,7 +15,7 @@ use key_rotation_aws::Connection;
 use sandbox::KeySpec;
 use sandbox::faults::{Calls, Hold, HoldPlan, When};
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use worker::queue::Stop;
 use worker::{Settings, Tally};
 
 /// A key that is due.
@@ -47,7 +47,7 @@ fn at_work(connection: &Connection, settings: Settings) -> JoinHandle<()> {
     let connection = connection.clone();
     tokio::spawn(async move {
         let tally = Arc::new(Tally::default());
-        worker::run(&settings, &connection, tally, CancellationToken::new()).await.expect("the worker starts");
+        worker::run(&settings, &connection, tally, Stop::default()).await.expect("the worker starts");
     })
 }
 

@@ -1,229 +1,321 @@
-//! The loop: receive no more than can be worked on, work, end each delivery, stop in good order.
+//! The loop: receive no more than can be worked on, work on one message of a group at a time, end each delivery, stop in good
+//! order.
 
+use std::collections::HashMap;
+use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 use futures::FutureExt;
+use futures::future::join_all;
 use key_rotation_aws::{AwsError, QueueUrl};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use super::acknowledge::Acknowledger;
 use super::backoff::PollPause;
-use super::delivery::{ATTEMPTS, Delivery, Desk};
+use super::delivery::{ATTEMPTS, Delivery, Ending, OpenReceive, QueueContext};
+use super::groups::{Groups, ReadDelivery, WorkItem};
 use super::limits::BATCH;
 use super::redrive::Redrive;
 use super::{Failure, Handler, Limits, Outcome, Stop};
 
 /// One queue to serve.
 #[derive(Debug, Clone)]
-pub struct Lane {
+pub struct QueueConfig {
     /// The queue.
     pub queue: QueueUrl,
     /// Its dead letters.
     pub redrive: Redrive,
 }
 
-/// What a drained queue looked like in the end.
+/// What a consumer did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Drained {
-    /// Messages worked on.
+pub struct ConsumerReport {
+    /// Messages worked on, those covered by a newer one included.
     pub handled: u64,
-    /// Messages still there, invisible: they wait for a retry, or another worker has them.
+    /// Draining: messages still there, invisible: they wait for a retry, or another worker has them.
     pub left: u64,
 }
 
-/// How a lane is served.
+/// For how long a queue is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Until {
+pub enum RunMode {
     /// Until the signal to stop.
-    Stopped,
+    UntilStopped,
     /// Until the queue has stayed empty, or the signal to stop.
-    Empty,
+    UntilEmpty,
 }
 
-/// Serves one lane.
+/// Serves one queue.
 pub struct Consumer<H> {
-    desk: Desk,
+    context: QueueContext,
     handler: Arc<H>,
-    until: Until,
+    mode: RunMode,
 }
+
+/// A receive under way.
+type Receive<'a> = Pin<Box<dyn Future<Output = Result<Vec<Delivery>, AwsError>> + Send + 'a>>;
 
 impl<H: Handler> Consumer<H> {
-    /// A consumer of this lane.
-    pub fn new(sqs: aws_sdk_sqs::Client, lane: Lane, limits: Limits, handler: Arc<H>, until: Until) -> Self {
-        let acknowledger = Acknowledger::start(sqs.clone(), lane.queue.clone());
-        let desk = Desk { sqs, queue: lane.queue, redrive: lane.redrive, acknowledger, limits };
-        Self { desk, handler, until }
+    /// A consumer of this queue.
+    pub fn new(sqs: aws_sdk_sqs::Client, config: QueueConfig, limits: Limits, handler: Arc<H>, mode: RunMode) -> Self {
+        let QueueConfig { queue, redrive } = config;
+        let acknowledger = Acknowledger::start(sqs.clone(), queue.clone());
+        let open_receive = OpenReceive::default();
+        let context = QueueContext { sqs, queue, redrive, acknowledger, limits, open_receive };
+        Self { context, handler, mode }
     }
 
-    /// Serves the lane until it is told to stop (or, draining, has nothing left to do).
+    /// Serves the queue until it is told to stop (or, draining, has nothing left to do).
     ///
-    /// After the signal: nothing more is received, what a receive under way still brings is handed back at once, work in
-    /// flight has the stop grace to end in, and what has not ended by then is handed back. After a second signal there is no
-    /// grace.
-    pub async fn run(self, stop: impl Into<Stop>) -> Drained {
-        let stop = stop.into();
-        let permits = Arc::new(Semaphore::new(self.desk.limits.max_concurrent));
-        let mut work = JoinSet::new();
-        let mut pause = PollPause::default();
-        let mut handled: u64 = 0;
-        let mut idle_since: Option<Instant> = None;
-        let mut left = 0;
-        while !stop.is_asked() {
-            while let Some(ended) = work.try_join_next() {
-                report(&ended);
+    /// After the signal nothing more is received. What waits for its group is handed back at once, and so is what a receive
+    /// under way still brings; work in flight has the stop grace to wind up in, and what has not ended by then is handed back.
+    /// After a second signal there is no grace. None of this worker's own receives can take what it has handed back, so that a
+    /// stop costs a message one receive at most.
+    pub async fn run(self, stop: Stop) -> ConsumerReport {
+        let mut serving = Serving::new(&self, stop.clone());
+        let mut pauses = PollPause::default();
+        let mut pause = Duration::ZERO;
+        let mut receive: Option<Receive<'_>> = None;
+        while !(serving.stopping && serving.work.is_empty()) {
+            let room = self.context.limits.max_concurrent.saturating_sub(serving.groups.held());
+            if receive.is_none() && room > 0 && !serving.stopping {
+                receive = Some(Box::pin(self.receive_after(pause, room.min(BATCH), &stop)));
             }
-            let free = tokio::select! {
+            tokio::select! {
                 biased;
-                () = stop.asked() => break,
-                permit = permits.clone().acquire_owned() => {
-                    drop(permit);
-                    permits.available_permits()
-                }
-            };
-            let received = match self.receive(free.clamp(1, BATCH)).await {
-                Ok(received) => {
-                    pause.reset();
-                    received
-                }
-                Err(error) => {
-                    let pause = pause.next_pause();
-                    warn!(%error, queue = self.desk.queue.name(), pause_ms = pause.as_millis(), "receiving failed");
-                    tokio::select! { () = stop.asked() => {}, () = tokio::time::sleep(pause) => {} }
-                    continue;
-                }
-            };
-            if received.is_empty() && self.until == Until::Empty && permits_all_free(&permits, &self.desk.limits) {
-                match self.waiting().await {
-                    Ok(0) => break,
-                    Ok(waiting) => {
-                        left = waiting;
-                        let since = *idle_since.get_or_insert_with(Instant::now);
-                        if since.elapsed() >= self.desk.limits.drain_patience {
-                            break;
+                () = stop.asked(), if !serving.stopping => serving.stop().await,
+                Some(ended) = serving.work.join_next_with_id() => serving.ended(ended),
+                received = async { receive.as_mut().expect("there is one").await }, if receive.is_some() => {
+                    receive = None;
+                    match received {
+                        Ok(received) => {
+                            pauses.reset();
+                            pause = Duration::ZERO;
+                            if received.is_empty() && serving.is_drained().await {
+                                break;
+                            }
+                            serving.take_in(received).await;
+                        }
+                        Err(error) => {
+                            pause = pauses.next_pause();
+                            let queue = self.context.queue.name();
+                            warn!(%error, queue, pause_ms = pause.as_millis(), "receiving messages failed");
                         }
                     }
-                    Err(error) => warn!(%error, "the queue's depth could not be read"),
                 }
             }
-            for delivery in received {
-                if stop.is_asked() {
-                    delivery.hand_back(&self.desk).await;
-                    continue;
-                }
-                idle_since = None;
-                left = 0;
-                handled += 1;
-                let permit = permits.clone().acquire_owned().await.expect("the semaphore is never closed");
-                let (desk, handler, stop) = (self.desk.clone(), self.handler.clone(), stop.clone());
-                work.spawn(async move {
-                    work_on(&desk, handler.as_ref(), delivery, &stop).await;
-                    drop(permit);
-                });
-            }
         }
-        while let Some(ended) = work.join_next().await {
-            report(&ended);
+        serving.report
+    }
+
+    /// One receive, after a pause; none if the worker is told to stop meanwhile.
+    async fn receive_after(&self, pause: Duration, at_most: usize, stop: &Stop) -> Result<Vec<Delivery>, AwsError> {
+        tokio::select! {
+            biased;
+            () = stop.asked() => Ok(Vec::new()),
+            () = tokio::time::sleep(pause) => self.receive(at_most).await,
         }
-        Drained { handled, left }
     }
 
     async fn receive(&self, at_most: usize) -> Result<Vec<Delivery>, AwsError> {
-        let limits = &self.desk.limits;
+        let QueueContext { sqs, queue, limits, open_receive, .. } = &self.context;
         // Draining, an answer "nothing there" is wanted soon; and while work is in flight no long wait may hold up its end.
-        let wait = match self.until {
-            Until::Stopped => limits.receive_wait,
-            Until::Empty => limits.receive_wait.min(Duration::from_secs(1)),
+        let wait = match self.mode {
+            RunMode::UntilStopped => limits.receive_wait,
+            RunMode::UntilEmpty => limits.receive_wait.min(Duration::from_secs(1)),
         };
-        let answer = self
-            .desk
-            .sqs
+        open_receive.begin(wait);
+        let answer = sqs
             .receive_message()
-            .queue_url(self.desk.queue.as_str())
+            .queue_url(queue.as_str())
             .max_number_of_messages(i32::try_from(at_most).unwrap_or(1))
             .wait_time_seconds(i32::try_from(wait.as_secs()).unwrap_or(0))
             .visibility_timeout(i32::try_from(limits.visibility.as_secs()).unwrap_or(i32::MAX))
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId)
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
             .message_attribute_names(ATTEMPTS)
             .send()
-            .await
-            .map_err(|error| AwsError::of("sqs:ReceiveMessage", error))?;
-        let received = answer.messages.unwrap_or_default();
-        Ok(received.into_iter().filter_map(|message| Delivery::new(message, &self.desk.redrive)).collect())
+            .await;
+        open_receive.end();
+        let received = answer.map_err(|error| AwsError::of("sqs:ReceiveMessage", error))?.messages.unwrap_or_default();
+        Ok(received.into_iter().filter_map(|message| Delivery::new(message, &self.context)).collect())
     }
 
     /// Messages in the queue, visible or not.
-    async fn waiting(&self) -> Result<u64, AwsError> {
+    async fn depth(&self) -> Result<u64, AwsError> {
         let names = [
             QueueAttributeName::ApproximateNumberOfMessages,
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
             QueueAttributeName::ApproximateNumberOfMessagesDelayed,
         ];
-        let answer = self
-            .desk
-            .sqs
-            .get_queue_attributes()
-            .queue_url(self.desk.queue.as_str())
-            .set_attribute_names(Some(names.to_vec()))
-            .send()
-            .await
-            .map_err(|error| AwsError::of("sqs:GetQueueAttributes", error))?;
+        let call = self.context.sqs.get_queue_attributes().queue_url(self.context.queue.as_str());
+        let answer = call.set_attribute_names(Some(names.to_vec())).send().await;
+        let answer = answer.map_err(|error| AwsError::of("sqs:GetQueueAttributes", error))?;
         let attributes = answer.attributes.unwrap_or_default();
         Ok(names.iter().filter_map(|name| attributes.get(name)?.parse::<u64>().ok()).sum())
     }
 }
 
-fn permits_all_free(permits: &Semaphore, limits: &Limits) -> bool {
-    permits.available_permits() == limits.max_concurrent
+/// A consumer at work.
+struct Serving<'a, H: Handler> {
+    consumer: &'a Consumer<H>,
+    stop: Stop,
+    groups: Groups<H::Request>,
+    work: JoinSet<()>,
+    /// The group that each task works for.
+    group_of: HashMap<Id, String>,
+    stopping: bool,
+    idle_since: Option<Instant>,
+    report: ConsumerReport,
 }
 
-fn report(ended: &Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended {
-        error!(%error, "a delivery was not ended: its message comes again when its visibility times out");
+impl<'a, H: Handler> Serving<'a, H> {
+    fn new(consumer: &'a Consumer<H>, stop: Stop) -> Self {
+        Self {
+            consumer,
+            stop,
+            groups: Groups::default(),
+            work: JoinSet::new(),
+            group_of: HashMap::new(),
+            stopping: false,
+            idle_since: None,
+            report: ConsumerReport::default(),
+        }
     }
-}
 
-/// Works on one delivery and ends it.
-async fn work_on<H: Handler>(desk: &Desk, handler: &H, delivery: Delivery, stop: &Stop) {
-    let message = delivery.message().clone();
-    let run_id = handler.run_id(&message.body);
-    let span = info_span!(
-        "message",
-        message_id = message.id,
-        run_id,
-        attempt = message.receive_count,
-        queue = desk.queue.name()
-    );
-    async {
-        // What the handler leaves behind when it is dropped or panics is in AWS, and every step is made for that.
-        let work = AssertUnwindSafe(handler.handle(message)).catch_unwind();
-        let outcome = tokio::select! {
-            biased;
-            ended = work => match ended {
-                Ok(outcome) => Some(outcome),
-                Err(_panic) => Some(Outcome::retry(Failure::new("Panic", "the worker panicked; its log has the place"))),
-            },
-            () = tokio::time::sleep(desk.limits.handler_timeout) => {
-                let limit = desk.limits.handler_timeout.as_secs();
-                Some(Outcome::retry(Failure::new("Timeout", format!("not done within {limit} seconds"))))
+    /// Takes in what a receive brought, and starts what can be started.
+    async fn take_in(&mut self, received: Vec<Delivery>) {
+        if self.stopping {
+            hand_back_all(&self.consumer.context, received).await;
+            return;
+        }
+        for delivery in received {
+            self.idle_since = None;
+            self.report.left = 0;
+            self.report.handled += 1;
+            match self.consumer.handler.parse(delivery.body()) {
+                Ok(parsed) => self.groups.admit(ReadDelivery { delivery, parsed }),
+                Err(failure) => {
+                    let context = self.consumer.context.clone();
+                    self.work.spawn(async move { delivery.end(&context, Ending::DeadLetter(failure), None).await });
+                }
             }
-            () = stop.out_of_time(desk.limits.stop_grace) => None,
-            () = delivery.keep(desk) => None,
+        }
+        self.start();
+    }
+
+    fn start(&mut self) {
+        for (group, item) in self.groups.startable() {
+            let (context, handler) = (self.consumer.context.clone(), self.consumer.handler.clone());
+            let stop = self.stop.clone();
+            let task = self.work.spawn(async move { process(&context, handler.as_ref(), item, &stop).await });
+            self.group_of.insert(task.id(), group);
+        }
+    }
+
+    /// A piece of work has ended: what waits for it is next.
+    fn ended(&mut self, ended: Result<(Id, ()), JoinError>) {
+        let task = match ended {
+            Ok((task, ())) => task,
+            Err(error) => {
+                error!(%error, "a delivery was not ended: its message comes again when its visibility times out");
+                error.id()
+            }
         };
-        match outcome {
-            Some(outcome) => delivery.end(desk, outcome, run_id).await,
-            None => {
-                info!("stopping: the message is handed back unfinished");
-                delivery.hand_back(desk).await;
+        if let Some(group) = self.group_of.remove(&task) {
+            self.groups.finished(&group);
+        }
+        if !self.stopping {
+            self.start();
+        }
+    }
+
+    /// Begins nothing more.
+    async fn stop(&mut self) {
+        self.stopping = true;
+        let waiting = self.groups.take_waiting().into_iter().map(|read| read.delivery).collect();
+        hand_back_all(&self.consumer.context, waiting).await;
+    }
+
+    /// Draining: whether there is nothing left to do, after a receive that brought nothing.
+    async fn is_drained(&mut self) -> bool {
+        if self.consumer.mode == RunMode::UntilStopped || self.groups.held() > 0 || !self.work.is_empty() {
+            return false;
+        }
+        match self.consumer.depth().await {
+            Ok(0) => true,
+            Ok(left) => {
+                self.report.left = left;
+                let since = *self.idle_since.get_or_insert_with(Instant::now);
+                since.elapsed() >= self.consumer.context.limits.drain_patience
+            }
+            Err(error) => {
+                warn!(%error, "the queue's depth could not be read");
+                false
             }
         }
     }
+}
+
+async fn hand_back_all(context: &QueueContext, deliveries: Vec<Delivery>) {
+    join_all(deliveries.into_iter().map(|delivery| delivery.hand_back(context))).await;
+}
+
+/// Works on one message, and ends its delivery and those of the messages it covers.
+async fn process<H: Handler>(context: &QueueContext, handler: &H, item: WorkItem<H::Request>, stop: &Stop) {
+    let WorkItem { newest: ReadDelivery { delivery, parsed }, covered } = item;
+    let message = delivery.message();
+    let span = info_span!(
+        "message",
+        message_id = message.id,
+        run_id = parsed.run_id,
+        attempt = message.receive_count,
+        queue = context.queue.name()
+    );
+    async {
+        for older in &covered {
+            let message_id = &older.delivery.message().id;
+            info!(covered = message_id, covered_run = older.parsed.run_id, "an older message asks for the same work");
+        }
+        let outcome = handle(context, handler, &delivery, &parsed.request, stop).await;
+        let ending = delivery.ending(context, outcome);
+        let older = covered.into_iter().map(|older| older.delivery.end(context, ending.clone(), older.parsed.run_id));
+        let all = futures::future::join(join_all(older), delivery.end(context, ending.clone(), parsed.run_id));
+        all.await;
+    }
     .instrument(span)
     .await;
+}
+
+/// Has a message handled, within its time.
+async fn handle<H: Handler>(
+    context: &QueueContext,
+    handler: &H,
+    delivery: &Delivery,
+    request: &H::Request,
+    stop: &Stop,
+) -> Outcome {
+    let limit = context.limits.handler_timeout;
+    // What the handler leaves behind when it is dropped or panics is in AWS, and every step is made for that.
+    let work = AssertUnwindSafe(handler.handle(delivery.message(), request, stop)).catch_unwind();
+    tokio::select! {
+        biased;
+        ended = work => ended.unwrap_or_else(|_panic| {
+            Outcome::retry(Failure::new("Panic", "the worker panicked; its log has the place"))
+        }),
+        () = tokio::time::sleep(limit) => {
+            Outcome::retry(Failure::new("Timeout", format!("not done within {} seconds", limit.as_secs())))
+        }
+        () = stop.out_of_time(context.limits.stop_grace) => {
+            info!("stopping: the message is handed back unfinished");
+            Outcome::HandBack
+        }
+    }
 }

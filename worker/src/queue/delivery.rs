@@ -2,18 +2,21 @@
 //!
 //! Every way to end a delivery consumes it, so that one cannot be ended twice.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeName};
 use jiff::Timestamp;
 use key_rotation_aws::{AwsError, QueueUrl};
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 use uuid::{Uuid, uuid};
 
 use super::acknowledge::Acknowledger;
 use super::backoff::retry_delay;
-use super::heartbeat::{change_visibility, keep_invisible};
+use super::heartbeat::{Heartbeat, change_visibility};
+use super::limits::LONGEST_VISIBILITY;
 use super::redrive::Redrive;
 use super::{Failure, Limits, Message, Outcome};
 
@@ -27,29 +30,73 @@ const LONGEST_REASON: usize = 1024;
 
 /// What deliveries of one queue need.
 #[derive(Debug, Clone)]
-pub struct Desk {
-    /// SQS.
+pub struct QueueContext {
+    /// The client for the queue's region.
     pub sqs: Client,
     /// The queue they come from.
     pub queue: QueueUrl,
     /// Where they go in the end.
     pub redrive: Redrive,
-    /// Deletes.
+    /// Deletes what is done.
     pub acknowledger: Acknowledger,
-    /// The numbers.
+    /// The queue worker's numbers.
     pub limits: Limits,
+    /// The receive that is under way, if there is one.
+    pub open_receive: OpenReceive,
 }
 
-/// One delivery.
+/// Until when a receive that is under way can still take messages. Clones share it.
+///
+/// A long poll that a stopping worker no longer waits for may go on at SQS until its wait is over. What is handed back before then
+/// would be taken by it, count as received once more, and stay invisible for a whole visibility timeout.
+#[derive(Debug, Clone, Default)]
+pub struct OpenReceive(Arc<Mutex<Option<Instant>>>);
+
+impl OpenReceive {
+    /// A receive begins that waits this long.
+    pub(super) fn begin(&self, wait: Duration) {
+        *self.until() = Some(Instant::now() + wait);
+    }
+
+    /// It has been answered.
+    pub(super) fn end(&self) {
+        *self.until() = None;
+    }
+
+    /// In how many whole seconds no receive of this worker can take a message any more; nothing if none is under way.
+    fn over_in(&self) -> Duration {
+        let left = self.until().map(|until| until.saturating_duration_since(Instant::now()));
+        left.filter(|left| !left.is_zero()).map_or(Duration::ZERO, |left| Duration::from_secs(left.as_secs() + 1))
+    }
+
+    fn until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How a delivery ends: an [`Outcome`] with what the queue worker adds to it.
+#[derive(Debug, Clone)]
+pub(super) enum Ending {
+    Done,
+    Retry { failure: Failure, delay: Duration },
+    DeadLetter(Failure),
+    HandBack,
+}
+
+/// One delivery. Its message is kept invisible to others until it is ended or dropped.
 #[derive(Debug)]
 pub struct Delivery {
     message: Message,
+    body: String,
+    group: Option<String>,
     receipt: String,
+    received: Instant,
+    heartbeat: Heartbeat,
 }
 
 impl Delivery {
     /// Takes over what a receive brought. `None` for what no SQS sends: a message without a receipt handle.
-    pub fn new(received: aws_sdk_sqs::types::Message, redrive: &Redrive) -> Option<Self> {
+    pub(super) fn new(received: aws_sdk_sqs::types::Message, context: &QueueContext) -> Option<Self> {
         let attribute = |name| received.attributes().and_then(|all| all.get(&name)).map(String::as_str);
         let number = |name| attribute(name).and_then(|text| text.parse::<i64>().ok());
         let receives = number(MessageSystemAttributeName::ApproximateReceiveCount).unwrap_or(1);
@@ -58,16 +105,22 @@ impl Delivery {
             .and_then(|millis| Timestamp::from_millisecond(millis).ok())
             .unwrap_or_else(Timestamp::now);
         let was_a_dead_letter = received.message_attributes().is_some_and(|all| all.contains_key(ATTEMPTS));
+        let group = attribute(MessageSystemAttributeName::MessageGroupId).map(str::to_owned);
+        let receipt = received.receipt_handle?;
+        let QueueContext { sqs, queue, limits, .. } = context;
         Some(Self {
-            receipt: received.receipt_handle?,
             message: Message {
                 id: received.message_id.unwrap_or_default(),
-                body: received.body.unwrap_or_default(),
                 sent,
                 receive_count,
                 redelivered: receive_count > 1 || was_a_dead_letter,
-                last_delivery: redrive.is_last(receive_count),
+                last_delivery: context.redrive.is_last(receive_count),
             },
+            body: received.body.unwrap_or_default(),
+            group: group.filter(|_| queue.is_fifo()),
+            heartbeat: Heartbeat::start(sqs.clone(), queue.clone(), receipt.clone(), limits.visibility),
+            receipt,
+            received: Instant::now(),
         })
     }
 
@@ -76,41 +129,64 @@ impl Delivery {
         &self.message
     }
 
-    /// Keeps it invisible to others; never ends.
-    pub async fn keep(&self, desk: &Desk) {
-        keep_invisible(&desk.sqs, &desk.queue, &self.receipt, desk.limits.visibility).await;
+    /// Its body.
+    pub fn body(&self) -> &str {
+        &self.body
     }
 
-    /// Does with it what its handler says. A retryable failure of the last delivery makes a dead letter, with its reason,
-    /// before SQS's own redrive would make one without.
-    pub async fn end(self, desk: &Desk, outcome: Outcome, run_id: Option<String>) {
+    /// Its message group; none on a standard queue.
+    pub fn group(&self) -> Option<&str> {
+        self.group.as_deref()
+    }
+
+    /// What its handler says, as what becomes of it and of the messages that are covered by it.
+    pub(super) fn ending(&self, context: &QueueContext, outcome: Outcome) -> Ending {
         match outcome {
-            Outcome::Done => self.done(desk).await,
-            Outcome::Retry { failure, .. } if self.message.last_delivery => {
-                self.dead_letter(desk, failure, run_id).await;
+            Outcome::Done => Ending::Done,
+            Outcome::DeadLetter(failure) => Ending::DeadLetter(failure),
+            Outcome::HandBack => Ending::HandBack,
+            Outcome::Retry { failure, after } => {
+                let Limits { first_retry, longest_retry, .. } = context.limits;
+                let jittered = retry_delay(self.message.receive_count, first_retry, longest_retry);
+                Ending::Retry { failure, delay: after.unwrap_or_default().saturating_add(jittered) }
             }
-            Outcome::Retry { failure, after } => self.retry(desk, &failure, after).await,
-            Outcome::DeadLetter(failure) => self.dead_letter(desk, failure, run_id).await,
         }
     }
 
-    /// Gives it back untouched: the next receive gets it at once.
-    pub async fn hand_back(self, desk: &Desk) {
-        if let Err(error) = change_visibility(&desk.sqs, &desk.queue, &self.receipt, Duration::ZERO).await {
+    /// Ends it. A retryable failure of the last delivery makes a dead letter, with its reason, before SQS's own redrive would
+    /// make one without.
+    pub(super) async fn end(self, context: &QueueContext, ending: Ending, run_id: Option<String>) {
+        match ending {
+            Ending::Done => self.done(context).await,
+            Ending::Retry { failure, .. } if self.message.last_delivery => {
+                self.dead_letter(context, failure, run_id).await;
+            }
+            Ending::Retry { failure, delay } => self.retry(context, &failure, delay).await,
+            Ending::DeadLetter(failure) => self.dead_letter(context, failure, run_id).await,
+            Ending::HandBack => self.hand_back(context).await,
+        }
+    }
+
+    /// Gives it back: the next receive gets it, but none of this worker's own.
+    pub(super) async fn hand_back(self, context: &QueueContext) {
+        self.heartbeat.stop().await;
+        let visible_in = context.open_receive.over_in();
+        if let Err(error) = change_visibility(&context.sqs, &context.queue, &self.receipt, visible_in).await {
             warn!(%error, "the message could not be handed back: it comes again when its visibility times out");
         }
     }
 
-    async fn done(self, desk: &Desk) {
-        if !desk.acknowledger.delete(self.receipt).await {
+    async fn done(self, context: &QueueContext) {
+        self.heartbeat.stop().await;
+        if !context.acknowledger.delete(self.receipt).await {
             warn!("the message is done but could not be deleted: it will come again and be found done");
         }
     }
 
-    async fn retry(self, desk: &Desk, failure: &Failure, after: Option<Duration>) {
-        let Limits { first_retry, longest_retry, .. } = desk.limits;
-        let jittered = retry_delay(self.message.receive_count, first_retry, longest_retry);
-        let delay = after.unwrap_or_default().saturating_add(jittered);
+    async fn retry(self, context: &QueueContext, failure: &Failure, delay: Duration) {
+        self.heartbeat.stop().await;
+        // SQS refuses what would keep a message invisible for longer in all.
+        let delay = delay.min(LONGEST_VISIBILITY.saturating_sub(self.received.elapsed() + Duration::from_secs(1)));
         warn!(
             kind = failure.kind,
             reason = failure.message,
@@ -118,14 +194,14 @@ impl Delivery {
             retry_in_seconds = delay.as_secs(),
             "the message failed and will be delivered again"
         );
-        if let Err(error) = change_visibility(&desk.sqs, &desk.queue, &self.receipt, delay).await {
+        if let Err(error) = change_visibility(&context.sqs, &context.queue, &self.receipt, delay).await {
             warn!(%error, "the retry could not be delayed: the message comes again when its visibility times out");
         }
     }
 
     /// The copy is safe in the dead-letter queue before the original is deleted: a crash in between makes two, never none.
-    async fn dead_letter(self, desk: &Desk, failure: Failure, run_id: Option<String>) {
-        match self.copy_to_dead_letters(desk, &failure, run_id).await {
+    async fn dead_letter(self, context: &QueueContext, failure: Failure, run_id: Option<String>) {
+        match self.copy_to_dead_letters(context, &failure, run_id).await {
             Ok(()) => {
                 error!(
                     kind = failure.kind,
@@ -133,41 +209,43 @@ impl Delivery {
                     attempts = self.message.receive_count,
                     "the message cannot succeed and is now a dead letter"
                 );
-                self.done(desk).await;
+                self.done(context).await;
             }
             Err(error) => {
                 warn!(%error, "the message could not be put into the dead-letter queue: it stays where it is");
-                self.retry(desk, &failure, None).await;
+                let delay =
+                    retry_delay(self.message.receive_count, context.limits.first_retry, context.limits.longest_retry);
+                self.retry(context, &failure, delay).await;
             }
         }
     }
 
     async fn copy_to_dead_letters(
         &self,
-        desk: &Desk,
+        context: &QueueContext,
         failure: &Failure,
         run_id: Option<String>,
     ) -> Result<(), AwsError> {
         let reason: String = failure.message.chars().take(LONGEST_REASON).collect();
-        let mut send = desk
+        let mut send = context
             .sqs
             .send_message()
-            .queue_url(desk.redrive.dead_letter_queue.as_str())
-            .message_body(&self.message.body)
+            .queue_url(context.redrive.dead_letter_queue.as_str())
+            .message_body(&self.body)
             .message_attributes("ErrorKind", text(&failure.kind))
             .message_attributes("ErrorMessage", text(&reason))
             .message_attributes(ATTEMPTS, number(self.message.receive_count));
         if let Some(run_id) = run_id {
             send = send.message_attributes("RunId", text(&run_id));
         }
-        if desk.redrive.dead_letter_queue.is_fifo() {
+        if context.redrive.dead_letter_queue.is_fifo() {
             // One message is one dead letter, however often this is tried. Each is a group of its own: letters wait for nothing,
             // and of one group an operator would be shown no more than ten.
             let id = Uuid::new_v5(&DEDUPLICATION_NAMESPACE, self.message.id.as_bytes());
             send = send.message_group_id(&self.message.id).message_deduplication_id(id.to_string());
         }
         send.send().await.map(|_| ()).map_err(|error| AwsError::of("sqs:SendMessage", error))?;
-        info!(queue = desk.redrive.dead_letter_queue.name(), "the message has been copied to the dead-letter queue");
+        info!(queue = context.redrive.dead_letter_queue.name(), "the message has been copied to the dead-letter queue");
         Ok(())
     }
 }

@@ -1,24 +1,54 @@
-//! Keeps a message invisible to others while it is worked on.
+//! Keeps a message invisible to others for as long as a worker holds it.
 
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use key_rotation_aws::{AwsError, ErrorClass, QueueUrl};
-use tracing::warn;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, warn};
 
-/// Renews a message's visibility at a third of it, for ever: race it against the work and drop it. One missed renewal,
-/// even two, do no harm; a message that is no longer ours is not fought for: the work is idempotent.
-pub async fn keep_invisible(sqs: &Client, queue: &QueueUrl, receipt: &str, visibility: Duration) {
+/// Renews one message's visibility at a third of it, until it is stopped or dropped. One missed renewal, even two, do no harm; a
+/// message that is no longer ours is not fought for: the work is idempotent.
+#[derive(Debug)]
+pub struct Heartbeat {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Heartbeat {
+    /// Starts renewing.
+    pub fn start(sqs: Client, queue: QueueUrl, receipt: String, visibility: Duration) -> Self {
+        let stop = CancellationToken::new();
+        let renewing = renew(sqs, queue, receipt, visibility, stop.clone()).instrument(Span::current());
+        Self { stop, task: tokio::spawn(renewing) }
+    }
+
+    /// Stops it. A renewal that is under way is waited for, so that none arrives after what becomes of the message next.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        // It ends by itself; a task that panicked has ended as well.
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for Heartbeat {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn renew(sqs: Client, queue: QueueUrl, receipt: String, visibility: Duration, stop: CancellationToken) {
     loop {
-        tokio::time::sleep(visibility / 3).await;
-        match change_visibility(sqs, queue, receipt, visibility).await {
-            Ok(()) => {}
-            Err(error) => {
-                warn!(%error, "the message's visibility could not be renewed: another worker may get it as well");
-                if matches!(error.class, ErrorClass::Invalid | ErrorClass::NotFound) {
-                    // Not in flight any more: nothing to renew, ever.
-                    std::future::pending::<()>().await;
-                }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(visibility / 3) => {}
+        }
+        if let Err(error) = change_visibility(&sqs, &queue, &receipt, visibility).await {
+            warn!(%error, "the message's visibility could not be renewed: another worker may get it as well");
+            if matches!(error.class, ErrorClass::Invalid | ErrorClass::NotFound) {
+                // Not in flight any more: nothing to renew, ever.
+                return;
             }
         }
     }

@@ -11,13 +11,6 @@ pub struct Stop {
     asked_again: CancellationToken,
 }
 
-impl From<CancellationToken> for Stop {
-    /// A stop in good order, whenever the token is cancelled.
-    fn from(asked: CancellationToken) -> Self {
-        Self { asked, asked_again: CancellationToken::new() }
-    }
-}
-
 impl Stop {
     /// Asks to stop: receive nothing more, let work in flight end within the stop grace. The second time: hand back at once
     /// what is in flight.

@@ -1,13 +1,14 @@
 //! The queue worker: takes messages, has them handled, and does with each what its handler says.
 //!
-//! Knows nothing of keys. What it promises: a worker never holds more messages than it works on; a message is deleted only
-//! after its work is done or it is safe in the dead-letter queue; a panic, an overrun or a lost connection is one failed
-//! delivery, never a lost message.
+//! Knows nothing of keys. What it promises: a worker never holds more messages than it works on; of one message group it works
+//! on one message at a time; a message is deleted only after its work is done or it is safe in the dead-letter queue; a panic,
+//! an overrun or a lost connection is one failed delivery, never a lost message; a stop is no failure.
 
 pub mod acknowledge;
 pub mod backoff;
 pub mod consumer;
 pub mod delivery;
+mod groups;
 pub mod heartbeat;
 pub mod limits;
 pub mod redrive;
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use consumer::{Consumer, Drained, Lane};
+pub use consumer::{Consumer, ConsumerReport, QueueConfig};
 pub use limits::{Limits, LimitsError};
 pub use stop::Stop;
 
@@ -36,6 +37,8 @@ pub enum Outcome {
     },
     /// It cannot succeed: put it aside for a person.
     DeadLetter(Failure),
+    /// The worker is stopping and the work is not finished: another worker takes it from here. Not a failure.
+    HandBack,
 }
 
 /// Why a delivery failed. Holds no secret: it goes to the log and onto dead letters.
@@ -66,8 +69,6 @@ impl Outcome {
 pub struct Message {
     /// SQS's id of it.
     pub id: String,
-    /// Its body.
-    pub body: String,
     /// When it was first sent, by SQS's clock.
     pub sent: Timestamp,
     /// How often it has been received, this time included.
@@ -78,11 +79,32 @@ pub struct Message {
     pub last_delivery: bool,
 }
 
+/// A message's body, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parsed<R> {
+    /// What it asks for.
+    pub request: R,
+    /// The producer's run it belongs to, for the log and the dead letter's attribute.
+    pub run_id: Option<String>,
+    /// Where the queue itself has no message groups: of messages with the same group a worker works on one at a time.
+    pub group: String,
+    /// Messages of one group with the same work that wait together are one piece of work: the newest is worked on, and the
+    /// others end as it does. `None` for what is to be done for its own sake.
+    pub same_work: Option<String>,
+}
+
 /// Whoever does the work.
 pub trait Handler: Send + Sync + 'static {
-    /// Works on one message. May be dropped at any await point: when it overruns its time, or the process stops.
-    fn handle(&self, message: Message) -> impl Future<Output = Outcome> + Send;
+    /// What a message asks for.
+    type Request: Send + Sync + 'static;
 
-    /// The run a body belongs to, for the dead letter's attribute.
-    fn run_id(&self, body: &str) -> Option<String>;
+    /// Reads a message's body. Each is read once.
+    ///
+    /// # Errors
+    /// It asks for nothing that can be understood, and becomes a dead letter.
+    fn parse(&self, body: &str) -> Result<Parsed<Self::Request>, Failure>;
+
+    /// Works on one message. May be dropped at any await point: when it overruns its time, or the process stops. Once `stop`
+    /// is asked for it should begin nothing new, finish what it has begun, and say [`Outcome::HandBack`] if that was not all.
+    fn handle(&self, message: &Message, request: &Self::Request, stop: &Stop) -> impl Future<Output = Outcome> + Send;
 }

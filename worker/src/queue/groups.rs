@@ -1,0 +1,99 @@
+//! What a worker holds, by message group: of one group one piece of work is under way, and the rest waits for it in order.
+//!
+//! A FIFO queue keeps the messages of a group apart from further *receives* while one of them is in flight, but one receive
+//! brings as many messages of the same group as it can. (Amazon SQS Developer Guide, "FIFO queue delivery logic": "it is
+//! possible to receive multiple messages from the same message group in one ReceiveMessage call".) On a standard queue there
+//! are no groups at all. So a worker keeps them apart itself.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::Parsed;
+use super::delivery::Delivery;
+
+/// A received message, read.
+#[derive(Debug)]
+pub(super) struct ReadDelivery<R> {
+    pub(super) delivery: Delivery,
+    pub(super) parsed: Parsed<R>,
+}
+
+/// One piece of work: a message, and those that ask for the same and are older.
+#[derive(Debug)]
+pub(super) struct WorkItem<R> {
+    pub(super) newest: ReadDelivery<R>,
+    pub(super) covered: Vec<ReadDelivery<R>>,
+}
+
+/// The groups with work under way, each with what waits for it.
+#[derive(Debug)]
+pub(super) struct Groups<R> {
+    groups: HashMap<String, Group<R>>,
+}
+
+#[derive(Debug)]
+struct Group<R> {
+    waiting: VecDeque<ReadDelivery<R>>,
+    /// Messages in the piece of work under way; 0 while there is none.
+    in_work: usize,
+}
+
+impl<R> Default for Groups<R> {
+    fn default() -> Self {
+        Self { groups: HashMap::new() }
+    }
+}
+
+impl<R> Groups<R> {
+    /// Takes a message in; it waits for its turn.
+    pub(super) fn admit(&mut self, read: ReadDelivery<R>) {
+        let group = read.delivery.group().unwrap_or(&read.parsed.group).to_owned();
+        let group = self.groups.entry(group).or_insert_with(|| Group { waiting: VecDeque::new(), in_work: 0 });
+        group.waiting.push_back(read);
+    }
+
+    /// The next piece of work of each group that has none under way, with the group's name.
+    pub(super) fn startable(&mut self) -> Vec<(String, WorkItem<R>)> {
+        let idle = self.groups.iter_mut().filter(|(_, group)| group.in_work == 0);
+        idle.filter_map(|(name, group)| Some((name.clone(), group.start()?))).collect()
+    }
+
+    /// The group's piece of work has ended.
+    pub(super) fn finished(&mut self, name: &str) {
+        if let Some(group) = self.groups.get_mut(name) {
+            group.in_work = 0;
+            if group.waiting.is_empty() {
+                self.groups.remove(name);
+            }
+        }
+    }
+
+    /// Everything that has not been started.
+    pub(super) fn take_waiting(&mut self) -> Vec<ReadDelivery<R>> {
+        self.groups.values_mut().flat_map(|group| std::mem::take(&mut group.waiting)).collect()
+    }
+
+    /// Messages held, in work or waiting.
+    pub(super) fn held(&self) -> usize {
+        self.groups.values().map(|group| group.in_work + group.waiting.len()).sum()
+    }
+}
+
+impl<R> Group<R> {
+    /// The message whose turn it is, or the newest of those that ask for the same work.
+    fn start(&mut self) -> Option<WorkItem<R>> {
+        let first = self.waiting.pop_front()?;
+        let mut same = vec![first];
+        if same[0].parsed.same_work.is_some() {
+            let (more, others) = std::mem::take(&mut self.waiting)
+                .into_iter()
+                .partition(|read| read.parsed.same_work == same[0].parsed.same_work);
+            self.waiting = others;
+            same.extend::<VecDeque<_>>(more);
+        }
+        self.in_work = same.len();
+        // A stable sort: of messages sent in the same millisecond the one received last counts as the newest.
+        same.sort_by_key(|read| read.delivery.message().sent);
+        let newest = same.pop()?;
+        Some(WorkItem { newest, covered: same })
+    }
+}
