@@ -8,6 +8,7 @@ use std::fmt;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use rotation::Reason;
 
 /// What an error means to whoever made the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,27 +35,20 @@ pub enum ErrorClass {
     Invalid,
 }
 
-impl ErrorClass {
-    /// As log fields and dead letters spell it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ErrorClass::Throttled => "Throttled",
-            ErrorClass::Transient => "Transient",
-            ErrorClass::SessionEnded => "SessionEnded",
-            ErrorClass::Denied => "Denied",
-            ErrorClass::NotFound => "NotFound",
-            ErrorClass::Conflict => "Conflict",
-            ErrorClass::LimitExceeded => "LimitExceeded",
-            ErrorClass::Rejected => "Rejected",
-            ErrorClass::SendingOff => "SendingOff",
-            ErrorClass::Invalid => "Invalid",
+impl From<ErrorClass> for Reason {
+    /// The reason of a dead letter whose work failed on such an error.
+    fn from(class: ErrorClass) -> Self {
+        match class {
+            ErrorClass::Throttled => Reason::Throttled,
+            ErrorClass::Transient => Reason::Transient,
+            ErrorClass::SessionEnded => Reason::SessionEnded,
+            ErrorClass::Denied => Reason::Denied,
+            ErrorClass::NotFound => Reason::NotFound,
+            ErrorClass::Conflict => Reason::Conflict,
+            ErrorClass::LimitExceeded => Reason::LimitExceeded,
+            ErrorClass::Rejected | ErrorClass::SendingOff => Reason::Mail,
+            ErrorClass::Invalid => Reason::Invalid,
         }
-    }
-}
-
-impl fmt::Display for ErrorClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

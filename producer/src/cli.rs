@@ -189,6 +189,14 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_reason_is_answered_with_the_list_of_reasons() {
+        assert!(parse("producer dead-letters redrive --reason roleRefused,Undeliverable").is_ok());
+        let error = parse("producer dead-letters list --reason Hopeless").unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("the reasons are MalformedMessage, Refused, RoleRefused,"), "{error}");
+    }
+
+    #[test]
     fn accounts_and_units_may_be_repeated_and_mistyped_ones_are_refused() {
         let line = "producer schedule --ou ou-ab12-34cd56ef --account 123456789012 --account 123456789013,123456789014 \
                     --exclude-account 123456789015 --granularity user --dry-run";

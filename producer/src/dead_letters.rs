@@ -1,6 +1,5 @@
 //! Dead letters: messages that workers have given up on, looked at, sent back, or deleted.
 
-pub mod advice;
 pub mod delete;
 pub mod letter;
 pub mod list;
@@ -9,6 +8,6 @@ pub mod scan;
 mod walk;
 
 pub use delete::{DeleteOptions, DeleteReport};
-pub use letter::Letter;
+pub use letter::{Letter, LetterReason};
 pub use list::{DeadLettersReport, Filter, ListOptions};
 pub use redrive::{RedriveOptions, RedriveReport};

@@ -23,7 +23,7 @@ use uuid::Uuid;
 pub use goal::{Goal, Progress};
 pub use observe::{Published, Seen, SeenKey};
 
-use crate::dead_letters::{Letter, scan};
+use crate::dead_letters::{Letter, LetterReason, scan};
 use crate::queue::{self, Depth, Emptiness};
 use crate::settings::Settings;
 use observe::Observer;
@@ -45,7 +45,7 @@ pub enum Outcome {
     /// Refused, or failed for good.
     Failed {
         /// The worker's `ErrorKind`.
-        reason: String,
+        reason: LetterReason,
         /// The worker's sentence.
         message: String,
     },

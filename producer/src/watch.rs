@@ -13,7 +13,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::command::CommandError;
-use crate::dead_letters::{Letter, scan};
+use crate::dead_letters::{Letter, LetterReason, scan};
 use crate::queue::{self, Depth, Emptiness};
 use crate::settings::Settings;
 
@@ -39,7 +39,7 @@ pub struct DeadLetter {
     /// What it is about.
     pub subject: String,
     /// Its `ErrorKind`.
-    pub reason: String,
+    pub reason: LetterReason,
     /// The worker's sentence.
     pub message: Option<String>,
 }
@@ -138,7 +138,7 @@ mod tests {
     fn a_run_that_left_dead_letters_has_failed_and_says_which() {
         let letter = DeadLetter {
             subject: "account 123456789012".to_owned(),
-            reason: "RoleRefused".to_owned(),
+            reason: LetterReason::Known(rotation::Reason::RoleRefused),
             message: Some("the role is missing".to_owned()),
         };
         let watched = watched(Some(vec![letter]));

@@ -4,6 +4,7 @@
 //! in [`User`] and [`Policy`]; what they decide is a [`Verdict`]. A security auditor reads [`lifecycle`] top to bottom,
 //! then [`forced`] and [`restore`], and has seen everything that can ever happen to a key.
 
+pub mod dead_letter;
 mod evidence;
 pub mod finding;
 pub mod forced;
@@ -18,6 +19,7 @@ pub mod policy;
 pub mod restore;
 pub mod user;
 
+pub use dead_letter::Reason;
 pub use finding::Finding;
 pub use ids::{AccessKeyId, AccountId, InvalidId, UserName};
 pub use intent::Intent;

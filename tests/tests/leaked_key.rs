@@ -146,7 +146,7 @@ async fn a_key_of_an_exempt_user_is_refused_with_the_reason_and_done_where_the_e
 
     assert_eq!(refused.exit_status(), ExitStatus::Failed);
     let Some(Outcome::Failed { reason, message }) = &refused.outcome else { panic!("{refused:?}") };
-    assert_eq!(reason, "Refused");
+    assert_eq!(reason.to_string(), "Refused");
     assert!(message.contains("exempt") && message.contains("override"), "{message}");
     assert_eq!(story(&stage), Vec::<String>::new());
 
@@ -177,7 +177,7 @@ async fn an_id_that_aws_places_in_the_account_but_that_no_user_there_has_is_a_re
     let report = respond(&stage, &command(&keys[0])).await.unwrap();
 
     let Some(Outcome::Failed { reason, message }) = &report.outcome else { panic!("{report:?}") };
-    assert_eq!(reason, "Refused");
+    assert_eq!(reason.to_string(), "Refused");
     assert!(message.contains(&format!("no user of the account {ACCOUNT} has the access key {}", keys[0])), "{message}");
     assert_eq!(story(&stage), Vec::<String>::new());
 }

@@ -91,6 +91,6 @@ async fn for_a_deleted_key_it_is_too_late_and_the_answer_says_so() {
 
     assert_eq!(report.exit_status(), ExitStatus::Failed);
     let Some(Outcome::Failed { reason, message }) = &report.outcome else { panic!("{report:?}") };
-    assert_eq!(reason, "Refused");
+    assert_eq!(reason.to_string(), "Refused");
     assert!(message.contains("a key that has been deleted cannot be brought back"), "{message}");
 }

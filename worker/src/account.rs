@@ -169,7 +169,7 @@ impl AccountWork<'_> {
                         Ok(()) => {}
                         Err(user::UserError::Refused(why)) => *lock(refused) = Some(why),
                         Err(user::UserError::Step(error)) => {
-                            warn!(%error, kind = error.kind(), "the user could not be worked on");
+                            warn!(%error, reason = %error.reason(), "the user could not be worked on");
                             Tally::count(&self.rotator.tally.failures);
                             results.failed.push((record.name.clone(), error));
                         }

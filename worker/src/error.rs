@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use key_rotation_aws::{AwsError, ErrorClass};
-use rotation::{AccessKeyId, Missing, UserName};
+use rotation::{AccessKeyId, Missing, Reason, UserName};
 
 use crate::queue::{Failure, Outcome};
 
@@ -53,16 +53,16 @@ fn describe(missing: &Missing) -> String {
 }
 
 impl StepError {
-    /// A word for grouping.
-    pub fn kind(&self) -> &'static str {
+    /// The reason of a dead letter whose work stopped so.
+    pub fn reason(&self) -> Reason {
         match self {
-            StepError::Aws(error) => error.class.as_str(),
-            StepError::Ambiguous { .. } => "Ambiguous",
-            StepError::OthersAtWork { .. } => "OthersAtWork",
-            StepError::Outrun(_) => "Outrun",
-            StepError::Changed(_) => "Changed",
-            StepError::Undecided(_) => "Undecided",
-            StepError::SessionEnded => "SessionEnded",
+            StepError::Aws(error) => error.class.into(),
+            StepError::Ambiguous { .. } => Reason::Ambiguous,
+            StepError::OthersAtWork { .. } => Reason::OthersAtWork,
+            StepError::Outrun(_) => Reason::Outrun,
+            StepError::Changed(_) => Reason::Changed,
+            StepError::Undecided(_) => Reason::Undecided,
+            StepError::SessionEnded => Reason::SessionEnded,
         }
     }
 
@@ -152,31 +152,21 @@ fn summary(failed: &[(UserName, StepError)]) -> String {
 impl JobError {
     /// What becomes of the message. The one place that decides it.
     pub fn outcome(&self) -> Outcome {
-        let failure = Failure::new(self.kind(), self.to_string());
+        let failure = |reason| Failure::new(reason, self.to_string());
         match self {
-            JobError::RoleRefused { .. } | JobError::Refused(_) | JobError::Undeliverable(_) => {
-                Outcome::DeadLetter(failure)
-            }
+            JobError::RoleRefused { .. } => Outcome::DeadLetter(failure(Reason::RoleRefused)),
+            JobError::Refused(_) => Outcome::DeadLetter(failure(Reason::Refused)),
+            JobError::Undeliverable(_) => Outcome::DeadLetter(failure(Reason::Undeliverable)),
             JobError::Stopped { .. } => Outcome::HandBack,
-            JobError::Account(_) | JobError::Mail(_) | JobError::NotRecorded { .. } => Outcome::retry(failure),
+            JobError::Account(error) => Outcome::retry(failure(error.class.into())),
+            JobError::Mail(_) => Outcome::retry(failure(Reason::Mail)),
+            JobError::NotRecorded { .. } => Outcome::retry(failure(Reason::NotRecorded)),
             JobError::Users { failed, now } => {
                 let not_before = failed.iter().filter_map(|(_, error)| error.not_before()).max();
                 let after = not_before.and_then(|time| Duration::try_from(time.duration_since(*now)).ok());
-                Outcome::Retry { failure, after }
+                let reason = failed.first().map_or(Reason::Undecided, |(_, error)| error.reason());
+                Outcome::Retry { failure: failure(reason), after }
             }
-        }
-    }
-
-    fn kind(&self) -> &'static str {
-        match self {
-            JobError::RoleRefused { .. } => "RoleRefused",
-            JobError::Account(error) => error.class.as_str(),
-            JobError::Refused(_) => "Refused",
-            JobError::Users { failed, .. } => failed.first().map_or("Users", |(_, error)| error.kind()),
-            JobError::Stopped { .. } => "Stopped",
-            JobError::Mail(_) => "Mail",
-            JobError::Undeliverable(_) => "Undeliverable",
-            JobError::NotRecorded { .. } => "NotRecorded",
         }
     }
 }

@@ -18,6 +18,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rotation::Reason;
 
 pub use consumer::{Consumer, ConsumerReport, QueueConfig};
 pub use limits::{Limits, LimitsError};
@@ -44,16 +45,16 @@ pub enum Outcome {
 /// Why a delivery failed. Holds no secret: it goes to the log and onto dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// A word for grouping, as in `AssumeRoleDenied`.
-    pub kind: String,
+    /// For grouping.
+    pub reason: Reason,
     /// A sentence for a person.
     pub message: String,
 }
 
 impl Failure {
-    /// A failure of this kind, said in this sentence.
-    pub fn new(kind: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { kind: kind.into(), message: message.into() }
+    /// A failure for this reason, said in this sentence.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
     }
 }
 

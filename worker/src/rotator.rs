@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use key_rotation_aws::{Connection, MemberRole};
-use rotation::{AccountId, Job, Policy};
+use rotation::{AccountId, Job, Policy, Reason};
 use tracing::{Instrument, info, info_span};
 use uuid::Uuid;
 
@@ -59,7 +59,7 @@ impl Handler for Rotator {
     type Request = Job;
 
     fn parse(&self, body: &str) -> Result<Parsed<Job>, Failure> {
-        let job = Job::parse(body).map_err(|error| Failure::new("MalformedMessage", error.to_string()))?;
+        let job = Job::parse(body).map_err(|error| Failure::new(Reason::MalformedMessage, error.to_string()))?;
         Ok(Parsed {
             run_id: job.run_id.as_ref().map(Uuid::to_string),
             group: job.group(),

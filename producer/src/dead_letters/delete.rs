@@ -60,7 +60,7 @@ pub async fn run(
     let queue = queue::dead_letter_queue(connection, settings).await?;
     let mut deleted = Vec::new();
     let walked = walk(connection, &queue, &options.filter, async |scanner, letter| {
-        tracing::info!(message_id = letter.message_id, reason = letter.reason, body = letter.body, "to be deleted");
+        tracing::info!(message_id = letter.message_id, reason = %letter.reason, body = letter.body, "to be deleted");
         if let Err(error) = scanner.take_away(&letter).await {
             return Acted::Left(format!("{} is still a dead letter: {error}", letter.subject()));
         }

@@ -1,25 +1,68 @@
 //! One dead letter: the message as it was, and what its worker wrote on it.
 
+use std::fmt;
+
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use jiff::Timestamp;
-use rotation::{AccountId, Job, UserName};
+use rotation::dead_letter::{Advice, Redrive};
+use rotation::{AccountId, Job, Reason, UserName};
 use serde::Serialize;
 use uuid::Uuid;
 
-/// The reason of a letter that no worker has written one on: SQS itself gave it up, because it was received too often.
-/// Workers that die, or are too slow for the queue's visibility timeout, leave such.
-pub const RECEIVED_TOO_OFTEN: &str = "ReceivedTooOften";
-
 /// Characters shown of a body that cannot be read.
 const EXCERPT: usize = 80;
+
+/// Why a letter is one. Workers may be newer or older than this program, and write reasons that it does not know.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(into = "String")]
+pub enum LetterReason {
+    /// A reason of this version.
+    Known(Reason),
+    /// Another version's.
+    Unknown(String),
+}
+
+impl LetterReason {
+    /// Reads the attribute `ErrorKind`. A letter without it was moved by SQS itself, because it was received too often.
+    fn new(attribute: Option<String>) -> Self {
+        let Some(text) = attribute else { return Self::Known(Reason::ReceivedTooOften) };
+        text.parse().map_or(Self::Unknown(text), Self::Known)
+    }
+
+    /// What to do about it, and whether redriving helps; the general advice for a reason that is not known here.
+    pub fn advice(&self) -> Advice {
+        match self {
+            Self::Known(reason) => reason.advice(),
+            Self::Unknown(_) => Advice {
+                text: "A worker of another version wrote this reason. See the message, and the workers' log of the run.",
+                redrive: Redrive::HelpsOnceCorrected,
+            },
+        }
+    }
+}
+
+impl fmt::Display for LetterReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known(reason) => reason.fmt(f),
+            Self::Unknown(text) => f.pad(text),
+        }
+    }
+}
+
+impl From<LetterReason> for String {
+    fn from(reason: LetterReason) -> Self {
+        reason.to_string()
+    }
+}
 
 /// A dead letter, while it is held: nobody else receives it until it is released, or its visibility times out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Letter {
     /// Its id in the dead-letter queue.
     pub message_id: String,
-    /// Why it is one: the worker's `ErrorKind`, or [`RECEIVED_TOO_OFTEN`].
-    pub reason: String,
+    /// Why it is one.
+    pub reason: LetterReason,
     /// The worker's sentence.
     pub message: Option<String>,
     /// The account it is about; `None` where the body cannot be read.
@@ -51,7 +94,7 @@ impl Letter {
         let sent = message.attributes().and_then(|all| all.get(&MessageSystemAttributeName::SentTimestamp));
         let run_id = attribute("RunId").and_then(|text| text.parse().ok());
         Self {
-            reason: attribute("ErrorKind").unwrap_or_else(|| RECEIVED_TOO_OFTEN.to_owned()),
+            reason: LetterReason::new(attribute("ErrorKind")),
             message: attribute("ErrorMessage"),
             account: job.as_ref().map(|job| job.account.clone()),
             user: job.as_ref().and_then(|job| job.user().cloned()),
@@ -101,7 +144,7 @@ pub(crate) mod tests {
             r#"{"account":"123456789012","user":"alice"}"#,
             &[("ErrorKind", "RoleRefused"), ("ErrorMessage", "no such role"), ("Attempts", "3"), ("RunId", run)],
         ));
-        assert_eq!(letter.reason, "RoleRefused");
+        assert_eq!(letter.reason, LetterReason::Known(Reason::RoleRefused));
         assert_eq!(letter.message.as_deref(), Some("no such role"));
         assert_eq!(letter.attempts, Some(3));
         assert_eq!(letter.run_id, Some(run.parse().unwrap()));
@@ -113,9 +156,16 @@ pub(crate) mod tests {
     fn a_letter_that_sqs_gave_up_has_that_as_its_reason_and_its_run_from_the_body() {
         let run = "7d444840-9dc0-11d1-b245-5ffdce74fad2";
         let letter = Letter::read(message(&format!(r#"{{"account":"123456789012","run_id":"{run}"}}"#), &[]));
-        assert_eq!(letter.reason, RECEIVED_TOO_OFTEN);
+        assert_eq!(letter.reason, LetterReason::Known(Reason::ReceivedTooOften));
         assert_eq!(letter.attempts, None);
         assert_eq!(letter.run_id, Some(run.parse().unwrap()));
+    }
+
+    #[test]
+    fn a_reason_of_another_version_is_kept_as_it_is() {
+        let letter = Letter::read(message(r#"{"account":"123456789012"}"#, &[("ErrorKind", "NewReason")]));
+        assert_eq!(letter.reason, LetterReason::Unknown("NewReason".to_owned()));
+        assert_eq!(serde_json::to_value(&letter).unwrap()["reason"], "NewReason");
     }
 
     #[test]

@@ -6,11 +6,11 @@ use std::fmt;
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use key_rotation_aws::Connection;
-use rotation::AccountId;
+use rotation::{AccountId, Reason};
 use serde::Serialize;
 
-use super::letter::Letter;
-use super::{advice, scan};
+use super::letter::{Letter, LetterReason};
+use super::scan;
 use crate::command::{CommandError, Report};
 use crate::queue;
 use crate::settings::Settings;
@@ -21,9 +21,9 @@ const SHOWN: usize = 50;
 /// Which letters.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Filter {
-    /// Only letters of this reason (as `list` shows it, such as RoleRefused); may be repeated
+    /// Only dead letters of this reason, as `list` shows it (such as RoleRefused); may be repeated
     #[arg(long = "reason", value_name = "REASON", value_delimiter = ',')]
-    pub reasons: Vec<String>,
+    pub reasons: Vec<Reason>,
 
     /// Only letters about this account; may be repeated
     #[arg(long = "account", value_name = "ID", value_delimiter = ',')]
@@ -38,8 +38,8 @@ impl Filter {
 
     /// Whether this letter is meant.
     pub fn admits(&self, letter: &Letter) -> bool {
-        let reason =
-            self.reasons.is_empty() || self.reasons.iter().any(|wanted| wanted.eq_ignore_ascii_case(&letter.reason));
+        let wanted = |reason: &LetterReason| self.reasons.iter().any(|wanted| LetterReason::Known(*wanted) == *reason);
+        let reason = self.reasons.is_empty() || wanted(&letter.reason);
         let account = self.accounts.is_empty() || letter.account.as_ref().is_some_and(|id| self.accounts.contains(id));
         reason && account
     }
@@ -78,9 +78,11 @@ pub struct DeadLettersReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Group {
     /// The reason.
-    pub reason: String,
+    pub reason: LetterReason,
     /// What a person can do about it.
     pub advice: &'static str,
+    /// Whether redriving helps: `yes`, `once corrected` or `no`.
+    pub redriving_helps: &'static str,
     /// The letters, oldest first.
     pub letters: Vec<Letter>,
 }
@@ -109,13 +111,14 @@ pub async fn run(
 }
 
 fn group(letters: Vec<Letter>) -> Vec<Group> {
-    let mut by_reason: BTreeMap<String, Vec<Letter>> = BTreeMap::new();
+    let mut by_reason: BTreeMap<LetterReason, Vec<Letter>> = BTreeMap::new();
     for letter in letters {
         by_reason.entry(letter.reason.clone()).or_default().push(letter);
     }
-    let group = |(reason, mut letters): (String, Vec<Letter>)| {
+    let group = |(reason, mut letters): (LetterReason, Vec<Letter>)| {
         letters.sort_by_key(|letter| letter.since);
-        Group { advice: advice::advice(&reason), reason, letters }
+        let advice = reason.advice();
+        Group { advice: advice.text, redriving_helps: advice.redrive.as_str(), reason, letters }
     };
     let mut groups: Vec<Group> = by_reason.into_iter().map(group).collect();
     groups.sort_by_key(|group| std::cmp::Reverse(group.letters.len()));
@@ -154,6 +157,7 @@ impl DeadLettersReport {
     /// One reason: what to do about it, then its letters, with a sentence that several share under the last of them.
     fn show(&self, f: &mut fmt::Formatter<'_>, group: &Group) -> fmt::Result {
         write!(f, "\n\n{} ({})\n  {}", group.reason, group.letters.len(), group.advice)?;
+        write!(f, "\n  Redriving helps: {}", group.redriving_helps)?;
         let shown = by_sentence(&group.letters[..group.letters.len().min(SHOWN)]);
         for (n, letter) in shown.iter().enumerate() {
             let attempts = match letter.attempts {
@@ -212,14 +216,14 @@ mod tests {
         let letters =
             vec![letter("000000000001", "Refused"), letter("000000000002", "Denied"), letter("000000000003", "Denied")];
         let groups = group(letters);
-        let shown: Vec<(&str, usize)> = groups.iter().map(|g| (g.reason.as_str(), g.letters.len())).collect();
-        assert_eq!(shown, [("Denied", 2), ("Refused", 1)]);
+        let shown: Vec<(String, usize)> = groups.iter().map(|g| (g.reason.to_string(), g.letters.len())).collect();
+        assert_eq!(shown, [("Denied".to_owned(), 2), ("Refused".to_owned(), 1)]);
     }
 
     #[test]
     fn a_filter_admits_by_reason_and_by_account_and_by_both_together() {
         let account = AccountId::new("000000000001").unwrap();
-        let denied = Filter { reasons: vec!["denied".to_owned()], accounts: vec![] };
+        let denied = Filter { reasons: vec![Reason::Denied], accounts: vec![] };
         let both = Filter { accounts: vec![account.clone()], ..denied.clone() };
         let first = Filter { reasons: vec![], accounts: vec![account] };
         let letters =

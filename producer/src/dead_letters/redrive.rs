@@ -102,7 +102,7 @@ async fn by_hand(
         if let Err(error) = send_back(&sqs, settings, &letter).await {
             return Acted::Left(format!("{subject} is still a dead letter: {error}"));
         }
-        tracing::info!(account = letter.account.as_ref().map(|id| id.as_str()), reason = letter.reason, "redriven");
+        tracing::info!(account = letter.account.as_ref().map(|id| id.as_str()), reason = %letter.reason, "redriven");
         match scanner.take_away(&letter).await {
             Ok(()) => Acted::Done,
             Err(error) => Acted::DoneBut(format!("{subject} is sent back, but still a dead letter besides: {error}")),
@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn sqs_moves_the_letters_only_where_all_are_meant_and_all_go_to_one_standard_queue() {
         let everything = Filter::default();
-        let some = Filter { reasons: vec!["Denied".to_owned()], accounts: vec![] };
+        let some = Filter { reasons: vec![rotation::Reason::Denied], accounts: vec![] };
         assert_eq!(way(&settings("", false), &everything), Way::MoveTask);
         assert_eq!(way(&settings("", false), &some), Way::ByHand);
         assert_eq!(way(&settings("", true), &everything), Way::ByHand, "requests go to the urgent queue");

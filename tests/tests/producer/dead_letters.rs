@@ -7,12 +7,12 @@ use producer::dead_letters::delete::{self, DeleteOptions};
 use producer::dead_letters::list::{self, Filter, ListOptions};
 use producer::dead_letters::redrive::{self, RedriveOptions, Way};
 use producer::status::{self, Purpose};
-use rotation::{Job, Task};
+use rotation::{Job, Reason, Task};
 use sandbox::world::MANAGEMENT_ACCOUNT;
 
 use crate::stage::{Kind, Stage, account, id, user, world};
 
-const REASONS: [&str; 4] = ["RoleRefused", "Denied", "Refused", "MalformedMessage"];
+const REASONS: [Reason; 4] = [Reason::RoleRefused, Reason::Denied, Reason::Refused, Reason::MalformedMessage];
 
 /// Forty letters of four reasons, ten of each, one of each reason to an account.
 async fn forty(kind: Kind) -> Stage {
@@ -20,8 +20,8 @@ async fn forty(kind: Kind) -> Stage {
     for number in 0..40 {
         let reason = REASONS[number % 4];
         let job = Job::new(account(&id(number / 4)), Task::Account);
-        let body = if reason == "MalformedMessage" { format!("no JSON {number}") } else { job.to_body() };
-        stage.dead_letter(number, &body, reason, None).await;
+        let body = if reason == Reason::MalformedMessage { format!("no JSON {number}") } else { job.to_body() };
+        stage.dead_letter(number, &body, reason.as_str(), None).await;
     }
     stage
 }
@@ -32,15 +32,15 @@ fn everything() -> ListOptions {
 
 async fn counts(stage: &Stage) -> BTreeMap<String, usize> {
     let listed = list::run(&stage.connection, &stage.settings, &everything()).await.expect("the letters can be read");
-    listed.groups.into_iter().map(|group| (group.reason, group.letters.len())).collect()
+    listed.groups.into_iter().map(|group| (group.reason.to_string(), group.letters.len())).collect()
 }
 
-fn ten_each(reasons: &[&str]) -> BTreeMap<String, usize> {
-    reasons.iter().map(|reason| ((*reason).to_owned(), 10)).collect()
+fn ten_each(reasons: &[Reason]) -> BTreeMap<String, usize> {
+    reasons.iter().map(|reason| (reason.to_string(), 10)).collect()
 }
 
-fn of_reason(reason: &str) -> RedriveOptions {
-    RedriveOptions { filter: Filter { reasons: vec![reason.to_owned()], accounts: vec![] } }
+fn of_reason(reason: Reason) -> RedriveOptions {
+    RedriveOptions { filter: Filter { reasons: vec![reason], accounts: vec![] } }
 }
 
 #[tokio::test]
@@ -56,10 +56,10 @@ async fn letters_are_listed_by_reason_and_listing_takes_and_hides_nothing() {
 async fn one_reason_is_redriven_and_the_others_stay() {
     for kind in [Kind::Fifo, Kind::Standard] {
         let stage = forty(kind).await;
-        let report = redrive::run(&stage.connection, &stage.settings, &of_reason("Denied")).await.unwrap();
+        let report = redrive::run(&stage.connection, &stage.settings, &of_reason(Reason::Denied)).await.unwrap();
         assert_eq!((report.redriven, report.left, report.by), (10, 30, Way::ByHand));
         assert_eq!(stage.work().len(), 10);
-        assert_eq!(counts(&stage).await, ten_each(&["RoleRefused", "Refused", "MalformedMessage"]));
+        assert_eq!(counts(&stage).await, ten_each(&[Reason::RoleRefused, Reason::Refused, Reason::MalformedMessage]));
     }
 }
 
@@ -103,22 +103,22 @@ async fn requests_are_redriven_to_the_urgent_queue_and_scans_to_the_work_queue()
 async fn a_redrive_interrupted_between_sending_and_taking_away_loses_nothing_and_sends_nothing_twice() {
     let stage = forty(Kind::Fifo).await;
     stage.sandbox.with(|world| world.faults.deny(MANAGEMENT_ACCOUNT, "sqs:DeleteMessage", None));
-    let interrupted = redrive::run(&stage.connection, &stage.settings, &of_reason("Denied")).await.unwrap();
+    let interrupted = redrive::run(&stage.connection, &stage.settings, &of_reason(Reason::Denied)).await.unwrap();
     assert_eq!(interrupted.exit_status(), ExitStatus::Failed);
     assert_eq!(stage.messages(stage.dead_letter_queue()).len(), 40, "nothing is taken away");
 
     stage.sandbox.with(|world| world.faults.allow_all(MANAGEMENT_ACCOUNT));
-    let again = redrive::run(&stage.connection, &stage.settings, &of_reason("Denied")).await.unwrap();
+    let again = redrive::run(&stage.connection, &stage.settings, &of_reason(Reason::Denied)).await.unwrap();
     assert_eq!((again.redriven, again.exit_status()), (10, ExitStatus::Done));
     assert_eq!(stage.work().len(), 10, "the second sending of a letter is recognised");
-    assert_eq!(counts(&stage).await, ten_each(&["RoleRefused", "Refused", "MalformedMessage"]));
+    assert_eq!(counts(&stage).await, ten_each(&[Reason::RoleRefused, Reason::Refused, Reason::MalformedMessage]));
 }
 
 #[tokio::test]
 async fn a_letter_that_cannot_be_sent_stays_a_dead_letter() {
     let stage = forty(Kind::Fifo).await;
     stage.sandbox.with(|world| world.faults.deny(MANAGEMENT_ACCOUNT, "sqs:SendMessage", None));
-    let report = redrive::run(&stage.connection, &stage.settings, &of_reason("Denied")).await.unwrap();
+    let report = redrive::run(&stage.connection, &stage.settings, &of_reason(Reason::Denied)).await.unwrap();
     assert_eq!((report.redriven, report.problems().len()), (0, 10));
     assert_eq!(counts(&stage).await, ten_each(&REASONS));
 }
@@ -127,11 +127,11 @@ async fn a_letter_that_cannot_be_sent_stays_a_dead_letter() {
 async fn letters_that_are_named_are_deleted_and_told_in_full_and_the_others_stay() {
     for kind in [Kind::Fifo, Kind::Standard] {
         let stage = forty(kind).await;
-        let RedriveOptions { filter } = of_reason("MalformedMessage");
+        let RedriveOptions { filter } = of_reason(Reason::MalformedMessage);
         let report = delete::run(&stage.connection, &stage.settings, &DeleteOptions { filter }).await.unwrap();
         assert_eq!((report.deleted.len(), report.left, report.exit_status()), (10, 30, ExitStatus::Done));
         assert!(report.to_string().contains("\nMalformedMessage: no JSON 3\n"), "{report}");
-        assert_eq!(counts(&stage).await, ten_each(&["RoleRefused", "Denied", "Refused"]));
+        assert_eq!(counts(&stage).await, ten_each(&[Reason::RoleRefused, Reason::Denied, Reason::Refused]));
         assert!(stage.messages(&stage.settings.queue).is_empty(), "and sent nowhere");
     }
 }
@@ -142,7 +142,7 @@ async fn nothing_is_deleted_unless_it_is_named_or_where_it_cannot_be() {
     let everything = delete::run(&stage.connection, &stage.settings, &DeleteOptions::default()).await;
     assert!(matches!(everything, Err(CommandError::Usage(why)) if why.contains("--reason")));
     stage.sandbox.with(|world| world.faults.deny(MANAGEMENT_ACCOUNT, "sqs:DeleteMessage", None));
-    let RedriveOptions { filter } = of_reason("MalformedMessage");
+    let RedriveOptions { filter } = of_reason(Reason::MalformedMessage);
     let report = delete::run(&stage.connection, &stage.settings, &DeleteOptions { filter }).await.unwrap();
     assert_eq!((report.deleted.len(), report.problems().len(), report.exit_status()), (0, 10, ExitStatus::Failed));
     assert_eq!(counts(&stage).await, ten_each(&REASONS));
@@ -157,7 +157,7 @@ async fn letters_that_fail_again_at_once_are_not_sent_round_and_round() {
             stage.dead_letter(number, &job.to_body(), "Denied", None).await;
         }
     };
-    let options = of_reason("Denied");
+    let options = of_reason(Reason::Denied);
     let redriven = redrive::run(&stage.connection, &stage.settings, &options);
     tokio::select! {
         report = redriven => assert!(report.unwrap().redriven <= 40),

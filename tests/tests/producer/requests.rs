@@ -1,12 +1,13 @@
 //! An operator's requests: found out by a key's id, checked, sent to the urgent queue, followed to their end.
 
 use producer::command::{CommandError, ExitStatus, Report};
+use producer::dead_letters::LetterReason;
 use producer::follow::Outcome;
 use producer::force_rotate::{self, ForceRotateOptions};
 use producer::request::{RequestReport, WaitOptions};
 use producer::restore::{self, RestoreOptions};
 use rotation::job::{ForceRotate, Whom};
-use rotation::{AccessKeyId, Job, Task};
+use rotation::{AccessKeyId, Job, Reason, Task};
 use sandbox::call::Service;
 use sandbox::world::MANAGEMENT_ACCOUNT;
 use sandbox::{KeySpec, KeyStatus, World};
@@ -149,7 +150,8 @@ async fn waiting_ends_when_the_request_is_a_dead_letter_and_tells_its_reason() {
     let (report, ()) = tokio::join!(force(&stage, &options), worker);
 
     let report = report.unwrap();
-    let expected = Outcome::Failed { reason: "Refused".to_owned(), message: "as the test says".to_owned() };
+    let expected =
+        Outcome::Failed { reason: LetterReason::Known(Reason::Refused), message: "as the test says".to_owned() };
     assert_eq!(report.outcome, Some(expected));
     assert_eq!(report.exit_status(), ExitStatus::Failed);
     assert_eq!(stage.messages(stage.dead_letter_queue()).len(), 2, "looking takes nothing away");

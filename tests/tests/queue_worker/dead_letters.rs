@@ -2,6 +2,7 @@
 
 use end_to_end::Stage;
 use jiff::SignedDuration;
+use rotation::Reason;
 use sandbox::journal::Effect;
 use sandbox::services::sqs::Message;
 use sandbox::world::MANAGEMENT_ACCOUNT;
@@ -13,7 +14,7 @@ use crate::stage::{Work, calls, drain, letters, limits, messages, send};
 const LATER: SignedDuration = SignedDuration::from_hours(1);
 
 fn hopeless() -> impl Handler {
-    Work(async |_| Outcome::DeadLetter(Failure::new("Hopeless", "because the test says so")))
+    Work(async |_| Outcome::DeadLetter(Failure::new(Reason::Refused, "because the test says so")))
 }
 
 fn attributes(letter: &Message) -> Vec<(&str, &str)> {
@@ -50,7 +51,7 @@ async fn a_permanent_failure_is_in_the_dead_letter_queue_before_the_original_is_
             attributes(&letters[0]),
             [
                 ("Attempts", "1"),
-                ("ErrorKind", "Hopeless"),
+                ("ErrorKind", "Refused"),
                 ("ErrorMessage", "because the test says so"),
                 ("RunId", "run of body")
             ]
@@ -94,7 +95,7 @@ async fn a_dead_letter_whose_original_could_not_be_deleted_is_one_letter_on_a_fi
 async fn the_last_delivery_that_fails_is_a_dead_letter_with_its_reason_and_not_one_of_sqs() {
     let stage = Stage::with(false).await;
     send(&stage, &["body"]).await;
-    let failing = || Work(async |_| Outcome::retry(Failure::new("Again", "not now")));
+    let failing = || Work(async |_| Outcome::retry(Failure::new(Reason::Throttled, "not now")));
     for delivery in 1..=5 {
         assert_eq!(letters(&stage), [], "before delivery {delivery}");
         drain(&stage, limits(), failing()).await;
@@ -104,5 +105,8 @@ async fn the_last_delivery_that_fails_is_a_dead_letter_with_its_reason_and_not_o
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].dead_letter_source, None, "SQS's own redrive would have told no reason");
     let attributes = attributes(&letters[0]);
-    assert!(attributes.contains(&("Attempts", "5")) && attributes.contains(&("ErrorKind", "Again")), "{attributes:?}");
+    assert!(
+        attributes.contains(&("Attempts", "5")) && attributes.contains(&("ErrorKind", "Throttled")),
+        "{attributes:?}"
+    );
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use end_to_end::violations::violations;
 use end_to_end::{ACCOUNT, Stage};
 use jiff::SignedDuration;
+use rotation::Reason;
 use sandbox::KeySpec;
 use sandbox::faults::{Calls, HoldPlan, When};
 use sandbox::services::sqs::{Message, Place};
@@ -16,7 +17,7 @@ const FIRST: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(60);
 
 fn failing() -> Outcome {
-    Outcome::retry(Failure::new("Test", "as the test says"))
+    Outcome::retry(Failure::new(Reason::Throttled, "as the test says"))
 }
 
 /// For how long each message is invisible from now on.
@@ -69,8 +70,10 @@ async fn a_message_that_is_not_to_be_tried_before_some_time_is_not() {
     let stage = Stage::with(false).await;
     send(&stage, &["later"]).await;
     const AFTER: Duration = Duration::from_secs(1200);
-    let handler =
-        Work(async |_| Outcome::Retry { failure: Failure::new("Test", "as the test says"), after: Some(AFTER) });
+    let handler = Work(async |_| Outcome::Retry {
+        failure: Failure::new(Reason::Throttled, "as the test says"),
+        after: Some(AFTER),
+    });
     drain(&stage, Limits { first_retry: FIRST, ..limits() }, handler).await;
     let delay = invisible_for(&stage).remove(0);
     assert!(delay > AFTER && delay <= AFTER + FIRST, "{delay:?}");

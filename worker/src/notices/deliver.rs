@@ -309,7 +309,7 @@ mod tests {
             let delivery = judged(accepted(1), refused(class));
             assert_eq!(told(&delivery), [0, 1]);
             assert_eq!(delivery.failures.len(), 1);
-            assert!(!delivery.failures[0].retryable, "{class}");
+            assert!(!delivery.failures[0].retryable, "{class:?}");
             // The other way round, item 0 has been told to nobody.
             let delivery = judged(refused(class), accepted(1));
             assert_eq!(told(&delivery), [1]);
@@ -321,8 +321,8 @@ mod tests {
     fn throttling_or_an_outage_blocks_the_items_concerned_and_is_tried_again() {
         for class in [ErrorClass::Throttled, ErrorClass::Transient, ErrorClass::SendingOff, ErrorClass::Denied] {
             let delivery = judged(accepted(1), refused(class));
-            assert_eq!(told(&delivery), [0], "{class}");
-            assert!(delivery.failures[0].retryable, "{class}");
+            assert_eq!(told(&delivery), [0], "{class:?}");
+            assert!(delivery.failures[0].retryable, "{class:?}");
         }
     }
 

@@ -12,6 +12,7 @@ use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 use futures::FutureExt;
 use futures::future::join_all;
 use key_rotation_aws::{AwsError, QueueUrl};
+use rotation::Reason;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::{Instrument, error, info, info_span, warn};
@@ -308,10 +309,10 @@ async fn handle<H: Handler>(
     tokio::select! {
         biased;
         ended = work => ended.unwrap_or_else(|_panic| {
-            Outcome::retry(Failure::new("Panic", "the worker panicked; its log has the place"))
+            Outcome::retry(Failure::new(Reason::Panic, "the worker panicked; its log has the place"))
         }),
         () = tokio::time::sleep(limit) => {
-            Outcome::retry(Failure::new("Timeout", format!("not done within {} seconds", limit.as_secs())))
+            Outcome::retry(Failure::new(Reason::Timeout, format!("not done within {} seconds", limit.as_secs())))
         }
         () = stop.out_of_time(context.limits.stop_grace) => {
             info!("stopping: the message is handed back unfinished");

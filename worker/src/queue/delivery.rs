@@ -26,7 +26,7 @@ const DEDUPLICATION_NAMESPACE: Uuid = uuid!("b0b5c6d2-54b4-5d0d-9a32-7a4c8d2f6e1
 /// that work may have begun: SQS counts a redriven message's receives from one.
 pub(super) const ATTEMPTS: &str = "Attempts";
 /// Longest `ErrorMessage`, in characters: attributes count towards the size of a message.
-const LONGEST_REASON: usize = 1024;
+const LONGEST_MESSAGE: usize = 1024;
 
 /// What deliveries of one queue need.
 #[derive(Debug, Clone)]
@@ -188,8 +188,8 @@ impl Delivery {
         // SQS refuses what would keep a message invisible for longer in all.
         let delay = delay.min(LONGEST_VISIBILITY.saturating_sub(self.received.elapsed() + Duration::from_secs(1)));
         warn!(
-            kind = failure.kind,
-            reason = failure.message,
+            reason = %failure.reason,
+            error = failure.message,
             attempts = self.message.receive_count,
             retry_in_seconds = delay.as_secs(),
             "the message failed and will be delivered again"
@@ -204,8 +204,8 @@ impl Delivery {
         match self.copy_to_dead_letters(context, &failure, run_id).await {
             Ok(()) => {
                 error!(
-                    kind = failure.kind,
-                    reason = failure.message,
+                    reason = %failure.reason,
+                    error = failure.message,
                     attempts = self.message.receive_count,
                     "the message cannot succeed and is now a dead letter"
                 );
@@ -226,14 +226,14 @@ impl Delivery {
         failure: &Failure,
         run_id: Option<String>,
     ) -> Result<(), AwsError> {
-        let reason: String = failure.message.chars().take(LONGEST_REASON).collect();
+        let message: String = failure.message.chars().take(LONGEST_MESSAGE).collect();
         let mut send = context
             .sqs
             .send_message()
             .queue_url(context.redrive.dead_letter_queue.as_str())
             .message_body(&self.body)
-            .message_attributes("ErrorKind", text(&failure.kind))
-            .message_attributes("ErrorMessage", text(&reason))
+            .message_attributes("ErrorKind", text(failure.reason.as_str()))
+            .message_attributes("ErrorMessage", text(&message))
             .message_attributes(ATTEMPTS, number(self.message.receive_count));
         if let Some(run_id) = run_id {
             send = send.message_attributes("RunId", text(&run_id));
