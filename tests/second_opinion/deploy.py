@@ -25,6 +25,7 @@ import time
 import urllib.request
 
 import boto3
+from moto.events.models import EventPattern
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILT = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
@@ -52,10 +53,14 @@ fi
 SERVER = """
 from moto.cloudformation import models
 Stack = getattr(models, "Stack", None) or models.FakeStack
-Stack.stack_parameters = property(lambda self: {
+texts = lambda self: {
     name: ",".join(value) if isinstance(value, list) else str(value)
     for name, value in self.resource_map.resolved_parameters.items()
-})
+}
+Stack.stack_parameters = property(texts)
+Stack.parameter_list = property(lambda self: [
+    {"ParameterKey": name, "ParameterValue": value} for name, value in texts(self).items()
+])
 Backend = models.CloudFormationBackend
 execute = Backend.execute_change_set
 def with_outputs(self, *arguments, **named):
@@ -206,16 +211,36 @@ def story(aws, directory):
     roles = {role["RoleName"] for role in aws.client("iam", member).list_roles()["Roles"]}
     check("asa-iam-key-rotation-lambda-assumed-role" in roles, "the stack set made the role in the member account")
 
+    step("which ends of tasks reach the alarm topic")
+    rule = EventPattern.load(aws.client("events").describe_rule(Name=f"{PREFIX}-task-failed")["EventPattern"])
+    cluster = aws.client("ecs").describe_clusters(clusters=[PREFIX])["clusters"][0]["clusterArn"]
+    producer, worker = f"family:{PREFIX}-producer", f"service:{PREFIX}-worker"
+    # ECS lists containers; here the one is told as itself, since moto does not look into lists of objects, as EventBridge does.
+    for group, code, container, reaches, what in [
+        (producer, "EssentialContainerExited", {"exitCode": 1}, True, "a run of the producer that failed"),
+        (producer, "EssentialContainerExited", {"exitCode": 0}, False, "a run of the producer that did not fail"),
+        (producer, "TaskFailedToStart", {"name": "producer"}, True, "a run of the producer that never started"),
+        (worker, "TaskFailedToStart", {"name": "worker"}, True, "a worker that never started"),
+        (worker, "ServiceSchedulerInitiated", {"exitCode": 0}, False, "a worker that was no longer needed"),
+    ]:
+        detail = {"clusterArn": cluster, "lastStatus": "STOPPED", "group": group, "stopCode": code, "containers": container}
+        event = {"source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": detail}
+        check(rule.matches_event(event) == reaches, f"{what} {'reaches it' if reaches else 'does not'}")
+
     step("deploy.sh again")
-    # moto tells the subnets that were set in a spelling of its own; so they are named again.
-    ec2 = aws.client("ec2")
-    vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
-    filters = [{"Name": "default-for-az", "Values": ["true"]}]
-    subnets = ",".join(subnet["SubnetId"] for subnet in ec2.describe_subnets(Filters=filters)["Subnets"])
-    said = aws.deploy(organization, "--ou", unit, "--vpc", vpc, "--subnets", subnets, "--public-ip")
+    said = aws.deploy(organization, "--ou", unit)
     check("Successfully" not in said, "no stack was changed")
     check("No changes to the stack set" in said, "the stack set was not changed")
     check((directory / "docker.log").read_text().count("docker push") == 1, "the image was not built again")
+
+    step("deploy.sh --plan of what is running")
+    said = aws.deploy(organization, "--ou", unit, "--plan", "--set", "CpuArchitecture=ARM64", "--alarms", "oncall@example.org")
+    check("would change in " + FLEET in said, "the change set of the fleet is shown")
+    check("docker build --platform linux/arm64" in said, "the image would be built for the tasks' architecture")
+    check(re.search(r"RotationPeriod +90 +\(as it is\)", said), "what is not named stays as it is")
+    left = aws.client("cloudformation").list_change_sets(StackName=FLEET)["Summaries"]
+    check(not [found for found in left if found["ChangeSetName"].startswith("plan-")], "no change set is left behind")
+    check(not re.search(r"ARM64|oncall", json.dumps(aws.outputs(FLEET))), "nothing was changed")
 
     step("producer and worker on what was made: audit")
     iam = aws.client("iam", member)

@@ -7,8 +7,15 @@ use serde_json::{Map, Value, json};
 use serde_norway::Value as Yaml;
 
 /// Every template.
-pub(crate) const ALL: [&str; 6] =
-    ["fleet.yaml", "image-repository.yaml", "kms.yaml", "member-role.yaml", "org-list-role.yaml", "vpc-endpoints.yaml"];
+pub(crate) const ALL: [&str; 7] = [
+    "fleet.yaml",
+    "image-repository.yaml",
+    "kms.yaml",
+    "member-role.yaml",
+    "org-list-role.yaml",
+    "tag-guard.yaml",
+    "vpc-endpoints.yaml",
+];
 
 /// A template, with CloudFormation's short tags written out: `!Ref x` is `{"Ref": "x"}`.
 #[derive(Debug)]

@@ -1,0 +1,124 @@
+# What was asked of deploy.sh, what the templates take, and what comes of it. Sourced, not run.
+# shellcheck shell=bash
+# `here`, the folder of the templates, is set by whoever sources this.
+# shellcheck disable=SC2154
+
+# Parameters asked for by name, of whatever template takes them.
+declare -A asked=()
+
+# ask NAME VALUE: takes a setting; the same one twice with two values is refused, whichever options they came from.
+ask() {
+    [[ ! -v asked[$1] || ${asked[$1]} == "$2" ]] ||
+        refuse "$1 is asked for twice: as \"${asked[$1]}\" and as \"$2\""
+    asked[$1]=$2
+}
+
+# Defaults by "TEMPLATE NAME", and each template's names in its order.
+declare -A defaults=() names=()
+for template in fleet.yaml member-role.yaml org-list-role.yaml kms.yaml image-repository.yaml; do
+    while IFS=$'\t' read -r name value; do
+        defaults["$template $name"]=$value
+        names[$template]+="$name "
+    done < <(awk '
+        /^[A-Za-z]/ { inside = /^Parameters:/ }
+        !inside { next }
+        /^  [A-Za-z0-9]+:$/ { if (name) print name "\t" value; name = $1; sub(/:$/, "", name); value = "" }
+        sub(/^    Default: /, "") { gsub(/"/, ""); value = $0 }
+        END { print name "\t" value }' "$here/$template")
+done
+
+# takes TEMPLATE NAME: whether the template has a parameter of that name
+takes() { [[ -v defaults["$1 $2"] ]]; }
+
+# read_running READER: fills the caller's `running` with what READER prints. What cannot be read is not taken for "not set".
+read_running() {
+    local lines name value
+    # shellcheck disable=SC2086 # a reader may come with an argument
+    lines=$($1) || fail "the settings of what is running cannot be read"
+    while IFS=$'\t' read -r name value; do
+        [[ -z $name ]] || running[$name]=$value
+    done <<<"$lines"
+}
+
+# settle NAME TEMPLATE READER: fills `effective`, by name, and prints it. What is asked for wins; else what is running has (READER
+# prints its names and values); else the template's default. A setting that would get another value than the one asked for is
+# refused here, before anything is done.
+declare -A effective=()
+settle() {
+    local what=$1 template=$2 name source
+    local -A running=()
+    read_running "$3"
+    effective=()
+    say "Settings of $what:"
+    for name in ${names[$template]}; do
+        if [[ -v asked[$name] ]]; then
+            effective[$name]=${asked[$name]} source="asked for"
+        elif [[ -v running[$name] ]]; then
+            effective[$name]=${running[$name]} source="as it is"
+        else
+            effective[$name]=${defaults["$template $name"]} source=default
+        fi
+        printf '  %-30s %s  (%s)\n' "$name" "${effective[$name]:-(none)}" "$source"
+    done
+    for name in "${!asked[@]}"; do
+        ! takes "$template" "$name" || [[ ${effective[$name]-} == "${asked[$name]}" ]] ||
+            refuse "$what would not have $name=${asked[$name]}, which was asked for"
+    done
+}
+
+# agrees READER: whether what is running has the settings in `effective`; names the first that it has not in DIFFERENCE
+agrees() {
+    local name
+    local -A running=()
+    read_running "$1"
+    for name in "${!effective[@]}"; do
+        DIFFERENCE="$name=${running[$name]-} instead of $name=${effective[$name]}"
+        [[ ${running[$name]-} == "${effective[$name]}" ]] || return 1
+    done
+}
+
+# confirm NAME READER: what was made is what was to be. A setting that was lost on the way is not found out months later.
+confirm() {
+    agrees "$2" || fail "$1 has $DIFFERENCE"
+}
+
+# parameters_of_stack STACK -> name and value, one a line, or nothing where there is no such stack
+parameters_of_stack() {
+    [[ -n $(stack_status "$1") ]] || return 0
+    aws cloudformation describe-stacks --stack-name "$1" --output text \
+        --query 'Stacks[0].Parameters[].[ParameterKey,ParameterValue]'
+}
+
+# json_parameters -> `effective` as CloudFormation's list of parameters. In the shorter spelling a comma would end a value.
+json_parameters() {
+    local name value separator="["
+    for name in "${!effective[@]}"; do
+        value=${effective[$name]//\\/\\\\}
+        printf '%s{"ParameterKey":"%s","ParameterValue":"%s"}' "$separator" "$name" "${value//\"/\\\"}"
+        separator=,
+    done
+    printf ']'
+}
+
+# show_changes STACK TEMPLATE: what a running stack's update to `effective` would change, by a change set that is thrown away
+show_changes() {
+    local name=$1 set=plan-$$ said
+    local which=(--stack-name "$name" --change-set-name "$set")
+    if said=$(aws cloudformation create-change-set "${which[@]}" --change-set-type UPDATE --template-body "file://$here/$2" \
+        --capabilities CAPABILITY_NAMED_IAM --tags Key=application,Value=iam-key-rotation \
+        --parameters "$(json_parameters)" 2>&1); then
+        # Where there is nothing to change it fails, and only its reason says so.
+        aws cloudformation wait change-set-create-complete "${which[@]}" 2>/dev/null || true
+        said=$(aws cloudformation describe-change-set "${which[@]}" --output text --query '[Status,StatusReason]')
+    fi
+    case $said in
+    CREATE_COMPLETE*)
+        say "would change in $name (action, resource, type, replaced?):"
+        aws cloudformation describe-change-set "${which[@]}" --output text \
+            --query 'Changes[].ResourceChange.[Action,LogicalResourceId,ResourceType,Replacement]'
+        ;;
+    *"didn't contain changes"* | *"No updates are to be performed"*) say "would change nothing in $name" ;;
+    *) say "a change set of $name cannot be shown: $said" ;;
+    esac
+    aws cloudformation delete-change-set "${which[@]}" >/dev/null 2>&1 || true
+}

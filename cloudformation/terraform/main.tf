@@ -1,0 +1,145 @@
+# The fleet and its roles by Terraform: the same templates as deploy.sh's, wrapped. Run it with credentials of the management account;
+# the image must be there already (deploy.sh builds one, or take a release's).
+#
+#   terraform init
+#   terraform apply -var organization_id=o-a1b2c3d4e5 -var admin_email=admin@example.com -var image=…/key-rotation:0.1.0 \
+#     -var vpc_id=vpc-… -var 'subnet_ids=["subnet-…"]' -var 'organizational_units=["ou-…"]'
+
+terraform {
+  required_version = ">= 1.5"
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.0"
+    }
+  }
+}
+
+variable "organization_id" {
+  type        = string
+  description = "The organization, as o-a1b2c3d4e5."
+}
+
+variable "admin_email" {
+  type        = string
+  description = "Who gets summaries, and alarms unless settings say otherwise."
+}
+
+variable "image" {
+  type        = string
+  description = "The container image, with a tag or a digest that does not move."
+}
+
+variable "vpc_id" {
+  type        = string
+  description = "VPC of the tasks."
+}
+
+variable "subnet_ids" {
+  type        = list(string)
+  description = "Subnets of the tasks, with a way to AWS's endpoints."
+}
+
+variable "organizational_units" {
+  type        = list(string)
+  description = "Units whose accounts get the member role; the root's id for all."
+}
+
+variable "enforce" {
+  type        = bool
+  description = "Whether keys are rotated. Otherwise the fleet only tells what it would do."
+  default     = false
+}
+
+variable "fleet_settings" {
+  type        = map(string)
+  description = "Any other parameter of fleet.yaml, as {RotationPeriod = \"80\"}."
+  default     = {}
+}
+
+variable "member_settings" {
+  type        = map(string)
+  description = "Any other parameter of member-role.yaml, as {CreateExemptionGroup = \"No\"}."
+  default     = {}
+}
+
+data "aws_caller_identity" "here" {}
+
+data "aws_region" "here" {}
+
+locals {
+  templates = "${path.module}/.."
+  # Both sides of every trust; the same for the fleet and the roles it assumes.
+  shared = {
+    AWSOrgID   = var.organization_id
+    ExternalId = "key-rotation-${var.organization_id}"
+  }
+  member = merge(local.shared, { FleetAccount = data.aws_caller_identity.here.account_id }, var.member_settings)
+}
+
+resource "aws_cloudformation_stack" "fleet" {
+  name          = "iam-key-rotation-fleet"
+  template_body = file("${local.templates}/fleet.yaml")
+  capabilities  = ["CAPABILITY_NAMED_IAM"]
+  parameters = merge(local.shared, {
+    AdminEmailAddress = var.admin_email
+    DryRunFlag        = var.enforce ? "False" : "True"
+    ImageUri          = var.image
+    OrgListAccount    = data.aws_caller_identity.here.account_id
+    SubnetIds         = join(",", var.subnet_ids)
+    VpcId             = var.vpc_id
+  }, var.fleet_settings)
+}
+
+resource "aws_cloudformation_stack" "list_role" {
+  name          = "iam-key-rotation-list-role"
+  template_body = file("${local.templates}/org-list-role.yaml")
+  capabilities  = ["CAPABILITY_NAMED_IAM"]
+  parameters    = merge(local.shared, { FleetAccount = data.aws_caller_identity.here.account_id })
+}
+
+# Stack sets do not deploy to the management account.
+resource "aws_cloudformation_stack" "member_role_here" {
+  name          = "iam-key-rotation-member-role"
+  template_body = file("${local.templates}/member-role.yaml")
+  capabilities  = ["CAPABILITY_NAMED_IAM"]
+  parameters    = local.member
+}
+
+resource "aws_cloudformation_stack_set" "member_role" {
+  name             = "iam-key-rotation-member-role"
+  description      = "IAM access key rotation: roles in every account"
+  template_body    = file("${local.templates}/member-role.yaml")
+  capabilities     = ["CAPABILITY_NAMED_IAM"]
+  permission_model = "SERVICE_MANAGED"
+  parameters       = local.member
+
+  auto_deployment {
+    enabled                          = true
+    retain_stacks_on_account_removal = false
+  }
+
+  operation_preferences {
+    failure_tolerance_percentage = 10
+    max_concurrent_percentage    = 25
+  }
+
+  lifecycle {
+    # AWS fills it in, and it means nothing with service-managed permissions.
+    ignore_changes = [administration_role_arn]
+  }
+}
+
+resource "aws_cloudformation_stack_set_instance" "member_role" {
+  stack_set_name = aws_cloudformation_stack_set.member_role.name
+  # Roles are global: one region does.
+  region = data.aws_region.here.name
+
+  deployment_targets {
+    organizational_unit_ids = var.organizational_units
+  }
+}
+
+output "queue_url" {
+  value = aws_cloudformation_stack.fleet.outputs["QueueUrl"]
+}
