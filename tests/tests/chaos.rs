@@ -119,13 +119,15 @@ async fn one(seed: u64) -> Result<u64, String> {
             exempt = Some(user.clone());
         }
     }
-    let stage = Stage::of(world, false).await;
+    let stage = Stage::of(world, rng.random_bool(0.3)).await;
     stage.world(|world| faults(world, &mut rng));
     for day in 0..STORMY + QUIET {
         if day == STORMY {
             stage.world(calm);
         }
         stage.world(|world| world.faults.enabled = false);
+        // Two messages of one account, as by two runs.
+        stage.schedule().await;
         stage.schedule().await;
         if rng.random_bool(0.2) && day < STORMY {
             let whom = rotation::job::Whom::User(users[0].parse().expect("a user name"));

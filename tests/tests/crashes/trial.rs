@@ -30,12 +30,15 @@ pub(crate) struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    /// Prepares the scenario; its message is on the queue.
+    /// Prepares the scenario; its message is on the queue. Scheduled work is asked for twice, as by two runs.
     pub(crate) async fn prepare(scenario: &'a Scenario) -> Self {
         let stage = Stage::with(false).await;
         let job = (scenario.prepare)(&stage);
         let before = stage.keys().into_iter().map(|(id, _)| id).collect();
         stage.send(&job).await;
+        if job.scheduled_work().is_some() {
+            stage.send(&stage.job(job.task)).await;
+        }
         stage.world(|world| world.journal.clear());
         Self { stage, scenario, before }
     }

@@ -3,7 +3,9 @@
 
 mod dead_letters;
 mod failures;
+mod groups;
 mod heartbeat;
+mod one_account;
 mod receiving;
 mod stage;
 mod throttling;

@@ -30,10 +30,12 @@ where
 {
     type Request = String;
 
-    /// Where there are no groups, each body is one.
+    /// Where there are no groups, each body is one. `scheduled work #1` and `scheduled work #2` ask for the same.
     fn parse(&self, body: &str) -> Result<Parsed<String>, Failure> {
         let (request, run_id) = (body.to_owned(), Some(format!("run of {body}")));
-        Ok(Parsed { group: request.clone(), run_id, same_work: None, request })
+        let work = body.split(" #").next().unwrap_or(body).to_owned();
+        let same_work = work.starts_with("scheduled").then(|| work.clone());
+        Ok(Parsed { group: work, run_id, same_work, request })
     }
 
     async fn handle(&self, message: &Message, body: &String, _stop: &Stop) -> Outcome {
@@ -57,7 +59,7 @@ pub(crate) async fn serve<H: Handler>(stage: &Stage, limits: Limits, handler: H)
     tokio::spawn(consumer.run(Stop::default()))
 }
 
-async fn consumer<H: Handler>(stage: &Stage, limits: Limits, handler: H, mode: RunMode) -> Consumer<H> {
+pub(crate) async fn consumer<H: Handler>(stage: &Stage, limits: Limits, handler: H, mode: RunMode) -> Consumer<H> {
     let sqs = stage.connection("consumer").sqs();
     let redrive = Redrive::read(&sqs, &stage.queue, None).await.expect("the queue has a redrive policy");
     let config = QueueConfig { queue: stage.queue.clone(), redrive };
@@ -70,6 +72,12 @@ pub(crate) async fn send(stage: &Stage, bodies: &[&str]) {
         let id = stage.queue.is_fifo().then(|| (*body).to_owned());
         stage.send_body(body, id.clone(), id).await;
     }
+}
+
+/// Puts a message into this group, where there are groups.
+pub(crate) async fn send_in(stage: &Stage, group: &str, body: &str) {
+    let fifo = stage.queue.is_fifo();
+    stage.send_body(body, fifo.then(|| group.to_owned()), fifo.then(|| body.replace(' ', "-"))).await;
 }
 
 /// The messages on the work queue.

@@ -43,8 +43,8 @@ const DEPLOYMENTS: [Deployment; 3] = [Deployment::Fifo, Deployment::Standard, De
 
 impl Deployment {
     fn settings(self) -> Vec<(&'static str, &'static str)> {
-        // One message and one user at a time: so the order of the calls is always the same.
-        let mut settings = vec![("MAX_CONCURRENT_MESSAGES", "1"), ("MAX_CONCURRENT_USERS", "1")];
+        // Both messages in one receive, and one user at a time: so the order of the calls is always the same.
+        let mut settings = vec![("MAX_CONCURRENT_MESSAGES", "2"), ("MAX_CONCURRENT_USERS", "1")];
         match self {
             Deployment::Fifo | Deployment::Standard => {}
             Deployment::CentralStore => {
@@ -56,7 +56,7 @@ impl Deployment {
     }
 }
 
-/// A user with a due key, and the message about it.
+/// A user with a due key, and two messages about it, as of two runs.
 struct Scene {
     stage: Stage,
     /// The keys it has at first.
@@ -74,6 +74,7 @@ impl Scene {
             store_centrally(&stage, &published);
         }
         stage.send(&job).await;
+        stage.send(&stage.job(job.task)).await;
         stage.world(|world| world.journal.clear());
         Self { stage, before }
     }

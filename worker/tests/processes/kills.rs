@@ -1,6 +1,7 @@
 //! The proof by kills: an organization with hundreds of due keys, messages going on, three workers at a time, and SIGKILL at
-//! random moments of their work. At the end no key, no secret, no message and no notice may be missing or one too many. Every
-//! user is in one message and no more, so that a lost message is a user without a successor.
+//! random moments of their work. At the end no key, no secret, no message and no notice may be missing or one too many. One half
+//! of the accounts is scheduled twice, so that two messages of one account wait; every user of the other half is in one message
+//! and no more, so that a lost message is a user without a successor.
 //!
 //! Moments are drawn in calls, not in time: a worker is killed when the sandbox has seen so many more calls. From a seed; but
 //! what processes do side by side is not replayable, and need not be: whatever they did, the end must be the same.
@@ -69,6 +70,7 @@ async fn kill_workers(fifo: bool, seed: u64) {
     let stage = Stage::serving(options, fifo).await;
     let mut storm = Storm { stage, rng, workers: Vec::new(), kills: 0, redriven: 0 };
     let (first, second) = accounts.split_at(accounts.len() / 2);
+    storm.schedule(first, Granularity::Account).await;
     storm.schedule(first, Granularity::Account).await;
     storm.rage(KILLS / 4).await;
     // These come while the others are still being worked on, a message for each user.
