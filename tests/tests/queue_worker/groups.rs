@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use end_to_end::Stage;
 use jiff::SignedDuration;
+use rotation::Reason;
+use sandbox::faults::{Calls, HoldPlan, When};
 use sandbox::services::sqs::Place;
 use tokio::sync::Semaphore;
 use worker::queue::consumer::RunMode;
@@ -80,7 +82,7 @@ async fn groups_do_not_wait_for_each_other() {
 #[tokio::test]
 async fn scheduled_messages_that_wait_together_are_one_piece_of_work_and_end_as_the_newest_does() {
     const BODIES: [&str; 3] = ["scheduled #1", "scheduled #2", "scheduled #3"];
-    let failure = || Failure::new("Hopeless", "because the test says so");
+    let failure = || Failure::new(Reason::Invalid, "because the test says so");
     for fifo in [true, false] {
         for (outcome, left, dead) in [
             (Outcome::Done, 0, 0),
@@ -149,4 +151,29 @@ async fn what_waits_for_its_group_is_kept_invisible_counts_as_held_and_is_handed
     tokio::join!(serving, watching);
     let left: Vec<(String, u32)> = messages(&stage).into_iter().map(|m| (m.body, m.receive_count)).collect();
     assert_eq!(left, [("a #2".to_owned(), 1), ("c #1".to_owned(), 0)], "never worked on, and received once at most");
+}
+
+/// SQS may go on with a long poll that nobody waits for any more.
+#[tokio::test]
+async fn what_is_handed_back_cannot_be_taken_by_the_workers_own_long_poll() {
+    let stage = Stage::with(false).await;
+    // The second receive waits for messages until the test is over.
+    let plan = HoldPlan { calls: Calls::of("sqs:ReceiveMessage"), at_call: 2, when: When::Before };
+    let poll = stage.world(|world| world.faults.hold(plan));
+    send_in(&stage, "a", "a").await;
+    let (record, stop) = (Record::default(), Stop::default());
+    let handler = recording(&record, &Arc::new(Semaphore::new(0)), Outcome::Done);
+    let limits = Limits { stop_grace: Duration::ZERO, receive_wait: Duration::from_secs(20), ..limits() };
+    let serving = consumer(&stage, limits, handler, RunMode::UntilStopped).await.run(stop.clone());
+    let watching = async {
+        until("it is worked on", || record.read().len() == 1).await;
+        until("the next long poll is under way", || poll.is_reached()).await;
+        stop.ask();
+    };
+    tokio::join!(serving, watching);
+    let message = messages(&stage).remove(0);
+    let Place::InFlight { until, .. } = message.place else { panic!("it is visible: {message:?}") };
+    let later = until.duration_since(stage.now());
+    assert!(later > SignedDuration::from_secs(1) && later <= SignedDuration::from_secs(21), "{later:?}");
+    assert_eq!(message.receive_count, 1);
 }

@@ -1,13 +1,17 @@
 //! A worker that is told to stop: SIGTERM from ECS or systemd, SIGINT from a terminal. It receives nothing more, lets work in
 //! flight end within its limit, hands the rest back at once, and exits 0.
 
-use end_to_end::Stage;
+use std::time::Duration;
+
+use end_to_end::{ACCOUNT, OWNER, Stage};
+use jiff::SignedDuration;
 use rotation::Task;
-use sandbox::KeySpec;
 use sandbox::call::Service;
 use sandbox::faults::{Calls, Hold, HoldPlan, When};
+use sandbox::journal::Effect;
 use sandbox::services::sqs::Place;
 use sandbox::world::MANAGEMENT_ACCOUNT;
+use sandbox::{Clock, KeySpec, SandboxOptions, World};
 
 use crate::process::{Process, Signal, until};
 
@@ -100,4 +104,58 @@ async fn a_second_signal_ends_the_grace() {
     tell(&worker, Signal::Interrupt, 2).await;
     assert_eq!(worker.ended().await, Some(0), "{}", worker.log());
     assert_eq!(messages(&stage), [(1, true), (0, true)]);
+}
+
+/// How often each message has been received at most.
+fn most_receives(stage: &Stage) -> u32 {
+    messages(stage).into_iter().map(|(receives, _)| receives).max().unwrap_or_default()
+}
+
+fn successors(stage: &Stage) -> usize {
+    stage.world(|world| {
+        let effects = world.journal.effects().iter();
+        effects.filter(|record| matches!(record.effect, Effect::KeyCreated { .. })).count()
+    })
+}
+
+/// A fleet that is deployed while it works: each time users that were begun are finished and told of, and the next worker goes on
+/// from there. The worker's own long poll is under way all the while, and must not take what is handed back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_stops_cost_a_message_one_receive_each_and_everything_is_done_in_the_end() {
+    const DUE: usize = 60;
+    /// Longer than a long poll that a stopped worker no longer waits for.
+    const LATER: SignedDuration = SignedDuration::from_secs(21);
+    for fifo in [true, false] {
+        let mut world = World::new(1, Clock::frozen_at("2026-03-01T09:00:00Z".parse().expect("a valid time")));
+        world.add_account(ACCOUNT, "prod", OWNER);
+        let options = SandboxOptions { longest_wait: Duration::from_secs(20), ..SandboxOptions::new(world) };
+        let stage = Stage::serving(options, fifo).await;
+        let users: Vec<String> = (0..DUE).map(|number| format!("user-{number}")).collect();
+        for user in &users {
+            stage.user_named(user, &[KeySpec::aged(95).used_days_ago(1)]);
+        }
+        stage.world(|world| world.faults.latency = Duration::from_millis(20));
+        stage.send(&stage.job(Task::Account)).await;
+        for stops in 1..=3 {
+            let worker = Process::start(&stage, &[LOGGING]);
+            let before = successors(&stage);
+            until("some users are done", || successors(&stage) >= before + 6).await;
+            worker.stop().await;
+            assert!(most_receives(&stage) <= stops, "{} receives after {stops} stops", most_receives(&stage));
+            assert_eq!(stage.waiting(), 1, "the message is on the queue");
+            stage.pass(LATER);
+        }
+        let told = stage.world(|world| world.mail.outbox().len());
+        assert_eq!(told, 3, "each told of what it had done");
+        let mut last = Process::drain(&stage, &[]);
+        assert_eq!(last.ended().await, Some(0), "{}", last.log());
+        assert_eq!(stage.waiting(), 0);
+        assert_eq!(stage.dead_letters().await, []);
+        assert_eq!(successors(&stage), DUE);
+        let mails = stage.mails();
+        for user in &users {
+            let old = &stage.keys_of(user)[0].0;
+            assert!(mails.iter().any(|(_, text)| text.contains(old)), "{user} is told");
+        }
+    }
 }
