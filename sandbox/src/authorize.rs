@@ -3,7 +3,7 @@
 //! Rights taken away by a denial are missing for everybody in the account.
 
 use crate::call::{ApiError, Call, Principal, Service};
-use crate::services::refusal;
+use crate::refusal;
 use crate::world::World;
 
 /// Why a right is missing, as AWS words it.

@@ -28,47 +28,47 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::cloud::Cloud;
 use crate::faults::{CrashPlan, Denial, Rule, ShortSessions, StaleReads};
 use crate::services::{ses, sqs};
 use crate::wire::answer::{HttpResponse, respond};
-use crate::world::World;
 
 /// Why a request for a knob is refused: its status and a sentence.
 type Refused = (u16, String);
 
 /// Answers a request to `/_sandbox/<path>`.
-pub(crate) fn handle(world: &mut World, method: &Method, path: &str, body: &[u8]) -> HttpResponse {
-    let answered = if *method == Method::GET { read(world, path) } else { change(world, path, body) };
+pub(crate) fn handle(cloud: &mut Cloud, method: &Method, path: &str, body: &[u8]) -> HttpResponse {
+    let answered = if *method == Method::GET { read(cloud, path) } else { change(cloud, path, body) };
     let (status, document) = match answered {
         Ok(document) => (200, document),
         Err((status, sentence)) => (status, json!({"error": sentence})),
     };
-    respond(status, "application/json", document.to_string(), world.now())
+    respond(status, "application/json", document.to_string(), cloud.now())
 }
 
-fn read(world: &World, path: &str) -> Result<Value, Refused> {
+fn read(cloud: &Cloud, path: &str) -> Result<Value, Refused> {
     match path {
-        "state" => dump(world),
-        "clock" => Ok(clock(world)),
-        "outbox" => dump(&world.mail),
-        "queues" => dump(&world.queues),
-        "secrets" => dump(&world.secrets),
-        "faults" => dump(&world.faults),
-        "effects" => dump(world.journal.effects()),
-        "calls" => dump(&world.journal.calls().collect::<Vec<_>>()),
-        "counts" => Ok(json!({"total": world.journal.total(), "calls": counts(world)})),
+        "state" => dump(cloud),
+        "clock" => Ok(clock(cloud)),
+        "outbox" => dump(&cloud.mail),
+        "queues" => dump(&cloud.queues),
+        "secrets" => dump(&cloud.secrets),
+        "faults" => dump(&cloud.faults),
+        "effects" => dump(cloud.journal.effects()),
+        "calls" => dump(&cloud.journal.calls().collect::<Vec<_>>()),
+        "counts" => Ok(json!({"total": cloud.journal.total(), "calls": counts(cloud)})),
         "journal" => Ok(json!({
-            "total": world.journal.total(),
-            "counts": counts(world),
-            "effects": world.journal.effects(),
-            "mutating_calls": world.journal.calls().filter(|call| call.mutating).collect::<Vec<_>>(),
+            "total": cloud.journal.total(),
+            "counts": counts(cloud),
+            "effects": cloud.journal.effects(),
+            "mutating_calls": cloud.journal.calls().filter(|call| call.mutating).collect::<Vec<_>>(),
         })),
         other => Err((404, format!("there is nothing to read at /_sandbox/{other}"))),
     }
 }
 
-fn counts(world: &World) -> Vec<Value> {
-    let counts = world.journal.counts().iter();
+fn counts(cloud: &Cloud) -> Vec<Value> {
+    let counts = cloud.journal.counts().iter();
     counts
         .map(|(key, count)| {
             json!({
@@ -79,46 +79,46 @@ fn counts(world: &World) -> Vec<Value> {
         .collect()
 }
 
-fn change(world: &mut World, path: &str, body: &[u8]) -> Result<Value, Refused> {
+fn change(cloud: &mut Cloud, path: &str, body: &[u8]) -> Result<Value, Refused> {
     match path {
-        "clock" => move_clock(world, parse(body)?),
-        "faults" => set_faults(world, parse(body)?),
+        "clock" => move_clock(cloud, parse(body)?),
+        "faults" => set_faults(cloud, parse(body)?),
         "crash" => {
-            world.faults.crash(parse::<CrashPlan>(body)?);
+            cloud.faults.crash(parse::<CrashPlan>(body)?);
             Ok(json!({}))
         }
         "kill" => {
             let Named { app } = parse(body)?;
-            world.faults.kill(&app);
+            cloud.faults.kill(&app);
             Ok(json!({}))
         }
         "revive" => {
-            world.faults.revive_all();
+            cloud.faults.revive_all();
             Ok(json!({}))
         }
         "queue-knobs" => {
-            world.queues.knobs = parse::<sqs::Knobs>(body)?;
+            cloud.queues.knobs = parse::<sqs::Knobs>(body)?;
             Ok(json!({}))
         }
         "mail-knobs" => {
-            world.mail.knobs = parse::<ses::Knobs>(body)?;
+            cloud.mail.knobs = parse::<ses::Knobs>(body)?;
             Ok(json!({}))
         }
         "deny" => {
-            world.faults.denials.push(parse::<Denial>(body)?);
+            cloud.faults.denials.push(parse::<Denial>(body)?);
             Ok(json!({}))
         }
         "expire-sessions" => {
-            world.expire_sessions();
+            cloud.expire_sessions();
             Ok(json!({}))
         }
         "clear-journal" => {
-            world.journal.clear();
+            cloud.journal.clear();
             Ok(json!({}))
         }
-        "accounts" => arrange::account(world, parse(body)?),
-        "users" => arrange::user(world, parse(body)?),
-        "keys" => arrange::key(world, parse(body)?),
+        "accounts" => arrange::account(cloud, parse(body)?),
+        "users" => arrange::user(cloud, parse(body)?),
+        "keys" => arrange::key(cloud, parse(body)?),
         other => Err((404, format!("there is nothing to set at /_sandbox/{other}"))),
     }
 }
@@ -141,24 +141,24 @@ struct ClockMove {
     advance_seconds: Option<i64>,
 }
 
-fn move_clock(world: &mut World, asked: ClockMove) -> Result<Value, Refused> {
+fn move_clock(cloud: &mut Cloud, asked: ClockMove) -> Result<Value, Refused> {
     if asked.freeze {
-        world.clock.freeze();
+        cloud.clock.freeze();
     }
     if asked.resume {
-        world.clock.resume();
+        cloud.clock.resume();
     }
     if let Some(to) = asked.set {
-        world.clock.set(to);
+        cloud.clock.set(to);
     }
     if let Some(seconds) = asked.advance_seconds {
-        world.clock.advance(SignedDuration::from_secs(seconds));
+        cloud.clock.advance(SignedDuration::from_secs(seconds));
     }
-    Ok(clock(world))
+    Ok(clock(cloud))
 }
 
-fn clock(world: &World) -> Value {
-    json!({"now": world.now(), "running": world.clock.is_running()})
+fn clock(cloud: &Cloud) -> Value {
+    json!({"now": cloud.now(), "running": cloud.clock.is_running()})
 }
 
 /// Faults to set; those not named stay as they are, those set to `null` are switched off.
@@ -183,8 +183,8 @@ fn given<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(field: D) -> Res
     Option::deserialize(field).map(Some)
 }
 
-fn set_faults(world: &mut World, asked: FaultSettings) -> Result<Value, Refused> {
-    let faults = &mut world.faults;
+fn set_faults(cloud: &mut Cloud, asked: FaultSettings) -> Result<Value, Refused> {
+    let faults = &mut cloud.faults;
     if let Some(seed) = asked.seed {
         faults.reseed(seed);
     }

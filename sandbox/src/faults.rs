@@ -24,7 +24,7 @@ use crash::Crashes;
 use draw::Draws;
 pub(crate) use hold::Held;
 use hold::Holds;
-pub(crate) use stale::Past;
+pub(crate) use stale::StaleView;
 
 /// The faults of a sandbox. Everything is off in a new one.
 #[derive(Debug, Clone, Serialize)]

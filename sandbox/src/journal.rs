@@ -26,6 +26,8 @@ pub struct CallRecord {
     pub account: String,
     /// The access key id the call was signed with.
     pub access_key_id: String,
+    /// The name of the role session the caller had; empty for users and the operator.
+    pub session: String,
     /// The program that called: the SDK's application name, empty when it has none.
     pub app: String,
     /// The service's prefix: `iam`.
@@ -34,6 +36,8 @@ pub struct CallRecord {
     pub operation: String,
     /// What it was about: a user, a secret, a queue; empty when it names none.
     pub subject: String,
+    /// The access key it named, empty when it named none: a user can have two, and `subject` is the user.
+    pub access_key: String,
     /// How it ended.
     pub outcome: Outcome,
     /// Whether the operation is one that changes something.
@@ -199,10 +203,12 @@ mod tests {
             at: Timestamp::UNIX_EPOCH,
             account: "111122223333".into(),
             access_key_id: "AKIA".into(),
+            session: String::new(),
             app: String::new(),
             service: Service::Iam.prefix(),
             operation: operation.into(),
             subject: "ada".into(),
+            access_key: String::new(),
             outcome,
             mutating: is_mutating(operation),
         }

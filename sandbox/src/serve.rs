@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::call::ApiError;
 use crate::clock::Clock;
+use crate::cloud::Cloud;
 use crate::generate::{self, Shape};
 use crate::server::{Sandbox, SandboxOptions};
 use crate::world::{Credentials, MANAGEMENT_ACCOUNT, World};
@@ -97,24 +98,24 @@ async fn start(arguments: &ServeArgs) -> Result<(Sandbox, QueueUrls), ServeError
     generate::organization(&mut world, shape);
     let options = SandboxOptions { port: arguments.port, ..SandboxOptions::new(world) };
     let sandbox = Sandbox::start(options).await.map_err(|source| ServeError::Port { port: arguments.port, source })?;
-    let set_up = |world: &mut World| set_up_fleet(world, &arguments.region, !arguments.standard_queues);
+    let set_up = |cloud: &mut Cloud| set_up_fleet(cloud, &arguments.region, !arguments.standard_queues);
     let queues = sandbox.with(set_up).map_err(ServeError::Queue)?;
     Ok((sandbox, queues))
 }
 
 /// Makes what a fleet needs in the management account: a work queue with its dead-letter queue, and a verified sender. To be called on
 /// a running sandbox: queue URLs hold its port.
-pub fn set_up_fleet(world: &mut World, region: &str, fifo: bool) -> Result<QueueUrls, ApiError> {
-    let now = world.now();
+pub fn set_up_fleet(cloud: &mut Cloud, region: &str, fifo: bool) -> Result<QueueUrls, ApiError> {
+    let now = cloud.now();
     let suffix = if fifo { ".fifo" } else { "" };
     let (work, dead_letters) = (format!("key-rotation{suffix}"), format!("key-rotation-dead-letters{suffix}"));
     let dead_letters_arn = format!("arn:aws:sqs:{region}:{MANAGEMENT_ACCOUNT}:{dead_letters}");
     let redrive = json!({"deadLetterTargetArn": dead_letters_arn, "maxReceiveCount": MAX_RECEIVE_COUNT}).to_string();
     let kind: &[(&str, &str)] = if fifo { &[("FifoQueue", "true")] } else { &[] };
     let with_redrive = [kind, &[("RedrivePolicy", &redrive)]].concat();
-    let dead_letters = world.queues.create_queue(now, region, MANAGEMENT_ACCOUNT, &dead_letters, kind)?;
-    let work = world.queues.create_queue(now, region, MANAGEMENT_ACCOUNT, &work, &with_redrive)?;
-    world.mail.verify(MANAGEMENT_ACCOUNT, region, SENDER);
+    let dead_letters = cloud.queues.create_queue(now, region, MANAGEMENT_ACCOUNT, &dead_letters, kind)?;
+    let work = cloud.queues.create_queue(now, region, MANAGEMENT_ACCOUNT, &work, &with_redrive)?;
+    cloud.mail.verify(MANAGEMENT_ACCOUNT, region, SENDER);
     Ok(QueueUrls { work, dead_letters })
 }
 

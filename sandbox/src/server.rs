@@ -1,4 +1,4 @@
-//! The HTTP server: a loopback port, a task per connection, one lock around the world. It stops when its [`Sandbox`] is dropped.
+//! The HTTP server: a loopback port, a task per connection, one lock around the cloud. It stops when its [`Sandbox`] is dropped.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,12 +18,13 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use crate::call::Reply;
+use crate::cloud::Cloud;
 use crate::control;
-use crate::dispatch::{Arrival, Course, Outcoming, journal_unreadable};
+use crate::dispatch::{PendingRequest, RequestFate, RequestOutcome, journal_unreadable};
 use crate::faults::When;
 use crate::wire::answer::{self, Context, HttpResponse};
 use crate::wire::request::Request;
-use crate::world::{Credentials, World};
+use crate::world::Credentials;
 
 /// How often a waiting consumer looks again while the clock runs: messages become visible by time alone.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -34,15 +35,15 @@ pub struct SandboxOptions {
     /// The port; 0 for any that is free.
     pub port: u16,
     /// What is there at the start.
-    pub world: World,
+    pub cloud: Cloud,
     /// The longest a long poll waits, in real time; SQS's own limit of 20 s holds besides. Simulated days need no real seconds.
     pub longest_wait: Duration,
 }
 
 impl SandboxOptions {
-    /// This world on any free port.
-    pub fn new(world: World) -> Self {
-        Self { port: 0, world, longest_wait: Duration::from_secs(20) }
+    /// This on any free port.
+    pub fn new(cloud: impl Into<Cloud>) -> Self {
+        Self { port: 0, cloud: cloud.into(), longest_wait: Duration::from_secs(20) }
     }
 }
 
@@ -56,7 +57,7 @@ pub struct Sandbox {
 
 #[derive(Debug)]
 struct Shared {
-    world: Mutex<World>,
+    cloud: Mutex<Cloud>,
     changed: Notify,
     longest_wait: Duration,
 }
@@ -69,11 +70,11 @@ struct Closed;
 impl Sandbox {
     /// Starts serving, on the runtime it is called in.
     pub async fn start(options: SandboxOptions) -> io::Result<Self> {
-        let SandboxOptions { port, mut world, longest_wait } = options;
+        let SandboxOptions { port, mut cloud, longest_wait } = options;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let address = listener.local_addr()?;
-        world.queues.set_endpoint(format!("http://{address}"));
-        let shared = Arc::new(Shared { world: Mutex::new(world), changed: Notify::new(), longest_wait });
+        cloud.queues.set_endpoint(format!("http://{address}"));
+        let shared = Arc::new(Shared { cloud: Mutex::new(cloud), changed: Notify::new(), longest_wait });
         let stop = CancellationToken::new();
         tokio::spawn(serve(listener, Arc::clone(&shared), stop.clone()));
         Ok(Self { address, shared, _stop: stop.drop_guard() })
@@ -89,8 +90,8 @@ impl Sandbox {
         Credentials::operator()
     }
 
-    /// Looks at the world, or changes it. Consumers waiting for messages look again afterwards.
-    pub fn with<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
+    /// Looks at the cloud, or changes it. Consumers waiting for messages look again afterwards.
+    pub fn with<T>(&self, look: impl FnOnce(&mut Cloud) -> T) -> T {
         let result = look(&mut self.shared.lock());
         self.shared.changed.notify_waiters();
         result
@@ -98,9 +99,9 @@ impl Sandbox {
 }
 
 impl Shared {
-    /// A poisoned lock means that a service panicked; its call was cut short, and the world is still the one to look at.
-    fn lock(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A poisoned lock means that a service panicked; its call was cut short, and the cloud is still the one to look at.
+    fn lock(&self) -> MutexGuard<'_, Cloud> {
+        self.cloud.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -144,20 +145,20 @@ async fn answer(shared: &Shared, request: hyper::Request<Incoming>) -> Result<Ht
     match Request::read(&head, &body) {
         Ok(request) => carry_out(shared, request).await,
         Err(unreadable) => {
-            let mut world = shared.lock();
-            let number = journal_unreadable(&mut world, unreadable.service, &unreadable.error);
-            let context = context(&world, unreadable.service, "Unreadable", number);
+            let mut cloud = shared.lock();
+            let number = journal_unreadable(&mut cloud, unreadable.service, &unreadable.error);
+            let context = context(&cloud, unreadable.service, "Unreadable", number);
             Ok(answer::encode(&context, &Err(unreadable.error)))
         }
     }
 }
 
 async fn carry_out(shared: &Shared, request: Request) -> Result<HttpResponse, Closed> {
-    let arrival = Arrival::new(&mut shared.lock(), request);
-    if arrival.latency > Duration::ZERO && arrival.course != (Course::Drop { stall: false }) {
-        tokio::time::sleep(arrival.latency).await;
+    let pending = PendingRequest::new(&mut shared.lock(), request);
+    if pending.latency > Duration::ZERO && pending.fate != (RequestFate::Drop { stall: false }) {
+        tokio::time::sleep(pending.latency).await;
     }
-    if let Some(held) = &arrival.held {
+    if let Some(held) = &pending.held {
         held.pause(When::Before).await;
     }
     let deadline = Instant::now() + shared.longest_wait;
@@ -167,33 +168,33 @@ async fn carry_out(shared: &Shared, request: Request) -> Result<HttpResponse, Cl
         let changed = shared.changed.notified();
         tokio::pin!(changed);
         changed.as_mut().enable();
-        let (came_of_it, clock_runs) = {
-            let mut world = shared.lock();
-            if world.faults.is_dead(&arrival.request.app) && arrival.course == Course::Answer {
+        let (outcome, clock_runs) = {
+            let mut cloud = shared.lock();
+            if cloud.faults.is_dead(&pending.request.app) && pending.fate == RequestFate::Answer {
                 return Err(Closed);
             }
-            let came_of_it = match arrival.carry_out(&mut world) {
-                Outcoming::Wait(at_most, otherwise) => {
+            let outcome = match pending.carry_out(&mut cloud) {
+                RequestOutcome::Wait(at_most, otherwise) => {
                     wait_until = wait_until.min(Instant::now() + at_most).min(deadline);
                     if Instant::now() < wait_until {
-                        Outcoming::Wait(at_most, otherwise)
+                        RequestOutcome::Wait(at_most, otherwise)
                     } else {
-                        arrival.end(&mut world, otherwise)
+                        pending.end(&mut cloud, otherwise)
                     }
                 }
-                ended @ (Outcoming::Answer(..) | Outcoming::Silence) => ended,
+                ended @ (RequestOutcome::Answer(..) | RequestOutcome::Silence) => ended,
             };
-            if let Outcoming::Answer(reply, number) = came_of_it {
-                break respond(&world, &arrival, &reply, number);
+            if let RequestOutcome::Answer(reply, number) = outcome {
+                break respond(&cloud, &pending, &reply, number);
             }
-            (came_of_it, world.clock.is_running())
+            (outcome, cloud.clock.is_running())
         };
-        if let Outcoming::Silence = came_of_it {
-            if arrival.may_wake_consumers() {
+        if let RequestOutcome::Silence = outcome {
+            if pending.may_wake_consumers() {
                 shared.changed.notify_waiters();
             }
-            if let Course::Drop { stall: true } | Course::Withhold { stall: true } = arrival.course {
-                tokio::time::sleep(arrival.stall).await;
+            if let RequestFate::Drop { stall: true } | RequestFate::Withhold { stall: true } = pending.fate {
+                tokio::time::sleep(pending.stall).await;
             }
             return Err(Closed);
         }
@@ -203,28 +204,28 @@ async fn carry_out(shared: &Shared, request: Request) -> Result<HttpResponse, Cl
             () = tokio::time::sleep_until(look_again) => {}
         }
     };
-    if arrival.may_wake_consumers() {
+    if pending.may_wake_consumers() {
         shared.changed.notify_waiters();
     }
-    if let Some(held) = &arrival.held {
+    if let Some(held) = &pending.held {
         held.pause(When::After).await;
     }
     Ok(response)
 }
 
-fn respond(world: &World, arrival: &Arrival, reply: &Reply, number: u64) -> HttpResponse {
-    let garbled = arrival.course == Course::Garble;
-    let context = Context { garbled, ..context(world, arrival.request.service, &arrival.request.operation, number) };
+fn respond(cloud: &Cloud, pending: &PendingRequest, reply: &Reply, number: u64) -> HttpResponse {
+    let garbled = pending.fate == RequestFate::Garble;
+    let context = Context { garbled, ..context(cloud, pending.request.service, &pending.request.operation, number) };
     answer::encode(&context, reply)
 }
 
 /// The request's id is the call's number in the journal, written as a UUID.
-fn context<'a>(world: &World, service: crate::call::Service, operation: &'a str, number: u64) -> Context<'a> {
+fn context<'a>(cloud: &Cloud, service: crate::call::Service, operation: &'a str, number: u64) -> Context<'a> {
     Context {
         service,
         operation,
         request_id: Uuid::from_u128(number.into()).to_string(),
-        now: world.now(),
+        now: cloud.now(),
         garbled: false,
     }
 }

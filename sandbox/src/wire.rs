@@ -6,6 +6,7 @@ pub mod query;
 pub mod request;
 mod ses;
 pub mod signature;
+pub(crate) mod sqs;
 pub mod xml;
 
 use crate::call::Service;

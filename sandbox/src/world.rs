@@ -1,5 +1,5 @@
-//! All the sandbox knows: the organization, its accounts, users and keys, and each service's own state. One value behind one
-//! lock; the services change it, tests and the `/_sandbox` routes arrange and read it.
+//! What all services share: the organization, its accounts, users and keys, who signs with which credentials, the clock, the
+//! journal and the faults.
 
 mod account;
 mod organization;
@@ -18,7 +18,6 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::journal::Journal;
-use crate::services::{secretsmanager, ses, sqs};
 
 pub(crate) use account::CredentialReport;
 pub use account::{Account, AccountState, Group, Role};
@@ -37,7 +36,7 @@ pub const MEMBER_ROLE: &str = "asa-iam-key-rotation-lambda-assumed-role";
 /// The policy every account has for users whose secret is in a central store.
 pub const READ_POLICY: &str = "IAMKeyRotationReadOwnSecret";
 
-/// All state of a sandbox.
+/// The organization and everything that goes on in it.
 #[derive(Debug, Clone, Serialize)]
 pub struct World {
     /// The time everything goes by.
@@ -48,12 +47,6 @@ pub struct World {
     pub accounts: BTreeMap<String, Account>,
     /// Role sessions, by access key id.
     pub(crate) sessions: BTreeMap<String, Session>,
-    /// Secrets Manager.
-    pub secrets: secretsmanager::State,
-    /// SQS.
-    pub queues: sqs::State,
-    /// SES.
-    pub mail: ses::State,
     /// What happened.
     #[serde(skip)]
     pub journal: Journal,
@@ -78,9 +71,6 @@ impl World {
             organization,
             accounts: BTreeMap::new(),
             sessions: BTreeMap::new(),
-            secrets: secretsmanager::State::default(),
-            queues: sqs::State::default(),
-            mail: ses::State::default(),
             journal: Journal::default(),
             faults: Faults::new(seed),
             key_owners: HashMap::new(),

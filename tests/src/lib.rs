@@ -10,11 +10,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use key_rotation_aws::{Connection, QueueUrl};
 use rotation::{AccountId, Job, Task};
-use sandbox::demo::connect;
 use sandbox::serve::{REGION, SENDER, set_up_fleet};
 use sandbox::services::secretsmanager::SecretValue;
 use sandbox::world::MANAGEMENT_ACCOUNT;
-use sandbox::{Clock, KeySpec, Sandbox, SandboxOptions, World};
+use sandbox::{Clock, Cloud, KeySpec, Sandbox, SandboxOptions, World, client};
 use worker::queue::Stop;
 use worker::{Settings, Tally};
 
@@ -50,7 +49,7 @@ impl Stage {
     }
 
     /// A stage of this world.
-    pub async fn of(world: World, fifo: bool) -> Self {
+    pub async fn of(world: impl Into<Cloud>, fifo: bool) -> Self {
         Self::serving(SandboxOptions { longest_wait: Duration::from_millis(5), ..SandboxOptions::new(world) }, fifo)
             .await
     }
@@ -67,7 +66,7 @@ impl Stage {
     }
 
     /// Looks at the world, or changes it.
-    pub fn world<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
+    pub fn world<T>(&self, look: impl FnOnce(&mut Cloud) -> T) -> T {
         self.sandbox.with(look)
     }
 
@@ -101,7 +100,7 @@ impl Stage {
 
     /// A connection under this application name.
     pub fn connection(&self, application: &str) -> Connection {
-        connect::connection(&self.sandbox, application)
+        Connection::from_sdk_config(client::sdk_config(&self.sandbox, application)).expect("the region is set")
     }
 
     /// Settings of an enforcing worker that drains the queue and does not wait for retries.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rotation::AccessKeyId;
 use rotation::names::version_id;
 use sandbox::journal::{Effect, EffectRecord};
-use sandbox::{KeyStatus, World};
+use sandbox::{Cloud, KeyStatus};
 
 use crate::Stage;
 
@@ -60,7 +60,7 @@ pub fn early_notices(stage: &Stage) -> Vec<String> {
 
 /// What is known after so much of the journal.
 struct Reading<'a> {
-    world: &'a World,
+    world: &'a Cloud,
     /// Keys that somebody has used, by the last state.
     used: BTreeSet<&'a str>,
     /// The tool's own keys, with account and user; without those that were deleted.
@@ -76,7 +76,7 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn new(world: &'a World) -> Self {
+    fn new(world: &'a Cloud) -> Self {
         let users = world.accounts.values().flat_map(|account| account.users.values());
         let keys = users.flat_map(|user| user.holds.keys.iter());
         Self {

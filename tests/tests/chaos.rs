@@ -16,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use rotation::Task;
 use rotation::names::INTENT_TAG_PREFIX;
 use sandbox::faults::{Calls, CrashPlan, Fault, Rule, StaleReads, When};
-use sandbox::{Clock, KeySpec, World};
+use sandbox::{Clock, Cloud, KeySpec, World};
 use tokio_util::sync::CancellationToken;
 use worker::Tally;
 use worker::queue::Stop;
@@ -38,7 +38,7 @@ fn key(rng: &mut ChaCha8Rng) -> KeySpec {
     if rng.random_bool(0.15) { spec.inactive() } else { spec }
 }
 
-fn faults(world: &mut World, rng: &mut ChaCha8Rng) {
+fn faults(world: &mut Cloud, rng: &mut ChaCha8Rng) {
     let any = [
         (Fault::Throttle, 0.05),
         (Fault::ServerError, 0.05),
@@ -75,7 +75,7 @@ fn faults(world: &mut World, rng: &mut ChaCha8Rng) {
     knobs.reorder_by = 3;
 }
 
-fn calm(world: &mut World) {
+fn calm(world: &mut Cloud) {
     world.faults.revive_all();
     world.faults.rules.clear();
     world.faults.stale_reads = None;

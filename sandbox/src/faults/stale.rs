@@ -14,7 +14,7 @@ const WRITES_REMEMBERED: usize = 8;
 
 /// What something was before recent writes, oldest first; kept only while stale reads are switched on.
 #[derive(Debug, Clone)]
-pub(crate) struct Past<T>(VecDeque<State<T>>);
+pub(crate) struct StaleView<T>(VecDeque<State<T>>);
 
 /// What something was before a write.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ struct State<T> {
     was: T,
 }
 
-impl<T> Default for Past<T> {
+impl<T> Default for StaleView<T> {
     fn default() -> Self {
         Self(VecDeque::new())
     }
@@ -47,14 +47,14 @@ pub struct StaleReads {
 
 impl Faults {
     /// To be called before something is changed: remembers what readers may still see.
-    pub(crate) fn remember<T>(&self, past: &mut Past<T>, now: Timestamp, was: impl FnOnce() -> T) {
+    pub(crate) fn remember<T>(&self, view: &mut StaleView<T>, now: Timestamp, was: impl FnOnce() -> T) {
         let Some(stale) = self.stale_reads.as_ref().filter(|_| self.enabled) else {
-            past.0.clear();
+            view.0.clear();
             return;
         };
-        past.0.push_back(State { until: now, reads_left: stale.reads, was: was() });
-        if past.0.len() > WRITES_REMEMBERED {
-            past.0.pop_front();
+        view.0.push_back(State { until: now, reads_left: stale.reads, was: was() });
+        if view.0.len() > WRITES_REMEMBERED {
+            view.0.pop_front();
         }
     }
 
@@ -63,23 +63,23 @@ impl Faults {
         &mut self,
         what: &str,
         name: &str,
-        past: &'a mut Past<T>,
+        view: &'a mut StaleView<T>,
         now: Timestamp,
     ) -> Option<&'a T> {
         let stale = self.stale_reads.as_ref().filter(|_| self.enabled)?;
         let window = SignedDuration::from_secs(stale.seconds);
-        past.0.retain(|state| state.reads_left != Some(0) && state.until.duration_until(now) <= window);
-        if past.0.is_empty() {
+        view.0.retain(|state| state.reads_left != Some(0) && state.until.duration_until(now) <= window);
+        if view.0.is_empty() {
             return None;
         }
-        for state in &mut past.0 {
+        for state in &mut view.0 {
             state.reads_left = state.reads_left.map(|left| left - 1);
         }
         if self.draws.next(&["stale", what, name]) >= stale.rate {
             return None;
         }
-        let which = self.draws.next(&["stale state", what, name]) * past.0.len() as f64;
-        past.0.get(which as usize).map(|state| &state.was)
+        let which = self.draws.next(&["stale state", what, name]) * view.0.len() as f64;
+        view.0.get(which as usize).map(|state| &state.was)
     }
 }
 
@@ -96,7 +96,7 @@ mod tests {
         world.add_user(MANAGEMENT_ACCOUNT, "ada");
         let faults = world.faults.clone();
         let user = world.user_mut(MANAGEMENT_ACCOUNT, "ada");
-        faults.remember(&mut user.past, now, || user.holds.clone());
+        faults.remember(&mut user.stale_view, now, || user.holds.clone());
         world.tag_user(MANAGEMENT_ACCOUNT, "ada", "colour", "blue");
         world
     }
@@ -105,7 +105,7 @@ mod tests {
         let now = world.now();
         let mut faults = world.faults.clone();
         let user = world.user_mut(MANAGEMENT_ACCOUNT, "ada");
-        let seen = faults.stale(MANAGEMENT_ACCOUNT, "ada", &mut user.past, now).unwrap_or(&user.holds);
+        let seen = faults.stale(MANAGEMENT_ACCOUNT, "ada", &mut user.stale_view, now).unwrap_or(&user.holds);
         let seen = !seen.tags.is_empty();
         world.faults = faults;
         seen

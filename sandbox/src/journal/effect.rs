@@ -48,13 +48,9 @@ pub enum Effect {
     GroupMemberRemoved { group: String, user: String },
     /// A managed policy was attached to a user.
     PolicyAttached { user: String, policy: String },
-    /// A managed policy was detached from a user.
-    PolicyDetached { user: String, policy: String },
 
     /// A secret was made, with or without a value.
     SecretCreated { name: String },
-    /// A secret's description or KMS key was changed.
-    SecretUpdated { name: String },
     /// A version was stored, under these stages.
     SecretVersionPut { name: String, version: String, stages: Vec<String> },
     /// `AWSCURRENT` moved to `version`, from the version that held it.
@@ -67,21 +63,13 @@ pub enum Effect {
     SecretRestored { name: String },
     /// A resource policy was set.
     SecretPolicyPut { name: String },
-    /// A resource policy was removed.
-    SecretPolicyDeleted { name: String },
     /// A secret was replicated to a region.
     SecretReplicated { name: String, region: String },
-    /// A replica was removed from a region.
-    SecretReplicaRemoved { name: String, region: String },
     /// A tag was put on a secret.
     SecretTagged { name: String, key: String, value: String },
-    /// A tag was taken off a secret.
-    SecretUntagged { name: String, key: String },
 
     /// A sender was verified.
     IdentityCreated { identity: String },
-    /// A sender was removed.
-    IdentityDeleted { identity: String },
     /// An address was put on the suppression list.
     AddressSuppressed { address: String },
     /// A mail was accepted for sending.
@@ -91,8 +79,8 @@ pub enum Effect {
     QueueCreated { queue: String },
     /// A queue's attributes were changed.
     QueueAttributesSet { queue: String },
-    /// A queue was removed.
-    QueueDeleted { queue: String },
+    /// A queue's tags were changed.
+    QueueTagged { queue: String },
     /// A queue was emptied.
     QueuePurged { queue: String },
     /// A message was put on a queue.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use crate::call::{Answer, ApiError, Call, Reply, Service};
-use crate::services::refusal;
+use crate::refusal;
 use crate::world::{Account, Unit, World};
 
 /// Items a page holds unless the caller asks for fewer, and at most.
@@ -16,12 +16,9 @@ pub fn handle(world: &mut World, call: &Call) -> Reply {
     let operation: fn(&World, &Call) -> Result<Value, ApiError> = match call.operation.as_str() {
         "DescribeOrganization" => |world, _| Ok(describe_organization(world)),
         "DescribeAccount" => describe_account,
-        "DescribeOrganizationalUnit" => describe_unit,
         "ListAccounts" => list_accounts,
         "ListAccountsForParent" => list_accounts_for_parent,
-        "ListChildren" => list_children,
         "ListOrganizationalUnitsForParent" => list_units_for_parent,
-        "ListParents" => list_parents,
         "ListRoots" => list_roots,
         _ => return Err(refusal::unsupported(call)),
     };
@@ -62,18 +59,6 @@ fn describe_account(world: &World, call: &Call) -> Result<Value, ApiError> {
     Ok(json!({"Account": account_document(world, account)}))
 }
 
-fn describe_unit(world: &World, call: &Call) -> Result<Value, ApiError> {
-    let id = required(call, "OrganizationalUnitId")?;
-    let unit = world.organization.units.get(id).ok_or_else(|| {
-        ApiError::new(
-            400,
-            "OrganizationalUnitNotFoundException",
-            "You specified an organizational unit that doesn't exist.",
-        )
-    })?;
-    Ok(json!({"OrganizationalUnit": unit_document(world, unit)}))
-}
-
 fn list_accounts(world: &World, call: &Call) -> Result<Value, ApiError> {
     let page = page(call, world.accounts.keys().filter(|id| world.organization.has(id)))?;
     let accounts = page.ids.iter().filter_map(|id| world.accounts.get(*id));
@@ -90,33 +75,6 @@ fn list_units_for_parent(world: &World, call: &Call) -> Result<Value, ApiError> 
     let page = page(call, below(world, required(call, "ParentId")?)?.units)?;
     let units = page.ids.iter().filter_map(|id| world.organization.units.get(*id));
     Ok(page.document("OrganizationalUnits", units.map(|unit| unit_document(world, unit)).collect()))
-}
-
-fn list_children(world: &World, call: &Call) -> Result<Value, ApiError> {
-    let children = below(world, required(call, "ParentId")?)?;
-    let kind = required(call, "ChildType")?;
-    let page = match kind {
-        "ACCOUNT" => page(call, children.accounts)?,
-        "ORGANIZATIONAL_UNIT" => page(call, children.units)?,
-        other => return Err(invalid(format!("ChildType {other} is neither ACCOUNT nor ORGANIZATIONAL_UNIT"))),
-    };
-    let children = page.ids.iter().map(|id| json!({"Id": id, "Type": kind})).collect();
-    Ok(page.document("Children", children))
-}
-
-fn list_parents(world: &World, call: &Call) -> Result<Value, ApiError> {
-    let child = required(call, "ChildId")?;
-    let of_account = world.accounts.get(child).map(|account| &account.parent);
-    let parent =
-        of_account.or_else(|| world.organization.units.get(child).map(|unit| &unit.parent)).ok_or_else(|| {
-            ApiError::new(
-                400,
-                "ChildNotFoundException",
-                "We can't find an organizational unit (OU) or account with that id.",
-            )
-        })?;
-    let kind = if *parent == world.organization.root { "ROOT" } else { "ORGANIZATIONAL_UNIT" };
-    Ok(json!({"Parents": [{"Id": parent, "Type": kind}]}))
 }
 
 fn list_roots(world: &World, call: &Call) -> Result<Value, ApiError> {

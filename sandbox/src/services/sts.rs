@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::authorize;
 use crate::call::{Answer, ApiError, Call, Principal, Reply, Service};
 use crate::policy::{Policy, PolicyError};
-use crate::services::refusal;
+use crate::refusal;
 use crate::wire::xml::Xml;
 use crate::world::{Session, World};
 
@@ -81,7 +81,7 @@ fn assume_role(world: &mut World, call: &Call) -> Result<Xml, ApiError> {
         return Err(denied());
     }
     let seconds = duration(call, role.longest_session)?;
-    let policy = call.text("Policy").map(Policy::parse).transpose().map_err(|error| match error {
+    let policy = call.text("Policy").map(Policy::of_identity).transpose().map_err(|error| match error {
         PolicyError::Malformed(_) => ApiError::new(400, "MalformedPolicyDocument", error.to_string()),
         PolicyError::Unsupported(_) => ApiError::new(501, "NotImplemented", error.to_string()),
     })?;

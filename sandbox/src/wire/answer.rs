@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use serde_json::{Value, json};
 
+use super::sqs::query_error_code;
 use super::{Protocol, xml::Xml};
 use crate::call::{Answer, ApiError, Reply, Service};
-use crate::services::sqs;
 
 /// What an answer is about.
 #[derive(Debug, Clone)]
@@ -58,7 +58,7 @@ pub fn encode(context: &Context<'_>, reply: &Reply) -> HttpResponse {
             Service::Ses => put("x-amzn-errortype", &error.code),
             Service::Sqs => {
                 let fault = if error.status < 500 { "Sender" } else { "Receiver" };
-                put("x-amzn-query-error", &format!("{};{fault}", sqs::query_error_code(&error.code)));
+                put("x-amzn-query-error", &format!("{};{fault}", query_error_code(&error.code)));
             }
             Service::Iam | Service::Sts | Service::Organizations | Service::SecretsManager => {}
         }

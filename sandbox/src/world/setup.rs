@@ -9,7 +9,7 @@ use super::user::Holdings;
 use super::{
     AccessKey, Account, AccountState, Group, KeyOwner, KeyStatus, LastUse, MEMBER_ROLE, READ_POLICY, Role, User, World,
 };
-use crate::faults::Past;
+use crate::faults::StaleView;
 
 /// A key to be put on a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,7 +150,7 @@ impl World {
             created: whole_seconds(created),
             holds: Holdings::default(),
             attached_policies: BTreeSet::new(),
-            past: Past::default(),
+            stale_view: StaleView::default(),
         };
         let users = &mut self.account_mut(account).users;
         users.insert(name.to_owned(), user);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::faults::Past;
+use crate::faults::StaleView;
 
 /// An IAM user.
 #[derive(Debug, Clone, Serialize)]
@@ -25,7 +25,7 @@ pub struct User {
     pub attached_policies: BTreeSet<String>,
     /// What it held before recent writes, oldest first; kept only while stale reads are switched on.
     #[serde(skip)]
-    pub(crate) past: Past<Holdings>,
+    pub(crate) stale_view: StaleView<Holdings>,
 }
 
 /// What a user holds and IAM's reads lag behind in.

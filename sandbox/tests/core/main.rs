@@ -1,6 +1,6 @@
 //! The sandbox's core through the real SDK and over a real socket: credentials, IAM, Organizations, faults, and the knobs.
 
-#[path = "../common/mod.rs"]
+#[path = "../common.rs"]
 mod common;
 mod control;
 mod credentials;

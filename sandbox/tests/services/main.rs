@@ -1,6 +1,6 @@
 //! The sandbox's queues, secrets and mail through the real SDK and over a real socket.
 
-#[path = "../common/mod.rs"]
+#[path = "../common.rs"]
 mod common;
 mod secretsmanager;
 mod secretsmanager_access;

@@ -68,8 +68,9 @@ async fn only_the_user_a_policy_names_can_read_and_not_even_the_role_that_wrote(
 
     let policy = role.get_resource_policy().secret_id(NAME).send().await.expect("a policy");
     assert_eq!(policy.resource_policy(), Some(only(&arn).as_str()));
-    role.delete_resource_policy().secret_id(NAME).send().await.expect("removed");
-    assert_eq!(read(&ada, NAME).await, denied());
+    let other = only(&format!("arn:aws:iam::{MEMBER}:user/bob"));
+    assert_eq!(put_policy(&role, &other).await, None);
+    assert_eq!((read(&ada, NAME).await, read(&bob, NAME).await), (denied(), Ok(Some("w".to_owned()))));
 }
 
 #[tokio::test]
@@ -104,18 +105,22 @@ async fn a_user_reads_across_accounts_with_both_policies_and_a_key_of_the_custom
     let ada = user(&mut world, MEMBER, "ada", "/");
     let sandbox = serve(world).await;
     let (center, ada) = (Client::new(&operator(&sandbox).await), as_user(&sandbox, &ada).await);
-    let made = center.create_secret().name(NAME).secret_string("v").send().await.expect("made");
-    let arn = made.arn.expect("an ARN");
-    assert_eq!(put_policy(&center, &only(&format!("arn:aws:iam::{MEMBER}:user/ada"))).await, None);
+    let policy = only(&format!("arn:aws:iam::{MEMBER}:user/ada"));
+    let made = async |name: &str, key: Option<&str>| {
+        let made = center.create_secret().name(name).secret_string("v").set_kms_key_id(key.map(str::to_owned));
+        made.send().await.expect("made").arn.expect("an ARN")
+    };
+    let (arn, with_key) = (made(NAME, None).await, made("with-key", Some("alias/central")).await);
     assert_eq!(read(&ada, NAME).await, Err(Some("ResourceNotFoundException".to_owned())), "a name is one's own");
-    assert_eq!(read(&ada, &arn).await, denied(), "no identity policy");
     let attached = format!("arn:aws:iam::{MEMBER}:policy/read-own-secret");
+    assert_eq!(put_policy(&center, &policy).await, None);
+    assert_eq!(read(&ada, &arn).await, denied(), "no identity policy");
     sandbox.with(|world| world.user_mut(MEMBER, "ada").attached_policies.insert(attached));
     assert_eq!(read(&ada, &arn).await, denied(), "the key AWS manages is of no use to another account");
-    center.update_secret().secret_id(NAME).kms_key_id("alias/central").send().await.expect("updated");
-    assert_eq!(read(&ada, &arn).await, Ok(Some("v".to_owned())));
-    center.delete_resource_policy().secret_id(NAME).send().await.expect("removed");
-    assert_eq!(read(&ada, &arn).await, denied(), "no resource policy");
+    assert_eq!(read(&ada, &with_key).await, denied(), "no resource policy");
+    let put = center.put_resource_policy().secret_id("with-key").resource_policy(&policy).send().await;
+    put.expect("a policy");
+    assert_eq!(read(&ada, &with_key).await, Ok(Some("v".to_owned())));
     let there = sandbox.with(|world| world.secrets.secret(MANAGEMENT_ACCOUNT, REGION, NAME).is_some());
     assert!(there);
 }

@@ -247,7 +247,7 @@ async fn messages_older_than_the_retention_period_are_gone() {
     advance(&sandbox, 1_800);
     send(&client, &url, "young").await;
     advance(&sandbox, 1_800);
-    let age = |world: &mut sandbox::World| {
+    let age = |world: &mut sandbox::Cloud| {
         world.queues.queue(MANAGEMENT_ACCOUNT, "work").and_then(|queue| queue.oldest_age(world.now()))
     };
     assert_eq!(bodies(&receive(&client, &url).await), ["young"]);

@@ -101,13 +101,6 @@ async fn a_redrive_policy_needs_a_queue_of_the_same_kind_that_is_there_and_willi
 }
 
 #[tokio::test]
-async fn the_queues_that_use_a_dead_letter_queue_are_listed() {
-    let (_sandbox, client, work, dead) = pair(1).await;
-    let sources = client.list_dead_letter_source_queues().queue_url(dead).send().await.expect("a list");
-    assert_eq!(sources.queue_urls(), [work]);
-}
-
-#[tokio::test]
 async fn a_move_task_brings_dead_letters_back_where_they_came_from_as_new_messages() {
     let (sandbox, client, work, dead) = pair(1).await;
     let mut ids = Vec::new();
@@ -128,7 +121,7 @@ async fn a_move_task_brings_dead_letters_back_where_they_came_from_as_new_messag
 }
 
 #[tokio::test]
-async fn a_move_task_at_a_rate_goes_by_the_clock_and_can_be_called_off() {
+async fn a_move_task_at_a_rate_goes_by_the_clock() {
     let (sandbox, client, work, dead) = pair(1).await;
     for n in 0..6 {
         send(&client, &work, &n.to_string()).await;
@@ -138,16 +131,11 @@ async fn a_move_task_at_a_rate_goes_by_the_clock_and_can_be_called_off() {
         let task = client.start_message_move_task().source_arn(arn("dead")).destination_arn(arn("work"));
         task.max_number_of_messages_per_second(2).send()
     };
-    let task = start().await.expect("started").task_handle.expect("a handle");
+    start().await.expect("started");
     assert_eq!(code(start().await).as_deref(), Some("InvalidParameterValue"));
     assert!(receive(&client, &work).await.is_empty());
     advance(&sandbox, 2);
     assert_eq!(bodies(&receive(&client, &work).await), ["0", "1", "2", "3"]);
-    let cancel = || client.cancel_message_move_task().task_handle(&task).send();
-    assert_eq!(cancel().await.expect("called off").approximate_number_of_messages_moved(), 4);
-    let refused = cancel().await.expect_err("it is over").into_service_error();
-    assert!(refused.is_resource_not_found_exception(), "{refused:?}");
-    advance(&sandbox, 10);
     assert_eq!(bodies(&receive(&client, &dead).await), ["4", "5"]);
 }
 

@@ -30,14 +30,6 @@ async fn queues_are_made_found_listed_and_removed() {
     let rest = client.list_queues().queue_name_prefix("work").max_results(1).set_next_token(list.next_token);
     let rest = rest.send().await.expect("the next page");
     assert_eq!((rest.queue_urls().len(), rest.next_token()), (1, None));
-
-    client.delete_queue().queue_url(&url).send().await.expect("removed");
-    let gone = client.get_queue_url().queue_name("work-1").send().await.expect_err("gone").into_service_error();
-    assert!(gone.is_queue_does_not_exist(), "{gone:?}");
-    let too_soon = create("work-1", "60").await.expect_err("too soon").into_service_error();
-    assert!(too_soon.is_queue_deleted_recently(), "{too_soon:?}");
-    advance(&sandbox, 60);
-    create("work-1", "60").await.expect("a minute later");
 }
 
 #[tokio::test]
@@ -61,6 +53,20 @@ async fn attributes_that_are_set_are_in_force_and_shown() {
 }
 
 #[tokio::test]
+async fn a_queue_s_tags_are_put_listed_and_taken_away() {
+    let (_sandbox, client, url) = queue("work", &[]).await;
+    client.tag_queue().queue_url(&url).tags("team", "security").tags("other", "x").send().await.expect("tagged");
+    client.tag_queue().queue_url(&url).tags("team", "platform").send().await.expect("one that is there is changed");
+    client.untag_queue().queue_url(&url).tag_keys("other").tag_keys("none").send().await.expect("untagged");
+    let listed = client.list_queue_tags().queue_url(&url).send().await.expect("a list").tags.expect("tags");
+    assert_eq!(listed, [("team".to_owned(), "platform".to_owned())].into());
+    for (key, value) in [("aws:x", "reserved".to_owned()), ("long", "v".repeat(257))] {
+        let refused = client.tag_queue().queue_url(&url).tags(key, value).send().await;
+        assert_eq!(code(refused).as_deref(), Some("InvalidParameterValue"), "{key}");
+    }
+}
+
+#[tokio::test]
 async fn a_queue_is_emptied_at_most_once_a_minute() {
     let (sandbox, client, url) = queue("work", &[]).await;
     send(&client, &url, "one").await;
@@ -76,7 +82,7 @@ async fn a_queue_is_emptied_at_most_once_a_minute() {
 #[tokio::test]
 async fn an_operation_that_is_not_there_is_named() {
     let (_sandbox, client, url) = queue("work", &[]).await;
-    let refused = client.untag_queue().queue_url(url).tag_keys("a").send().await.expect_err("not supported");
+    let refused = client.delete_queue().queue_url(url).send().await.expect_err("not supported");
     let message = refused.into_service_error().message().map(str::to_owned).expect("a message");
-    assert!(message.contains("sqs:UntagQueue is not supported"), "{message}");
+    assert!(message.contains("sqs:DeleteQueue is not supported"), "{message}");
 }

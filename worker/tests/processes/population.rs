@@ -11,7 +11,7 @@ use sandbox::generate::{self, EXEMPT_UNTIL_TAG, EXEMPTION_GROUP, Shape};
 use sandbox::journal::Effect;
 use sandbox::serve::REGION;
 use sandbox::world::AccountState;
-use sandbox::{Clock, KeySpec, KeyStatus, World};
+use sandbox::{Clock, Cloud, KeySpec, KeyStatus, World};
 
 /// Accounts, and users of every kind in each: two of each case that the generator knows.
 const SHAPE: Shape = Shape { accounts: 24, users_per_account: 26 };
@@ -30,9 +30,9 @@ pub(crate) struct Due {
 
 /// An organization, and everybody in it who must get a successor. Every other plainly due user's key has been published before,
 /// so that its successor passes through the stage of being stored and not yet published.
-pub(crate) fn organization(rng: &mut ChaCha8Rng) -> (World, Vec<Due>) {
+pub(crate) fn organization(rng: &mut ChaCha8Rng) -> (Cloud, Vec<Due>) {
     let start: Timestamp = "2026-03-02T06:00:00Z".parse().expect("a valid time");
-    let mut world = World::new(rng.random(), Clock::frozen_at(start));
+    let mut world = Cloud::from(World::new(rng.random(), Clock::frozen_at(start)));
     let accounts = generate::organization(&mut world, SHAPE);
     for account in
         accounts.iter().filter(|id| world.account(id).state == AccountState::Active).cloned().collect::<Vec<_>>()
@@ -52,7 +52,7 @@ pub(crate) fn organization(rng: &mut ChaCha8Rng) -> (World, Vec<Due>) {
 }
 
 /// Stores a published version of a key, as an earlier rotation would have.
-fn published(world: &mut World, account: &str, user: &str, key: &str) {
+fn published(world: &mut Cloud, account: &str, user: &str, key: &str) {
     let now = world.now();
     let account_id = AccountId::new(account).expect("an account id");
     let name = secret_name(&account_id, &user.parse().expect("a user name"));
@@ -61,7 +61,7 @@ fn published(world: &mut World, account: &str, user: &str, key: &str) {
     world.secrets.arrange(now, account, REGION, &name, &version, &value);
 }
 
-fn due(world: &World) -> Vec<Due> {
+fn due(world: &Cloud) -> Vec<Due> {
     let now = world.now();
     let mut due = Vec::new();
     for account in world.accounts.values().filter(|account| account.state == AccountState::Active) {
@@ -88,7 +88,7 @@ pub(crate) fn accounts(due: &[Due]) -> Vec<AccountId> {
 }
 
 /// What is not as it must be in the end, within the install grace: a sentence each.
-pub(crate) fn not_at_rest(world: &World, due: &[Due]) -> Vec<String> {
+pub(crate) fn not_at_rest(world: &Cloud, due: &[Due]) -> Vec<String> {
     let mut broken = Vec::new();
     for account in world.accounts.values() {
         for user in account.users.values() {

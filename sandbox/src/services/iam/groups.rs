@@ -56,16 +56,6 @@ pub(super) fn create(world: &mut World, call: &Call) -> Answered {
     Ok(Xml::new().element("Group", |xml| group_elements(xml, &account.id, group)))
 }
 
-pub(super) fn list_for_user(world: &mut World, call: &Call) -> Answered {
-    let page = Page::asked(call)?;
-    let groups = super::seen(world, call, required(call, "UserName")?)?.groups.clone();
-    let account = account(world, call)?;
-    let groups = groups.iter().filter_map(|name| Some((name.as_str(), account.groups.get(name)?)));
-    let (groups, more) = page.skip(groups);
-    let xml = Xml::new().list("Groups", &groups, |xml, (_, group)| group_elements(xml, &account.id, group));
-    Ok(page::end(xml, groups.last().map(|(name, _)| *name), more))
-}
-
 pub(super) fn add_user(world: &mut World, call: &Call) -> Answered {
     let (group_name, name) = (required(call, "GroupName")?, required(call, "UserName")?);
     group(account(world, call)?, group_name)?;

@@ -4,7 +4,7 @@ use super::page::{self, Page};
 use super::{Answered, invalid, limit_exceeded, no_such, required, time, user, user_name, user_to_change};
 use crate::call::{ApiError, Call, Service};
 use crate::journal::Effect;
-use crate::services::refusal;
+use crate::refusal;
 use crate::wire::xml::Xml;
 use crate::world::{AccessKey, KeyStatus, World};
 

@@ -34,17 +34,6 @@ fn is_there(world: &World, call: &Call, policy: &str) -> bool {
                 .is_some_and(|account| account.policies.contains(name_of(policy)))
 }
 
-pub(super) fn detach(world: &mut World, call: &Call) -> Answered {
-    let (name, policy) = (required(call, "UserName")?, required(call, "PolicyArn")?);
-    if !user_to_change(world, call, name)?.attached_policies.remove(policy) {
-        return Err(ApiError::new(404, "NoSuchEntity", format!("Policy {policy} was not found.")));
-    }
-    let now = world.now();
-    let effect = Effect::PolicyDetached { user: name.to_owned(), policy: policy.to_owned() };
-    world.journal.effect(now, &call.caller, &call.caller.account, effect);
-    Ok(Xml::new())
-}
-
 pub(super) fn list(world: &mut World, call: &Call) -> Answered {
     let user = user(world, call, required(call, "UserName")?)?;
     let policies = user.attached_policies.iter().map(|arn| (arn.as_str(), name_of(arn)));

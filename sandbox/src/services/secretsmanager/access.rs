@@ -6,9 +6,9 @@
 //! user that has any managed policy attached is taken to have that one.
 
 use super::error;
-use super::policy::{Request, ResourcePolicy, Verdict, account_of};
 use super::secret::Secret;
 use crate::call::{ApiError, Call, Principal};
+use crate::policy::{Policy, Request, Verdict, account_of};
 use crate::world::World;
 
 /// The ARN of a role without a path.
@@ -108,41 +108,27 @@ fn names(call: &Call, caller: &str) -> Vec<String> {
 /// The condition keys that have a value for this call.
 fn context(world: &World, call: &Call, caller: &str) -> Vec<(String, String)> {
     let account = &call.caller.account;
-    let mut context = vec![
-        ("aws:principalaccount".to_owned(), account.clone()),
-        ("aws:securetransport".to_owned(), "true".to_owned()),
-        ("aws:viaawsservice".to_owned(), "false".to_owned()),
-    ];
-    let mut put = |key: &str, value: &str| context.push((key.to_owned(), value.to_owned()));
-    if world.accounts.contains_key(account) {
-        put("aws:principalorgid", &world.organization.id);
-    }
-    match &call.caller.principal {
-        Principal::Operator => {
-            put("aws:principalarn", caller);
-            put("aws:principaltype", "User");
-        }
-        Principal::User(name) => {
-            put("aws:principalarn", caller);
-            put("aws:principaltype", "User");
-            put("aws:username", name);
-            let user = world.accounts.get(account).and_then(|account| account.users.get(name));
-            for (key, value) in user.map(|user| &user.holds.tags).into_iter().flatten() {
-                put(&format!("aws:principaltag/{}", key.to_ascii_lowercase()), value);
-            }
-        }
+    let arn = match &call.caller.principal {
+        Principal::Operator | Principal::User(_) => caller.to_owned(),
         // For a session it is the role's, not the session's.
-        Principal::Role { role, .. } => {
-            put("aws:principalarn", &role_arn(super::partition(&call.region), account, role));
-            put("aws:principaltype", "AssumedRole");
-        }
+        Principal::Role { role, .. } => role_arn(super::partition(&call.region), account, role),
+    };
+    let mut context = vec![("aws:principalaccount".to_owned(), account.clone()), ("aws:principalarn".to_owned(), arn)];
+    if world.accounts.contains_key(account) {
+        context.push(("aws:principalorgid".to_owned(), world.organization.id.clone()));
+    }
+    if let Principal::User(name) = &call.caller.principal {
+        let user = world.accounts.get(account).and_then(|account| account.users.get(name));
+        let tags = user.map(|user| &user.holds.tags).into_iter().flatten();
+        context
+            .extend(tags.map(|(key, value)| (format!("aws:principaltag/{}", key.to_ascii_lowercase()), value.clone())));
     }
     context
 }
 
 /// Refuses a policy that names somebody who is not there. Secrets Manager looks principals up when a policy is put, so that
 /// a user with a path must be named with it.
-pub(super) fn check_principals(world: &World, policy: &ResourcePolicy) -> Result<(), ApiError> {
+pub(super) fn check_principals(world: &World, policy: &Policy) -> Result<(), ApiError> {
     match policy.principals().find(|principal| !exists(world, principal)) {
         None => Ok(()),
         Some(principal) => Err(error::malformed_policy(format!(

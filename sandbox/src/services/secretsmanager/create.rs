@@ -6,57 +6,18 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::content::{Content, check_description};
 use super::replicas::{self, ReplicaRegion};
 use super::secret::{Secret, SecretValue};
 use super::tags::{Tag, check_tags};
 use super::versions::{self, version_id};
-use super::{Address, Use, access, changed, error, find, partition, remember, request};
+use super::{Address, State, access, changed, error, partition, remember, request};
 use crate::call::{Answer, ApiError, Call, Reply};
 use crate::journal::Effect;
 use crate::world::World;
 
 /// The longest name.
 const LONGEST_NAME: usize = 512;
-
-/// The longest description.
-const LONGEST_DESCRIPTION: usize = 2_048;
-
-/// The longest value, in bytes.
-const LONGEST_VALUE: usize = 65_536;
-
-/// What creating, updating and putting have in common.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Content {
-    pub(super) client_request_token: Option<String>,
-    secret_string: Option<String>,
-    secret_binary: Option<String>,
-    description: Option<String>,
-    kms_key_id: Option<String>,
-}
-
-impl Content {
-    /// The value that is given, if one is.
-    pub(super) fn value(&self) -> Result<Option<SecretValue>, ApiError> {
-        let value = match (&self.secret_string, &self.secret_binary) {
-            (Some(_), Some(_)) => {
-                return Err(error::invalid_parameter(
-                    "You can't specify both a binary secret value and a string secret value in the same secret.",
-                ));
-            }
-            (Some(text), None) => SecretValue::SecretString(text.clone()),
-            (None, Some(bytes)) => SecretValue::SecretBinary(bytes.clone()),
-            (None, None) => return Ok(None),
-        };
-        let length = self.secret_string.as_ref().or(self.secret_binary.as_ref()).map_or(0, String::len);
-        if length > LONGEST_VALUE {
-            return Err(error::invalid_parameter(format!(
-                "The secret value must not be longer than {LONGEST_VALUE} bytes; it has {length}."
-            )));
-        }
-        Ok(Some(value))
-    }
-}
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -73,7 +34,7 @@ struct Create {
     content: Content,
 }
 
-pub(super) fn create_secret(world: &mut World, call: &Call, now: Timestamp) -> Reply {
+pub(super) fn create_secret(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
     let wanted: Create = request(call)?;
     access::check_identity(world, call, "CreateSecret")?;
     check_name(&wanted.name)?;
@@ -82,7 +43,7 @@ pub(super) fn create_secret(world: &mut World, call: &Call, now: Timestamp) -> R
     let version = version_id(world, wanted.content.client_request_token.as_deref())?;
     let address =
         Address { account: call.caller.account.clone(), region: call.region.clone(), name: wanted.name.clone() };
-    if let Some(existing) = world.secrets.at(&address) {
+    if let Some(existing) = state.at(&address) {
         return again(existing, &version, value.as_ref());
     }
     let tags: BTreeMap<String, String> = wanted.tags.into_iter().map(|tag| (tag.key, tag.value)).collect();
@@ -120,14 +81,14 @@ pub(super) fn create_secret(world: &mut World, call: &Call, now: Timestamp) -> R
         effects.extend(versions::effects(&name, &version, stored));
         answer["VersionId"] = json!(version);
     }
-    remember(world, &address);
-    world.secrets.insert(&address, secret);
+    remember(state, world, &address);
+    state.insert(&address, secret);
     if !wanted.add_replica_regions.is_empty() {
         let regions = wanted.add_replica_regions;
-        effects.extend(replicas::add(&mut world.secrets, &address, &regions, wanted.force_overwrite_replica_secret)?);
-        answer["ReplicationStatus"] = world.secrets.at_mut(&address)?.replication_status();
+        effects.extend(replicas::add(state, &address, &regions, wanted.force_overwrite_replica_secret)?);
+        answer["ReplicationStatus"] = state.at_mut(&address)?.replication_status();
     }
-    changed(world, call, now, &address, effects);
+    changed(state, world, call, now, &address, effects);
     Ok(Answer::Json(answer))
 }
 
@@ -156,38 +117,4 @@ fn check_name(name: &str) -> Result<(), ApiError> {
         ));
     }
     Ok(())
-}
-
-fn check_description(description: Option<&str>) -> Result<(), ApiError> {
-    if description.is_some_and(|text| text.chars().count() > LONGEST_DESCRIPTION) {
-        return Err(error::invalid_parameter(format!(
-            "The description must not be longer than {LONGEST_DESCRIPTION} characters."
-        )));
-    }
-    Ok(())
-}
-
-pub(super) fn update_secret(world: &mut World, call: &Call, now: Timestamp) -> Reply {
-    let wanted: Content = request(call)?;
-    let address = find(world, call, Use::Write)?;
-    check_description(wanted.description.as_deref())?;
-    let value = wanted.value()?;
-    let version = version_id(world, wanted.client_request_token.as_deref())?;
-    let secret = world.secrets.at_mut(&address)?;
-    let name = secret.name.clone();
-    let mut answer = json!({ "ARN": secret.arn, "Name": name });
-    let mut effects = Vec::new();
-    if let Some(value) = value {
-        let stored = versions::store(secret, &version, value, &[], now)?;
-        effects.extend(versions::effects(&name, &version, stored));
-        answer["VersionId"] = json!(version);
-    }
-    if wanted.description.is_some() || wanted.kms_key_id.is_some() {
-        secret.description = wanted.description.or(secret.description.take());
-        secret.kms_key_id = wanted.kms_key_id.or(secret.kms_key_id.take());
-        secret.changed = now;
-        effects.push(Effect::SecretUpdated { name });
-    }
-    changed(world, call, now, &address, effects);
-    Ok(Answer::Json(answer))
 }

@@ -4,18 +4,18 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::policy::ResourcePolicy;
 use super::secret::{Deletion, Secret, seconds};
-use super::{Use, access, address, changed, error, find, look, remember, request};
+use super::{State, Use, access, address, changed, error, find, look, remember, request};
 use crate::call::{Answer, ApiError, Call, Reply};
 use crate::journal::Effect;
+use crate::policy::Policy;
 use crate::world::World;
 
 /// The longest resource policy, in characters.
 const LONGEST_POLICY: usize = 20_480;
 
-pub(super) fn describe(world: &mut World, call: &Call) -> Reply {
-    let (address, secret) = look(world, call)?;
+pub(super) fn describe(state: &mut State, world: &mut World, call: &Call) -> Reply {
+    let (address, secret) = look(state, world, call)?;
     let mut answer = secret.describe("VersionIdsToStages");
     if secret.primary_region.is_some() || !secret.replicas.is_empty() {
         answer["PrimaryRegion"] = json!(secret.primary_region.as_ref().unwrap_or(&address.region));
@@ -62,7 +62,7 @@ impl Filter {
     }
 }
 
-pub(super) fn list(world: &World, call: &Call) -> Reply {
+pub(super) fn list(state: &State, world: &World, call: &Call) -> Reply {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct List {
@@ -75,7 +75,7 @@ pub(super) fn list(world: &World, call: &Call) -> Reply {
     let wanted: List = request(call)?;
     access::check_identity(world, call, "ListSecrets")?;
     let most = page_size(call)?;
-    let secrets = world.secrets.secrets.get(&call.caller.account).and_then(|regions| regions.get(&call.region));
+    let secrets = state.secrets.get(&call.caller.account).and_then(|regions| regions.get(&call.region));
     let after = wanted.next_token.as_deref();
     if after.is_some_and(|after| secrets.is_none_or(|secrets| !secrets.contains_key(after))) {
         return Err(error::invalid_next_token());
@@ -111,7 +111,7 @@ fn all_match(filters: &[Filter], secret: &Secret) -> Result<bool, ApiError> {
     Ok(true)
 }
 
-pub(super) fn delete(world: &mut World, call: &Call, now: Timestamp) -> Reply {
+pub(super) fn delete(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
     let force = call.json()["ForceDeleteWithoutRecovery"].as_bool().unwrap_or(false);
     let window = &call.json()["RecoveryWindowInDays"];
     if force && !window.is_null() {
@@ -125,15 +125,15 @@ pub(super) fn delete(world: &mut World, call: &Call, now: Timestamp) -> Reply {
             error::invalid_parameter("RecoveryWindowInDays value must be between 7 and 30 days (inclusive).")
         })?,
     };
-    let address = address(world, call)?;
-    if force && world.secrets.at(&address).is_none() {
+    let address = address(state, call)?;
+    if force && state.at(&address).is_none() {
         // Forcing the deletion of what is not there is a success, the documentation says.
         access::check_identity(world, call, "DeleteSecret")?;
         return Ok(Answer::Json(json!({ "Name": address.name, "DeletionDate": seconds(now) })));
     }
-    find(world, call, Use::Look)?;
-    remember(world, &address);
-    let secret = world.secrets.at_mut(&address)?;
+    find(state, world, call, Use::Look)?;
+    remember(state, world, &address);
+    let secret = state.at_mut(&address)?;
     if secret.primary_region.is_some() {
         return Err(error::invalid_request(
             "Operation not permitted on a replica secret. Call must be made in primary secret's region.",
@@ -155,65 +155,53 @@ pub(super) fn delete(world: &mut World, call: &Call, now: Timestamp) -> Reply {
     let due = if force { now } else { now + SignedDuration::from_hours(24 * days) };
     let answer = json!({ "ARN": secret.arn, "Name": secret.name, "DeletionDate": seconds(due) });
     secret.deletion = Some(Deletion { asked: now, due });
-    world.secrets.due.insert((due, address.clone()));
-    world.secrets.expire(now);
+    state.due.insert((due, address.clone()));
+    state.expire(now);
     let effect = Effect::SecretDeleted { name: address.name.clone() };
-    changed(world, call, now, &address, vec![effect]);
+    changed(state, world, call, now, &address, vec![effect]);
     Ok(Answer::Json(answer))
 }
 
-pub(super) fn restore(world: &mut World, call: &Call, now: Timestamp) -> Reply {
-    let address = find(world, call, Use::Look)?;
-    remember(world, &address);
-    let secret = world.secrets.at_mut(&address)?;
+pub(super) fn restore(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
+    let address = find(state, world, call, Use::Look)?;
+    remember(state, world, &address);
+    let secret = state.at_mut(&address)?;
     let deletion = secret.deletion.take();
     let answer = json!({ "ARN": secret.arn, "Name": secret.name });
     if let Some(deletion) = deletion {
-        world.secrets.due.remove(&(deletion.due, address.clone()));
+        state.due.remove(&(deletion.due, address.clone()));
         let effect = Effect::SecretRestored { name: address.name.clone() };
-        changed(world, call, now, &address, vec![effect]);
+        changed(state, world, call, now, &address, vec![effect]);
     }
     Ok(Answer::Json(answer))
 }
 
-pub(super) fn put_policy(world: &mut World, call: &Call, now: Timestamp) -> Reply {
-    let address = find(world, call, Use::Write)?;
+pub(super) fn put_policy(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
+    let address = find(state, world, call, Use::Write)?;
     let text =
         call.text("ResourcePolicy").ok_or_else(|| error::invalid_parameter("You must provide a ResourcePolicy."))?;
     if text.chars().count() > LONGEST_POLICY {
         return Err(error::invalid_parameter(format!("A resource policy can have {LONGEST_POLICY} characters.")));
     }
-    let policy = ResourcePolicy::parse(text).map_err(error::malformed_policy)?;
+    let policy = Policy::of_resource(text).map_err(|error| error::malformed_policy(error.to_string()))?;
     access::check_principals(world, &policy)?;
     if call.json()["BlockPublicPolicy"].as_bool().unwrap_or(false) && policy.is_public() {
         return Err(error::public_policy());
     }
-    let secret = world.secrets.at_mut(&address)?;
+    let secret = state.at_mut(&address)?;
     secret.policy = Some(policy);
     let answer = json!({ "ARN": secret.arn, "Name": secret.name });
     let effect = Effect::SecretPolicyPut { name: address.name.clone() };
-    changed(world, call, now, &address, vec![effect]);
+    changed(state, world, call, now, &address, vec![effect]);
     Ok(Answer::Json(answer))
 }
 
-pub(super) fn get_policy(world: &mut World, call: &Call) -> Reply {
-    let address = find(world, call, Use::Read)?;
-    let secret = world.secrets.at(&address).ok_or_else(error::not_found)?;
+pub(super) fn get_policy(state: &mut State, world: &mut World, call: &Call) -> Reply {
+    let address = find(state, world, call, Use::Read)?;
+    let secret = state.at(&address).ok_or_else(error::not_found)?;
     let mut answer = json!({ "ARN": secret.arn, "Name": secret.name });
     if let Some(policy) = &secret.policy {
         answer["ResourcePolicy"] = json!(policy.text);
-    }
-    Ok(Answer::Json(answer))
-}
-
-pub(super) fn delete_policy(world: &mut World, call: &Call, now: Timestamp) -> Reply {
-    let address = find(world, call, Use::Write)?;
-    let secret = world.secrets.at_mut(&address)?;
-    let removed = secret.policy.take().is_some();
-    let answer = json!({ "ARN": secret.arn, "Name": secret.name });
-    if removed {
-        let effect = Effect::SecretPolicyDeleted { name: address.name.clone() };
-        changed(world, call, now, &address, vec![effect]);
     }
     Ok(Answer::Json(answer))
 }

@@ -89,7 +89,7 @@ pub(super) fn sync(state: &mut State, address: &Address) {
     }
 }
 
-pub(super) fn replicate_to(world: &mut World, call: &Call, now: Timestamp) -> Reply {
+pub(super) fn replicate_to(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Replicate {
@@ -98,42 +98,17 @@ pub(super) fn replicate_to(world: &mut World, call: &Call, now: Timestamp) -> Re
         force_overwrite_replica_secret: bool,
     }
     let wanted: Replicate = request(call)?;
-    let address = find(world, call, Use::Write)?;
+    let address = find(state, world, call, Use::Write)?;
     check_regions(&address, &wanted.add_replica_regions)?;
-    let secret = world.secrets.at_mut(&address)?;
+    let secret = state.at_mut(&address)?;
     let in_sync = |region: &str| secret.replicas.get(region).is_some_and(|replica| replica.failure.is_none());
     if let Some(there) = wanted.add_replica_regions.iter().find(|wanted| in_sync(&wanted.region)) {
         return Err(error::invalid_parameter(format!("The secret is already replicated to {}.", there.region)));
     }
     let overwrite = wanted.force_overwrite_replica_secret;
-    let effects = add(&mut world.secrets, &address, &wanted.add_replica_regions, overwrite)?;
-    changed(world, call, now, &address, effects);
-    let secret = world.secrets.at_mut(&address)?;
-    Ok(Answer::Json(json!({ "ARN": secret.arn, "ReplicationStatus": secret.replication_status() })))
-}
-
-pub(super) fn remove_from(world: &mut World, call: &Call, now: Timestamp) -> Reply {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Remove {
-        remove_replica_regions: Vec<String>,
-    }
-    let wanted: Remove = request(call)?;
-    let address = find(world, call, Use::Write)?;
-    let secret = world.secrets.at_mut(&address)?;
-    if let Some(unknown) = wanted.remove_replica_regions.iter().find(|region| !secret.replicas.contains_key(*region)) {
-        return Err(error::invalid_parameter(format!("The secret is not replicated to {unknown}.")));
-    }
-    let mut effects = Vec::new();
-    for region in wanted.remove_replica_regions {
-        let removed = world.secrets.at_mut(&address)?.replicas.remove(&region);
-        if removed.is_some_and(|replica| replica.failure.is_none()) {
-            world.secrets.remove(&Address { region: region.clone(), ..address.clone() });
-            effects.push(Effect::SecretReplicaRemoved { name: address.name.clone(), region });
-        }
-    }
-    changed(world, call, now, &address, effects);
-    let secret = world.secrets.at_mut(&address)?;
+    let effects = add(state, &address, &wanted.add_replica_regions, overwrite)?;
+    changed(state, world, call, now, &address, effects);
+    let secret = state.at_mut(&address)?;
     Ok(Answer::Json(json!({ "ARN": secret.arn, "ReplicationStatus": secret.replication_status() })))
 }
 

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::policy::ResourcePolicy;
+use crate::policy::Policy;
 
 /// The label of the version that is published.
 pub const CURRENT: &str = "AWSCURRENT";
@@ -77,7 +77,7 @@ pub struct Secret {
     /// Its versions, by id.
     pub versions: BTreeMap<String, Version>,
     /// Who may and may not do what with it, besides what identities are allowed.
-    pub policy: Option<ResourcePolicy>,
+    pub policy: Option<Policy>,
     /// When it was made.
     pub created: Timestamp,
     /// When it was last changed.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Use, changed, error, find, request};
+use super::{State, Use, changed, error, find, request};
 use crate::call::{Answer, ApiError, Call, Reply};
 use crate::journal::Effect;
 use crate::world::World;
@@ -41,15 +41,15 @@ pub(super) fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), ApiError
     Ok(())
 }
 
-pub(super) fn tag(world: &mut World, call: &Call, now: Timestamp) -> Reply {
+pub(super) fn tag(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Request {
         tags: Vec<Tag>,
     }
     let wanted: Request = request(call)?;
-    let address = find(world, call, Use::Write)?;
-    let secret = world.secrets.at_mut(&address)?;
+    let address = find(state, world, call, Use::Write)?;
+    let secret = state.at_mut(&address)?;
     let mut tags = secret.tags.clone();
     tags.extend(wanted.tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())));
     check_tags(&tags)?;
@@ -57,25 +57,6 @@ pub(super) fn tag(world: &mut World, call: &Call, now: Timestamp) -> Reply {
     let name = &address.name;
     let effect = |tag: Tag| Effect::SecretTagged { name: name.clone(), key: tag.key, value: tag.value };
     let effects = wanted.tags.into_iter().map(effect).collect();
-    changed(world, call, now, &address, effects);
-    Ok(Answer::Json(json!({})))
-}
-
-pub(super) fn untag(world: &mut World, call: &Call, now: Timestamp) -> Reply {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Request {
-        tag_keys: Vec<String>,
-    }
-    let wanted: Request = request(call)?;
-    let address = find(world, call, Use::Write)?;
-    let secret = world.secrets.at_mut(&address)?;
-    let mut effects = Vec::new();
-    for key in wanted.tag_keys {
-        if secret.tags.remove(&key).is_some() {
-            effects.push(Effect::SecretUntagged { name: address.name.clone(), key });
-        }
-    }
-    changed(world, call, now, &address, effects);
+    changed(state, world, call, now, &address, effects);
     Ok(Answer::Json(json!({})))
 }

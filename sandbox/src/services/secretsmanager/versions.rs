@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::create::Content;
-use super::secret::{CURRENT, MoveRefused, PutRefused, Secret, SecretValue, Stored, day, seconds};
-use super::{Use, changed, error, find, look, request};
+use super::content::Content;
+use super::secret::{CURRENT, MoveRefused, PutRefused, Secret, SecretValue, Stored, seconds};
+use super::{State, Use, changed, error, find, request};
 use crate::call::{Answer, ApiError, Call, Reply};
 use crate::journal::Effect;
 use crate::world::World;
@@ -52,7 +52,7 @@ pub(super) fn effects(name: &str, version: &str, stored: Stored) -> Vec<Effect> 
     effects
 }
 
-pub(super) fn put_value(world: &mut World, call: &Call, now: Timestamp) -> Reply {
+pub(super) fn put_value(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Put {
@@ -61,7 +61,7 @@ pub(super) fn put_value(world: &mut World, call: &Call, now: Timestamp) -> Reply
         content: Content,
     }
     let wanted: Put = request(call)?;
-    let address = find(world, call, Use::Write)?;
+    let address = find(state, world, call, Use::Write)?;
     let value = wanted
         .content
         .value()?
@@ -74,12 +74,12 @@ pub(super) fn put_value(world: &mut World, call: &Call, now: Timestamp) -> Reply
         check_stage(stage)?;
     }
     let version = version_id(world, wanted.content.client_request_token.as_deref())?;
-    let secret = world.secrets.at_mut(&address)?;
+    let secret = state.at_mut(&address)?;
     let stored = store(secret, &version, value, &stages, now)?;
     let answer =
         json!({ "ARN": secret.arn, "Name": secret.name, "VersionId": version, "VersionStages": stored.stages });
     let effects = effects(&address.name, &version, stored);
-    changed(world, call, now, &address, effects);
+    changed(state, world, call, now, &address, effects);
     Ok(Answer::Json(answer))
 }
 
@@ -90,13 +90,13 @@ fn check_stage(stage: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-pub(super) fn update_stage(world: &mut World, call: &Call, now: Timestamp) -> Reply {
-    let address = find(world, call, Use::Write)?;
+pub(super) fn update_stage(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
+    let address = find(state, world, call, Use::Write)?;
     let stage =
         call.text("VersionStage").ok_or_else(|| error::invalid_parameter("You must provide a VersionStage."))?;
     check_stage(stage)?;
     let (to, from) = (call.text("MoveToVersionId"), call.text("RemoveFromVersionId"));
-    let secret = world.secrets.at_mut(&address)?;
+    let secret = state.at_mut(&address)?;
     let moved = secret.move_stage(stage, to, from, now).map_err(|refused| match refused {
         MoveRefused::NoSuchVersion(_) => ApiError::new(400, "ResourceNotFoundException", refused.to_string()),
         MoveRefused::HeldByAnother { .. }
@@ -115,14 +115,14 @@ pub(super) fn update_stage(world: &mut World, call: &Call, now: Timestamp) -> Re
             from,
         },
     });
-    changed(world, call, now, &address, effect.into_iter().collect());
+    changed(state, world, call, now, &address, effect.into_iter().collect());
     Ok(Answer::Json(answer))
 }
 
-pub(super) fn get_value(world: &mut World, call: &Call, now: Timestamp) -> Reply {
-    let address = find(world, call, Use::Read)?;
+pub(super) fn get_value(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
+    let address = find(state, world, call, Use::Read)?;
     let (id, stage) = (call.text("VersionId"), call.text("VersionStage"));
-    let secret = world.secrets.at_mut(&address)?;
+    let secret = state.at_mut(&address)?;
     let missing = || match (id, stage) {
         (Some(id), _) => error::version_not_found(&format!("VersionId: {id}")),
         (None, stage) => error::version_not_found(&format!("staging label: {}", stage.unwrap_or(CURRENT))),
@@ -149,35 +149,6 @@ pub(super) fn get_value(world: &mut World, call: &Call, now: Timestamp) -> Reply
     match &version.value {
         SecretValue::SecretString(text) => answer["SecretString"] = json!(text),
         SecretValue::SecretBinary(bytes) => answer["SecretBinary"] = json!(bytes),
-    }
-    Ok(Answer::Json(answer))
-}
-
-pub(super) fn list_versions(world: &mut World, call: &Call) -> Reply {
-    let (_, secret) = look(world, call)?;
-    let deprecated = call.json()["IncludeDeprecated"].as_bool().unwrap_or(false);
-    let most = super::manage::page_size(call)?;
-    let after = call.text("NextToken");
-    let mut versions = secret
-        .versions
-        .iter()
-        .filter(|(id, _)| after.is_none_or(|after| id.as_str() > after))
-        .filter(|(_, version)| deprecated || !version.stages.is_empty());
-    let page: Vec<_> = versions.by_ref().take(most).collect();
-    let list = page.iter().map(|(id, version)| {
-        let mut entry = json!({ "VersionId": id, "CreatedDate": seconds(version.created) });
-        if !version.stages.is_empty() {
-            entry["VersionStages"] = json!(version.stages);
-        }
-        if let Some(accessed) = version.accessed {
-            entry["LastAccessedDate"] = json!(day(accessed));
-        }
-        entry
-    });
-    let list: Vec<Value> = list.collect();
-    let mut answer = json!({ "ARN": secret.arn, "Name": secret.name, "Versions": list });
-    if versions.next().is_some() {
-        answer["NextToken"] = json!(page.last().map(|(id, _)| id));
     }
     Ok(Answer::Json(answer))
 }

@@ -8,10 +8,10 @@ use serde_json::json;
 
 use super::address::Address;
 use super::content::Content;
-use super::{Knobs, Mail, RefuseAs, Region, Suppressed, bad_request, not_found, request};
+use super::{Knobs, Mail, RefuseAs, Region, State, Suppressed, bad_request, not_found, request};
 use crate::call::{Answer, ApiError, Call, Reply, Service};
 use crate::journal::Effect;
-use crate::services::refusal;
+use crate::refusal;
 use crate::world::World;
 
 /// Recipients one mail can have.
@@ -50,7 +50,7 @@ struct EmailTag {
     value: String,
 }
 
-pub(super) fn send_email(world: &mut World, call: &Call, now: Timestamp) -> Reply {
+pub(super) fn send_email(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
     let wanted: Send = request(call)?;
     let letter = wanted.content.letter()?;
     let Destination { mut to_addresses, mut cc_addresses, bcc_addresses } = wanted.destination;
@@ -73,14 +73,14 @@ pub(super) fn send_email(world: &mut World, call: &Call, now: Timestamp) -> Repl
         return Err(bad_request(format!("Recipient count exceeds {RECIPIENTS_PER_MAIL}.")));
     }
 
-    let knobs = world.mail.knobs.clone();
+    let knobs = state.knobs.clone();
     refuse_all(&knobs)?;
     if let Some(set) = &wanted.configuration_set_name
         && !knobs.configuration_sets.contains(set)
     {
         return Err(not_found(format!("Configuration set <{set}> does not exist.")));
     }
-    let region = world.mail.own(call);
+    let region = state.own(call);
     check_verified(region, &knobs, &call.region, &sender, &recipients)?;
     let bounced: Vec<String> =
         recipients.iter().map(Address::bare).filter(|to| region.suppressed.contains_key(&to.to_lowercase())).collect();
@@ -98,7 +98,7 @@ pub(super) fn send_email(world: &mut World, call: &Call, now: Timestamp) -> Repl
         message_id: message_id.clone(),
     };
     world.journal.effect(now, &call.caller, &call.caller.account, effect);
-    world.mail.outbox.push(Mail {
+    state.outbox.push(Mail {
         message_id: message_id.clone(),
         at: now,
         account: call.caller.account.clone(),

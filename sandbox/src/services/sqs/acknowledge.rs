@@ -33,48 +33,49 @@ impl Acknowledged {
     }
 }
 
-type Operation = fn(&mut World, &Call, Timestamp, &str, &Acknowledged) -> Result<(), ApiError>;
+type Operation = fn(&mut State, &mut World, &Call, Timestamp, &str, &Acknowledged) -> Result<(), ApiError>;
 
-pub(super) fn delete(world: &mut World, call: &Call, now: Timestamp) -> Reply {
-    one(world, call, now, delete_one)
+pub(super) fn delete(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
+    one(state, world, call, now, delete_one)
 }
 
-pub(super) fn delete_batch(world: &mut World, call: &Call, now: Timestamp) -> Reply {
-    many(world, call, now, delete_one)
+pub(super) fn delete_batch(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
+    many(state, world, call, now, delete_one)
 }
 
-pub(super) fn change_visibility(world: &mut World, call: &Call, now: Timestamp) -> Reply {
-    one(world, call, now, change_one)
+pub(super) fn change_visibility(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
+    one(state, world, call, now, change_one)
 }
 
-pub(super) fn change_visibility_batch(world: &mut World, call: &Call, now: Timestamp) -> Reply {
-    many(world, call, now, change_one)
+pub(super) fn change_visibility_batch(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
+    many(state, world, call, now, change_one)
 }
 
-fn one(world: &mut World, call: &Call, now: Timestamp, operation: Operation) -> Reply {
+fn one(state: &mut State, world: &mut World, call: &Call, now: Timestamp, operation: Operation) -> Reply {
     let arn = target(call)?;
-    operation(world, call, now, &arn, &request(call)?)?;
+    operation(state, world, call, now, &arn, &request(call)?)?;
     Ok(Answer::Json(json!({})))
 }
 
-fn many(world: &mut World, call: &Call, now: Timestamp, operation: Operation) -> Reply {
+fn many(state: &mut State, world: &mut World, call: &Call, now: Timestamp, operation: Operation) -> Reply {
     let arn = target(call)?;
-    world.queues.settled(&arn, now)?;
+    state.settled(&arn, now)?;
     let mut outcome = batch::Outcome::default();
     for entry in batch::entries(call)? {
-        if let Some(failure) = batch::chosen_failure(&mut world.queues.knobs, call, entry) {
+        if let Some(failure) = batch::chosen_failure(&mut state.knobs, call, entry) {
             outcome.fail(failure);
             continue;
         }
         let acknowledged = Acknowledged::deserialize(entry)
             .map_err(|error| ApiError::new(400, "SerializationException", error.to_string()))?;
-        let done = operation(world, call, now, &arn, &acknowledged);
+        let done = operation(state, world, call, now, &arn, &acknowledged);
         outcome.add(entry, done.map(|()| Map::<String, Value>::new()));
     }
     outcome.answer()
 }
 
 fn delete_one(
+    state: &mut State,
     world: &mut World,
     call: &Call,
     now: Timestamp,
@@ -82,8 +83,8 @@ fn delete_one(
     acknowledged: &Acknowledged,
 ) -> Result<(), ApiError> {
     let handle = acknowledged.handle()?;
-    world.queues.settled(arn, now)?;
-    let State { queues, knobs, .. } = &mut world.queues;
+    state.settled(arn, now)?;
+    let State { queues, knobs, .. } = state;
     let queue = queues.get_mut(arn).ok_or_else(error::queue_does_not_exist)?;
     // Deleting what is deleted is a success.
     let Some(message) = queue.of(&handle) else { return Ok(()) };
@@ -105,7 +106,8 @@ fn delete_one(
 }
 
 fn change_one(
-    world: &mut World,
+    state: &mut State,
+    _world: &mut World,
     _call: &Call,
     now: Timestamp,
     arn: &str,
@@ -116,7 +118,7 @@ fn change_one(
         return Err(error::missing_parameter("VisibilityTimeout"));
     }
     let timeout = in_range("VisibilityTimeout", acknowledged.visibility_timeout, 0..=LONGEST_IN_FLIGHT, 0)?;
-    let queue = world.queues.settled(arn, now)?;
+    let queue = state.settled(arn, now)?;
     let Some(message) = queue.of(&handle).filter(|message| message.receive_count == handle.receive) else {
         return Err(acknowledged.refused("Message does not exist or is not available for visibility timeout change."));
     };

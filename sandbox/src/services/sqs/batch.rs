@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::error;
 use super::knobs::Knobs;
 use crate::call::{Answer, ApiError, Call, Reply};
+use crate::wire::sqs;
 
 /// Entries a batch can have.
 const LARGEST_BATCH: usize = 10;
@@ -78,7 +79,7 @@ impl Outcome {
             Err(refusal) => self.failed.push(json!({
                 "Id": id(entry),
                 "SenderFault": refusal.status < 500,
-                "Code": error::query_error_code(&refusal.code),
+                "Code": sqs::query_error_code(&refusal.code),
                 "Message": refusal.message,
             })),
         }

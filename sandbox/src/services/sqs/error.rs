@@ -8,25 +8,6 @@ fn refusal(code: &str, message: impl Into<String>) -> ApiError {
     ApiError::new(400, code, message)
 }
 
-/// The name of an error in the older query protocol: the value of the header `x-amzn-query-error`, before its `;Sender`.
-/// The SDKs take it for the error's code.
-pub fn query_error_code(code: &str) -> String {
-    match code {
-        "QueueDoesNotExist" => "AWS.SimpleQueueService.NonExistentQueue".to_owned(),
-        "QueueNameExists" => "QueueAlreadyExists".to_owned(),
-        "BatchEntryIdsNotDistinct"
-        | "BatchRequestTooLong"
-        | "EmptyBatchRequest"
-        | "InvalidBatchEntryId"
-        | "MessageNotInflight"
-        | "PurgeQueueInProgress"
-        | "QueueDeletedRecently"
-        | "TooManyEntriesInBatchRequest"
-        | "UnsupportedOperation" => format!("AWS.SimpleQueueService.{code}"),
-        same => same.to_owned(),
-    }
-}
-
 pub(super) fn queue_does_not_exist() -> ApiError {
     refusal("QueueDoesNotExist", "The specified queue does not exist.")
 }
@@ -73,16 +54,4 @@ pub(super) fn resource_not_found(parameter: &str) -> ApiError {
 
 pub(super) fn other(code: &str, message: impl Into<String>) -> ApiError {
     refusal(code, message)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::query_error_code;
-
-    #[test]
-    fn errors_keep_their_older_names_for_callers_of_the_query_protocol() {
-        assert_eq!(query_error_code("QueueDoesNotExist"), "AWS.SimpleQueueService.NonExistentQueue");
-        assert_eq!(query_error_code("MessageNotInflight"), "AWS.SimpleQueueService.MessageNotInflight");
-        assert_eq!(query_error_code("ReceiptHandleIsInvalid"), "ReceiptHandleIsInvalid");
-    }
 }

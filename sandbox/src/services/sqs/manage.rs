@@ -13,8 +13,11 @@ use crate::call::{Answer, ApiError, Call, Reply};
 use crate::journal::Effect;
 use crate::world::World;
 
-/// How long the name of a deleted queue stays taken, and how long one must wait between two purges.
+/// How long one must wait between two purges.
 const ONE_MINUTE: SignedDuration = SignedDuration::from_secs(60);
+
+/// Tags a queue can have. (API reference, `TagQueue`, recommends no more; AWS's quota for tags is the same.)
+const TAGS_PER_QUEUE: usize = 50;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -26,18 +29,18 @@ struct Create {
     tags: BTreeMap<String, String>,
 }
 
-pub(super) fn create_queue(world: &mut World, call: &Call, now: Timestamp) -> Reply {
+pub(super) fn create_queue(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
     let wanted: Create = request(call)?;
     let account = call.caller.account.clone();
-    let made = create(&mut world.queues, now, &call.region, &account, &wanted.queue_name, &wanted.attributes)?;
+    let made = create(state, now, &call.region, &account, &wanted.queue_name, &wanted.attributes)?;
     if made {
-        if let Some(queue) = world.queues.queues.get_mut(&arn(&call.region, &account, &wanted.queue_name)) {
+        if let Some(queue) = state.queues.get_mut(&arn(&call.region, &account, &wanted.queue_name)) {
             queue.tags = wanted.tags;
         }
         let effect = Effect::QueueCreated { queue: wanted.queue_name.clone() };
         world.journal.effect(now, &call.caller, &account, effect);
     }
-    Ok(Answer::Json(json!({ "QueueUrl": world.queues.url(&account, &wanted.queue_name) })))
+    Ok(Answer::Json(json!({ "QueueUrl": state.url(&account, &wanted.queue_name) })))
 }
 
 /// Makes a queue; says whether it was not there before.
@@ -88,14 +91,7 @@ pub(super) fn create(
         }
         return Ok(false);
     }
-    if state.deleted.get(&arn).is_some_and(|at| now.duration_since(*at) < ONE_MINUTE) {
-        return Err(error::other(
-            "QueueDeletedRecently",
-            "You must wait 60 seconds after deleting a queue before you can create another with the same name.",
-        ));
-    }
     check_redrive(state, &arn, &attributes)?;
-    state.deleted.remove(&arn);
     state.queues.insert(arn.clone(), Queue::new(arn, account, name, attributes, now));
     Ok(true)
 }
@@ -123,30 +119,29 @@ fn check_redrive(state: &State, source: &str, attributes: &Attributes) -> Result
     }
 }
 
-pub(super) fn get_queue_url(world: &World, call: &Call) -> Reply {
+pub(super) fn get_queue_url(state: &State, call: &Call) -> Reply {
     let name = call.text("QueueName").ok_or_else(|| error::missing_parameter("QueueName"))?;
     let account = call.text("QueueOwnerAWSAccountId").unwrap_or(&call.caller.account);
     let arn = arn(&call.region, account, name);
-    if account != call.caller.account || !world.queues.queues.contains_key(&arn) {
+    if account != call.caller.account || !state.queues.contains_key(&arn) {
         return Err(error::queue_does_not_exist());
     }
-    Ok(Answer::Json(json!({ "QueueUrl": world.queues.url(account, name) })))
+    Ok(Answer::Json(json!({ "QueueUrl": state.url(account, name) })))
 }
 
 /// One page of the URLs of the caller's queues that are `chosen`.
-fn page(world: &World, call: &Call, list: &str, chosen: impl Fn(&Queue) -> bool) -> Reply {
+fn page(state: &State, call: &Call, list: &str, chosen: impl Fn(&Queue) -> bool) -> Reply {
     let most = in_range("MaxResults", call.json()["MaxResults"].as_i64(), 1..=1_000, 1_000)? as usize;
     let prefix = arn(&call.region, &call.caller.account, "");
     let after = call.text("NextToken").map_or(prefix.clone(), |name| format!("{prefix}{name}"));
-    let mut queues = world
-        .queues
+    let mut queues = state
         .queues
         .range(after.clone()..)
         .take_while(|(arn, _)| arn.starts_with(&prefix))
         .filter(|(arn, queue)| **arn != after && chosen(queue))
         .map(|(_, queue)| queue);
     let shown: Vec<&Queue> = queues.by_ref().take(most).collect();
-    let urls: Vec<String> = shown.iter().map(|queue| world.queues.url(&queue.account, &queue.name)).collect();
+    let urls: Vec<String> = shown.iter().map(|queue| state.url(&queue.account, &queue.name)).collect();
     let mut answer = json!({});
     if !urls.is_empty() {
         answer[list] = json!(urls);
@@ -158,17 +153,9 @@ fn page(world: &World, call: &Call, list: &str, chosen: impl Fn(&Queue) -> bool)
     Ok(Answer::Json(answer))
 }
 
-pub(super) fn list_queues(world: &World, call: &Call) -> Reply {
+pub(super) fn list_queues(state: &State, call: &Call) -> Reply {
     let prefix = call.text("QueueNamePrefix").unwrap_or_default();
-    page(world, call, "QueueUrls", |queue| queue.name.starts_with(prefix))
-}
-
-pub(super) fn list_sources(world: &World, call: &Call) -> Reply {
-    let target = target(call)?;
-    if !world.queues.queues.contains_key(&target) {
-        return Err(error::queue_does_not_exist());
-    }
-    page(world, call, "queueUrls", |queue| is_source(queue, &target))
+    page(state, call, "QueueUrls", |queue| queue.name.starts_with(prefix))
 }
 
 /// Whether a queue's dead letters go to `target`.
@@ -176,7 +163,7 @@ pub(super) fn is_source(queue: &Queue, target: &str) -> bool {
     queue.attributes.redrive.as_ref().is_some_and(|redrive| redrive.dead_letter_target_arn == target)
 }
 
-pub(super) fn get_attributes(world: &mut World, call: &Call, now: Timestamp) -> Reply {
+pub(super) fn get_attributes(state: &mut State, call: &Call, now: Timestamp) -> Reply {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Get {
@@ -185,7 +172,7 @@ pub(super) fn get_attributes(world: &mut World, call: &Call, now: Timestamp) -> 
     }
     let wanted: Get = request(call)?;
     let arn = target(call)?;
-    let queue = world.queues.settled(&arn, now)?;
+    let queue = state.settled(&arn, now)?;
     let all = wanted.attribute_names.iter().any(|name| name == "All");
     if let Some(name) = wanted.attribute_names.iter().find(|name| *name != "All" && !Attributes::is_known(name)) {
         return Err(error::unknown_attribute(name));
@@ -212,7 +199,7 @@ fn read_only(queue: &Queue, name: &str) -> String {
     }
 }
 
-pub(super) fn set_attributes(world: &mut World, call: &Call, now: Timestamp) -> Reply {
+pub(super) fn set_attributes(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Set {
@@ -220,12 +207,12 @@ pub(super) fn set_attributes(world: &mut World, call: &Call, now: Timestamp) -> 
     }
     let wanted: Set = request(call)?;
     let arn = target(call)?;
-    let mut attributes = world.queues.settled(&arn, now)?.attributes.clone();
+    let mut attributes = state.settled(&arn, now)?.attributes.clone();
     for (name, value) in &wanted.attributes {
         attributes.set(name, value)?;
     }
-    check_redrive(&world.queues, &arn, &attributes)?;
-    let queue = world.queues.settled(&arn, now)?;
+    check_redrive(state, &arn, &attributes)?;
+    let queue = state.settled(&arn, now)?;
     queue.attributes = attributes;
     queue.modified = now;
     let effect = Effect::QueueAttributesSet { queue: queue.name.clone() };
@@ -233,21 +220,61 @@ pub(super) fn set_attributes(world: &mut World, call: &Call, now: Timestamp) -> 
     Ok(Answer::Json(json!({})))
 }
 
-pub(super) fn list_tags(world: &mut World, call: &Call, now: Timestamp) -> Reply {
-    let queue = world.queues.settled(&target(call)?, now)?;
+pub(super) fn list_tags(state: &mut State, call: &Call, now: Timestamp) -> Reply {
+    let queue = state.settled(&target(call)?, now)?;
     Ok(Answer::Json(if queue.tags.is_empty() { json!({}) } else { json!({ "Tags": queue.tags }) }))
 }
 
-pub(super) fn delete_queue(world: &mut World, call: &Call, now: Timestamp) -> Reply {
-    let arn = target(call)?;
-    let queue = world.queues.queues.remove(&arn).ok_or_else(error::queue_does_not_exist)?;
-    world.queues.deleted.insert(arn, now);
-    world.journal.effect(now, &call.caller, &queue.account, Effect::QueueDeleted { queue: queue.name.clone() });
+pub(super) fn tag_queue(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Tag {
+        tags: BTreeMap<String, String>,
+    }
+    let wanted: Tag = request(call)?;
+    let queue = state.settled(&target(call)?, now)?;
+    let mut tags = queue.tags.clone();
+    tags.extend(wanted.tags);
+    set_tags(queue, world, call, now, tags)
+}
+
+pub(super) fn untag_queue(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Untag {
+        tag_keys: Vec<String>,
+    }
+    let wanted: Untag = request(call)?;
+    let queue = state.settled(&target(call)?, now)?;
+    let mut tags = queue.tags.clone();
+    tags.retain(|key, _| !wanted.tag_keys.contains(key));
+    set_tags(queue, world, call, now, tags)
+}
+
+fn set_tags(
+    queue: &mut Queue,
+    world: &mut World,
+    call: &Call,
+    now: Timestamp,
+    tags: BTreeMap<String, String>,
+) -> Reply {
+    let allowed = |(key, value): (&String, &String)| {
+        (1..=128).contains(&key.chars().count()) && value.chars().count() <= 256 && !key.starts_with("aws:")
+    };
+    if tags.len() > TAGS_PER_QUEUE || !tags.iter().all(allowed) {
+        return Err(error::invalid_value(format!(
+            "A queue has at most {TAGS_PER_QUEUE} tags, with keys of 1 to 128 characters that do not begin with aws:, and \
+             values of up to 256."
+        )));
+    }
+    queue.tags = tags;
+    let effect = Effect::QueueTagged { queue: queue.name.clone() };
+    world.journal.effect(now, &call.caller, &queue.account.clone(), effect);
     Ok(Answer::Json(json!({})))
 }
 
-pub(super) fn purge_queue(world: &mut World, call: &Call, now: Timestamp) -> Reply {
-    let queue = world.queues.settled(&target(call)?, now)?;
+pub(super) fn purge_queue(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
+    let queue = state.settled(&target(call)?, now)?;
     if queue.purged.is_some_and(|at| now.duration_since(at) < ONE_MINUTE) {
         let message = format!("Only one PurgeQueue operation on {} is allowed every 60 seconds.", queue.name);
         return Err(error::other("PurgeQueueInProgress", message));

@@ -45,8 +45,6 @@ pub enum MoveStatus {
     Running,
     /// Done.
     Completed,
-    /// Called off.
-    Cancelled,
     /// Given up.
     Failed,
 }
@@ -59,14 +57,13 @@ impl MoveTask {
     }
 }
 
-pub(super) fn start(world: &mut World, call: &Call, now: Timestamp) -> Reply {
+pub(super) fn start(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
     let source = call.text("SourceArn").ok_or_else(|| error::missing_parameter("SourceArn"))?;
     let destination = call.text("DestinationArn");
     let rate = match call.json()["MaxNumberOfMessagesPerSecond"].as_i64() {
         None => None,
         given => Some(in_range("MaxNumberOfMessagesPerSecond", given, 1..=500, 500)?),
     };
-    let state = &mut world.queues;
     own(state, call, source, "SourceArn")?;
     if let Some(destination) = destination {
         own(state, call, destination, "DestinationArn")?;
@@ -82,7 +79,7 @@ pub(super) fn start(world: &mut World, call: &Call, now: Timestamp) -> Reply {
     let to_move = state.settled(source, now)?.visible() as u64;
     let task = json!({ "taskId": world.uuid().to_string(), "sourceArn": source });
     let handle = BASE64.encode(task.to_string());
-    world.queues.moves.push(MoveTask {
+    state.moves.push(MoveTask {
         handle: handle.clone(),
         source: source.to_owned(),
         destination: destination.map(str::to_owned),
@@ -93,7 +90,7 @@ pub(super) fn start(world: &mut World, call: &Call, now: Timestamp) -> Reply {
         to_move,
         failure: None,
     });
-    advance(world, call, now);
+    advance(state, world, call, now);
     Ok(Answer::Json(json!({ "TaskHandle": handle })))
 }
 
@@ -104,20 +101,20 @@ fn own(state: &State, call: &Call, arn: &str, parameter: &str) -> Result<(), Api
 }
 
 /// Lets every running task move what it may have moved by now.
-pub(super) fn advance(world: &mut World, call: &Call, now: Timestamp) {
-    for at in 0..world.queues.moves.len() {
-        while world.queues.moves[at].status == MoveStatus::Running {
-            let task = &world.queues.moves[at];
+pub(super) fn advance(state: &mut State, world: &mut World, call: &Call, now: Timestamp) {
+    for at in 0..state.moves.len() {
+        while state.moves[at].status == MoveStatus::Running {
+            let task = &state.moves[at];
             if task.moved >= task.to_move {
-                world.queues.moves[at].status = MoveStatus::Completed;
+                state.moves[at].status = MoveStatus::Completed;
             } else if task.moved < task.allowed(now) {
-                let (status, failure) = match move_one(world, call, at, now) {
+                let (status, failure) = match move_one(state, world, call, at, now) {
                     Ok(true) => continue,
                     Ok(false) => (MoveStatus::Completed, None),
                     Err(reason) => (MoveStatus::Failed, Some(reason)),
                 };
-                world.queues.moves[at].status = status;
-                world.queues.moves[at].failure = failure;
+                state.moves[at].status = status;
+                state.moves[at].failure = failure;
             } else {
                 break;
             }
@@ -126,10 +123,16 @@ pub(super) fn advance(world: &mut World, call: &Call, now: Timestamp) {
 }
 
 /// Moves the next visible message of a task; `false` when there is none.
-fn move_one(world: &mut World, call: &Call, at: usize, now: Timestamp) -> Result<bool, &'static str> {
+fn move_one(
+    state: &mut State,
+    world: &mut World,
+    call: &Call,
+    at: usize,
+    now: Timestamp,
+) -> Result<bool, &'static str> {
     // A moved message is a new one: new id, new age. (SQS Developer Guide, "Configuring a dead-letter queue redrive".)
     let new_id = world.uuid().to_string();
-    let State { queues, moves, .. } = &mut world.queues;
+    let State { queues, moves, .. } = state;
     let task = &mut moves[at];
     let source = queues.get_mut(&task.source).ok_or("AWS.SimpleQueueService.NonExistentQueue")?;
     source.settle(now);
@@ -162,11 +165,11 @@ fn move_one(world: &mut World, call: &Call, at: usize, now: Timestamp) -> Result
     Ok(true)
 }
 
-pub(super) fn list(world: &World, call: &Call) -> Reply {
+pub(super) fn list(state: &State, call: &Call) -> Reply {
     let source = call.text("SourceArn").ok_or_else(|| error::missing_parameter("SourceArn"))?;
     let most = in_range("MaxResults", call.json()["MaxResults"].as_i64(), 1..=10, 1)? as usize;
-    own(&world.queues, call, source, "SourceArn")?;
-    let tasks = world.queues.moves.iter().rev().filter(|task| task.source == source).take(most);
+    own(state, call, source, "SourceArn")?;
+    let tasks = state.moves.iter().rev().filter(|task| task.source == source).take(most);
     let results: Vec<Value> = tasks.map(describe).collect();
     Ok(Answer::Json(json!({ "Results": results })))
 }
@@ -193,16 +196,4 @@ fn describe(task: &MoveTask) -> Value {
         result["FailureReason"] = json!(reason);
     }
     result
-}
-
-pub(super) fn cancel(world: &mut World, call: &Call) -> Reply {
-    let handle = call.text("TaskHandle").ok_or_else(|| error::missing_parameter("TaskHandle"))?;
-    let task = world
-        .queues
-        .moves
-        .iter_mut()
-        .find(|task| task.handle == handle && task.status == MoveStatus::Running)
-        .ok_or_else(|| error::resource_not_found("TaskHandle"))?;
-    task.status = MoveStatus::Cancelled;
-    Ok(Answer::Json(json!({ "ApproximateNumberOfMessagesMoved": task.moved })))
 }

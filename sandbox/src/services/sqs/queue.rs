@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::attributes::Attributes;
 use super::message::{Message, Place};
 use super::recent::Recent;
-use super::shelf::{Label, Shelf};
+use super::visible_index::{Label, VisibleIndex};
 
 /// The longest a message can be in flight, counted from the receive, in seconds (12 hours).
 pub(super) const LONGEST_IN_FLIGHT: u32 = 43_200;
@@ -41,7 +41,7 @@ pub struct Queue {
     #[serde(skip)]
     pub(super) recent: Recent,
     #[serde(skip)]
-    shelf: Shelf,
+    visible_index: VisibleIndex,
     /// Delayed messages and those in flight, by when they become visible.
     #[serde(skip)]
     timers: BTreeSet<(Timestamp, u64)>,
@@ -77,7 +77,7 @@ impl Handle {
 impl Queue {
     /// An empty one.
     pub(super) fn new(arn: String, account: &str, name: &str, attributes: Attributes, now: Timestamp) -> Self {
-        let shelf = Shelf::new(attributes.fifo);
+        let visible_index = VisibleIndex::new(attributes.fifo);
         Self {
             arn,
             account: account.to_owned(),
@@ -92,7 +92,7 @@ impl Queue {
             in_flight: 0,
             purged: None,
             recent: Recent::default(),
-            shelf,
+            visible_index,
             timers: BTreeSet::new(),
             ages: BTreeSet::new(),
         }
@@ -160,7 +160,7 @@ impl Queue {
             Place::Visible => {}
         }
         message.place = Place::Visible;
-        self.shelf.put(label(ticket, message));
+        self.visible_index.put(label(ticket, message));
     }
 
     /// The ticket the next message gets.
@@ -177,11 +177,11 @@ impl Queue {
                 self.delayed += 1;
                 self.timers.insert((until, ticket));
             }
-            Place::Visible => self.shelf.put(label(ticket, &message)),
+            Place::Visible => self.visible_index.put(label(ticket, &message)),
             Place::InFlight { until, .. } => {
                 self.in_flight += 1;
                 self.timers.insert((until, ticket));
-                self.shelf.hold(label(ticket, &message));
+                self.visible_index.hold(label(ticket, &message));
             }
         }
         self.ages.insert((message.sent_at, ticket));
@@ -190,7 +190,7 @@ impl Queue {
 
     /// The tickets that would be handed out next.
     pub(super) fn next(&self, count: usize) -> Vec<u64> {
-        self.shelf.next(count)
+        self.visible_index.next(count)
     }
 
     /// A message by ticket.
@@ -223,7 +223,7 @@ impl Queue {
         message.first_received_at.get_or_insert(now);
         self.timers.insert((until, ticket));
         if !again {
-            self.shelf.hold(label(ticket, message));
+            self.visible_index.hold(label(ticket, message));
         }
         let handle = Handle { ticket, receive: message.receive_count, message: message.id.clone() };
         Some((handle, message))
@@ -243,7 +243,7 @@ impl Queue {
             }
             Place::Visible => {}
         }
-        self.shelf.remove(label(ticket, &message));
+        self.visible_index.remove(label(ticket, &message));
         self.ages.remove(&(message.sent_at, ticket));
         Some(message)
     }
@@ -271,7 +271,7 @@ impl Queue {
         self.messages.clear();
         self.timers.clear();
         self.ages.clear();
-        self.shelf = Shelf::new(self.attributes.fifo);
+        self.visible_index = VisibleIndex::new(self.attributes.fifo);
         self.delayed = 0;
         self.in_flight = 0;
     }

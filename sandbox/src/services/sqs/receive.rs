@@ -31,10 +31,10 @@ struct Receive {
     message_attribute_names: Vec<String>,
 }
 
-pub(super) fn receive(world: &mut World, call: &Call, now: Timestamp) -> Reply {
+pub(super) fn receive(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
     let arn = target(call)?;
     let request: Receive = request(call)?;
-    let queue = world.queues.settled(&arn, now)?;
+    let queue = state.settled(&arn, now)?;
     let count = in_range("MaxNumberOfMessages", request.max_number_of_messages, 1..=10, 1)? as usize;
     let defaults = &queue.attributes;
     let visibility =
@@ -53,7 +53,7 @@ pub(super) fn receive(world: &mut World, call: &Call, now: Timestamp) -> Reply {
 
     let (account, name) = (queue.account.clone(), queue.name.clone());
     let until = now + SignedDuration::from_secs(i64::from(visibility));
-    let taken = take(&mut world.queues, &arn, count, now, until, &wanted);
+    let taken = take(state, &arn, count, now, until, &wanted);
     for (id, dead_letter_queue) in taken.dead {
         let effect = Effect::MessageDeadLettered { queue: name.clone(), dead_letter_queue, id };
         world.journal.effect(now, &call.caller, &account, effect);

@@ -10,7 +10,7 @@ use super::attributes::DeduplicationScope;
 use super::message::{self, LARGEST_MESSAGE, Message, MessageAttribute, Place};
 use super::queue::Queue;
 use super::recent::Receipt;
-use super::{batch, error, in_range, request, target};
+use super::{State, batch, error, in_range, request, target};
 use crate::call::{Answer, ApiError, Call, Reply};
 use crate::journal::Effect;
 use crate::world::World;
@@ -36,14 +36,14 @@ impl Sent {
     }
 }
 
-pub(super) fn one(world: &mut World, call: &Call, now: Timestamp) -> Reply {
+pub(super) fn one(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
     let arn = target(call)?;
-    accept(world, call, now, &arn, request(call)?).map(|answer| Answer::Json(Value::Object(answer)))
+    accept(state, world, call, now, &arn, request(call)?).map(|answer| Answer::Json(Value::Object(answer)))
 }
 
-pub(super) fn batch(world: &mut World, call: &Call, now: Timestamp) -> Reply {
+pub(super) fn batch(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
     let arn = target(call)?;
-    world.queues.settled(&arn, now)?;
+    state.settled(&arn, now)?;
     let mut parsed = Vec::new();
     for entry in batch::entries(call)? {
         let sent = Sent::deserialize(entry)
@@ -59,9 +59,9 @@ pub(super) fn batch(world: &mut World, call: &Call, now: Timestamp) -> Reply {
     }
     let mut outcome = batch::Outcome::default();
     for (entry, sent) in parsed {
-        match batch::chosen_failure(&mut world.queues.knobs, call, entry) {
+        match batch::chosen_failure(&mut state.knobs, call, entry) {
             Some(failure) => outcome.fail(failure),
-            None => outcome.add(entry, accept(world, call, now, &arn, sent)),
+            None => outcome.add(entry, accept(state, world, call, now, &arn, sent)),
         }
     }
     outcome.answer()
@@ -69,6 +69,7 @@ pub(super) fn batch(world: &mut World, call: &Call, now: Timestamp) -> Reply {
 
 /// Puts one message on its queue and says what the sender is told.
 fn accept(
+    state: &mut State,
     world: &mut World,
     call: &Call,
     now: Timestamp,
@@ -77,8 +78,8 @@ fn accept(
 ) -> Result<Map<String, Value>, ApiError> {
     // Drawn first, so that the queue and the random stream are not borrowed at once.
     let id = world.uuid().to_string();
-    let knobs = world.queues.knobs.clone();
-    let queue = world.queues.settled(arn, now)?;
+    let knobs = state.knobs.clone();
+    let queue = state.settled(arn, now)?;
     check(queue, &sent)?;
     let mut answer = Map::new();
     answer.insert("MD5OfMessageBody".to_owned(), json!(message::md5_hex(sent.message_body.as_bytes())));

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use rotation::Policy;
 use rotation::names::STATE_TAG_PREFIX;
 
-use crate::world::{KeyStatus, World};
+use sandbox::world::{KeyStatus, World};
 
 /// Columns at most.
 const WIDTH: usize = 61;
@@ -27,8 +27,8 @@ impl Chart {
         let mut counts = [0; STATES.len()];
         for account in world.accounts.values() {
             for user in account.users.values() {
-                let exempt = user.holds.groups.contains(crate::generate::EXEMPTION_GROUP)
-                    || user.holds.tags.contains_key(crate::generate::EXEMPT_UNTIL_TAG);
+                let exempt = user.holds.groups.contains(sandbox::generate::EXEMPTION_GROUP)
+                    || user.holds.tags.contains_key(sandbox::generate::EXEMPT_UNTIL_TAG);
                 for key in &user.holds.keys {
                     let state = user.holds.tags.get(&format!("{STATE_TAG_PREFIX}{}", key.id));
                     let told = state.is_some_and(|state| !state.starts_with("disabled"));

@@ -1,4 +1,4 @@
-//! A connection of the product to a sandbox in the same process.
+//! The SDK pointed at a sandbox in the same process.
 
 use std::time::Duration;
 
@@ -9,17 +9,12 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_smithy_http_client::Builder;
-use key_rotation_aws::Connection;
 
 use crate::serve::REGION;
 use crate::server::Sandbox;
 
-/// Connects to a sandbox as its operator, under this SDK application name: by it the sandbox tells workers apart.
-pub fn connection(sandbox: &Sandbox, application: &str) -> Connection {
-    Connection::from_sdk_config(sdk_config(sandbox, application)).expect("the region is set")
-}
-
-/// The SDK's configuration of such a connection. Retries are quick: nobody is spared by waiting here.
+/// The SDK's configuration for the sandbox's operator, under this SDK application name: by it the sandbox tells programs apart.
+/// Retries are quick: nobody is spared by waiting here.
 pub fn sdk_config(sandbox: &Sandbox, application: &str) -> SdkConfig {
     let operator = sandbox.operator_credentials();
     let credentials =

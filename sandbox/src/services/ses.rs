@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::refusal;
 use crate::call::{ApiError, Call, Reply};
+use crate::refusal;
 use crate::world::World;
 
 /// What SES knows and has sent.
@@ -184,18 +184,14 @@ impl State {
 }
 
 /// Carries out one call.
-pub fn handle(world: &mut World, call: &Call) -> Reply {
+pub fn handle(state: &mut State, world: &mut World, call: &Call) -> Reply {
     let now = world.now();
     match call.operation.as_str() {
-        "SendEmail" => send::send_email(world, call, now),
-        "GetAccount" => identities::get_account(world, call, now),
-        "CreateEmailIdentity" => identities::create(world, call, now),
-        "GetEmailIdentity" => identities::get(world, call),
-        "ListEmailIdentities" => identities::list(world, call),
-        "DeleteEmailIdentity" => identities::delete(world, call, now),
-        "PutSuppressedDestination" => identities::suppress(world, call, now),
-        "GetSuppressedDestination" => identities::get_suppressed(world, call),
-        "DeleteSuppressedDestination" => identities::unsuppress(world, call),
+        "SendEmail" => send::send_email(state, world, call, now),
+        "CreateEmailIdentity" => identities::create(state, world, call, now),
+        "GetEmailIdentity" => identities::get(state, call),
+        "PutSuppressedDestination" => identities::suppress(state, world, call, now),
+        "GetSuppressedDestination" => identities::get_suppressed(state, call),
         _ => Err(refusal::unsupported(call)),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Which messages can be handed out, in which order. Messages are known here by their ticket: the number they were given on
 /// arrival.
 #[derive(Debug, Clone)]
-pub(super) enum Shelf {
+pub(super) enum VisibleIndex {
     /// In order of rank, which is the order of arrival unless something was reordered.
     Standard(BTreeSet<(u64, u64)>),
     /// In order of arrival within a group, and none of a group while another of it is held by a consumer.
@@ -54,12 +54,12 @@ impl Groups {
     }
 }
 
-/// What the shelf must know of a message.
+/// What the index must know of a message.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Label<'a> {
     /// Its number.
     pub(super) ticket: u64,
-    /// Its place on a standard queue's shelf.
+    /// Its place on a standard queue.
     pub(super) rank: u64,
     /// Its group; messages without one share one.
     pub(super) group: Option<&'a str>,
@@ -71,19 +71,19 @@ impl Label<'_> {
     }
 }
 
-impl Shelf {
+impl VisibleIndex {
     /// An empty one.
     pub(super) fn new(fifo: bool) -> Self {
-        if fifo { Shelf::Fifo(Groups::default()) } else { Shelf::Standard(BTreeSet::new()) }
+        if fifo { VisibleIndex::Fifo(Groups::default()) } else { VisibleIndex::Standard(BTreeSet::new()) }
     }
 
     /// It can be handed out (again).
     pub(super) fn put(&mut self, label: Label<'_>) {
         match self {
-            Shelf::Standard(ranks) => {
+            VisibleIndex::Standard(ranks) => {
                 ranks.insert((label.rank, label.ticket));
             }
-            Shelf::Fifo(groups) => groups.change(label.group(), |group| {
+            VisibleIndex::Fifo(groups) => groups.change(label.group(), |group| {
                 group.held.remove(&label.ticket);
                 group.waiting.insert(label.ticket);
             }),
@@ -93,10 +93,10 @@ impl Shelf {
     /// A consumer has it.
     pub(super) fn hold(&mut self, label: Label<'_>) {
         match self {
-            Shelf::Standard(ranks) => {
+            VisibleIndex::Standard(ranks) => {
                 ranks.remove(&(label.rank, label.ticket));
             }
-            Shelf::Fifo(groups) => groups.change(label.group(), |group| {
+            VisibleIndex::Fifo(groups) => groups.change(label.group(), |group| {
                 group.waiting.remove(&label.ticket);
                 group.held.insert(label.ticket);
             }),
@@ -106,10 +106,10 @@ impl Shelf {
     /// It is gone.
     pub(super) fn remove(&mut self, label: Label<'_>) {
         match self {
-            Shelf::Standard(ranks) => {
+            VisibleIndex::Standard(ranks) => {
                 ranks.remove(&(label.rank, label.ticket));
             }
-            Shelf::Fifo(groups) => groups.change(label.group(), |group| {
+            VisibleIndex::Fifo(groups) => groups.change(label.group(), |group| {
                 group.waiting.remove(&label.ticket);
                 group.held.remove(&label.ticket);
             }),
@@ -119,8 +119,8 @@ impl Shelf {
     /// The next ones, at most `count`. A FIFO queue gives as many as it can of one group before it turns to the next.
     pub(super) fn next(&self, count: usize) -> Vec<u64> {
         match self {
-            Shelf::Standard(ranks) => ranks.iter().take(count).map(|(_, ticket)| *ticket).collect(),
-            Shelf::Fifo(groups) => groups
+            VisibleIndex::Standard(ranks) => ranks.iter().take(count).map(|(_, ticket)| *ticket).collect(),
+            VisibleIndex::Fifo(groups) => groups
                 .open
                 .iter()
                 .filter_map(|(_, name)| groups.groups.get(name))
@@ -140,43 +140,43 @@ mod tests {
     }
 
     #[test]
-    fn a_standard_shelf_goes_by_rank() {
-        let mut shelf = Shelf::new(false);
+    fn a_standard_queue_goes_by_rank() {
+        let mut index = VisibleIndex::new(false);
         for (ticket, rank) in [(1, 9), (2, 2), (3, 3)] {
-            shelf.put(Label { ticket, rank, group: None });
+            index.put(Label { ticket, rank, group: None });
         }
-        assert_eq!(shelf.next(2), [2, 3]);
-        shelf.hold(Label { ticket: 2, rank: 2, group: None });
-        assert_eq!(shelf.next(9), [3, 1]);
+        assert_eq!(index.next(2), [2, 3]);
+        index.hold(Label { ticket: 2, rank: 2, group: None });
+        assert_eq!(index.next(9), [3, 1]);
     }
 
     #[test]
     fn a_group_is_closed_while_one_of_its_messages_is_held() {
-        let mut shelf = Shelf::new(true);
+        let mut index = VisibleIndex::new(true);
         for (ticket, group) in [(1, "a"), (2, "b"), (3, "a"), (4, "a")] {
-            shelf.put(label(ticket, group));
+            index.put(label(ticket, group));
         }
-        assert_eq!(shelf.next(10), [1, 3, 4, 2]);
-        shelf.hold(label(1, "a"));
-        assert_eq!(shelf.next(10), [2]);
-        shelf.put(label(1, "a"));
-        assert_eq!(shelf.next(2), [1, 3]);
-        shelf.hold(label(1, "a"));
-        shelf.remove(label(1, "a"));
-        assert_eq!(shelf.next(10), [2, 3, 4]);
+        assert_eq!(index.next(10), [1, 3, 4, 2]);
+        index.hold(label(1, "a"));
+        assert_eq!(index.next(10), [2]);
+        index.put(label(1, "a"));
+        assert_eq!(index.next(2), [1, 3]);
+        index.hold(label(1, "a"));
+        index.remove(label(1, "a"));
+        assert_eq!(index.next(10), [2, 3, 4]);
     }
 
     #[test]
     fn a_group_taken_together_opens_only_when_all_of_it_is_given_back() {
-        let mut shelf = Shelf::new(true);
+        let mut index = VisibleIndex::new(true);
         for ticket in [1, 2, 3] {
-            shelf.put(label(ticket, "a"));
+            index.put(label(ticket, "a"));
         }
-        shelf.hold(label(1, "a"));
-        shelf.hold(label(2, "a"));
-        shelf.remove(label(1, "a"));
-        assert_eq!(shelf.next(10), [] as [u64; 0]);
-        shelf.put(label(2, "a"));
-        assert_eq!(shelf.next(10), [2, 3]);
+        index.hold(label(1, "a"));
+        index.hold(label(2, "a"));
+        index.remove(label(1, "a"));
+        assert_eq!(index.next(10), [] as [u64; 0]);
+        index.put(label(2, "a"));
+        assert_eq!(index.next(10), [2, 3]);
     }
 }

@@ -21,7 +21,7 @@ mod queue;
 mod receive;
 mod recent;
 mod send;
-mod shelf;
+mod visible_index;
 
 use std::collections::BTreeMap;
 
@@ -30,14 +30,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use attributes::{Attributes, DeduplicationScope, RedriveAllowPolicy, RedrivePolicy};
-pub use error::query_error_code;
 pub use knobs::{EntryFailure, Knobs};
 pub use message::{LARGEST_MESSAGE, Message, MessageAttribute, Place};
 pub use moves::{MoveStatus, MoveTask};
 pub use queue::Queue;
 
-use super::refusal;
 use crate::call::{ApiError, Call, Reply};
+use crate::refusal;
 use crate::world::World;
 
 /// The queues of every account and region.
@@ -49,8 +48,6 @@ pub struct State {
     pub knobs: Knobs,
     /// The queues, by ARN.
     queues: BTreeMap<String, Queue>,
-    /// When queues were deleted, by ARN: their names are not free again at once.
-    deleted: BTreeMap<String, Timestamp>,
     /// Move tasks, newest last.
     moves: Vec<MoveTask>,
 }
@@ -110,29 +107,28 @@ impl State {
 }
 
 /// Carries out one call.
-pub fn handle(world: &mut World, call: &Call) -> Reply {
+pub fn handle(state: &mut State, world: &mut World, call: &Call) -> Reply {
     let now = world.now();
-    moves::advance(world, call, now);
+    moves::advance(state, world, call, now);
     match call.operation.as_str() {
-        "SendMessage" => send::one(world, call, now),
-        "SendMessageBatch" => send::batch(world, call, now),
-        "ReceiveMessage" => receive::receive(world, call, now),
-        "DeleteMessage" => acknowledge::delete(world, call, now),
-        "DeleteMessageBatch" => acknowledge::delete_batch(world, call, now),
-        "ChangeMessageVisibility" => acknowledge::change_visibility(world, call, now),
-        "ChangeMessageVisibilityBatch" => acknowledge::change_visibility_batch(world, call, now),
-        "CreateQueue" => manage::create_queue(world, call, now),
-        "GetQueueUrl" => manage::get_queue_url(world, call),
-        "ListQueues" => manage::list_queues(world, call),
-        "GetQueueAttributes" => manage::get_attributes(world, call, now),
-        "SetQueueAttributes" => manage::set_attributes(world, call, now),
-        "ListQueueTags" => manage::list_tags(world, call, now),
-        "DeleteQueue" => manage::delete_queue(world, call, now),
-        "PurgeQueue" => manage::purge_queue(world, call, now),
-        "ListDeadLetterSourceQueues" => manage::list_sources(world, call),
-        "StartMessageMoveTask" => moves::start(world, call, now),
-        "ListMessageMoveTasks" => moves::list(world, call),
-        "CancelMessageMoveTask" => moves::cancel(world, call),
+        "SendMessage" => send::one(state, world, call, now),
+        "SendMessageBatch" => send::batch(state, world, call, now),
+        "ReceiveMessage" => receive::receive(state, world, call, now),
+        "DeleteMessage" => acknowledge::delete(state, world, call, now),
+        "DeleteMessageBatch" => acknowledge::delete_batch(state, world, call, now),
+        "ChangeMessageVisibility" => acknowledge::change_visibility(state, world, call, now),
+        "ChangeMessageVisibilityBatch" => acknowledge::change_visibility_batch(state, world, call, now),
+        "CreateQueue" => manage::create_queue(state, world, call, now),
+        "GetQueueUrl" => manage::get_queue_url(state, call),
+        "ListQueues" => manage::list_queues(state, call),
+        "GetQueueAttributes" => manage::get_attributes(state, call, now),
+        "SetQueueAttributes" => manage::set_attributes(state, world, call, now),
+        "ListQueueTags" => manage::list_tags(state, call, now),
+        "TagQueue" => manage::tag_queue(state, world, call, now),
+        "UntagQueue" => manage::untag_queue(state, world, call, now),
+        "PurgeQueue" => manage::purge_queue(state, world, call, now),
+        "StartMessageMoveTask" => moves::start(state, world, call, now),
+        "ListMessageMoveTasks" => moves::list(state, call),
         _ => Err(refusal::unsupported(call)),
     }
 }

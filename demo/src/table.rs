@@ -4,11 +4,12 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use worker::Tally;
 
-use crate::journal::Effect;
-use crate::world::{AccountState, MANAGEMENT_ACCOUNT, World};
+use sandbox::Cloud;
+use sandbox::journal::Effect;
+use sandbox::world::{AccountState, MANAGEMENT_ACCOUNT};
 
 /// What came of it, by the journal where it can know.
-pub(super) fn table(world: &World, accounts: &[String], dead_letter_queue: &str, tally: &Tally) -> Table {
+pub(super) fn table(world: &Cloud, accounts: &[String], dead_letter_queue: &str, tally: &Tally) -> Table {
     let effects = || world.journal.effects().iter().map(|record| &record.effect);
     let count = |is: fn(&Effect) -> bool| effects().filter(|effect| is(effect)).count() as u64;
     let open = accounts.iter().filter(|id| world.account(id).state == AccountState::Active).count();

@@ -8,10 +8,10 @@
 
 mod access;
 mod arrange;
+mod content;
 mod create;
 mod error;
 mod manage;
-mod policy;
 mod replicas;
 mod secret;
 mod tags;
@@ -23,13 +23,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use policy::ResourcePolicy;
 pub use secret::{CURRENT, Deletion, PREVIOUS, Replica, Secret, SecretValue, Version};
 
-use super::refusal;
 use crate::call::{ApiError, Call, Reply};
-use crate::faults::Past;
+use crate::faults::StaleView;
 use crate::journal::Effect;
+use crate::refusal;
 use crate::world::World;
 
 /// The secrets of every account and region.
@@ -42,7 +41,7 @@ pub struct State {
     due: BTreeSet<(Timestamp, Address)>,
     /// What readers may still see of secrets changed a moment ago; `None` where there was none.
     #[serde(skip)]
-    pasts: BTreeMap<Address, Past<Option<Secret>>>,
+    stale_views: BTreeMap<Address, StaleView<Option<Secret>>>,
 }
 
 /// Where a secret is.
@@ -98,27 +97,22 @@ impl State {
 }
 
 /// Carries out one call.
-pub fn handle(world: &mut World, call: &Call) -> Reply {
+pub fn handle(state: &mut State, world: &mut World, call: &Call) -> Reply {
     let now = world.now();
-    world.secrets.expire(now);
+    state.expire(now);
     match call.operation.as_str() {
-        "CreateSecret" => create::create_secret(world, call, now),
-        "UpdateSecret" => create::update_secret(world, call, now),
-        "PutSecretValue" => versions::put_value(world, call, now),
-        "GetSecretValue" => versions::get_value(world, call, now),
-        "UpdateSecretVersionStage" => versions::update_stage(world, call, now),
-        "ListSecretVersionIds" => versions::list_versions(world, call),
-        "DescribeSecret" => manage::describe(world, call),
-        "ListSecrets" => manage::list(world, call),
-        "DeleteSecret" => manage::delete(world, call, now),
-        "RestoreSecret" => manage::restore(world, call, now),
-        "PutResourcePolicy" => manage::put_policy(world, call, now),
-        "GetResourcePolicy" => manage::get_policy(world, call),
-        "DeleteResourcePolicy" => manage::delete_policy(world, call, now),
-        "TagResource" => tags::tag(world, call, now),
-        "UntagResource" => tags::untag(world, call, now),
-        "ReplicateSecretToRegions" => replicas::replicate_to(world, call, now),
-        "RemoveRegionsFromReplication" => replicas::remove_from(world, call, now),
+        "CreateSecret" => create::create_secret(state, world, call, now),
+        "PutSecretValue" => versions::put_value(state, world, call, now),
+        "GetSecretValue" => versions::get_value(state, world, call, now),
+        "UpdateSecretVersionStage" => versions::update_stage(state, world, call, now),
+        "DescribeSecret" => manage::describe(state, world, call),
+        "ListSecrets" => manage::list(state, world, call),
+        "DeleteSecret" => manage::delete(state, world, call, now),
+        "RestoreSecret" => manage::restore(state, world, call, now),
+        "PutResourcePolicy" => manage::put_policy(state, world, call, now),
+        "GetResourcePolicy" => manage::get_policy(state, world, call),
+        "TagResource" => tags::tag(state, world, call, now),
+        "ReplicateSecretToRegions" => replicas::replicate_to(state, world, call, now),
         _ => Err(refusal::unsupported(call)),
     }
 }
@@ -150,12 +144,12 @@ enum Use {
 
 /// Finds the secret a call names and refuses what the caller may not do with it. Where it is to be changed, what readers may
 /// still see of it is remembered first.
-fn find(world: &mut World, call: &Call, purpose: Use) -> Result<Address, ApiError> {
-    let address = address(world, call)?;
-    if let Some(None) = stale(world, &address) {
+fn find(state: &mut State, world: &mut World, call: &Call, purpose: Use) -> Result<Address, ApiError> {
+    let address = address(state, call)?;
+    if let Some(None) = stale(state, world, &address) {
         return Err(error::not_found());
     }
-    let secret = world.secrets.at(&address).ok_or_else(error::not_found)?;
+    let secret = state.at(&address).ok_or_else(error::not_found)?;
     access::check(world, call, &call.operation, secret)?;
     if purpose != Use::Look && secret.deletion.is_some() {
         return Err(error::marked_for_deletion());
@@ -166,17 +160,17 @@ fn find(world: &mut World, call: &Call, purpose: Use) -> Result<Address, ApiErro
         ));
     }
     if purpose == Use::Write {
-        remember(world, &address);
+        remember(state, world, &address);
     }
     Ok(address)
 }
 
 /// The secret a call names as a reader sees it: as it is, or as it was a moment ago.
-fn look(world: &mut World, call: &Call) -> Result<(Address, Secret), ApiError> {
-    let address = address(world, call)?;
-    let seen = match stale(world, &address) {
+fn look(state: &mut State, world: &mut World, call: &Call) -> Result<(Address, Secret), ApiError> {
+    let address = address(state, call)?;
+    let seen = match stale(state, world, &address) {
         Some(was) => was.clone(),
-        None => world.secrets.at(&address).cloned(),
+        None => state.at(&address).cloned(),
     };
     let seen = seen.ok_or_else(error::not_found)?;
     access::check(world, call, &call.operation, &seen)?;
@@ -184,28 +178,26 @@ fn look(world: &mut World, call: &Call) -> Result<(Address, Secret), ApiError> {
 }
 
 /// What a reader sees of a secret instead of what it is now, if it sees something older.
-fn stale<'a>(world: &'a mut World, address: &Address) -> Option<&'a Option<Secret>> {
+fn stale<'a>(state: &'a mut State, world: &mut World, address: &Address) -> Option<&'a Option<Secret>> {
     let now = world.now();
-    let World { secrets, faults, .. } = world;
-    let past = secrets.pasts.get_mut(address)?;
-    faults.stale(&address.account, &address.name, past, now)
+    let past = state.stale_views.get_mut(address)?;
+    world.faults.stale(&address.account, &address.name, past, now)
 }
 
 /// To be called before a secret is made or changed.
-fn remember(world: &mut World, address: &Address) {
+fn remember(state: &mut State, world: &mut World, address: &Address) {
     let now = world.now();
-    let World { secrets, faults, .. } = world;
-    if faults.stale_reads.is_none() {
-        secrets.pasts.clear();
+    if world.faults.stale_reads.is_none() {
+        state.stale_views.clear();
         return;
     }
-    let was = secrets.at(address).cloned();
-    faults.remember(secrets.pasts.entry(address.clone()).or_default(), now, || was);
+    let was = state.at(address).cloned();
+    world.faults.remember(state.stale_views.entry(address.clone()).or_default(), now, || was);
 }
 
 /// Where the secret is that a call names: by name in the caller's own account, by its whole ARN, or by its ARN without
 /// the hyphen and the six random characters at the end.
-fn address(world: &World, call: &Call) -> Result<Address, ApiError> {
+fn address(state: &State, call: &Call) -> Result<Address, ApiError> {
     let id = call
         .text("SecretId")
         .ok_or_else(|| error::invalid_parameter("You must provide a SecretId: the secret's name or ARN."))?;
@@ -227,16 +219,16 @@ fn address(world: &World, call: &Call) -> Result<Address, ApiError> {
     match rest.rsplit_once('-') {
         Some((name, suffix)) if suffix.len() == 6 && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
             let address = within(name);
-            if world.secrets.at(&address).is_some_and(|secret| secret.arn == id) { Ok(address) } else { not_found }
+            if state.at(&address).is_some_and(|secret| secret.arn == id) { Ok(address) } else { not_found }
         }
         Some(_) | None => Ok(within(rest)),
     }
 }
 
 /// Notes a change of a secret in the journal and brings its replicas up to date.
-fn changed(world: &mut World, call: &Call, now: Timestamp, address: &Address, effects: Vec<Effect>) {
+fn changed(state: &mut State, world: &mut World, call: &Call, now: Timestamp, address: &Address, effects: Vec<Effect>) {
     for effect in effects {
         world.journal.effect(now, &call.caller, &address.account, effect);
     }
-    replicas::sync(&mut world.secrets, address);
+    replicas::sync(state, address);
 }

@@ -3,8 +3,8 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::server::Sandbox;
-use crate::world::{KeyStatus, World};
+use sandbox::Sandbox;
+use sandbox::world::{KeyStatus, World};
 
 /// How often, on a day, an owner who has a newer key goes over to it for good.
 const INSTALLS: f64 = 0.25;
@@ -62,13 +62,13 @@ pub(super) struct Unreadable {
 }
 
 /// From this day on.
-const FROM: u32 = 30;
+const FROM: u32 = 12;
 /// Until this one.
-const UNTIL: u32 = 33;
+const UNTIL: u32 = 15;
 
 impl Unreadable {
     pub(super) fn choose(sandbox: &Sandbox, accounts: &[String]) -> Self {
-        let open = |id: &&String| sandbox.with(|world| world.account(id).state == crate::world::AccountState::Active);
+        let open = |id: &&String| sandbox.with(|world| world.account(id).state == sandbox::world::AccountState::Active);
         let mut open = accounts.iter().filter(open);
         Self { user_of: open.next().cloned(), group_of: open.next().cloned() }
     }

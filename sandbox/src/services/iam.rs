@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::call::{Answer, ApiError, Call, Params, Principal, Reply};
-use crate::services::refusal;
+use crate::refusal;
 use crate::wire::xml::Xml;
 use crate::world::{Account, User, World};
 
@@ -38,11 +38,9 @@ pub fn handle(world: &mut World, call: &Call) -> Reply {
         "UntagUser" => tags::untag(world, call),
         "GetGroup" => groups::get(world, call),
         "CreateGroup" => groups::create(world, call),
-        "ListGroupsForUser" => groups::list_for_user(world, call),
         "AddUserToGroup" => groups::add_user(world, call),
         "RemoveUserFromGroup" => groups::remove_user(world, call),
         "AttachUserPolicy" => policies::attach(world, call),
-        "DetachUserPolicy" => policies::detach(world, call),
         "ListAttachedUserPolicies" => policies::list(world, call),
         "GenerateCredentialReport" => report::generate(world, call),
         "GetCredentialReport" => report::get(world, call),
@@ -125,7 +123,7 @@ fn user_to_change<'a>(world: &'a mut World, call: &Call, name: &str) -> Result<&
         .get_mut(&call.caller.account)
         .and_then(|account| account.users.get_mut(name))
         .ok_or_else(|| no_such("user", name))?;
-    faults.remember(&mut user.past, now, || user.holds.clone());
+    faults.remember(&mut user.stale_view, now, || user.holds.clone());
     Ok(user)
 }
 
@@ -137,7 +135,7 @@ fn seen<'a>(world: &'a mut World, call: &Call, name: &str) -> Result<&'a crate::
         .get_mut(&call.caller.account)
         .and_then(|account| account.users.get_mut(name))
         .ok_or_else(|| no_such("user", name))?;
-    Ok(faults.stale(&call.caller.account, name, &mut user.past, now).unwrap_or(&user.holds))
+    Ok(faults.stale(&call.caller.account, name, &mut user.stale_view, now).unwrap_or(&user.holds))
 }
 
 fn no_such(kind: &str, name: &str) -> ApiError {
