@@ -22,15 +22,12 @@ const LONGEST_WAIT: Duration = Duration::from_millis(10);
 
 /// Producer, workers and the organization they work on.
 pub struct Fleet {
-    /// The organization.
     pub sandbox: Sandbox,
     /// Its member accounts, in order.
     pub accounts: Vec<String>,
-    /// The workers' settings.
     pub settings: worker::Settings,
     /// What the workers counted, over all days.
     pub tally: Arc<Tally>,
-    /// The dead-letter queue.
     pub dead_letters: QueueUrl,
     keys_at_start: Vec<StartingKey>,
     producer: (Connection, producer::Settings),

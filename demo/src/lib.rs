@@ -3,6 +3,8 @@
 //! The real producer and the real workers run over a generated organization through real sockets, one scheduled run a simulated
 //! day. In the end the sandbox's own journal, not the product, says whether the promises were kept.
 
+#![allow(missing_docs, reason = "not published: what a name says needs no comment")]
+
 mod chart;
 pub mod fleet;
 mod life;
@@ -52,28 +54,14 @@ pub struct DemoArgs {
 /// Why the demo could not be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
-    /// No port.
     #[error("the sandbox cannot be served: {0}")]
     Io(#[from] std::io::Error),
-    /// The queues could not be made.
     #[error("the queues could not be made: {0}")]
     SetUp(String),
-    /// The producer failed.
     #[error("the producer failed on day {day}: {source}")]
-    Producer {
-        /// The day.
-        day: u32,
-        /// Why.
-        source: producer::CommandError,
-    },
-    /// A worker did not start.
+    Producer { day: u32, source: producer::CommandError },
     #[error("a worker did not start on day {day}: {source}")]
-    Worker {
-        /// The day.
-        day: u32,
-        /// Why.
-        source: worker::StartError,
-    },
+    Worker { day: u32, source: worker::StartError },
 }
 
 /// Shows the demo; whether every promise was kept.

@@ -42,15 +42,12 @@ impl fmt::Display for Promise {
 /// A promise that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
-    /// The promise.
     pub promise: Promise,
     /// The account of the user it was broken to.
     pub account: String,
-    /// The user.
     pub user: String,
     /// The number of the call that broke it.
     pub call: u64,
-    /// When.
     pub at: Timestamp,
     /// How.
     pub sentence: String,

@@ -19,6 +19,11 @@ fn promised() -> Policy {
 
 /// The record of a short run with workers set up so.
 async fn run(set_up: impl FnOnce(&mut Settings)) -> Record {
+    fleet(set_up).await.record()
+}
+
+/// A fleet after a short run with workers set up so.
+async fn fleet(set_up: impl FnOnce(&mut Settings)) -> Fleet {
     let args =
         DemoArgs { accounts: 3, users_per_account: 13, days: DAYS, workers: 2, seed: 1, audit: false, story: None };
     let mut fleet = Fleet::new(&args).await.expect("a sandbox");
@@ -26,7 +31,7 @@ async fn run(set_up: impl FnOnce(&mut Settings)) -> Record {
     for _ in 0..=DAYS {
         fleet.live_a_day().await.expect("a day");
     }
-    fleet.record()
+    fleet
 }
 
 /// What a run of the product as it is has recorded.
@@ -145,6 +150,22 @@ async fn an_owner_whose_successor_nobody_can_have_is_locked_out() {
     assert!(times(&verdict, Promise::NobodyLockedOut) > 0, "{verdict:?}");
     let with_successor = verdict.broken.iter().all(|broken| broken.promise == Promise::NobodyLockedOut);
     assert!(with_successor, "{:?}", verdict.broken);
+}
+
+#[tokio::test]
+async fn an_owner_who_may_not_read_its_successor_is_locked_out() {
+    let fleet = fleet(|_| ()).await;
+    fleet.sandbox.with(|world| {
+        let made = world.journal.effects().iter().find_map(|change| match &change.effect {
+            Effect::KeyCreated { user, .. } => Some((change.account.clone(), user.clone())),
+            _ => None,
+        });
+        let (account, user) = made.expect("a key that was made");
+        // A new path is a new ARN, and the secret's policy names the old one.
+        world.user_mut(&account, &user).path = "/moved/".to_owned();
+    });
+    let verdict = check(&fleet.record(), &promised());
+    assert_eq!((times(&verdict, Promise::NobodyLockedOut), verdict.broken.len()), (1, 1), "{verdict:?}");
 }
 
 /// A message that asked when a user's key was last used, and then made a key of that user: the places of both calls.

@@ -57,19 +57,14 @@ pub enum Principal {
     Operator,
     /// An IAM user, by name.
     User(String),
-    /// A role session.
     Role {
-        /// The role's name.
         role: String,
-        /// The session's name.
         session: String,
     },
 }
 
-/// One call, parsed.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// The service called.
     pub service: Service,
     /// The operation, as in AWS's API reference: `CreateAccessKey`.
     pub operation: String,
@@ -77,7 +72,6 @@ pub struct Call {
     pub region: String,
     /// Whose credentials signed it.
     pub caller: Caller,
-    /// Its parameters.
     pub params: Params,
 }
 
@@ -129,11 +123,9 @@ pub enum Answer {
 /// A refusal, as AWS words it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiError {
-    /// The HTTP status.
     pub status: u16,
     /// The error code, as in `NoSuchEntity`.
     pub code: String,
-    /// The sentence.
     pub message: String,
 }
 

@@ -13,9 +13,7 @@ pub enum Clock {
         /// How far it is ahead of the machine's own clock.
         ahead: SignedDuration,
     },
-    /// Stands still.
     Frozen {
-        /// What it shows.
         at: Timestamp,
     },
 }
@@ -36,7 +34,6 @@ impl Clock {
         Clock::Frozen { at }
     }
 
-    /// What it shows.
     pub fn now(&self) -> Timestamp {
         match *self {
             Clock::Running { ahead } => Timestamp::now().saturating_add(ahead).unwrap_or(Timestamp::MAX),

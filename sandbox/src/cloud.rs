@@ -17,11 +17,8 @@ pub struct Cloud {
     /// Organization, accounts, clock, journal and faults.
     #[serde(flatten)]
     pub world: World,
-    /// Secrets Manager.
     pub secrets: secretsmanager::State,
-    /// SQS.
     pub queues: sqs::State,
-    /// SES.
     pub mail: ses::State,
 }
 

@@ -29,14 +29,17 @@ pub(crate) struct PendingRequest {
 pub(crate) enum RequestFate {
     /// Carry it out and answer.
     Answer,
-    /// Refuse it.
     Refuse(Refusal),
     /// Carry nothing out and close the connection, at once or when the caller has waited long enough.
-    Drop { stall: bool },
+    Drop {
+        stall: bool,
+    },
     /// Carry it out and answer so that nobody can read it.
     Garble,
     /// Carry it out and close the connection, at once or when the caller has waited long enough.
-    Withhold { stall: bool },
+    Withhold {
+        stall: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

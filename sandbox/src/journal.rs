@@ -38,7 +38,6 @@ pub struct CallRecord {
     pub subject: String,
     /// The access key it named, empty when it named none: a user can have two, and `subject` is the user.
     pub access_key: String,
-    /// How it ended.
     pub outcome: Outcome,
     /// Whether the operation is one that changes something.
     pub mutating: bool,
@@ -48,7 +47,6 @@ pub struct CallRecord {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Done and answered.
     Done,
     /// Refused, with this error code.
     Refused(String),
@@ -75,9 +73,7 @@ impl Outcome {
 pub struct CountKey {
     /// The account of the caller's credentials.
     pub account: String,
-    /// The service's prefix.
     pub service: &'static str,
-    /// The operation.
     pub operation: String,
     /// `ok`, the error code, `dropped` or `unanswered`.
     pub outcome: String,
@@ -108,7 +104,6 @@ impl Journal {
         }
     }
 
-    /// Notes a change.
     pub fn effect(&mut self, at: Timestamp, caller: &Caller, account: &str, effect: Effect) {
         let seq = self.effects.len() as u64 + 1;
         let access_key_id = caller.access_key_id.clone();

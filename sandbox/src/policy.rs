@@ -34,7 +34,6 @@ pub(crate) enum Verdict {
     AllowedCaller,
     /// Allowed to the caller's account, which still has to allow it to the caller.
     AllowedAccount,
-    /// Nothing said.
     Silent,
 }
 
@@ -47,7 +46,6 @@ pub(crate) struct Request<'a> {
     pub(crate) resource: &'a str,
     /// The names the caller goes by, its account's aside: a user's ARN, or a role's and its session's.
     pub(crate) names: Vec<String>,
-    /// The caller's account.
     pub(crate) account: &'a str,
     /// The condition keys that have a value, in lower case.
     pub(crate) context: Vec<(String, String)>,

@@ -34,7 +34,6 @@ pub(crate) fn access_denied(service: Service, message: String) -> ApiError {
     ApiError::new(status, code, message)
 }
 
-/// Too many requests.
 pub(crate) fn throttled(service: Service) -> ApiError {
     let (status, code) = match service {
         Service::Iam | Service::Sts => (400, "Throttling"),

@@ -83,9 +83,7 @@ pub async fn run(arguments: &ServeArgs, stop: impl Future<Output = ()>) -> Resul
 /// The URLs of the work queue and its dead-letter queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueUrls {
-    /// The work queue.
     pub work: String,
-    /// Its dead-letter queue.
     pub dead_letters: String,
 }
 

@@ -47,10 +47,8 @@ pub struct World {
     pub accounts: BTreeMap<String, Account>,
     /// Role sessions, by access key id.
     pub(crate) sessions: BTreeMap<String, Session>,
-    /// What happened.
     #[serde(skip)]
     pub journal: Journal,
-    /// What goes wrong.
     pub faults: Faults,
     /// Whose each user's key is.
     #[serde(skip)]
@@ -81,7 +79,6 @@ impl World {
         world
     }
 
-    /// The time now.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use sandbox::Cloud;
-use sandbox::journal::{CallRecord, EffectRecord};
-use sandbox::services::secretsmanager::SecretValue;
+use sandbox::journal::{CallRecord, Effect, EffectRecord};
+use sandbox::services::secretsmanager::{self, SecretValue};
 use sandbox::services::ses::Mail;
 use sandbox::world::{KeyStatus, World};
 
@@ -22,16 +22,23 @@ pub struct Record {
     pub mails: HashMap<String, Mail>,
     /// The access key id that each version of each secret holds, read out of its value: by account, secret and version id.
     pub stored_keys: HashMap<(String, String, String), String>,
+    /// Secrets in the end whose published key was made for a user that may not read them.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A secret that its user may not read.
+#[derive(Debug, Clone)]
+pub struct Unreadable {
+    pub account: String,
+    pub user: String,
+    pub secret: String,
 }
 
 /// A key that was there before the first day.
 #[derive(Debug, Clone)]
 pub struct StartingKey {
-    /// The account of its user.
     pub account: String,
-    /// Its user.
     pub user: String,
-    /// Its id.
     pub id: String,
     /// Whether it was active.
     pub active: bool,
@@ -70,8 +77,27 @@ impl Record {
             effects: world.journal.effects().to_vec(),
             mails: world.mail.outbox().iter().map(|mail| (mail.message_id.clone(), mail.clone())).collect(),
             stored_keys,
+            unreadable: unreadable(world),
         }
     }
+}
+
+fn unreadable(world: &Cloud) -> Vec<Unreadable> {
+    let made = world.journal.effects().iter().filter_map(|change| {
+        let Effect::KeyCreated { user, key } = &change.effect else { return None };
+        Some((key.clone(), (change.account.as_str(), user.as_str())))
+    });
+    let owners: HashMap<String, _> = made.collect();
+    let published = world.secrets.all().filter_map(|(region, secret)| {
+        let key = access_key_id(&secret.current()?.value)?;
+        let (account, user) = owners.get(&key)?;
+        (!secretsmanager::may_read(world, account, user, region, secret)).then(|| Unreadable {
+            account: (*account).to_owned(),
+            user: (*user).to_owned(),
+            secret: secret.name.clone(),
+        })
+    });
+    published.collect()
 }
 
 fn access_key_id(value: &SecretValue) -> Option<String> {

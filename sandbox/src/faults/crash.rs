@@ -18,7 +18,6 @@ pub enum When {
     After,
 }
 
-/// A worker's death.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CrashPlan {
     /// Whose calls count, and which of them.

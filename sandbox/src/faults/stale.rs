@@ -23,7 +23,6 @@ struct State<T> {
     until: Timestamp,
     /// How many more reads may see it, where that is limited.
     reads_left: Option<u32>,
-    /// What it was.
     was: T,
 }
 
@@ -33,7 +32,6 @@ impl<T> Default for StaleView<T> {
     }
 }
 
-/// How reads lag.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StaleReads {
     /// For how long after a write, in seconds of the sandbox's clock.

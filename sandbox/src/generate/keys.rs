@@ -8,7 +8,6 @@ use crate::world::KeySpec;
 /// A user's keys, as a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeyCase {
-    /// None at all.
     None,
     /// One, far from anything.
     Young,
@@ -16,7 +15,6 @@ pub(super) enum KeyCase {
     YoungUnused,
     /// One, about to be due.
     NearRotation,
-    /// One, due.
     Due,
     /// One, due and never used.
     DueUnused,
@@ -26,7 +24,6 @@ pub(super) enum KeyCase {
     Succeeded,
     /// An old one with a successor nobody uses yet.
     SuccessorUnused,
-    /// Two, both due.
     BothDue,
     /// A young one, and one that a person switched off.
     YoungAndInactive,

@@ -16,7 +16,6 @@ pub struct EffectRecord {
     pub account: String,
     /// The access key id the call was signed with.
     pub access_key_id: String,
-    /// What changed.
     #[serde(flatten)]
     pub effect: Effect,
 }
@@ -24,7 +23,6 @@ pub struct EffectRecord {
 /// A change. `name` is a secret's, `id` a message's; the rest say what they are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "effect")]
-#[expect(missing_docs, reason = "the fields' names say it; every variant is documented")]
 pub enum Effect {
     /// An IAM user was made.
     UserCreated { user: String },

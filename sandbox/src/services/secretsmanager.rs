@@ -22,10 +22,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 pub use secret::{CURRENT, Deletion, PREVIOUS, Replica, Secret, SecretValue, Version};
 
-use crate::call::{ApiError, Call, Reply};
+use crate::call::{ApiError, Call, Caller, Params, Principal, Reply, Service};
 use crate::faults::StaleView;
 use crate::journal::Effect;
 use crate::refusal;
@@ -115,6 +116,22 @@ pub fn handle(state: &mut State, world: &mut World, call: &Call) -> Reply {
         "ReplicateSecretToRegions" => replicas::replicate_to(state, world, call, now),
         _ => Err(refusal::unsupported(call)),
     }
+}
+
+/// Whether a user of this account may read a secret, as `GetSecretValue` would decide.
+pub fn may_read(world: &World, account: &str, user: &str, region: &str, secret: &Secret) -> bool {
+    let call = Call {
+        service: Service::SecretsManager,
+        operation: "GetSecretValue".to_owned(),
+        region: region.to_owned(),
+        caller: Caller {
+            account: account.to_owned(),
+            principal: Principal::User(user.to_owned()),
+            access_key_id: String::new(),
+        },
+        params: Params::Json(Value::Null),
+    };
+    access::check(world, &call, &call.operation, secret).is_ok()
 }
 
 /// The partition a region belongs to.

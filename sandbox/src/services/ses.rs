@@ -21,7 +21,6 @@ use crate::world::World;
 /// What SES knows and has sent.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct State {
-    /// How SES behaves.
     pub knobs: Knobs,
     /// By account and region.
     regions: BTreeMap<String, BTreeMap<String, Region>>,
@@ -74,7 +73,6 @@ pub enum RefuseAs {
     AccountSuspended,
     /// `TooManyRequestsException`.
     TooManyRequests,
-    /// A server error.
     ServerError,
 }
 
@@ -125,17 +123,12 @@ pub struct Mail {
     pub region: String,
     /// The sender, with display name.
     pub from: String,
-    /// Where answers go.
     pub reply_to: Vec<String>,
-    /// Recipients.
     pub to: Vec<String>,
-    /// Recipients of copies.
     pub cc: Vec<String>,
     /// Recipients nobody else sees.
     pub bcc: Vec<String>,
-    /// The subject.
     pub subject: String,
-    /// The HTML part.
     pub html: Option<String>,
     /// The plain text part.
     pub text: Option<String>,
@@ -177,7 +170,6 @@ impl State {
         self.regions.entry(account.to_owned()).or_default().entry(region.to_owned()).or_default()
     }
 
-    /// The caller's.
     fn own(&mut self, call: &Call) -> &mut Region {
         self.region_mut(&call.caller.account, &call.region)
     }

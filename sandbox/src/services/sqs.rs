@@ -44,7 +44,6 @@ use crate::world::World;
 pub struct State {
     /// What queue URLs start with: `http://127.0.0.1:4599`.
     endpoint: String,
-    /// How queues misbehave.
     pub knobs: Knobs,
     /// The queues, by ARN.
     queues: BTreeMap<String, Queue>,
@@ -72,7 +71,6 @@ impl State {
         Ok(self.url(account, name))
     }
 
-    /// A queue's URL.
     pub fn url(&self, account: &str, name: &str) -> String {
         format!("{}/{account}/{name}", self.endpoint)
     }
@@ -142,7 +140,6 @@ fn partition(region: &str) -> &'static str {
     }
 }
 
-/// A queue's ARN.
 fn arn(region: &str, account: &str, name: &str) -> String {
     format!("arn:{}:sqs:{region}:{account}:{name}", partition(region))
 }

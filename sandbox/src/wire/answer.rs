@@ -15,19 +15,15 @@ use crate::call::{Answer, ApiError, Reply, Service};
 /// What an answer is about.
 #[derive(Debug, Clone)]
 pub struct Context<'a> {
-    /// The service.
     pub service: Service,
     /// The operation, which query answers repeat in their element names.
     pub operation: &'a str,
-    /// The request's id.
     pub request_id: String,
-    /// The sandbox's time.
     pub now: Timestamp,
     /// Whether its body arrives without its first byte.
     pub garbled: bool,
 }
 
-/// A whole response.
 pub type HttpResponse = Response<Full<Bytes>>;
 
 /// Puts an answer or a refusal into its service's envelope.

@@ -7,22 +7,17 @@ use serde_json::{Map, Value};
 use super::{Protocol, query, ses, signature::Signature};
 use crate::call::{ApiError, Params, Service};
 
-/// A request, parsed.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The service called.
     pub service: Service,
-    /// The operation.
     pub operation: String,
     /// The region it is signed for.
     pub region: String,
     /// The access key id it is signed with.
     pub access_key_id: String,
-    /// The session token.
     pub token: Option<String>,
     /// The calling program's SDK application name; empty if it has none.
     pub app: String,
-    /// The parameters.
     pub params: Params,
 }
 
@@ -31,12 +26,10 @@ pub struct Request {
 pub struct Unreadable {
     /// The service, as far as it could be told.
     pub service: Service,
-    /// Why.
     pub error: ApiError,
 }
 
 impl Request {
-    /// Reads a request.
     pub fn read(head: &Parts, body: &[u8]) -> Result<Self, Unreadable> {
         let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
         let target = header("x-amz-target").and_then(|target| target.split_once('.'));

@@ -2,12 +2,10 @@
 
 use std::fmt::Write;
 
-/// XML being written.
 #[derive(Debug, Default, Clone)]
 pub struct Xml(String);
 
 impl Xml {
-    /// Nothing yet.
     pub fn new() -> Self {
         Self::default()
     }
@@ -49,7 +47,6 @@ impl Xml {
         })
     }
 
-    /// What was written.
     pub fn finish(self) -> String {
         self.0
     }

@@ -12,15 +12,12 @@ use crate::policy::Policy;
 /// An account of the organization.
 #[derive(Debug, Clone, Serialize)]
 pub struct Account {
-    /// Its twelve digits.
     pub id: String,
-    /// Its name.
     pub name: String,
     /// Its root user's address.
     pub email: String,
     /// Whether it is open for business.
     pub state: AccountState,
-    /// When it joined.
     pub joined: Timestamp,
     /// The root or organizational unit it is in.
     pub parent: String,
@@ -37,19 +34,13 @@ pub struct Account {
     pub(crate) report: Option<CredentialReport>,
 }
 
-/// An account's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum AccountState {
-    /// Being created.
     PendingActivation,
-    /// In use.
     Active,
-    /// Suspended by AWS.
     Suspended,
-    /// Being closed.
     PendingClosure,
-    /// Closed.
     Closed,
 }
 
@@ -78,7 +69,6 @@ impl AccountState {
 /// A role that callers of the organization can assume.
 #[derive(Debug, Clone, Serialize)]
 pub struct Role {
-    /// Its name.
     pub name: String,
     /// Its unique id (`AROA…`).
     pub id: String,
@@ -90,18 +80,14 @@ pub struct Role {
     pub longest_session: u32,
 }
 
-/// An IAM group.
 #[derive(Debug, Clone, Serialize)]
 pub struct Group {
-    /// Its name.
     pub name: String,
-    /// Its path.
     pub path: String,
     /// Its unique id (`AGPA…`).
     pub id: String,
     /// When it was made.
     pub created: Timestamp,
-    /// Its users' names.
     pub members: BTreeSet<String>,
 }
 

@@ -9,14 +9,12 @@ use super::random_text;
 
 const LOWER: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 
-/// The organization.
 #[derive(Debug, Clone, Serialize)]
 pub struct Organization {
     /// Its id (`o-…`).
     pub id: String,
     /// The root's id (`r-…`).
     pub root: String,
-    /// The management account.
     pub management: String,
     /// Member accounts that may list the organization too.
     pub delegated: BTreeSet<String>,
@@ -30,12 +28,10 @@ pub struct Organization {
     pub account_status: bool,
 }
 
-/// An organizational unit.
 #[derive(Debug, Clone, Serialize)]
 pub struct Unit {
     /// Its id (`ou-…`).
     pub id: String,
-    /// Its name.
     pub name: String,
     /// The root or unit it is in.
     pub parent: String,
@@ -44,9 +40,7 @@ pub struct Unit {
 /// What is directly below the root or a unit, by id.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Children {
-    /// The accounts.
     pub accounts: BTreeSet<String>,
-    /// The units.
     pub units: BTreeSet<String>,
 }
 

@@ -41,20 +41,15 @@ impl Credentials {
 /// Whose a user's key is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyOwner {
-    /// The account.
     pub account: String,
-    /// The user.
     pub user: String,
 }
 
-/// A role session.
 #[derive(Debug, Clone, Serialize)]
 pub struct Session {
     /// The account whose role was assumed.
     pub account: String,
-    /// The role.
     pub role: String,
-    /// The session's name.
     pub name: String,
     /// The role's unique id.
     pub role_id: String,

@@ -16,7 +16,6 @@ use crate::faults::StaleView;
 pub struct KeySpec {
     /// How old it is.
     pub age: SignedDuration,
-    /// Whether it works.
     pub status: KeyStatus,
     /// How long ago it was last used; `None` for never.
     pub last_used_ago: Option<SignedDuration>,
@@ -28,7 +27,6 @@ impl KeySpec {
         Self { age: SignedDuration::from_hours(24 * days), status: KeyStatus::Active, last_used_ago: None }
     }
 
-    /// The same, inactive.
     pub fn inactive(self) -> Self {
         Self { status: KeyStatus::Inactive, ..self }
     }

@@ -7,10 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::faults::StaleView;
 
-/// An IAM user.
 #[derive(Debug, Clone, Serialize)]
 pub struct User {
-    /// Its name.
     pub name: String,
     /// Its path: `/` or `/a/b/`.
     pub path: String,
@@ -33,7 +31,6 @@ pub struct User {
 pub struct Holdings {
     /// Its access keys, oldest first.
     pub keys: Vec<AccessKey>,
-    /// Its tags.
     pub tags: BTreeMap<String, String>,
     /// The groups it is in.
     pub groups: BTreeSet<String>,
@@ -51,27 +48,23 @@ impl User {
     }
 }
 
-/// An access key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AccessKey {
     /// Its id (`AKIA…`).
     pub id: String,
     /// Its secret part: worthless outside the sandbox.
     pub secret_access_key: String,
-    /// Whether it works.
     pub status: KeyStatus,
     /// When it was made, in whole seconds.
     pub created: Timestamp,
     /// When it was made or last switched on or off: what the credential report calls `last_rotated`.
     pub changed: Timestamp,
-    /// Its last use.
     pub last_use: Option<LastUse>,
 }
 
 /// Whether a key works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeyStatus {
-    /// It works.
     Active,
     /// It is switched off.
     Inactive,
@@ -90,10 +83,7 @@ impl KeyStatus {
 /// When, where and for what a key was last used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LastUse {
-    /// When.
     pub at: Timestamp,
-    /// The service's prefix.
     pub service: String,
-    /// The region.
     pub region: String,
 }

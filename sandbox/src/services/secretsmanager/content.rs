@@ -6,7 +6,6 @@ use super::error;
 use super::secret::SecretValue;
 use crate::call::ApiError;
 
-/// The longest description.
 const LONGEST_DESCRIPTION: usize = 2_048;
 
 /// The longest value, in bytes.

@@ -16,7 +16,6 @@ use crate::call::{Answer, ApiError, Call, Reply};
 use crate::journal::Effect;
 use crate::world::World;
 
-/// The longest name.
 const LONGEST_NAME: usize = 512;
 
 #[derive(Debug, Deserialize)]

@@ -21,16 +21,13 @@ const VERSIONS_KEPT: usize = 100;
 /// What a version holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum SecretValue {
-    /// Text.
     SecretString(String),
-    /// Bytes, in base64.
     SecretBinary(String),
 }
 
 /// A version of a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Version {
-    /// What it holds.
     #[serde(flatten)]
     pub value: SecretValue,
     /// Its staging labels; without one it is deprecated.
@@ -59,20 +56,15 @@ pub struct Deletion {
     pub due: Timestamp,
 }
 
-/// A secret.
 #[derive(Debug, Clone, Serialize)]
 pub struct Secret {
-    /// Its full ARN.
     pub arn: String,
-    /// Its account.
     pub account: String,
-    /// Its name.
     pub name: String,
     /// What its owner says of it.
     pub description: Option<String>,
     /// The customer's key it is encrypted with; `aws/secretsmanager` if not given.
     pub kms_key_id: Option<String>,
-    /// Its tags.
     pub tags: BTreeMap<String, String>,
     /// Its versions, by id.
     pub versions: BTreeMap<String, Version>,
@@ -140,7 +132,6 @@ impl Secret {
         self.versions.iter().find(|(_, version)| version.stages.contains(stage)).map(|(id, _)| id.as_str())
     }
 
-    /// The published version.
     pub fn current(&self) -> Option<&Version> {
         self.holder(CURRENT).and_then(|id| self.versions.get(id))
     }

@@ -24,12 +24,9 @@ pub struct RedrivePolicy {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RedriveAllowPolicy {
-    /// Every queue's.
     #[default]
     AllowAll,
-    /// No queue's.
     DenyAll,
-    /// These queues' (ARNs).
     ByQueue(Vec<String>),
 }
 
@@ -37,14 +34,11 @@ pub enum RedriveAllowPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeduplicationScope {
-    /// The whole queue.
     #[default]
     Queue,
-    /// A message group.
     MessageGroup,
 }
 
-/// A queue's attributes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Attributes {
     /// Whether the queue keeps order within groups and drops repeats. Fixed at creation.
@@ -53,7 +47,6 @@ pub struct Attributes {
     pub visibility_timeout: u32,
     /// Seconds before a sent message can be received.
     pub delay: u32,
-    /// Bytes.
     pub maximum_message_size: u32,
     /// Seconds after which a message is dropped.
     pub retention_period: u32,
@@ -91,7 +84,6 @@ pub(super) const READ_ONLY: [&str; 6] = [
 ];
 
 impl Attributes {
-    /// A new queue's.
     pub fn new(fifo: bool) -> Self {
         Self {
             fifo,

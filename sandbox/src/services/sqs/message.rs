@@ -54,7 +54,6 @@ pub enum Place {
         /// When it becomes visible.
         until: Timestamp,
     },
-    /// Deliverable.
     Visible,
     /// Handed to a consumer.
     InFlight {
@@ -70,9 +69,7 @@ pub enum Place {
 pub struct Message {
     /// The id SQS gave it.
     pub id: String,
-    /// What was sent.
     pub body: String,
-    /// The sender's attributes.
     pub attributes: BTreeMap<String, MessageAttribute>,
     /// The account that sent it.
     pub sender: String,
@@ -90,7 +87,6 @@ pub struct Message {
     pub first_received_at: Option<Timestamp>,
     /// The queue (ARN) whose redrive policy brought it here.
     pub dead_letter_source: Option<String>,
-    /// Where it is.
     pub place: Place,
     /// Its place among the deliverable messages of a standard queue: its ticket, or a later one if it is reordered.
     pub(super) rank: u64,

@@ -14,7 +14,6 @@ use crate::call::{Answer, ApiError, Call, Reply};
 use crate::journal::Effect;
 use crate::world::World;
 
-/// A move task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MoveTask {
     /// What it is named by.
@@ -29,11 +28,9 @@ pub struct MoveTask {
     pub started: Timestamp,
     /// How far it is.
     pub status: MoveStatus,
-    /// Messages moved.
     pub moved: u64,
     /// Messages there were to move when it was started.
     pub to_move: u64,
-    /// Why it failed.
     pub failure: Option<&'static str>,
 }
 
@@ -41,11 +38,8 @@ pub struct MoveTask {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum MoveStatus {
-    /// At work.
     Running,
-    /// Done.
     Completed,
-    /// Given up.
     Failed,
 }
 

@@ -14,14 +14,10 @@ use super::visible_index::{Label, VisibleIndex};
 /// The longest a message can be in flight, counted from the receive, in seconds (12 hours).
 pub(super) const LONGEST_IN_FLIGHT: u32 = 43_200;
 
-/// A queue.
 #[derive(Debug, Clone, Serialize)]
 pub struct Queue {
-    /// Its ARN.
     pub arn: String,
-    /// Its account.
     pub account: String,
-    /// Its name.
     pub name: String,
     /// What it does with messages.
     pub attributes: Attributes,
@@ -29,7 +25,6 @@ pub struct Queue {
     pub created: Timestamp,
     /// When its attributes were last changed.
     pub modified: Timestamp,
-    /// Its tags.
     pub tags: BTreeMap<String, String>,
     /// Its messages by ticket: the number they were given on arrival.
     messages: BTreeMap<u64, Message>,
@@ -75,7 +70,6 @@ impl Handle {
 }
 
 impl Queue {
-    /// An empty one.
     pub(super) fn new(arn: String, account: &str, name: &str, attributes: Attributes, now: Timestamp) -> Self {
         let visible_index = VisibleIndex::new(attributes.fifo);
         Self {
@@ -266,7 +260,6 @@ impl Queue {
         }
     }
 
-    /// Drops every message.
     pub(super) fn purge(&mut self) {
         self.messages.clear();
         self.timers.clear();

@@ -35,7 +35,6 @@ impl Recent {
         self.receipts.get(key)
     }
 
-    /// Remembers an original.
     pub(super) fn remember(&mut self, key: String, receipt: Receipt, now: Timestamp) {
         self.order.push_back((now, key.clone()));
         self.receipts.insert(key, receipt);

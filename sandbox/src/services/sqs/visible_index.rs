@@ -57,7 +57,6 @@ impl Groups {
 /// What the index must know of a message.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Label<'a> {
-    /// Its number.
     pub(super) ticket: u64,
     /// Its place on a standard queue.
     pub(super) rank: u64,
@@ -72,7 +71,6 @@ impl Label<'_> {
 }
 
 impl VisibleIndex {
-    /// An empty one.
     pub(super) fn new(fifo: bool) -> Self {
         if fifo { VisibleIndex::Fifo(Groups::default()) } else { VisibleIndex::Standard(BTreeSet::new()) }
     }
@@ -103,7 +101,6 @@ impl VisibleIndex {
         }
     }
 
-    /// It is gone.
     pub(super) fn remove(&mut self, label: Label<'_>) {
         match self {
             VisibleIndex::Standard(ranks) => {
