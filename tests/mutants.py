@@ -23,6 +23,7 @@ COPY = TARGET / "mutants"
 
 INTENT = "rotation/src/intent.rs"
 ROTATE, SETTLE, RETIRE = (f"worker/src/steps/{name}.rs" for name in ("rotate", "settle", "retire"))
+TURN, PUBLISH = (f"worker/src/steps/rotate/{name}.rs" for name in ("turn", "publish"))
 IAM, ACCOUNT, USER = "worker/src/aws/iam.rs", "worker/src/account.rs", "worker/src/user.rs"
 DELIVERY = "worker/src/queue/delivery.rs"
 CLOCK, ERROR, TRIES = (f"aws/src/{name}.rs" for name in ("clock", "error", "tries"))
@@ -49,36 +50,52 @@ def mutant(name, *edits):
 MUTANTS = [
     mutant(
         "the key is made before its destination is prepared",
-        (ROTATE, "Some(self.destination.prepare(&self.work, &self.session).await?)", "self.destination.look().await?"),
-        (ROTATE, "let prepared = prepared.ok_or_else(|| StepError::Changed(\"its secret is gone\".into()))?;", "let _ = prepared;"),
+        (ROTATE, "let prepared = self.destination.prepare(&self.work, &self.session).await?;", ""),
         (
             ROTATE,
-            "let new = self.create().await?;",
-            "let new = self.create().await?;\n        let prepared = self.destination.prepare(&self.work, &self.session).await?;",
+            "let new = self.create_key().await?;",
+            "let new = self.create_key().await?;\n        let prepared = self.destination.prepare(&self.work, &self.session).await?;",
         ),
     ),
     mutant(
         "no intent is left",
-        (ROTATE, "run.iam().leave_intent(work.user, &run.intent).await?;", ""),
+        (ROTATE, "self.iam().leave_intent(self.work.user, &self.intent).await?;", ""),
     ),
     mutant(
         "the session is renewed inside an attempt",
         (
             ROTATE,
-            "self.store(&new).await?;",
+            "self.store_pending(&new).await?;",
             "self.work.account.sessions.discard().await;\n"
             "        let session = self.work.account.sessions.with(TO_ATTEMPT).await?;\n"
             "        let destination = Destination::of(&self.work, &session);\n"
-            "        let renewed = Run { work: self.work, session, destination, intent: self.intent.clone() };\n"
-            "        renewed.store(&new).await?;",
+            "        let renewed = RotationAttempt { work: self.work, session, destination, intent: self.intent.clone() };\n"
+            "        renewed.store_pending(&new).await?;",
         ),
         (ROTATE, "self.publish(&new, present, prepared).await?;", "renewed.publish(&new, present, prepared).await?;"),
         (ROTATE, "let keys = self.work.keys(&self.session).await?;\n        if find(&keys, &new.id)", "let keys = self.work.keys(&renewed.session).await?;\n        if find(&keys, &new.id)"),
-        (ROTATE, "self.clear(&old_intents).await.map_err(|error| Failed { error, keep_intent: true })?;\n        info!(key = %new.id", "renewed.clear(&old_intents).await.map_err(|error| Failed { error, keep_intent: true })?;\n        info!(key = %new.id"),
+        (ROTATE, "self.clear_intents(&[]).await.map_err(AttemptFailure::with_intent_untouched)?;\n        info!(key = %new.id", "renewed.clear_intents(&[]).await.map_err(AttemptFailure::with_intent_untouched)?;\n        info!(key = %new.id"),
     ),
     mutant(
         "young intents of others are not waited for",
-        (ROTATE, "Some(settled_from) => Err(StepError::OthersAtWork { settled_from }),", "Some(_) => Ok(others),"),
+        (INTENT, "others.iter().filter(|intent| !intent.is_old(now)).collect();", "others.iter().filter(|intent| !intent.is_old(now) && false).collect();"),
+    ),
+    mutant(
+        "of two attempts that meet both keep their intents",
+        (INTENT, "(Some(lowest), Some(own)) if own < lowest =>", "(Some(_), Some(_)) =>"),
+    ),
+    mutant(
+        "of two attempts that meet both clear their intents",
+        (INTENT, "(Some(lowest), Some(own)) if own < lowest => Turn::OthersGiveWay,", ""),
+        (TURN, "Turn::OthersGiveWay => pause(&mut pauses, &others).await?,\n                Turn::GiveWay => {", "Turn::OthersGiveWay | Turn::GiveWay => {"),
+    ),
+    mutant(
+        "a silent attempt is waited for as one that is under way",
+        (INTENT, "now > intent.silent_from()", "now > intent.end()"),
+    ),
+    mutant(
+        "a plan is carried out on other keys than it was made on",
+        (ROTATE, "if keys.len() != present.len() ||", "if false &&"),
     ),
     mutant(
         "the key an intent is for (for=) is not looked at",
@@ -94,7 +111,7 @@ MUTANTS = [
     ),
     mutant(
         "a create without a clear answer counts as refused",
-        (ROTATE, "Err(error) if error.ambiguous => Err(self.left_to_settle(error)),\n            Err(error) if error.class == ErrorClass::LimitExceeded", "Err(error) if error.class == ErrorClass::LimitExceeded"),
+        (ROTATE, "Err(error) if error.ambiguous => Err(self.leave_for_settling(error)),\n            Err(error) if error.class == ErrorClass::LimitExceeded", "Err(error) if error.class == ErrorClass::LimitExceeded"),
     ),
     mutant(
         "the SDK retries a create",
@@ -107,11 +124,11 @@ MUTANTS = [
     ),
     mutant(
         "a look is believed after a try without an answer",
-        (ROTATE, "if error.class == ErrorClass::Conflict && !error.ambiguous => {}", "if error.class == ErrorClass::Conflict => {}"),
+        (PUBLISH, "if error.class == ErrorClass::Conflict && !error.ambiguous => {}", "if error.class == ErrorClass::Conflict => {}"),
     ),
     mutant(
         "none to be seen is taken for none published",
-        (ROTATE, "None => Failed { error, keep_intent: true },", "None => self.undo(&new.id, error).await,"),
+        (PUBLISH, "None => AttemptFailure::with_intent_untouched(error),", "None => self.delete_new_key(&new.id, error).await,"),
     ),
     mutant(
         "an answer that cannot be read counts as refused",
@@ -119,15 +136,15 @@ MUTANTS = [
     ),
     mutant(
         "after the create nobody looks for a third key",
-        (ROTATE, "self.alone(&new, present).await?;", ""),
+        (ROTATE, "self.delete_new_key_if_limit_raced(&new, present).await?;", ""),
     ),
     mutant(
         "the compare-and-swap takes whatever is published",
-        (ROTATE, "let swap = self.destination.secrets", "expected = self.published_now(new).await?;\n            let swap = self.destination.secrets"),
+        (PUBLISH, "let swap = self.destination.secrets", "expected = self.read_published_version(new).await?;\n            let swap = self.destination.secrets"),
     ),
     mutant(
         "another attempt's published key is taken over although it is live",
-        (ROTATE, "key.id != new.id && !present.contains(&key.id) && key.status == KeyStatus::Active && is_current(&key.id)", "false && !present.contains(&key.id) && is_current(&key.id) && key.status == KeyStatus::Active"),
+        (PUBLISH, "key.id != new.id && !present.contains(&key.id) && key.status == KeyStatus::Active && is_current(&key.id)", "false && !present.contains(&key.id) && is_current(&key.id) && key.status == KeyStatus::Active"),
     ),
     mutant(
         "settling publishes a pending key over another attempt's live one",
@@ -153,7 +170,7 @@ MUTANTS = [
     ),
     mutant(
         "the owner is told before the key is published",
-        (USER, "match attempt(self.work, Goal::Successor { old, present }).await? {", "self.tell(old, Event::Rotated { by: None, disable_due }, mark);\n        match attempt(self.work, Goal::Successor { old, present }).await? {"),
+        (USER, "match attempt(self.work, AttemptKind::Successor { old, present }).await? {", "self.tell(old, Event::Rotated { by: None, disable_due }, mark);\n        match attempt(self.work, AttemptKind::Successor { old, present }).await? {"),
     ),
     mutant(
         "what was told is recorded whether or not the mail was accepted",

@@ -53,14 +53,6 @@ pub enum Finding {
         /// The key.
         key: AccessKeyId,
     },
-    /// A key that no plan and no intent explains appeared.
-    #[error(
-        "the key {key} appeared while a rotation was being prepared: it is left alone, and the user is looked at again"
-    )]
-    UnexplainedKey {
-        /// The key.
-        key: AccessKeyId,
-    },
     /// The look right before a disable did not show what the plan was made on.
     #[error("the key {key} was about to be disabled, but {why}: it stays active")]
     LookBeforeHarm {

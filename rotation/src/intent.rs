@@ -18,6 +18,10 @@ pub const SESSION_SECONDS: i32 = 900;
 /// How far two clocks of AWS, or IAM's whole seconds, may be apart.
 pub const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
+/// An attempt is some fifteen calls, a second or two. Whoever has not cleared its intent after this time is dead, frozen, or slower than
+/// it is worth waiting for.
+pub const SILENT_AFTER: SignedDuration = SignedDuration::from_mins(1);
+
 /// One attempt's intent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
@@ -64,6 +68,11 @@ impl Intent {
             .unwrap_or(Timestamp::MAX)
     }
 
+    /// When its attempt has been silent for too long to be waited for.
+    pub fn silent_from(&self) -> Timestamp {
+        self.written.checked_add(SILENT_AFTER).unwrap_or(Timestamp::MAX)
+    }
+
     /// Whether a key made at this time can be this attempt's: not before it, and not after its session ended. An attempt that
     /// names no key to succeed only settles what others left, and makes none: were its intent to claim keys, then one made by
     /// hand around it, or the very key that is being replaced, would be taken for an orphan and deleted.
@@ -73,6 +82,41 @@ impl Intent {
         }
         let from = self.written.checked_sub(CLOCK_TOLERANCE).unwrap_or(Timestamp::MIN);
         from <= created && created <= self.end()
+    }
+}
+
+/// What an attempt does about the intents of others that it sees.
+///
+/// Nothing that must never be depends on it: an attempt goes on only if it sees no young intent of others. It is for progress: of
+/// attempts that see each other's intents exactly one waits beside its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// None of them is young: it goes on.
+    Mine,
+    /// All of them were written a moment ago, and have higher ids: it waits until they are gone.
+    OthersGiveWay,
+    /// They were written a moment ago, and one has a lower id: it clears its intent, if it has one, and waits until they are gone.
+    GiveWay,
+    /// One was written a while ago, and its attempt should have ended since: it gives up until that intent is old.
+    BackOff {
+        /// When it is old.
+        until: Timestamp,
+    },
+}
+
+impl Turn {
+    /// What the attempt `own` does about these, or one that has written no intent.
+    pub fn new(own: Option<Uuid>, others: &[Intent], now: Timestamp) -> Self {
+        let young: Vec<&Intent> = others.iter().filter(|intent| !intent.is_old(now)).collect();
+        let silent = young.iter().filter(|intent| now > intent.silent_from());
+        if let Some(until) = silent.map(|intent| intent.end()).max() {
+            return Turn::BackOff { until };
+        }
+        match (young.iter().map(|intent| intent.attempt).min(), own) {
+            (None, _) => Turn::Mine,
+            (Some(lowest), Some(own)) if own < lowest => Turn::OthersGiveWay,
+            (Some(_), _) => Turn::GiveWay,
+        }
     }
 }
 
@@ -87,5 +131,52 @@ impl fmt::Display for Intent {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WRITTEN: &str = "2026-11-22T10:00:00Z";
+
+    fn intents() -> [Intent; 2] {
+        [1, 2].map(|n| Intent::parse(Uuid::from_u128(n), WRITTEN).unwrap())
+    }
+
+    fn later(seconds: i64) -> Timestamp {
+        WRITTEN.parse::<Timestamp>().unwrap() + SignedDuration::from_secs(seconds)
+    }
+
+    #[test]
+    fn of_two_attempts_that_see_each_other_the_one_with_the_lower_id_keeps_its_intent() {
+        let [lower, higher] = intents();
+        let (own, other) = (lower.attempt, higher.attempt);
+        assert_eq!(Turn::new(Some(own), &[higher], later(2)), Turn::OthersGiveWay);
+        assert_eq!(Turn::new(Some(other), &[lower], later(2)), Turn::GiveWay);
+    }
+
+    #[test]
+    fn whoever_has_written_no_intent_gives_way_to_all() {
+        assert_eq!(Turn::new(None, &intents(), later(2)), Turn::GiveWay);
+        assert_eq!(Turn::new(None, &[], later(2)), Turn::Mine);
+    }
+
+    #[test]
+    fn an_attempt_that_is_silent_for_a_minute_is_not_waited_for_until_its_intent_is_old() {
+        let [lower, higher] = intents();
+        let old = later(20 * 60);
+        for (seconds, turn) in [
+            (60, Turn::OthersGiveWay),
+            (61, Turn::BackOff { until: old }),
+            (20 * 60, Turn::BackOff { until: old }),
+            (20 * 60 + 1, Turn::Mine),
+        ] {
+            assert_eq!(
+                Turn::new(Some(lower.attempt), std::slice::from_ref(&higher), later(seconds)),
+                turn,
+                "{seconds} s"
+            );
+        }
     }
 }

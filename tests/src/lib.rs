@@ -110,6 +110,7 @@ impl Stage {
         settings.drain = true;
         settings.mail.sender = Some(SENDER.to_owned());
         settings.limits.drain_patience = Duration::ZERO;
+        settings.attempt_wait = Duration::from_millis(10);
         settings
     }
 

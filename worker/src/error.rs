@@ -25,11 +25,11 @@ pub enum StepError {
     },
     /// Another attempt is under way, or has died and is not old enough to be settled.
     #[error(
-        "another rotation attempt for the user is under way or was interrupted; it can be settled after {settled_from}"
+        "another rotation attempt for the user is under way or was interrupted; the user is not looked at again before {not_before}"
     )]
     OthersAtWork {
-        /// When the youngest of the others' intents is old.
-        settled_from: Timestamp,
+        /// When the others' intents are old, or (where they may still be at work) have been silent for too long.
+        not_before: Timestamp,
     },
     /// Another attempt has won, or IAM's limit was hit by one.
     #[error("another rotation attempt got ahead: {0}")]
@@ -69,7 +69,9 @@ impl StepError {
     /// Before when another try is pointless.
     pub fn not_before(&self) -> Option<Timestamp> {
         match self {
-            StepError::Ambiguous { settled_from, .. } | StepError::OthersAtWork { settled_from } => Some(*settled_from),
+            StepError::Ambiguous { settled_from: time, .. } | StepError::OthersAtWork { not_before: time } => {
+                Some(*time)
+            }
             StepError::Aws(_)
             | StepError::Outrun(_)
             | StepError::Changed(_)

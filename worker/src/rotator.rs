@@ -1,6 +1,7 @@
 //! What all messages share, and the handler the queue calls: a body in, an outcome out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use key_rotation_aws::{Connection, MemberRole};
@@ -49,6 +50,8 @@ pub struct Rotator {
     pub replication_regions: Vec<String>,
     /// Users of one account worked on at once.
     pub users_at_once: usize,
+    /// How long an attempt waits for another one to end.
+    pub attempt_wait: Duration,
     /// Who is told, and how.
     pub notices: Notices,
     /// What has been done.

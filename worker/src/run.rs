@@ -120,6 +120,7 @@ pub async fn rotator(settings: &Settings, connection: &Connection, tally: Arc<Ta
         kms_key_id: settings.kms_key_id.clone(),
         replication_regions: settings.replication_regions.clone(),
         users_at_once: settings.users_at_once,
+        attempt_wait: settings.attempt_wait,
         notices: Notices::new(mail, Some(connection), connection.partition())?,
         tally,
     })

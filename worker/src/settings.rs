@@ -16,6 +16,9 @@ use crate::queue::Limits;
 /// The queue of a worker that has none; `invalid` is no host's name (RFC 2606).
 const NO_QUEUE: &str = "https://sqs.invalid/000000000000/none";
 
+/// An attempt takes a second or two, and some seconds where calls are throttled.
+const ATTEMPT_WAIT: Duration = Duration::from_secs(4);
+
 /// The worker's settings as they are written.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Settings")]
@@ -223,6 +226,8 @@ pub struct Settings {
     pub urgent_concurrency: usize,
     /// Users of one account worked on at once.
     pub users_at_once: usize,
+    /// How long an attempt waits for another one of the same user to end.
+    pub attempt_wait: Duration,
     /// Exit once the queue has stayed empty.
     pub drain: bool,
     /// Evaluate as of then.
@@ -264,6 +269,7 @@ impl Settings {
             limits: Limits::default(),
             urgent_concurrency: 4,
             users_at_once: 4,
+            attempt_wait: ATTEMPT_WAIT,
             drain: false,
             as_of: None,
         }
@@ -377,6 +383,7 @@ impl Settings {
             limits,
             urgent_concurrency: raw.max_concurrent_urgent_messages,
             users_at_once: raw.max_concurrent_users,
+            attempt_wait: ATTEMPT_WAIT,
             drain: raw.drain,
             as_of: raw.as_of,
         })

@@ -24,7 +24,7 @@ use crate::error::StepError;
 use crate::notices::{Event, Item, KeyFacts, Mark};
 use crate::sessions::TO_LOOK;
 use crate::steps::destination::{Destination, location};
-use crate::steps::rotate::{Attempt, Goal, attempt};
+use crate::steps::rotate::{AttemptKind, AttemptOutcome, attempt};
 use crate::steps::{UserWork, retire};
 use crate::tally::Tally;
 
@@ -337,13 +337,13 @@ impl Hands<'_> {
             self.tell(old, Event::Rotated { by: None, disable_due }, mark);
             return Ok(false);
         }
-        match attempt(self.work, Goal::Successor { old, present }).await? {
-            Attempt::Made(new) => {
+        match attempt(self.work, AttemptKind::Successor { old, present }).await? {
+            AttemptOutcome::Created(new) => {
                 Tally::count(&self.work.account.rotator.tally.rotated);
                 self.tell(old, Event::Rotated { by: Some(new), disable_due }, mark);
                 Ok(false)
             }
-            Attempt::LookAgain(findings) => Ok(self.look_again(findings)),
+            AttemptOutcome::LookAgain(findings) => Ok(self.look_again(findings)),
         }
     }
 
@@ -352,9 +352,9 @@ impl Hands<'_> {
             info!("an interrupted rotation would be settled first");
             return Ok(false);
         }
-        match attempt(self.work, Goal::Settle).await? {
-            Attempt::Made(_) => Ok(true),
-            Attempt::LookAgain(findings) => Ok(self.look_again(findings)),
+        match attempt(self.work, AttemptKind::Settle { seen: &self.user.tags.intents }).await? {
+            AttemptOutcome::Created(_) => Ok(true),
+            AttemptOutcome::LookAgain(findings) => Ok(self.look_again(findings)),
         }
     }
 

@@ -4,22 +4,22 @@
 use crate::moves::{Answer, Moves};
 use crate::scenario::Defence;
 use crate::violation::Violation;
-use crate::worker::{Attempt, Delivery, Mark, Place, Worker};
+use crate::worker::{AttemptStep, DeliveryStep, Mark, Place, Worker};
 use crate::world::{Memory, OLD, Set, World, has, members, one, own_key};
 
 const END: Worker = Worker::at(Place::End);
-const NOTICE: Worker = Worker::at(Place::Delivery(Delivery::Tell));
-const DISABLED: Worker = Worker { mark: Mark::Disabled, ..Worker::at(Place::Delivery(Delivery::Tell)) };
+const NOTICE: Worker = Worker::at(Place::Delivery(DeliveryStep::Tell));
+const DISABLED: Worker = Worker { mark: Mark::Disabled, ..Worker::at(Place::Delivery(DeliveryStep::Tell)) };
 
 /// What a delivery may do next, outside of an attempt.
-pub(crate) fn moves(moves: &mut Moves<'_>, step: Delivery, worker: Worker) {
+pub(crate) fn moves(moves: &mut Moves<'_>, step: DeliveryStep, worker: Worker) {
     match step {
-        Delivery::LookTags => look_tags(moves, worker),
-        Delivery::LookKeys => look_keys(moves),
-        Delivery::Tell => tell(moves, worker),
-        Delivery::Record => record(moves, worker),
-        Delivery::Disable => disable(moves, worker),
-        Delivery::Delete => delete(moves),
+        DeliveryStep::LookTags => look_tags(moves, worker),
+        DeliveryStep::LookKeys => look_keys(moves),
+        DeliveryStep::Tell => tell(moves, worker),
+        DeliveryStep::Record => record(moves, worker),
+        DeliveryStep::Disable => disable(moves, worker),
+        DeliveryStep::Delete => delete(moves),
     }
 }
 
@@ -30,7 +30,11 @@ fn look_keys(moves: &mut Moves<'_>) {
     for ((active, inactive), mut world) in moves.lists() {
         // `sessions.with(TO_LOOK)`: a new one where the present one is too short.
         world.new_session(moves.me);
-        moves.go("looks: keys", world, Worker { active, inactive, ..Worker::at(Place::Delivery(Delivery::LookTags)) });
+        moves.go(
+            "looks: keys",
+            world,
+            Worker { active, inactive, ..Worker::at(Place::Delivery(DeliveryStep::LookTags)) },
+        );
     }
 }
 
@@ -45,8 +49,14 @@ fn look_tags(moves: &mut Moves<'_>, worker: Worker) {
                 let next = decide(moves, active, inactive, current);
                 moves.go(words(next), world, next);
             }
+        } else if seen & !world.old != 0 && moves.scenario.with(Defence::WaitForTurn) {
+            moves.go(
+                "looks: an intent, which is young",
+                world,
+                Worker::at(Place::Attempt(AttemptStep::WaitWithoutIntent)),
+            );
         } else {
-            let settle = Worker { settling: true, ..Worker::at(Place::Attempt(Attempt::LeaveIntent)) };
+            let settle = Worker { settling: true, ..Worker::at(Place::Attempt(AttemptStep::LeaveIntent)) };
             moves.go("looks: an intent, to be settled first", world, settle);
         }
     }
@@ -55,11 +65,11 @@ fn look_tags(moves: &mut Moves<'_>, worker: Worker) {
 fn words(next: Worker) -> &'static str {
     match (next.place, next.mark) {
         (Place::Attempt(_), _) => "looks: the key needs a successor",
-        (Place::Delivery(Delivery::Tell), Mark::Noticed) => "looks: the owner is to be told",
-        (Place::Delivery(Delivery::Tell), Mark::Disabled) => "looks: the old key is found inactive",
-        (Place::Delivery(Delivery::Disable), _) => "looks: the old key is to be disabled",
-        (Place::Delivery(Delivery::Delete), _) => "looks: the old key is to be deleted",
-        (Place::Delivery(Delivery::LookTags | Delivery::LookKeys | Delivery::Record), _)
+        (Place::Delivery(DeliveryStep::Tell), Mark::Noticed) => "looks: the owner is to be told",
+        (Place::Delivery(DeliveryStep::Tell), Mark::Disabled) => "looks: the old key is found inactive",
+        (Place::Delivery(DeliveryStep::Disable), _) => "looks: the old key is to be disabled",
+        (Place::Delivery(DeliveryStep::Delete), _) => "looks: the old key is to be deleted",
+        (Place::Delivery(DeliveryStep::LookTags | DeliveryStep::LookKeys | DeliveryStep::Record), _)
         | (Place::Idle | Place::Settle(_) | Place::End, _) => "looks: nothing is to be done",
     }
 }
@@ -74,7 +84,7 @@ fn decide(moves: &Moves<'_>, active: Set, inactive: Set, current: u8) -> Worker 
     }
     if has(inactive, OLD) {
         return match memory {
-            Memory::Disabled if grace_over => Worker::at(Place::Delivery(Delivery::Delete)),
+            Memory::Disabled if grace_over => Worker::at(Place::Delivery(DeliveryStep::Delete)),
             Memory::Disabled => END,
             Memory::Noticed(_) | Memory::Nothing => DISABLED,
         };
@@ -89,7 +99,7 @@ fn decide(moves: &Moves<'_>, active: Set, inactive: Set, current: u8) -> Worker 
     match (memory, members(keys & !one(OLD)).next()) {
         // Re-enabled by a person.
         (Memory::Disabled, _) => NOTICE,
-        (Memory::Noticed(_) | Memory::Nothing, None) => Worker::at(Place::Attempt(Attempt::LeaveIntent)),
+        (Memory::Noticed(_) | Memory::Nothing, None) => Worker::at(Place::Attempt(AttemptStep::LeaveIntent)),
         // An inactive key has to be deleted first, in its time.
         (Memory::Noticed(_) | Memory::Nothing, Some(other)) if has(inactive, other) => END,
         (Memory::Noticed(_) | Memory::Nothing, Some(successor)) => {
@@ -97,7 +107,7 @@ fn decide(moves: &Moves<'_>, active: Set, inactive: Set, current: u8) -> Worker 
             match (counts(successor), grace_over, in_hand) {
                 (false, _, _) => NOTICE,
                 (true, true, true) => {
-                    Worker { active: one(successor), ..Worker::at(Place::Delivery(Delivery::Disable)) }
+                    Worker { active: one(successor), ..Worker::at(Place::Delivery(DeliveryStep::Disable)) }
                 }
                 (true, false, _) | (true, true, false) => END,
             }
@@ -108,7 +118,7 @@ fn decide(moves: &Moves<'_>, active: Set, inactive: Set, current: u8) -> Worker 
 /// The plan of a forced rotation whose key was contained and deleted, beside a key that stays.
 fn decide_leak(moves: &Moves<'_>, active: Set) -> Worker {
     let made_since = active & !moves.scenario.present();
-    if made_since == 0 { Worker::at(Place::Attempt(Attempt::LeaveIntent)) } else { END }
+    if made_since == 0 { Worker::at(Place::Attempt(AttemptStep::LeaveIntent)) } else { END }
 }
 
 /// The mail is accepted. It does not run on the member session.
@@ -119,7 +129,7 @@ fn tell(moves: &mut Moves<'_>, worker: Worker) {
     let to_be_had = has(world.active, current) && current != OLD || has(world.meddled, current);
     let true_word = !worker.rotated || has(world.published, own_key(moves.me)) && to_be_had;
     let allowed = if true_word { Ok(()) } else { Err(Violation::ToldOfNothing) };
-    let recorded = Worker { told: world.told, rotated: false, ..worker.to(Place::Delivery(Delivery::Record)) };
+    let recorded = Worker { told: world.told, rotated: false, ..worker.to(Place::Delivery(DeliveryStep::Record)) };
     moves.go_if("tell", world, recorded, allowed);
     if moves.scenario.faults {
         moves.go("tell: the mail is not accepted", *moves.world, END);

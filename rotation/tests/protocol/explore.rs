@@ -10,7 +10,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use crate::moves::{Move, Moves};
 use crate::person;
 use crate::recovery;
-use crate::scenario::Scenario;
+use crate::scenario::{Ids, Scenario};
 use crate::violation::Violation;
 use crate::worker::{Place, Worker};
 use crate::world::World;
@@ -20,9 +20,15 @@ pub(crate) const WORKERS: usize = 3;
 
 /// Everything at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct State {
-    world: World,
-    workers: [Worker; WORKERS],
+pub(crate) struct State {
+    pub(crate) world: World,
+    pub(crate) workers: [Worker; WORKERS],
+}
+
+impl State {
+    pub(crate) fn start(scenario: &Scenario) -> Self {
+        Self { world: scenario.start(), workers: [Worker::at(Place::Idle); WORKERS] }
+    }
 }
 
 /// What a search found.
@@ -35,7 +41,7 @@ pub(crate) struct Report {
 }
 
 /// A move and who made it; `None`: not a worker.
-type Step = (Option<usize>, Move);
+pub(crate) type Step = (Option<usize>, Move);
 
 struct Search<'a> {
     scenario: &'a Scenario,
@@ -46,7 +52,7 @@ struct Search<'a> {
 
 /// Searches everything within the scenario's bounds, or up to the first promise broken.
 pub(crate) fn explore(scenario: &Scenario) -> Report {
-    let start = State { world: scenario.start(), workers: [Worker::at(Place::Idle); WORKERS] };
+    let start = State::start(scenario);
     let mut search =
         Search { scenario, seen: HashMap::default(), order: vec![(start, 0)], recovered: HashSet::default() };
     search.seen.insert(start, 0);
@@ -68,7 +74,7 @@ impl Search<'_> {
                 trace.extend(deliveries);
                 return Some((violation, trace));
             }
-            self.steps(&state, &mut steps);
+            possible(self.scenario, &state, &mut steps);
             for (who, step) in &steps {
                 if let Some(violation) = step.violation.filter(|it| !self.scenario.tolerated.contains(it)) {
                     let mut trace = self.trace(at);
@@ -87,23 +93,6 @@ impl Search<'_> {
         None
     }
 
-    /// Everything that may happen next.
-    fn steps(&self, state: &State, steps: &mut Vec<Step>) {
-        steps.clear();
-        let mut moves = Vec::new();
-        for (me, worker) in state.workers.iter().take(self.scenario.workers).enumerate() {
-            Moves::of(self.scenario, &state.world, me, *worker, &mut moves);
-            steps.extend(moves.drain(..).map(|step| (Some(me), step)));
-            // Idle workers are all alike: let them wake in their order.
-            if worker.place == Place::Idle {
-                break;
-            }
-        }
-        person::moves(self.scenario, &state.world, &mut moves);
-        time(self.scenario, &state.world, &mut moves);
-        steps.extend(moves.drain(..).map(|step| (None, step)));
-    }
-
     /// The moves that lead to a state: found again, so that they need not be kept.
     fn trace(&self, mut at: usize) -> Vec<String> {
         let mut lines = Vec::new();
@@ -111,7 +100,7 @@ impl Search<'_> {
         while at != 0 {
             let (state, before) = self.order[at];
             let (from, _) = self.order[before as usize];
-            self.steps(&from, &mut steps);
+            possible(self.scenario, &from, &mut steps);
             let taken = steps.iter().find(|(who, step)| after(&from, *who, step) == state);
             lines.extend(taken.map(|(who, step)| line(*who, step)));
             at = before as usize;
@@ -121,7 +110,24 @@ impl Search<'_> {
     }
 }
 
-fn after(state: &State, who: Option<usize>, step: &Move) -> State {
+/// Everything that may happen next.
+pub(crate) fn possible(scenario: &Scenario, state: &State, steps: &mut Vec<Step>) {
+    steps.clear();
+    let mut moves = Vec::new();
+    for (me, worker) in state.workers.iter().take(scenario.workers).enumerate() {
+        Moves::of(scenario, &state.world, me, *worker, &mut moves);
+        steps.extend(moves.drain(..).map(|step| (Some(me), step)));
+        // Idle workers are all alike: let them wake in their order.
+        if worker.place == Place::Idle {
+            break;
+        }
+    }
+    person::moves(scenario, &state.world, &mut moves);
+    time(scenario, &state.world, &mut moves);
+    steps.extend(moves.drain(..).map(|step| (None, step)));
+}
+
+pub(crate) fn after(state: &State, who: Option<usize>, step: &Move) -> State {
     let mut next = State { world: step.world, ..*state };
     if let Some(me) = who {
         next.workers[me] = step.worker;
@@ -129,7 +135,7 @@ fn after(state: &State, who: Option<usize>, step: &Move) -> State {
     next
 }
 
-fn line(who: Option<usize>, step: &Move) -> String {
+pub(crate) fn line(who: Option<usize>, step: &Move) -> String {
     match who {
         Some(me) => format!("worker {}: {}", me + 1, step.label),
         None => step.label.to_owned(),
@@ -140,7 +146,8 @@ fn line(who: Option<usize>, step: &Move) -> String {
 fn time(scenario: &Scenario, world: &World, moves: &mut Vec<Move>) {
     const OLD: [&str; WORKERS] = ["worker 1's intent is old", "worker 2's intent is old", "worker 3's intent is old"];
     let mut pass = |label, world| moves.push(Move { label, world, worker: Worker::at(Place::End), violation: None });
-    for (intent, label) in OLD.iter().enumerate().take(scenario.workers) {
+    let aging = if scenario.ids == Ids::Any { scenario.workers } else { 0 };
+    for (intent, label) in OLD.iter().enumerate().take(aging) {
         if world.may_age(intent) {
             let mut world = *world;
             world.age(intent);
@@ -156,7 +163,7 @@ fn time(scenario: &Scenario, world: &World, moves: &mut Vec<Move>) {
 
 /// A fast hash for small values; nobody chooses them to collide. (The multiplier is 2^64 divided by the golden ratio.)
 #[derive(Default)]
-struct Mixer(u64);
+pub(crate) struct Mixer(u64);
 
 impl Hasher for Mixer {
     fn write(&mut self, bytes: &[u8]) {

@@ -11,8 +11,9 @@
 //! | `delivery.rs` | `worker/src/user.rs`, `account.rs`, `steps/retire.rs`, and what `rotation::lifecycle` decides |
 //! | `world.rs` | IAM and Secrets Manager, as far as one user goes |
 //!
-//! `holds.rs` shows that nothing is ever broken, `without.rs` what breaks when one defence is left out, `limits.rs` what no
-//! order of steps can prevent. `cargo test --release -p rotation --test protocol -- --nocapture` prints states and traces.
+//! `holds.rs` shows that nothing is ever broken, `progress.rs` that attempts that meet get on, `without.rs` what breaks when one
+//! defence is left out, `limits.rs` what no order of steps can prevent. `cargo test --release --workspace --test protocol --
+//! --nocapture` prints states and traces.
 //!
 //! A model is no code: whoever changes a step there changes it here.
 
@@ -23,6 +24,7 @@ mod holds;
 mod limits;
 mod moves;
 mod person;
+mod progress;
 mod recovery;
 mod scenario;
 mod settle;

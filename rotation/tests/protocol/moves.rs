@@ -2,10 +2,10 @@
 
 use crate::attempt;
 use crate::delivery;
-use crate::scenario::{Defence, Scenario};
+use crate::scenario::{Defence, Ids, Scenario};
 use crate::settle;
 use crate::violation::Violation;
-use crate::worker::{Attempt, Delivery, Place, Worker};
+use crate::worker::{AttemptStep, DeliveryStep, Place, Worker};
 use crate::world::{NONE, NOTHING, Set, World, has, members, one};
 
 /// One thing that may happen.
@@ -55,7 +55,7 @@ impl<'a> Moves<'a> {
         let mut moves = Self { scenario, me, world, out };
         match worker.place {
             Place::End => {}
-            Place::Idle => moves.go("receives a message", *world, Worker::at(Place::Delivery(Delivery::LookKeys))),
+            Place::Idle => moves.go("receives a message", *world, Worker::at(Place::Delivery(DeliveryStep::LookKeys))),
             Place::Delivery(step) => delivery::moves(&mut moves, step, worker),
             Place::Attempt(step) => attempt::moves(&mut moves, step, worker),
             Place::Settle(step) => settle::moves(&mut moves, step, worker),
@@ -81,6 +81,19 @@ impl<'a> Moves<'a> {
             &[Answer::Done, Answer::Unclear(true), Answer::Unclear(false), Answer::Refused]
         } else {
             &[Answer::Done, Answer::Unclear(true), Answer::Unclear(false), Answer::Refused, Answer::RefusedThoughDone]
+        }
+    }
+
+    /// The places that a new attempt's id may have among the present ones: each time, those with lower ids.
+    pub(crate) fn lower_ids(&self) -> Vec<Option<Set>> {
+        match self.scenario.ids {
+            Ids::Any => vec![None],
+            Ids::Ordered => {
+                let others = self.world.intents & !one(self.me as u8);
+                let mut sorted: Vec<u8> = members(others).collect();
+                sorted.sort_by_key(|other| self.world.lower[usize::from(*other)].count_ones());
+                (0..=sorted.len()).map(|n| Some(sorted[..n].iter().map(|other| one(*other)).sum())).collect()
+            }
         }
     }
 
@@ -133,8 +146,10 @@ fn reads<T>(world: &World, answers: impl Iterator<Item = T>) -> Vec<(T, World)> 
 
 /// Whether the end of the member session stops a worker here, with the defences that are in place.
 fn stops(scenario: &Scenario, place: Place) -> bool {
-    let own_check =
-        matches!(place, Place::Attempt(Attempt::Store) | Place::Attempt(Attempt::Publish)) && scenario.central;
+    let own_check = matches!(
+        place,
+        Place::Attempt(AttemptStep::CheckSessionToStore) | Place::Attempt(AttemptStep::CheckSessionToPublish)
+    ) && scenario.central;
     scenario.with(Defence::Fence) && (!own_check || scenario.with(Defence::OwnFence))
 }
 

@@ -8,6 +8,8 @@ use crate::world::{BY_HAND, FOREIGN, Memory, OLD, World, has, members, own_key};
 
 /// More than any state needs: settle, rotate, tell.
 const DELIVERIES: usize = 8;
+/// More moves than any of them needs.
+const MOVES: usize = 200;
 
 /// Delivers until nothing changes any more, and looks at the end.
 pub(crate) fn recover(scenario: &Scenario, mut world: World) -> Result<(), (Violation, Vec<String>)> {
@@ -22,7 +24,9 @@ pub(crate) fn recover(scenario: &Scenario, mut world: World) -> Result<(), (Viol
         };
         let mut worker = Worker::at(Place::Idle);
         let mut moves = Vec::new();
+        let deadline = lines.len() + MOVES;
         while worker.place != Place::End {
+            assert!(lines.len() < deadline, "a delivery that never ends: {lines:?}");
             Moves::of(&scenario, &world, me, worker, &mut moves);
             let Some(step) = moves.drain(..).next() else { break };
             lines.push(format!("delivery {delivery}: {}", step.label));

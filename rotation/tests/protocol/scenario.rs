@@ -29,10 +29,21 @@ pub(crate) struct Scenario {
     /// The old key has leaked: a person has made another by hand a moment ago, and an operator's request has had the old one
     /// deleted. A successor is still to be made.
     pub(crate) leak: bool,
+    /// Whose id is lower.
+    pub(crate) ids: Ids,
     /// The defences that are left out.
     pub(crate) without: &'static [Defence],
     /// Known limits: what these break is not looked at.
     pub(crate) tolerated: &'static [Violation],
+}
+
+/// Whose id is lower where attempts meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ids {
+    /// Not looked at: whoever meets another may keep its intent, give way, or give up. Every order is among that.
+    Any,
+    /// Drawn anew for every attempt. Nobody gives up, and no intent becomes old: what undisturbed attempts do.
+    Ordered,
 }
 
 /// What a person does, past the tool.
@@ -68,11 +79,15 @@ pub(crate) enum Defence {
     /// 1: an intent that names no key is that of an attempt that makes none.
     SettlingMakesNone,
     /// 2: nothing is done while another's intent is young.
-    Backoff,
+    WaitForTurn,
+    /// 2: of attempts that meet, the one with the lowest id keeps its intent.
+    LowerStays,
+    /// 2: of attempts that meet, the ones with higher ids clear theirs.
+    HigherYields,
     /// 5: no retries of the call that makes a key.
     CreateOnce,
     /// 5: another list after the key was made.
-    Alone,
+    ListAfterCreate,
     /// 6, 7: the worker itself stops calling a central store when its session is over.
     OwnFence,
     /// 6, 7: a call without a clear answer is left to be settled.
@@ -118,6 +133,7 @@ impl Scenario {
             acts: 0,
             old_is_new: false,
             leak: false,
+            ids: Ids::Any,
             without: &[],
             tolerated: &[],
         }
@@ -146,6 +162,11 @@ impl Scenario {
         if self.leak { one(BY_HAND) } else { one(OLD) }
     }
 
+    /// Whether a worker that waits for another's intent may cease to.
+    pub(crate) fn gives_up(&self) -> bool {
+        self.ids == Ids::Any
+    }
+
     /// Whether this defence is in place.
     pub(crate) fn with(&self, defence: Defence) -> bool {
         !self.without.contains(&defence)
@@ -153,6 +174,15 @@ impl Scenario {
 
     /// The same, undisturbed.
     pub(crate) fn undisturbed(&self) -> Self {
-        Self { workers: 0, stale_reads: 0, limit_races: false, faults: false, days: false, person: &[], ..*self }
+        Self {
+            workers: 0,
+            stale_reads: 0,
+            ids: Ids::Any,
+            limit_races: false,
+            faults: false,
+            days: false,
+            person: &[],
+            ..*self
+        }
     }
 }

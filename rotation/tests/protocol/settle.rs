@@ -3,23 +3,21 @@
 use crate::attempt::predecessors;
 use crate::moves::{Answer, Moves};
 use crate::scenario::Defence;
-use crate::worker::{Attempt, Delivery, Place, Settle, Worker};
-use crate::world::{BY_HAND, FOREIGN, OLD, Set, has, members, one};
+use crate::worker::{AttemptStep, DeliveryStep, Place, SettleStep, Worker};
+use crate::world::{BY_HAND, FOREIGN, OLD, has, members, one};
 
 const END: Worker = Worker::at(Place::End);
-const CLEAR_OWN: Worker = Worker::at(Place::Attempt(Attempt::ClearOwn));
+const CLEAR_AFTER_FAILURE: Worker = Worker::at(Place::Attempt(AttemptStep::ClearAfterFailure));
 
 /// The worker at the next key that has to be settled, or at the end of them. No call is made.
-pub(crate) fn next(moves: &Moves<'_>, mut worker: Worker, present: Set) -> Worker {
+pub(crate) fn next(moves: &Moves<'_>, mut worker: Worker) -> Worker {
     let predecessors = predecessors(moves, worker.intents);
     for key in members(worker.todo) {
         let claims = |intent: u8| {
             let makes_none = has(moves.world.settling, intent) && moves.scenario.with(Defence::SettlingMakesNone);
             !makes_none && has(moves.world.window[usize::from(intent)], key)
         };
-        let predecessor = has(predecessors, key);
-        if predecessor || !members(worker.intents).any(claims) {
-            worker.finding |= !predecessor && present != 0;
+        if has(predecessors, key) || !members(worker.intents).any(claims) {
             worker.todo &= !one(key);
             continue;
         }
@@ -29,15 +27,15 @@ pub(crate) fn next(moves: &Moves<'_>, mut worker: Worker, present: Set) -> Worke
                 worker.todo &= !one(key);
                 continue;
             }
-            Place::Settle(Settle::Verify)
+            Place::Settle(SettleStep::Verify)
         } else if has(worker.versions, key) && live && !loses(moves, worker, key) {
-            Place::Settle(Settle::Publish)
+            Place::Settle(SettleStep::Publish)
         } else {
-            Place::Settle(Settle::Remove)
+            Place::Settle(SettleStep::Remove)
         };
         return worker.to(place);
     }
-    Worker { intents: worker.intents, finding: worker.finding, ..Worker::at(Place::Settle(Settle::Clear)) }
+    Worker { intents: worker.intents, finding: worker.finding, ..Worker::at(Place::Settle(SettleStep::Clear)) }
 }
 
 /// Whether another attempt's key is live and published, so that this pending one came too late.
@@ -51,15 +49,15 @@ fn loses(moves: &Moves<'_>, worker: Worker, key: u8) -> bool {
 }
 
 /// What settling may do next.
-pub(crate) fn moves(moves: &mut Moves<'_>, step: Settle, worker: Worker) {
+pub(crate) fn moves(moves: &mut Moves<'_>, step: SettleStep, worker: Worker) {
     let key = members(worker.todo).next().unwrap_or(OLD);
     match step {
-        Settle::Publish => publish(moves, worker, key),
-        Settle::Published => published(moves, worker, key),
-        Settle::Verify => verify(moves, worker, key),
-        Settle::Look => look(moves, worker, key),
-        Settle::Remove => remove(moves, worker, key),
-        Settle::Clear => clear(moves, worker),
+        SettleStep::Publish => publish(moves, worker, key),
+        SettleStep::Published => published(moves, worker, key),
+        SettleStep::Verify => verify(moves, worker, key),
+        SettleStep::Look => look(moves, worker, key),
+        SettleStep::Remove => remove(moves, worker, key),
+        SettleStep::Clear => clear(moves, worker),
     }
 }
 
@@ -69,12 +67,12 @@ fn publish(moves: &mut Moves<'_>, worker: Worker, key: u8) {
         let effect = *answer != Answer::Refused && *answer != Answer::Unclear(false);
         let swapped = effect && world.swap(key, worker.current, moves.scenario.with(Defence::Expectation));
         match answer {
-            Answer::Done if swapped => moves.go("settle: publish", world, worker.to(Place::Settle(Settle::Verify))),
+            Answer::Done if swapped => moves.go("settle: publish", world, worker.to(Place::Settle(SettleStep::Verify))),
             Answer::Done => {
-                moves.go("settle: something else is published", world, worker.to(Place::Settle(Settle::Published)));
+                moves.go("settle: something else is published", world, worker.to(Place::Settle(SettleStep::Published)));
             }
             Answer::Unclear(_) | Answer::Refused | Answer::RefusedThoughDone => {
-                moves.go("settle: publish failed", world, CLEAR_OWN);
+                moves.go("settle: publish failed", world, CLEAR_AFTER_FAILURE);
             }
         }
     }
@@ -83,9 +81,9 @@ fn publish(moves: &mut Moves<'_>, worker: Worker, key: u8) {
 fn published(moves: &mut Moves<'_>, worker: Worker, key: u8) {
     for ((current, _), world) in moves.looks() {
         if current == key {
-            moves.go("settle: it is published already", world, worker.to(Place::Settle(Settle::Verify)));
+            moves.go("settle: it is published already", world, worker.to(Place::Settle(SettleStep::Verify)));
         } else {
-            moves.go("settle: the published version has moved", world, CLEAR_OWN);
+            moves.go("settle: the published version has moved", world, CLEAR_AFTER_FAILURE);
         }
     }
 }
@@ -93,9 +91,9 @@ fn published(moves: &mut Moves<'_>, worker: Worker, key: u8) {
 fn verify(moves: &mut Moves<'_>, worker: Worker, key: u8) {
     for ((active, _), world) in moves.lists() {
         if has(active, key) || !moves.scenario.with(Defence::Verify) {
-            moves.go("settle: verify", world, worker.to(Place::Settle(Settle::Look)));
+            moves.go("settle: verify", world, worker.to(Place::Settle(SettleStep::Look)));
         } else {
-            moves.go("settle: the published key is not live", world, CLEAR_OWN);
+            moves.go("settle: the published key is not live", world, CLEAR_AFTER_FAILURE);
         }
     }
 }
@@ -103,7 +101,7 @@ fn verify(moves: &mut Moves<'_>, worker: Worker, key: u8) {
 fn look(moves: &mut Moves<'_>, worker: Worker, key: u8) {
     for ((current, versions), world) in moves.looks() {
         let read = Worker { current, versions, todo: worker.todo & !one(key), ..worker };
-        moves.go("settle: look", world, next(moves, read, present(moves, worker)));
+        moves.go("settle: look", world, next(moves, read));
     }
 }
 
@@ -111,7 +109,7 @@ fn remove(moves: &mut Moves<'_>, worker: Worker, key: u8) {
     let rest = Worker { todo: worker.todo & !one(key), ..worker };
     if has(moves.world.used, key) {
         let rest = Worker { finding: true, ..rest };
-        moves.go("remove: it was used, so it is a person's", *moves.world, next(moves, rest, present(moves, worker)));
+        moves.go("remove: it was used, so it is a person's", *moves.world, next(moves, rest));
         return;
     }
     for answer in moves.answers() {
@@ -123,18 +121,13 @@ fn remove(moves: &mut Moves<'_>, worker: Worker, key: u8) {
         match answer {
             Answer::Done => {
                 let label = if key == BY_HAND { "remove (the key made by hand)" } else { "remove" };
-                moves.go_if(label, world, next(moves, rest, present(moves, worker)), allowed);
+                moves.go_if(label, world, next(moves, rest), allowed);
             }
             Answer::Unclear(_) | Answer::Refused | Answer::RefusedThoughDone => {
-                moves.go_if("remove: not known to be done", world, CLEAR_OWN, allowed);
+                moves.go_if("remove: not known to be done", world, CLEAR_AFTER_FAILURE, allowed);
             }
         }
     }
-}
-
-/// The plan's own keys, none where only settling is wanted.
-fn present(moves: &Moves<'_>, worker: Worker) -> Set {
-    if worker.settling { 0 } else { moves.scenario.present() }
 }
 
 fn clear(moves: &mut Moves<'_>, worker: Worker) {
@@ -145,7 +138,7 @@ fn clear(moves: &mut Moves<'_>, worker: Worker) {
         }
         match answer {
             Answer::Done if worker.finding => moves.go("clear: a finding", world, END),
-            Answer::Done => moves.go("clear: looks again", world, Worker::at(Place::Delivery(Delivery::LookKeys))),
+            Answer::Done => moves.go("clear: looks again", world, Worker::at(Place::Delivery(DeliveryStep::LookKeys))),
             Answer::Unclear(_) | Answer::Refused | Answer::RefusedThoughDone => {
                 moves.go("clear: not known to be done", world, END);
             }

@@ -34,7 +34,7 @@ fn without_the_intent_a_key_whose_secret_is_lost_counts_as_the_successor() {
 
 #[test]
 fn without_backing_off_a_worker_settles_under_anothers_hands() {
-    breaks(&[Defence::Backoff], PLAIN, Violation::NotPublished);
+    breaks(&[Defence::WaitForTurn], PLAIN, Violation::NotPublished);
 }
 
 #[test]
@@ -48,9 +48,7 @@ fn where_an_intent_does_not_name_the_key_that_stays_it_is_taken_for_the_orphan()
 }
 
 #[test]
-fn where_an_attempt_that_only_settles_can_claim_keys_a_new_key_is_deleted() {
-    let new = Scenario { old_is_new: true, ..PLAIN };
-    breaks(&[Defence::SettlingMakesNone], new, Violation::OldKeyDeleted);
+fn where_an_attempt_that_only_settles_can_claim_keys_one_made_by_hand_is_deleted() {
     let by_hand = Scenario { person: &[Act::MakesKey], acts: 1, tolerated: &[Violation::TakenForOrphan], ..PLAIN };
     breaks(&[Defence::SettlingMakesNone], by_hand, Violation::HandMadeKeyDeleted);
 }
@@ -62,7 +60,7 @@ fn with_retries_of_create_a_key_is_made_that_nobody_knows() {
 
 #[test]
 fn without_the_second_list_a_racing_limit_leaves_two_keys() {
-    breaks(&[Defence::Alone], RACES, Violation::TwoSuccessors);
+    breaks(&[Defence::ListAfterCreate], RACES, Violation::TwoSuccessors);
 }
 
 #[test]

@@ -8,18 +8,18 @@ pub(crate) enum Place {
     /// The message is not received yet.
     Idle,
     /// Around attempts: look, decide, tell, retire.
-    Delivery(Delivery),
+    Delivery(DeliveryStep),
     /// In an attempt to make a successor, or only to settle.
-    Attempt(Attempt),
+    Attempt(AttemptStep),
     /// In that attempt's settling.
-    Settle(Settle),
+    Settle(SettleStep),
     /// Done, or given up: the message is deleted, or comes again.
     End,
 }
 
 /// `user.rs`, `account.rs`, `steps/retire.rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Delivery {
+pub(crate) enum DeliveryStep {
     /// `look_closely`: the keys.
     LookKeys,
     /// `look_closely`: the user's tags, uses, the secret; then the rules.
@@ -36,46 +36,52 @@ pub(crate) enum Delivery {
 
 /// `steps/rotate.rs`, with the numbers of `docs/rotation-protocol.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Attempt {
+pub(crate) enum AttemptStep {
     /// 1.
     LeaveIntent,
-    /// 2.
-    Others,
+    /// 2: the intents of others, until none is young.
+    WaitForTurn,
+    /// 2, where another attempt goes first: the own intent is cleared.
+    GiveWay,
+    /// 2, without an own intent: the intents of others, until none is young.
+    WaitWithoutIntent,
     /// 3; where only settling is wanted, a look.
     Prepare,
     /// 4.
-    Keys,
+    ListKeys,
+    /// 2, 4: the plan is not true any more: the own intent is cleared, and the user looked at again.
+    LookAgain,
     /// 5.
-    Create,
+    CreateKey,
     /// 5, the list after it.
-    Alone,
+    ListAfterCreate,
     /// 6: the own session is looked at.
-    Store,
+    CheckSessionToStore,
     /// 6, the call.
-    StoreCall,
+    StorePending,
     /// 7: the own session is looked at.
-    Publish,
+    CheckSessionToPublish,
     /// 7, the call.
-    PublishCall,
+    Publish,
     /// 7, refused, or where nothing was to be seen before: what is published now.
-    PublishedNow,
+    ReadPublished,
     /// 7, refused at the last try, after one without an answer: whether it is published now.
-    InDoubt,
+    ReadPublishedInDoubt,
     /// 7, something else is published: whose it is.
-    Winner,
+    FindWinner,
     /// The new key is deleted again.
-    Undo,
+    DeleteNewKey,
     /// 8.
     Verify,
     /// 9.
-    Clear,
+    ClearIntent,
     /// The own intent is cleared after a failure.
-    ClearOwn,
+    ClearAfterFailure,
 }
 
 /// `steps/settle.rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Settle {
+pub(crate) enum SettleStep {
     /// A pending version is published.
     Publish,
     /// That was refused: what is published now.
@@ -159,27 +165,34 @@ impl Worker {
     pub(crate) fn is_fenced(&self, central: bool) -> bool {
         match self.place {
             Place::Attempt(
-                Attempt::Prepare | Attempt::StoreCall | Attempt::PublishCall | Attempt::PublishedNow | Attempt::InDoubt,
+                AttemptStep::Prepare
+                | AttemptStep::StorePending
+                | AttemptStep::Publish
+                | AttemptStep::ReadPublished
+                | AttemptStep::ReadPublishedInDoubt,
             )
-            | Place::Settle(Settle::Publish | Settle::Published | Settle::Look) => !central,
-            Place::Delivery(Delivery::LookTags | Delivery::Disable | Delivery::Delete)
+            | Place::Settle(SettleStep::Publish | SettleStep::Published | SettleStep::Look) => !central,
+            Place::Delivery(DeliveryStep::LookTags | DeliveryStep::Disable | DeliveryStep::Delete)
             | Place::Attempt(
-                Attempt::Others
-                | Attempt::Keys
-                | Attempt::Create
-                | Attempt::Alone
-                | Attempt::Store
-                | Attempt::Publish
-                | Attempt::Winner
-                | Attempt::Undo
-                | Attempt::Verify
-                | Attempt::Clear
-                | Attempt::ClearOwn,
+                AttemptStep::WaitForTurn
+                | AttemptStep::ListKeys
+                | AttemptStep::CreateKey
+                | AttemptStep::ListAfterCreate
+                | AttemptStep::CheckSessionToStore
+                | AttemptStep::CheckSessionToPublish
+                | AttemptStep::FindWinner
+                | AttemptStep::DeleteNewKey
+                | AttemptStep::Verify
+                | AttemptStep::ClearIntent
+                | AttemptStep::ClearAfterFailure
+                | AttemptStep::GiveWay
+                | AttemptStep::LookAgain
+                | AttemptStep::WaitWithoutIntent,
             )
-            | Place::Settle(Settle::Verify | Settle::Remove | Settle::Clear) => true,
+            | Place::Settle(SettleStep::Verify | SettleStep::Remove | SettleStep::Clear) => true,
             // These take a new session where the present one is too short, or are not calls in the account.
-            Place::Delivery(Delivery::LookKeys | Delivery::Tell | Delivery::Record)
-            | Place::Attempt(Attempt::LeaveIntent)
+            Place::Delivery(DeliveryStep::LookKeys | DeliveryStep::Tell | DeliveryStep::Record)
+            | Place::Attempt(AttemptStep::LeaveIntent)
             | Place::Idle
             | Place::End => false,
         }

@@ -89,6 +89,8 @@ pub(crate) struct World {
     pub(crate) before: [Set; AGENTS],
     /// By intent: the intents that were young when it was written; they become old before it does.
     pub(crate) elder: [Set; AGENTS],
+    /// By intent: those with lower ids, where ids are looked at ([`crate::scenario::Ids`]).
+    pub(crate) lower: [Set; AGENTS],
     /// By intent: the workers that missed it in a stale list, seconds after it was written, and have had no other session since:
     /// theirs is over when this intent is old.
     pub(crate) missed_by: [Set; AGENTS],
@@ -138,6 +140,7 @@ impl World {
             window: [0; AGENTS],
             before: [0; AGENTS],
             elder: [0; AGENTS],
+            lower: [0; AGENTS],
             missed_by: [0; AGENTS],
             expired: 0,
             versions: if first_version { 0 } else { one(FOREIGN) },
@@ -171,9 +174,10 @@ impl World {
     // ---- the member account ----------------------------------------------------------------------------------------
 
     /// `iam:TagUser`: an intent.
-    pub(crate) fn leave_intent(&mut self, worker: usize, settling: bool) {
+    pub(crate) fn leave_intent(&mut self, worker: usize, settling: bool, lower: Option<Set>) {
         let own = one(worker as u8);
         let young = self.young() & !own;
+        self.order(worker, lower);
         self.intents |= own;
         self.new_intents |= own;
         self.old &= !own;
@@ -187,6 +191,19 @@ impl World {
         self.missed_by[worker] = 0;
     }
 
+    /// Gives an intent its place among those that are there: after these, before the others. `None`: no ids are looked at.
+    fn order(&mut self, worker: usize, lower: Option<Set>) {
+        let Some(lower) = lower else { return };
+        let own = one(worker as u8);
+        for other in members(self.intents & !own).map(usize::from) {
+            self.lower[other] &= !own;
+            if !has(lower, other as u8) {
+                self.lower[other] |= own;
+            }
+        }
+        self.lower[worker] = lower;
+    }
+
     /// `iam:UntagUser`: intents cleared.
     pub(crate) fn clear_intents(&mut self, which: Set) {
         self.intents &= !which;
@@ -194,6 +211,10 @@ impl World {
         self.old &= !which;
         for worker in members(which).map(usize::from).filter(|worker| *worker < AGENTS) {
             self.missed_by[worker] = 0;
+            self.lower[worker] = 0;
+        }
+        for lower in &mut self.lower {
+            *lower &= !which;
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod before_harm;
 mod lag;
+mod meeting;
 mod orphans;
 mod races;
 
@@ -42,20 +43,31 @@ fn one_message(stage: &Stage) -> Settings {
     settings
 }
 
-/// A worker beside the test, which goes on meanwhile.
-fn at_work(connection: &Connection, settings: Settings) -> JoinHandle<()> {
+/// A worker beside the test, which goes on meanwhile; what it has done.
+fn at_work(connection: &Connection, settings: Settings) -> JoinHandle<Arc<Tally>> {
     let connection = connection.clone();
     tokio::spawn(async move {
         let tally = Arc::new(Tally::default());
-        worker::run(&settings, &connection, tally, Stop::default()).await.expect("the worker starts");
+        worker::run(&settings, &connection, tally.clone(), Stop::default()).await.expect("the worker starts");
+        tally
     })
+}
+
+fn hold(stage: &Stage, application: &str, (action, at_call): (&str, u64), when: When) -> Hold {
+    let calls = Calls { app: Some(application.to_owned()), ..Calls::of(action) };
+    stage.world(|world| world.faults.hold(HoldPlan { calls, at_call, when }))
+}
+
+/// A test that waits in vain fails, and does not hang.
+async fn reached(hold: &Hold) {
+    tokio::time::timeout(Duration::from_secs(60), hold.reached()).await.expect("the call is made");
 }
 
 /// A worker that stands still at one of its calls.
 struct Still {
     connection: Connection,
     hold: Hold,
-    work: JoinHandle<()>,
+    work: JoinHandle<Arc<Tally>>,
 }
 
 impl Still {
@@ -64,26 +76,26 @@ impl Still {
         Self::at_call(stage, application, (action, 1), when, settings).await
     }
 
-    /// At its call of this action and number, from 1. A test that waits in vain fails, and does not hang.
-    async fn at_call(
-        stage: &Stage,
-        application: &str,
-        (action, at_call): (&str, u64),
-        when: When,
-        settings: Settings,
-    ) -> Self {
-        let calls = Calls { app: Some(application.to_owned()), ..Calls::of(action) };
-        let hold = stage.world(|world| world.faults.hold(HoldPlan { calls, at_call, when }));
+    /// At its call of this action and number, from 1.
+    async fn at_call(stage: &Stage, application: &str, call: (&str, u64), when: When, settings: Settings) -> Self {
+        let hold = hold(stage, application, call, when);
         let connection = stage.connection(application);
         let work = at_work(&connection, settings);
-        let patience = Duration::from_secs(60);
-        tokio::time::timeout(patience, hold.reached()).await.expect("the call is made");
+        reached(&hold).await;
         Self { connection, hold, work }
     }
 
-    /// Lets it go on, to its end.
-    async fn goes_on(self) {
+    /// Lets it go on to its next call of this action.
+    async fn goes_on_to(self, stage: &Stage, application: &str, action: &str, when: When) -> Self {
+        let next = hold(stage, application, (action, 1), when);
         self.hold.release();
-        self.work.await.expect("the worker ends");
+        reached(&next).await;
+        Self { hold: next, ..self }
+    }
+
+    /// Lets it go on, to its end; what it has done.
+    async fn goes_on(self) -> Arc<Tally> {
+        self.hold.release();
+        self.work.await.expect("the worker ends")
     }
 }

@@ -59,7 +59,7 @@ fn is_standing(finding: &Finding) -> bool {
         | Finding::UnreadableTag { .. }
         | Finding::BadRotateAfterDays { .. }
         | Finding::SuccessorNotInHand { .. } => true,
-        Finding::UsedButNotStored { .. } | Finding::UnexplainedKey { .. } | Finding::LookBeforeHarm { .. } => false,
+        Finding::UsedButNotStored { .. } | Finding::LookBeforeHarm { .. } => false,
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
     fn a_standing_finding_is_mailed_once_a_week_and_a_new_one_at_once() {
         let policy = Policy::default();
         let standing = Event::Finding(Finding::TooManyKeys { count: 3 });
-        let once = Event::Finding(Finding::UnexplainedKey { key: "AKIAIOSFODNN7EXAMPLE".parse().unwrap() });
+        let once = Event::Finding(Finding::UsedButNotStored { key: "AKIAIOSFODNN7EXAMPLE".parse().unwrap() });
         let week: Vec<Timestamp> = (1..=7).map(|d| format!("2026-11-{d:02}T02:00:00Z").parse().unwrap()).collect();
         assert_eq!(week.iter().filter(|now| is_told_today(&standing, **now, &policy)).count(), 1);
         assert_eq!(week.iter().filter(|now| is_told_today(&once, **now, &policy)).count(), 7);

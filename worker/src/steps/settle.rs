@@ -15,8 +15,7 @@ use crate::aws::iam::{Iam, KeyRecord};
 use crate::aws::secrets::SecretRecord;
 use crate::error::StepError;
 
-/// Settles every unexplained key: one that is not among `present` (the plan's own keys), that an old intent's attempt can
-/// have made, and that no intent names as one that was there before.
+/// Settles every key that an old intent's attempt can have made, and that no intent names as one that was there before.
 ///
 /// # Errors
 /// [`StepError`]: the intents stay, and settling is tried again.
@@ -27,18 +26,12 @@ pub async fn settle(
     old_intents: &[Intent],
     mut record: Option<SecretRecord>,
     keys: &[KeyRecord],
-    present: &[AccessKeyId],
 ) -> Result<Vec<Finding>, StepError> {
     let mut findings = Vec::new();
-    for key in keys.iter().filter(|key| !present.contains(&key.id)) {
-        let predecessor = named(old_intents, &key.id);
-        let maybe_ours = !predecessor && old_intents.iter().any(|intent| intent.may_have_made(key.created));
-        if !maybe_ours {
-            if !predecessor && !present.is_empty() {
-                findings.push(Finding::UnexplainedKey { key: key.id.clone() });
-            }
-            continue;
-        }
+    let may_be_theirs = |key: &&KeyRecord| {
+        !named(old_intents, &key.id) && old_intents.iter().any(|intent| intent.may_have_made(key.created))
+    };
+    for key in keys.iter().filter(may_be_theirs) {
         let publishes = record.as_ref().is_some_and(|record| record.publishes(&key.id));
         let holds = record.as_ref().is_some_and(|record| record.holds(&key.id));
         if publishes {

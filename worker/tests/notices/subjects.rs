@@ -60,7 +60,7 @@ fn what_needs_nothing_says_so() {
 
 #[test]
 fn a_finding_without_a_date_needs_action_now() {
-    let finding = Event::Finding(Finding::UnexplainedKey { key: key(1) });
+    let finding = Event::Finding(Finding::UsedButNotStored { key: key(1) });
     assert_eq!(
         subject(&[finding.clone(), finding]),
         "Action needed now: 2 access keys need attention - payments-prod (123456789012)"

@@ -1,0 +1,78 @@
+//! Step 2: attempts that meet. An attempt goes on when a look after its intent was written shows no young intent of others.
+//!
+//! An attempt takes a second or two, so whoever meets another waits a little for it: the one with the lower id beside its own
+//! intent, the others without theirs. Only for one that is dead or frozen does everybody back off until its intent is old.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rotation::Intent;
+use rotation::intent::Turn;
+use rotation::user::UserTags;
+use tracing::info;
+
+use super::{AttemptFailure, RotationAttempt};
+use crate::error::StepError;
+
+/// The parts of the longest wait after which the tags are read again: soon at first, then less often. Together nearly all of it.
+const PAUSES: [u32; 6] = [64, 32, 16, 8, 4, 2];
+
+impl RotationAttempt<'_> {
+    /// Waits until it is this attempt's turn; gives the intents of interrupted attempts, all of them old. `None`: another attempt
+    /// went first; the own intent is cleared, and the other's is gone.
+    pub(super) async fn wait_for_turn(&self) -> Result<Option<Vec<Intent>>, AttemptFailure> {
+        let mut pauses = self.pauses();
+        loop {
+            let others = self.read_intents_of_others().await?;
+            match Turn::new(Some(self.intent.attempt), &others, self.work.now()) {
+                Turn::Mine => return Ok(Some(others)),
+                Turn::OthersGiveWay => pause(&mut pauses, &others).await?,
+                Turn::GiveWay => {
+                    info!("another attempt for the user is under way, and goes first");
+                    self.clear_intents(&[]).await.map_err(AttemptFailure::with_intent_untouched)?;
+                    let waited = self.wait_until_no_attempt_is_under_way().await;
+                    return waited.map(|()| None).map_err(AttemptFailure::with_intent_untouched);
+                }
+                Turn::BackOff { until } => return Err(StepError::OthersAtWork { not_before: until }.into()),
+            }
+        }
+    }
+
+    /// Waits without an intent of its own.
+    pub(super) async fn wait_until_no_attempt_is_under_way(&self) -> Result<(), StepError> {
+        let mut pauses = self.pauses();
+        loop {
+            let others = self.read_intents_of_others().await?;
+            match Turn::new(None, &others, self.work.now()) {
+                Turn::Mine => return Ok(()),
+                Turn::OthersGiveWay | Turn::GiveWay => pause(&mut pauses, &others).await?,
+                Turn::BackOff { until } => return Err(StepError::OthersAtWork { not_before: until }),
+            }
+        }
+    }
+
+    async fn read_intents_of_others(&self) -> Result<Vec<Intent>, StepError> {
+        let tags = self.iam().user_tags(self.work.user).await?;
+        let tags = UserTags::read(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        Ok(tags.intents.into_iter().filter(|intent| intent.attempt != self.intent.attempt).collect())
+    }
+
+    fn pauses(&self) -> impl Iterator<Item = Duration> + use<> {
+        let longest = self.work.account.rotator.attempt_wait;
+        PAUSES.into_iter().map(move |part| longest / part)
+    }
+}
+
+/// The next pause; after the last one the message is tried again, when these intents are too old to be those of attempts that go on.
+async fn pause(pauses: &mut impl Iterator<Item = Duration>, others: &[Intent]) -> Result<(), StepError> {
+    match pauses.next() {
+        Some(pause) => {
+            tokio::time::sleep(pause).await;
+            Ok(())
+        }
+        None => {
+            let not_before = others.iter().map(Intent::silent_from).max().unwrap_or(Timestamp::MIN);
+            Err(StepError::OthersAtWork { not_before })
+        }
+    }
+}
