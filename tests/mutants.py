@@ -26,6 +26,7 @@ ROTATE, SETTLE, RETIRE = (f"worker/src/steps/{name}.rs" for name in ("rotate", "
 TURN, PUBLISH = (f"worker/src/steps/rotate/{name}.rs" for name in ("turn", "publish"))
 IAM, ACCOUNT, USER = "worker/src/aws/iam.rs", "worker/src/account.rs", "worker/src/user.rs"
 DELIVERY = "worker/src/queue/delivery.rs"
+ERRORS = "worker/src/error.rs"
 CLOCK, ERROR, TRIES = (f"aws/src/{name}.rs" for name in ("clock", "error", "tries"))
 
 # In the order in which they are tried; the cheap ones first.
@@ -169,6 +170,10 @@ MUTANTS = [
         (ROTATE, "self.publish(&new, present, prepared).await?;", "let _ = prepared;"),
     ),
     mutant(
+        "a message is tried again although its key cannot be stored",
+        (ERRORS, "failed.iter().find(|(_, error)| error.needs_a_person()) {", "failed.iter().find(|(_, error)| error.needs_a_person() && false) {"),
+    ),
+    mutant(
         "the owner is told before the key is published",
         (USER, "match attempt(self.work, AttemptKind::Successor { old, present }).await? {", "self.tell(old, Event::Rotated { by: None, disable_due }, mark);\n        match attempt(self.work, AttemptKind::Successor { old, present }).await? {"),
     ),
@@ -215,7 +220,7 @@ MUTANTS = [
     ),
     mutant(
         "a message is deleted although its copy is not among the dead letters",
-        (DELIVERY, "it stays where it is\");\n                self.retry(desk, &failure, None).await;", "it stays where it is\");\n                self.done(desk).await;"),
+        (DELIVERY, "self.retry(context, &failure, delay).await;\n            }\n        }\n    }\n\n    async fn copy_to", "let _ = delay;\n                self.done(context).await;\n            }\n        }\n    }\n\n    async fn copy_to"),
     ),
     mutant(
         "a message is done although some of its users failed",

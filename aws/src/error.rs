@@ -96,9 +96,10 @@ impl AwsError {
                 let status = answer.raw().status().as_u16();
                 let code = answer.err().code().map(str::to_owned);
                 let sentence = answer.err().message().unwrap_or("no reason given");
-                let class = classify(code.as_deref().unwrap_or_default(), status);
+                let class = classify(operation, code.as_deref().unwrap_or_default(), status);
                 let shown = code.as_deref().unwrap_or("no code");
-                Self { operation, class, ambiguous: status >= 500, what: format!("{shown}: {sentence}"), code }
+                let ambiguous = status >= 500 || code.as_deref().is_some_and(is_servers_fault);
+                Self { operation, class, ambiguous, what: format!("{shown}: {sentence}"), code }
             }
             other => Self::unknown(operation, &format!("{}", VariantName(&other))),
         }
@@ -131,8 +132,11 @@ impl<E> fmt::Display for VariantName<'_, E> {
 }
 
 /// Codes by meaning. Sources: the "Errors" sections of each operation's API reference, and each service's "Common errors".
-fn classify(code: &str, status: u16) -> ErrorClass {
+fn classify(operation: &str, code: &str, status: u16) -> ErrorClass {
     match code {
+        // "The request failed because it would exceed one of the Secrets Manager quotas" (its API reference); no rate.
+        "LimitExceededException" if operation.starts_with("secretsmanager:") => ErrorClass::LimitExceeded,
+
         // Rates, of all services. `ServiceQuota…` and SES's daily quota refill with time as well.
         "Throttling"
         | "ThrottlingException"
@@ -191,10 +195,16 @@ fn classify(code: &str, status: u16) -> ErrorClass {
         "AccountSuspendedException" | "SendingPausedException" => ErrorClass::SendingOff,
 
         _ if status == 429 => ErrorClass::Throttled,
-        _ if status >= 500 => ErrorClass::Transient,
+        _ if status >= 500 || is_servers_fault(code) => ErrorClass::Transient,
         "RequestTimeout" | "RequestTimeoutException" | "IDPCommunicationError" => ErrorClass::Transient,
         _ => ErrorClass::Invalid,
     }
+}
+
+/// Whether the service says that it has failed itself, whatever the status. (Secrets Manager's reference, "Common errors",
+/// documents `InternalServiceError` with the status 400.)
+fn is_servers_fault(code: &str) -> bool {
+    matches!(code, "InternalServiceError" | "InternalFailure" | "InternalServerError" | "ServiceUnavailable")
 }
 
 #[cfg(test)]
@@ -203,20 +213,27 @@ mod tests {
 
     #[test]
     fn throttling_is_told_from_refusal_whatever_the_status() {
-        assert_eq!(classify("Throttling", 400), ErrorClass::Throttled);
-        assert_eq!(classify("ThrottlingException", 400), ErrorClass::Throttled);
-        assert_eq!(classify("AccessDenied", 403), ErrorClass::Denied);
+        assert_eq!(classify("iam:GetUser", "Throttling", 400), ErrorClass::Throttled);
+        assert_eq!(classify("iam:GetUser", "ThrottlingException", 400), ErrorClass::Throttled);
+        assert_eq!(classify("iam:GetUser", "AccessDenied", 403), ErrorClass::Denied);
     }
 
     #[test]
     fn iams_two_keys_are_a_limit_and_not_a_rate() {
-        assert_eq!(classify("LimitExceeded", 409), ErrorClass::LimitExceeded);
-        assert_eq!(classify("LimitExceededException", 400), ErrorClass::Throttled);
+        assert_eq!(classify("iam:CreateAccessKey", "LimitExceeded", 409), ErrorClass::LimitExceeded);
+        assert_eq!(classify("ses:SendEmail", "LimitExceededException", 400), ErrorClass::Throttled);
+    }
+
+    #[test]
+    fn a_quota_of_secrets_manager_is_a_limit_and_not_a_rate() {
+        let class = classify("secretsmanager:PutSecretValue", "LimitExceededException", 400);
+        assert_eq!(class, ErrorClass::LimitExceeded);
     }
 
     #[test]
     fn an_unknown_code_is_transient_only_where_the_service_says_it_is_its_own_fault() {
-        assert_eq!(classify("SomethingNew", 503), ErrorClass::Transient);
-        assert_eq!(classify("SomethingNew", 400), ErrorClass::Invalid);
+        assert_eq!(classify("any:Call", "SomethingNew", 503), ErrorClass::Transient);
+        assert_eq!(classify("any:Call", "SomethingNew", 400), ErrorClass::Invalid);
+        assert_eq!(classify("secretsmanager:PutSecretValue", "InternalServiceError", 400), ErrorClass::Transient);
     }
 }

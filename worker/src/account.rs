@@ -199,7 +199,8 @@ impl AccountWork<'_> {
     /// message that is tried five times does not warn five times.
     async fn tell(&self, results: Results, last_delivery: bool) -> Result<(), JobError> {
         let Results { items, failed, not_begun } = results;
-        let complete = not_begun == 0 && (failed.is_empty() || last_delivery);
+        let given_up = last_delivery || failed.iter().any(|(_, error)| error.needs_a_person());
+        let complete = not_begun == 0 && (failed.is_empty() || given_up);
         let items: Vec<Item> =
             items.into_iter().filter(|item| complete || !(self.dry_run || item.event.can_wait())).collect();
         let incomplete = if complete { &failed[..] } else { &[] };

@@ -8,7 +8,7 @@ use rotation::{AccessKeyId, Missing, Reason, UserName};
 
 use crate::queue::{Failure, Outcome};
 
-/// Why work on a user stopped. All of it may succeed later: nothing is half done that a later delivery does not settle.
+/// Why work on a user stopped. Nothing is half done that a later delivery does not settle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StepError {
     /// A call failed.
@@ -31,6 +31,10 @@ pub enum StepError {
         /// When the others' intents are old, or (where they may still be at work) have been silent for too long.
         not_before: Timestamp,
     },
+    /// The secret of a new key was refused, in a way that a person has to mend. The key was deleted again, and every further try
+    /// would make and delete another.
+    #[error("the new key could not be stored, so it was deleted again and no other is made before this is mended: {0}")]
+    NotStored(AwsError),
     /// Another attempt has won, or IAM's limit was hit by one.
     #[error("another rotation attempt got ahead: {0}")]
     Outrun(String),
@@ -56,13 +60,21 @@ impl StepError {
     /// The reason of a dead letter whose work stopped so.
     pub fn reason(&self) -> Reason {
         match self {
-            StepError::Aws(error) => error.class.into(),
+            StepError::Aws(error) | StepError::NotStored(error) => error.class.into(),
             StepError::Ambiguous { .. } => Reason::Ambiguous,
             StepError::OthersAtWork { .. } => Reason::OthersAtWork,
             StepError::Outrun(_) => Reason::Outrun,
             StepError::Changed(_) => Reason::Changed,
             StepError::Undecided(_) => Reason::Undecided,
             StepError::SessionEnded => Reason::SessionEnded,
+        }
+    }
+
+    /// The same, where a call to store or publish a new key failed: [`StepError::NotStored`] if trying again will not help.
+    pub fn while_storing(self) -> Self {
+        match self {
+            StepError::Aws(error) if is_refused_for_good(error.class) => StepError::NotStored(error),
+            other => other,
         }
     }
 
@@ -73,6 +85,7 @@ impl StepError {
                 Some(*time)
             }
             StepError::Aws(_)
+            | StepError::NotStored(_)
             | StepError::Outrun(_)
             | StepError::Changed(_)
             | StepError::Undecided(_)
@@ -80,14 +93,21 @@ impl StepError {
         }
     }
 
+    /// Whether a person has to mend something first: trying the message again would do harm.
+    pub fn needs_a_person(&self) -> bool {
+        matches!(self, StepError::NotStored(_))
+    }
+
     /// Whether a new session is needed before anything else is tried.
     pub fn session_ended(&self) -> bool {
         match self {
             StepError::SessionEnded => true,
             StepError::Aws(error) | StepError::Ambiguous { error, .. } => error.class == ErrorClass::SessionEnded,
-            StepError::OthersAtWork { .. } | StepError::Outrun(_) | StepError::Changed(_) | StepError::Undecided(_) => {
-                false
-            }
+            StepError::OthersAtWork { .. }
+            | StepError::NotStored(_)
+            | StepError::Outrun(_)
+            | StepError::Changed(_)
+            | StepError::Undecided(_) => false,
         }
     }
 }
@@ -141,6 +161,20 @@ pub enum JobError {
     },
 }
 
+/// Whether a call that was refused so will be refused again.
+fn is_refused_for_good(class: ErrorClass) -> bool {
+    match class {
+        ErrorClass::Denied | ErrorClass::LimitExceeded | ErrorClass::Invalid => true,
+        ErrorClass::Throttled
+        | ErrorClass::Transient
+        | ErrorClass::SessionEnded
+        | ErrorClass::NotFound
+        | ErrorClass::Conflict
+        | ErrorClass::Rejected
+        | ErrorClass::SendingOff => false,
+    }
+}
+
 /// The first few users with their reasons.
 fn summary(failed: &[(UserName, StepError)]) -> String {
     const SHOWN: usize = 5;
@@ -164,6 +198,9 @@ impl JobError {
             JobError::Mail(_) => Outcome::retry(failure(Reason::Mail)),
             JobError::NotRecorded { .. } => Outcome::retry(failure(Reason::NotRecorded)),
             JobError::Users { failed, now } => {
+                if let Some((_, error)) = failed.iter().find(|(_, error)| error.needs_a_person()) {
+                    return Outcome::DeadLetter(failure(error.reason()));
+                }
                 let not_before = failed.iter().filter_map(|(_, error)| error.not_before()).max();
                 let after = not_before.and_then(|time| Duration::try_from(time.duration_since(*now)).ok());
                 let reason = failed.first().map_or(Reason::Undecided, |(_, error)| error.reason());

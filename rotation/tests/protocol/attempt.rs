@@ -41,11 +41,11 @@ pub(crate) fn moves(moves: &mut Moves<'_>, step: AttemptStep, worker: Worker) {
         }
         AttemptStep::Publish => publish(moves, worker),
         AttemptStep::ReadPublished => read_published(moves, worker),
-        AttemptStep::ReadPublishedInDoubt => read_published_in_doubt(moves, worker),
+        AttemptStep::ReadPublishedInDoubt => read_published_in_doubt(moves),
         AttemptStep::FindWinner => find_winner(moves, worker),
         AttemptStep::DeleteNewKey => delete_new_key(moves),
         AttemptStep::Verify => verify(moves, worker),
-        AttemptStep::ClearIntent => clear_intent(moves, worker),
+        AttemptStep::ClearIntent => clear_intent(moves),
         AttemptStep::ClearAfterFailure => clear_own_intent(moves, "clears its own intent, to try again later", END),
         AttemptStep::GiveWay => {
             clear_own_intent(
@@ -302,7 +302,7 @@ fn read_published(moves: &mut Moves<'_>, worker: Worker) {
 }
 
 /// Refused, but an earlier try of the same call may have published it.
-fn read_published_in_doubt(moves: &mut Moves<'_>, worker: Worker) {
+fn read_published_in_doubt(moves: &mut Moves<'_>) {
     for ((current, _), world) in moves.looks() {
         if current == own_key(moves.me) {
             moves.go("read_published: the own key", world, VERIFY);
@@ -382,7 +382,7 @@ fn verify(moves: &mut Moves<'_>, worker: Worker) {
     }
 }
 
-fn clear_intent(moves: &mut Moves<'_>, worker: Worker) {
+fn clear_intent(moves: &mut Moves<'_>) {
     for answer in moves.answers() {
         let mut world = *moves.world;
         if *answer != Answer::Refused && *answer != Answer::Unclear(false) {

@@ -6,6 +6,7 @@ mod lag;
 mod meeting;
 mod orphans;
 mod races;
+mod storing;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -73,6 +73,7 @@ async fn two_see_each_other(central_store: bool) {
     assert_eq!((findings(&one), findings(&two)), (0, 0));
     assert_eq!(Tally::read(&one.rotated) + Tally::read(&two.rotated), 1);
     is_rotated(&stage, &old);
+    assert_eq!(intents_ever_left(&stage), 2, "one has kept its own, and the other needed no second one");
     assert_eq!(stage.now(), began, "both are done, and no time had to pass");
 }
 

@@ -219,7 +219,7 @@ impl RotationAttempt<'_> {
             Ok(()) => Ok(()),
             // It may be stored, and (a first version) published: settling finds out.
             Err(StepError::Aws(error)) if error.ambiguous => Err(self.leave_for_settling(error)),
-            Err(error) => Err(self.delete_new_key(&new.id, error).await),
+            Err(error) => Err(self.delete_new_key(&new.id, error.while_storing()).await),
         }
     }
 

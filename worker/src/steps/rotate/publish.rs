@@ -49,7 +49,10 @@ impl RotationAttempt<'_> {
                     return if published { Ok(()) } else { Err(self.leave_for_settling(error)) };
                 }
                 Err(StepError::Aws(error)) if error.ambiguous => return Err(self.leave_for_settling(error)),
-                Err(error) => return Err(self.delete_unless_maybe_published(new, expected.as_deref(), error).await),
+                Err(error) => {
+                    let error = error.while_storing();
+                    return Err(self.delete_unless_maybe_published(new, expected.as_deref(), error).await);
+                }
             }
             // Refused: something else is published now.
             expected = match self.publication_state(new, present).await? {
