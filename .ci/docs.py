@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""What README and docs/ say is so: links lead somewhere, commands and flags exist, settings are those of --help and of the stack.
+
+    cargo build --release --workspace && .ci/docs.py
+"""
+
+import fnmatch
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+BUILT = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+PROGRAMS = ("producer", "worker", "sandbox", "demo")
+
+# Settings of the worker that the stack does not set, and why.
+NOT_OF_THE_STACK = {
+    "LOG_FORMAT": "fixed: CloudWatch's filters read JSON",
+    "MAX_CONCURRENT_MESSAGES": "the defaults are what the scaling was worked out for",
+    "MAX_CONCURRENT_URGENT_MESSAGES": "the defaults are what the scaling was worked out for",
+    "MAX_CONCURRENT_USERS": "IAM's rates are what they are",
+    "VISIBILITY_TIMEOUT": "the queue's own, in the same template",
+    "MESSAGE_TIMEOUT": "goes with the queue's number of receives",
+    "RETRY_DELAY": "goes with the queue's number of receives",
+    "MAX_RETRY_DELAY": "goes with the queue's number of receives",
+    "STOP_GRACE": "goes with the task's StopTimeout",
+    "DRAIN_PATIENCE": "only with --drain, which a service does not use",
+}
+
+problems = []
+
+
+def documents():
+    listed = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, text=True, capture_output=True, check=True).stdout
+    return [ROOT / name for name in listed.splitlines()]
+
+
+def slugs(page):
+    """The anchors GitHub gives to a page's headings."""
+    found, fenced = set(), False
+    for line in page.read_text().splitlines():
+        fenced ^= line.startswith("```")
+        if not fenced and (heading := re.match(r"#+ (.*)", line)):
+            text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading[1]).lower()
+            found.add(re.sub(r"[^\w\- ]", "", text).replace(" ", "-"))
+    return found
+
+
+def links():
+    for page in documents():
+        text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+        text = re.sub(r"`[^`\n]*`", "", text)
+        targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'(?:src|srcset|href)="([^"]+)"', text)
+        for target in targets:
+            if re.match(r"[a-z]+:", target):
+                continue
+            path, _, anchor = target.partition("#")
+            leads_to = (page.parent / path).resolve() if path else page
+            if not leads_to.exists():
+                problems.append(f"{page.relative_to(ROOT)}: {target} is not there")
+            elif anchor and anchor not in slugs(leads_to):
+                problems.append(f"{page.relative_to(ROOT)}: {target}: there is no such heading")
+
+
+def help_of(*command):
+    done = subprocess.run([BUILT / command[0], *command[1:], "--help"], text=True, capture_output=True)
+    return done.stdout if done.returncode == 0 else None
+
+
+def subcommands(text):
+    listed = re.search(r"^Commands:\n((?:  .*\n|\n)+)", text, flags=re.M)
+    return set(re.findall(r"^  ([a-z-]+)", listed[1], flags=re.M)) if listed else set()
+
+
+def commands():
+    """Every command in a code block or span that begins with one of the programs."""
+    known = {}
+    for page in documents():
+        text = page.read_text().replace("\\\n", " ")
+        blocks = [line for block in re.findall(r"^```(?:sh|text)?.*?\n(.*?)^```", text, flags=re.M | re.S) for line in block.splitlines()]
+        spans = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S))
+        for written in blocks + spans:
+            command = re.sub(r"^\s*(?:[A-Z_]+=\S+ )*(?:target/release/)?", "", written)
+            words = re.split(r"[|;>#&]| {2,}", command)[0].split()
+            if not words or words[0] not in PROGRAMS or len(words) == 1:
+                continue
+            path = [words.pop(0)]
+            while True:
+                key = tuple(path)
+                known.setdefault(key, help_of(*path))
+                if words and words[0] in subcommands(known[key]):
+                    path.append(words.pop(0))
+                else:
+                    break
+            if words and re.fullmatch(r"[a-z][a-z-]+", words[0]) and subcommands(known[key]):
+                problems.append(f"{page.relative_to(ROOT)}: `{written.strip()}`: {' '.join(path)} has no {words[0]}")
+            for flag in re.findall(r"(?<!\S)\[?(--[a-z][a-z-]*)", " ".join(words)):
+                if not re.search(rf"{flag}(?![a-z-])", known[key]):
+                    problems.append(f"{page.relative_to(ROOT)}: `{written.strip()}`: {' '.join(path)} has no {flag}")
+
+
+def settings_of_help(*command):
+    """Variables by --help, with a default where that is a number."""
+    text = help_of(*command)
+    found = {}
+    for entry in re.split(r"\n(?= +(?:-\w, +)?--[a-z])", text):
+        entry = re.sub(r"\s+", " ", entry)
+        if variable := re.search(r"\[env: ([A-Z_]+)", entry):
+            default = re.search(r"\[default: (\d+)\]", entry)
+            found[variable[1]] = default and default[1]
+    for name in subcommands(text) - {"help"}:
+        found |= settings_of_help(*command, name)
+    return found
+
+
+def settings_of_page():
+    """Variables by the headings of docs/configuration.md."""
+    found, heading = {}, ""
+    for line in (ROOT / "docs/configuration.md").read_text().splitlines():
+        if line.startswith("## "):
+            heading = line[3:]
+        elif row := re.match(r"\| (`[A-Z_]+`(?:, `[A-Z_]+`)*) \| ([^|]*) \|", line):
+            names = re.findall(r"`([A-Z_]+)`", row[1])
+            defaults = [part.strip() for part in row[2].split(", ")] if len(names) > 1 else [row[2].strip()]
+            for name, default in zip(names, defaults + [""] * len(names)):
+                found.setdefault(heading, {})[name] = default
+    return found
+
+
+def settings():
+    page = settings_of_page()
+    both = page.get("Both programs", {})
+    for program, heading in (("producer", "The producer"), ("worker", "The worker")):
+        of_help, of_page = settings_of_help(program), both | page.get(heading, {})
+        for name in of_help.keys() - of_page.keys():
+            problems.append(f"docs/configuration.md lacks {name}, which {program} --help has")
+        for name in of_page.keys() - of_help.keys():
+            problems.append(f"docs/configuration.md has {name}, which {program} --help lacks")
+        for name in of_help.keys() & of_page.keys():
+            if of_help[name] is not None and of_help[name] != of_page[name]:
+                problems.append(f"docs/configuration.md says {name} defaults to {of_page[name]}; {program} --help, to {of_help[name]}")
+
+
+def stack():
+    template = (ROOT / "cloudformation/fleet.yaml").read_text()
+    for program in ("worker", "producer"):
+        task = re.search(rf"^  {program.capitalize()}Task:\n((?:    .*\n|\n)+)", template, flags=re.M)[1]
+        of_stack = set(re.findall(r"\{Name: ([A-Z_]+),", task))
+        of_help = settings_of_help(program).keys()
+        for name in of_stack - of_help:
+            problems.append(f"fleet.yaml sets {name}, which {program} does not know")
+        if program == "worker":
+            for name in of_help - of_stack - NOT_OF_THE_STACK.keys():
+                problems.append(f"fleet.yaml cannot set {name} (or say in .ci/docs.py why not)")
+            for name in NOT_OF_THE_STACK.keys() - of_help:
+                problems.append(f".ci/docs.py excuses {name}, which {program} does not know")
+
+
+def deployer():
+    """Every call of the deployment scripts is one that the deployer's policy allows."""
+    policy = json.loads((ROOT / "cloudformation/deployer-policy.json").read_text())
+    listed = [statement["Action"] for statement in policy["Statement"]]
+    allowed = [action for actions in listed for action in ([actions] if isinstance(actions, str) else actions)]
+    other_names = {"sesv2": "ses", "service-quotas": "servicequotas"}
+    for script in sorted((ROOT / "cloudformation").glob("*.sh")):
+        # Called, that is: not told somebody to run.
+        for service, command in re.findall(r"(?:^|\$\(|\|\| |change |if |&& |! )\s*aws ([a-z0-9-]+) ([a-z-]+)", script.read_text(), flags=re.M):
+            operation = {"get-login-password": "GetAuthorizationToken"}.get(command, "".join(word.capitalize() for word in command.split("-")))
+            action = f"{other_names.get(service, service)}:{operation}"
+            if command not in ("deploy", "wait") and not any(fnmatch.fnmatchcase(action, pattern) for pattern in allowed):
+                problems.append(f"cloudformation/deployer-policy.json lacks {action}, which {script.name} calls")
+
+
+def run_by_ci():
+    """The README's own commands are stages, word for word."""
+    stages = (ROOT / ".ci/run").read_text()
+    for command in re.findall(r"^(cargo .*)$", (ROOT / "README.md").read_text(), flags=re.M):
+        if command not in stages:
+            problems.append(f"README.md: `{command}` is run by no stage of .ci/run")
+
+
+def main():
+    missing = [program for program in PROGRAMS if not (BUILT / program).exists()]
+    if missing:
+        sys.exit(f"not built: {', '.join(missing)} (cargo build --release --workspace)")
+    for check in (links, commands, settings, stack, deployer, run_by_ci):
+        check()
+    print("\n".join(sorted(set(problems))) or "links, commands and settings of the documentation are right")
+    sys.exit(1 if problems else 0)
+
+
+if __name__ == "__main__":
+    main()
