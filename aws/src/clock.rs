@@ -4,7 +4,8 @@
 //! AWS's own time: every answer carries a `Date` header, and "now" is the last of them plus the time since then on this
 //! host's monotonic clock. `docs/decisions/time-is-aws-time.md` has the reasons.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -13,6 +14,7 @@ use aws_smithy_runtime_api::client::interceptors::context::{
     BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
 };
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
+use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use jiff::{SignedDuration, Timestamp};
@@ -20,9 +22,35 @@ use jiff::{SignedDuration, Timestamp};
 /// `Date` headers are whole seconds, cut off: within this, a header says nothing new.
 const RESOLUTION: SignedDuration = SignedDuration::from_secs(2);
 
+/// How far two of AWS's clocks may be apart. (AWS General Reference, Signature Version 4: a request is refused if its time differs
+/// from AWS's by more than five minutes.) What differs by more is a jump, which one answer alone does not prove.
+const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+
+/// So many other services have to contradict a jump before it is taken for a fault of the one that reported it.
+const CONTRADICTIONS: usize = 2;
+
 /// A clock that is set by AWS's answers. Clones share one reading.
+///
+/// One answer can be wrong: a page of a proxy, a host of AWS's with a bad clock. So a jump is believed only once two services
+/// agree on it. Until then there are two answers to what time it is, and who asks says which one is safe:
+/// [`earliest`](Self::earliest) for whatever becomes due, [`latest`](Self::latest) for whatever ends.
 #[derive(Debug, Clone, Default)]
-pub struct AwsClock(Arc<Mutex<Option<Reading>>>);
+pub struct AwsClock(Arc<Mutex<Option<Readings>>>);
+
+#[derive(Debug, Clone)]
+struct Readings {
+    believed: Reading,
+    jump: Option<Jump>,
+}
+
+/// A jump that one service has reported.
+#[derive(Debug, Clone)]
+struct Jump {
+    to: Reading,
+    service: String,
+    /// Services that have said since that there was none.
+    contradicted_by: BTreeSet<String>,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Reading {
@@ -38,32 +66,73 @@ impl Reading {
 }
 
 impl AwsClock {
-    /// The time, by AWS. Before the first answer there is only this host's clock.
+    /// The time, by AWS, as far as its services agree. Before the first answer there is only this host's clock.
     pub fn now(&self) -> Timestamp {
-        match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(reading) => reading.now(),
+        self.readings().as_ref().map_or_else(Timestamp::now, |readings| readings.believed.now())
+    }
+
+    /// The earliest that it can be: for decisions on what is due.
+    pub fn earliest(&self) -> Timestamp {
+        self.with_jump(Timestamp::min)
+    }
+
+    /// The latest that it can be: for what must not be done after some time.
+    pub fn latest(&self) -> Timestamp {
+        self.with_jump(Timestamp::max)
+    }
+
+    fn with_jump(&self, choose: fn(Timestamp, Timestamp) -> Timestamp) -> Timestamp {
+        match self.readings().as_ref() {
             None => Timestamp::now(),
+            Some(Readings { believed, jump: None }) => believed.now(),
+            Some(Readings { believed, jump: Some(jump) }) => choose(believed.now(), jump.to.now()),
         }
     }
 
-    /// Takes note of the `Date` header (RFC 9110, IMF-fixdate) of the answer to a request that was sent then. What is no date
-    /// is passed over.
+    fn readings(&self) -> MutexGuard<'_, Option<Readings>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of the `Date` header (RFC 9110, IMF-fixdate) of a service's answer to a request that was sent then. What is no
+    /// date is passed over.
     ///
-    /// Forward always: what AWS has dated, as a key it has just made, must not lie in the future of whoever reads this clock.
-    /// Back only by more than the headers' own resolution, and by no answer that may be old itself: it can have waited since
-    /// the request was sent, for a worker that stood still. Were the clock to follow it, that worker would take its session
-    /// for one that goes on.
-    pub fn observe(&self, date: &str, sent: Instant) {
-        let Some(seen) = parse(date) else { return };
-        let latest = Reading { time: seen, at: sent }.now();
-        let mut reading = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let set = match *reading {
-            None => true,
-            Some(known) if seen > known.now() => true,
-            Some(known) => known.at < sent && known.now().duration_since(latest) > RESOLUTION,
+    /// Forward always, up to what AWS's clocks differ by: what AWS has dated, as a key it has just made, must not lie in the
+    /// future of whoever reads this clock. Back only by more than the headers' own resolution, and by no answer that may be old
+    /// itself: it can have waited since the request was sent, for a worker that stood still. Were the clock to follow it, that
+    /// worker would take its session for one that goes on. Further, forward or back, once two services say so.
+    pub fn observe(&self, date: &str, sent: Instant, service: &str) {
+        let Some(time) = parse(date) else { return };
+        let seen = Reading { time, at: Instant::now() };
+        let mut readings = self.readings();
+        let Some(Readings { believed, jump }) = readings.as_mut() else {
+            *readings = Some(Readings { believed: seen, jump: None });
+            return;
         };
-        if set {
-            *reading = Some(Reading { time: seen, at: Instant::now() });
+        let ahead = time.duration_since(believed.now());
+        let behind = believed.now().duration_since(Reading { time, at: sent }.now());
+        let may_turn_back = believed.at < sent;
+        if ahead > TOLERANCE || (behind > TOLERANCE && may_turn_back) {
+            let agreed = jump.as_ref().is_some_and(|jump| {
+                jump.service != service && time.duration_since(jump.to.now()).abs() <= TOLERANCE
+            });
+            if agreed {
+                *readings = Some(Readings { believed: seen, jump: None });
+            } else {
+                *jump = Some(Jump { to: seen, service: service.to_owned(), contradicted_by: BTreeSet::new() });
+            }
+            return;
+        }
+        if ahead > SignedDuration::ZERO || (behind > RESOLUTION && may_turn_back) {
+            *believed = seen;
+        }
+        // An answer to an earlier request contradicts nothing: it may have waited.
+        if let Some(doubted) = jump.as_mut()
+            && doubted.to.at < sent
+        {
+            doubted.contradicted_by.insert(service.to_owned());
+            if doubted.service == service || doubted.contradicted_by.len() >= CONTRADICTIONS {
+                *jump = None;
+            }
         }
     }
 }
@@ -72,8 +141,12 @@ fn parse(date: &str) -> Option<Timestamp> {
     Some(jiff::fmt::rfc2822::parse(date).ok()?.timestamp())
 }
 
+/// The `Date` of an answer that AWS itself has given: a page of a proxy has a date too, but no request id of AWS's. (AWS SDKs and
+/// Tools Reference Guide: responses carry the request id in `x-amzn-RequestId` or `x-amz-request-id`.)
 fn date<'a>(context: &'a BeforeDeserializationInterceptorContextRef<'_>) -> Option<&'a str> {
-    context.response().headers().get("date")
+    let headers = context.response().headers();
+    headers.get("x-amzn-requestid").or_else(|| headers.get("x-amz-request-id"))?;
+    headers.get("date")
 }
 
 /// When a try of a call was sent.
@@ -107,8 +180,8 @@ impl Intercept for AwsClock {
         _components: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let (Some(date), Some(Sent(sent))) = (date(context), cfg.load::<Sent>()) {
-            self.observe(date, *sent);
+        if let (Some(date), Some(Sent(sent)), Some(call)) = (date(context), cfg.load(), cfg.load::<Metadata>()) {
+            self.observe(date, *sent, call.service());
         }
         Ok(())
     }
@@ -179,62 +252,122 @@ mod tests {
     /// A clock that an answer has set so many seconds ago.
     fn set(time: &str, seconds_ago: u64) -> AwsClock {
         let read = Instant::now().checked_sub(Duration::from_secs(seconds_ago)).unwrap();
-        AwsClock(Arc::new(Mutex::new(Some(Reading { time: at(time), at: read }))))
+        let believed = Reading { time: at(time), at: read };
+        AwsClock(Arc::new(Mutex::new(Some(Readings { believed, jump: None }))))
     }
 
-    fn about(clock: &AwsClock, time: &str) -> bool {
-        clock.now().duration_since(at(time)).abs() < SignedDuration::from_secs(60)
+    /// Requests sent now that these services answer with this date.
+    fn answers(clock: &AwsClock, date: &str, services: &[&str]) {
+        for service in services {
+            clock.observe(date, Instant::now(), service);
+        }
     }
+
+    fn is_about(now: Timestamp, time: &str) -> bool {
+        now.duration_since(at(time)).abs() < SignedDuration::from_secs(60)
+    }
+
+    const NOON: &str = "2044-11-06T12:00:00Z";
+    const NOON_AS_HEADER: &str = "Sun, 06 Nov 2044 12:00:00 GMT";
+    const A_MONTH_ON: &str = "2044-12-06T12:00:00Z";
+    const A_MONTH_ON_AS_HEADER: &str = "Tue, 06 Dec 2044 12:00:00 GMT";
 
     #[test]
-    fn the_clock_follows_the_date_header_however_far_it_is_from_this_hosts_clock() {
+    fn the_first_answer_sets_the_clock_however_far_it_is_from_this_hosts_clock() {
         let clock = AwsClock::default();
-        clock.observe("Sun, 06 Nov 2044 08:49:37 GMT", Instant::now());
-        assert!(about(&clock, "2044-11-06T08:49:37Z"));
+        answers(&clock, NOON_AS_HEADER, &["SQS"]);
+        assert!(is_about(clock.now(), NOON));
     }
 
     #[test]
     fn a_header_within_its_own_resolution_does_not_turn_the_clock_back() {
-        let clock = set("2044-11-06T08:49:38Z", 0);
+        let clock = set("2044-11-06T12:00:01Z", 0);
         let before = clock.now();
-        clock.observe("Sun, 06 Nov 2044 08:49:37 GMT", Instant::now());
+        answers(&clock, NOON_AS_HEADER, &["SQS"]);
         assert!(clock.now() >= before);
     }
 
     #[test]
     fn the_clock_is_never_behind_the_last_answer() {
-        let clock = set("2044-11-06T08:49:37Z", 0);
-        clock.observe("Sun, 06 Nov 2044 08:49:38 GMT", Instant::now());
-        assert!(clock.now() >= at("2044-11-06T08:49:38Z"), "enough to date a notice before the key it is about");
+        let clock = set("2044-11-06T11:59:59Z", 0);
+        answers(&clock, NOON_AS_HEADER, &["SQS"]);
+        assert!(clock.now() >= at(NOON), "enough to date a notice before the key it is about");
     }
 
     #[test]
-    fn a_clock_that_is_ahead_is_turned_back_by_the_answer_to_a_request_sent_since() {
-        let clock = set("2044-11-06T09:49:37Z", 1);
-        clock.observe("Sun, 06 Nov 2044 08:49:38 GMT", Instant::now());
-        assert!(about(&clock, "2044-11-06T08:49:38Z"));
+    fn one_answer_or_one_service_does_not_make_the_clock_jump() {
+        let clock = set(NOON, 1);
+        answers(&clock, A_MONTH_ON_AS_HEADER, &["IAM", "IAM", "IAM"]);
+        assert!(is_about(clock.now(), NOON) && is_about(clock.earliest(), NOON));
+        assert!(is_about(clock.latest(), A_MONTH_ON), "what must not be done after some time is not done");
     }
 
     #[test]
-    fn an_answer_that_waited_for_a_worker_that_stood_still_does_not_turn_the_clock_back() {
-        let clock = set("2044-11-06T08:49:36Z", 1261);
+    fn two_services_that_agree_make_the_clock_jump_forward_and_back() {
+        for (from, to, header) in [(NOON, A_MONTH_ON, A_MONTH_ON_AS_HEADER), (A_MONTH_ON, NOON, NOON_AS_HEADER)] {
+            let clock = set(from, 1);
+            answers(&clock, header, &["STS"]);
+            assert!(is_about(clock.now(), from));
+            answers(&clock, header, &["IAM"]);
+            for time in [clock.now(), clock.earliest(), clock.latest()] {
+                assert!(is_about(time, to), "{time}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_first_answer_that_was_wrong_is_corrected_by_two_services() {
+        let clock = AwsClock::default();
+        answers(&clock, A_MONTH_ON_AS_HEADER, &["SQS"]);
+        answers(&clock, NOON_AS_HEADER, &["STS"]);
+        assert!(is_about(clock.earliest(), NOON), "nothing becomes due on the word of one");
+        answers(&clock, NOON_AS_HEADER, &["IAM"]);
+        assert!(is_about(clock.now(), NOON));
+    }
+
+    #[test]
+    fn a_jump_that_others_contradict_is_forgotten() {
+        for contradicting in [["STS", "SQS"], ["IAM", "IAM"]] {
+            let clock = set(NOON, 1);
+            answers(&clock, A_MONTH_ON_AS_HEADER, &["IAM"]);
+            assert!(is_about(clock.latest(), A_MONTH_ON));
+            answers(&clock, NOON_AS_HEADER, &contradicting);
+            assert!(is_about(clock.latest(), NOON), "{contradicting:?}");
+        }
+    }
+
+    #[test]
+    fn services_that_report_different_jumps_do_not_agree() {
+        let clock = set(NOON, 1);
+        answers(&clock, A_MONTH_ON_AS_HEADER, &["IAM"]);
+        answers(&clock, "Wed, 07 Dec 2044 12:00:00 GMT", &["STS"]);
+        assert!(is_about(clock.now(), NOON));
+    }
+
+    #[test]
+    fn answers_that_waited_for_a_worker_that_stood_still_do_not_turn_the_clock_back() {
+        let clock = set("2044-11-06T12:00:00Z", 1261);
         let sent = Instant::now().checked_sub(Duration::from_secs(1260)).unwrap();
-        clock.observe("Sun, 06 Nov 2044 08:49:37 GMT", sent);
-        assert!(about(&clock, "2044-11-06T09:10:37Z"), "21 minutes are over, whatever the answer says");
+        for service in ["IAM", "STS"] {
+            clock.observe("Sun, 06 Nov 2044 12:00:01 GMT", sent, service);
+        }
+        assert!(is_about(clock.now(), "2044-11-06T12:21:01Z"), "21 minutes are over, whatever the answers say");
     }
 
     #[test]
-    fn the_answer_to_an_earlier_request_does_not_turn_the_clock_back_behind_a_later_one() {
+    fn answers_to_earlier_requests_do_not_turn_the_clock_back_behind_a_later_one() {
         let sent = Instant::now();
-        let clock = set("2044-11-06T09:10:37Z", 0);
-        clock.observe("Sun, 06 Nov 2044 08:49:37 GMT", sent);
-        assert!(about(&clock, "2044-11-06T09:10:37Z"));
+        let clock = set("2044-11-06T12:21:00Z", 0);
+        for service in ["IAM", "STS"] {
+            clock.observe(NOON_AS_HEADER, sent, service);
+        }
+        assert!(is_about(clock.now(), "2044-11-06T12:21:00Z"));
     }
 
     #[test]
     fn what_is_no_date_is_passed_over() {
         let clock = AwsClock::default();
-        clock.observe("yesterday", Instant::now());
+        answers(&clock, "yesterday", &["SQS"]);
         assert!(clock.now().duration_since(Timestamp::now()).abs() < SignedDuration::from_secs(60));
     }
 }

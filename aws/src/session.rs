@@ -141,7 +141,7 @@ impl MemberSession {
 
     /// How much of it is left.
     pub fn time_left(&self) -> SignedDuration {
-        self.ends.duration_since(self.clock.now())
+        self.ends.duration_since(self.clock.latest())
     }
 
     /// IAM in that account.
