@@ -112,9 +112,9 @@ impl AwsClock {
         let behind = believed.now().duration_since(Reading { time, at: sent }.now());
         let may_turn_back = believed.at < sent;
         if ahead > TOLERANCE || (behind > TOLERANCE && may_turn_back) {
-            let agreed = jump.as_ref().is_some_and(|jump| {
-                jump.service != service && time.duration_since(jump.to.now()).abs() <= TOLERANCE
-            });
+            let agreed = jump
+                .as_ref()
+                .is_some_and(|jump| jump.service != service && time.duration_since(jump.to.now()).abs() <= TOLERANCE);
             if agreed {
                 *readings = Some(Readings { believed: seen, jump: None });
             } else {
@@ -180,7 +180,8 @@ impl Intercept for AwsClock {
         _components: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let (Some(date), Some(Sent(sent)), Some(call)) = (date(context), cfg.load(), cfg.load::<Metadata>()) {
+        if let (Some(date), Some(Sent(sent)), Some(call)) = (date(context), cfg.load::<Sent>(), cfg.load::<Metadata>())
+        {
             self.observe(date, *sent, call.service());
         }
         Ok(())

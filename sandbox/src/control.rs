@@ -29,7 +29,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cloud::Cloud;
-use crate::faults::{CrashPlan, Denial, Rule, ShortSessions, StaleReads};
+use crate::faults::{CrashPlan, Denial, Rule, ShortSessions, StaleReads, WrongDates};
 use crate::services::{ses, sqs};
 use crate::wire::answer::{HttpResponse, respond};
 
@@ -176,6 +176,8 @@ struct FaultSettings {
     stale_reads: Option<Option<StaleReads>>,
     #[serde(default, deserialize_with = "given")]
     short_sessions: Option<Option<ShortSessions>>,
+    #[serde(default, deserialize_with = "given")]
+    wrong_dates: Option<Option<WrongDates>>,
 }
 
 /// Tells `null` from absent.
@@ -203,6 +205,9 @@ fn set_faults(cloud: &mut Cloud, asked: FaultSettings) -> Result<Value, Refused>
     }
     if let Some(short_sessions) = asked.short_sessions {
         faults.short_sessions = short_sessions;
+    }
+    if let Some(wrong_dates) = asked.wrong_dates {
+        faults.wrong_dates = wrong_dates;
     }
     dump(faults)
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use crate::authorize;
 use crate::call::{Answer, ApiError, Call, Caller, Params, Principal, Reply, Service};
 use crate::cloud::Cloud;
@@ -19,6 +21,8 @@ pub(crate) struct PendingRequest {
     pub(crate) latency: Duration,
     pub(crate) stall: Duration,
     pub(crate) held: Option<Held>,
+    /// By how much the answer's `Date` is wrong.
+    pub(crate) date_off_by: SignedDuration,
     account: String,
     session: String,
     subject: String,
@@ -77,6 +81,7 @@ impl PendingRequest {
         };
         let fault = cloud.faults.fate(site);
         let held = cloud.faults.held(site);
+        let date_off_by = cloud.faults.date_off_by(site);
         let fate = match fault {
             Fate::CarryOut => RequestFate::Answer,
             Fate::DeadBefore | Fate::Hit(Fault::DropBefore) => RequestFate::Drop { stall: false },
@@ -88,7 +93,7 @@ impl PendingRequest {
             Fate::Hit(Fault::ServerError) => RequestFate::Refuse(Refusal::ServerError),
         };
         let (latency, stall) = (cloud.faults.latency, cloud.faults.stall);
-        Self { request, fate, latency, stall, held, account, session, subject }
+        Self { request, fate, latency, stall, held, date_off_by, account, session, subject }
     }
 
     /// Carries the request out as decided.

@@ -45,6 +45,8 @@ pub struct Faults {
     pub key_limit_race: f64,
     /// Sessions that end before their time.
     pub short_sessions: Option<ShortSessions>,
+    /// Answers whose `Date` is wrong.
+    pub wrong_dates: Option<WrongDates>,
     crashes: Crashes,
     #[serde(skip)]
     holds: Holds,
@@ -123,6 +125,22 @@ pub struct ShortSessions {
     pub lasts_seconds: i64,
 }
 
+/// Answers that are dated wrong: of one host, one service, or one answer only.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WrongDates {
+    /// The calls whose answers are.
+    #[serde(flatten)]
+    pub calls: Calls,
+    /// By how much: ahead, or (negative) behind.
+    pub off_by_seconds: i64,
+    /// How often, from 0 to 1.
+    #[serde(default = "always")]
+    pub rate: f64,
+    /// How many times at most.
+    #[serde(default)]
+    pub times: Option<u64>,
+}
+
 /// A call, as far as faults look at it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Site<'a> {
@@ -162,6 +180,7 @@ impl Faults {
             stale_reads: None,
             key_limit_race: 0.0,
             short_sessions: None,
+            wrong_dates: None,
             crashes: Crashes::default(),
             holds: Holds::default(),
             draws: Draws::new(seed),
@@ -223,6 +242,19 @@ impl Faults {
     /// Whether the limit of two keys fails to hold this time.
     pub(crate) fn breaks_key_limit(&mut self, account: &str, user: &str) -> bool {
         self.enabled && self.key_limit_race > 0.0 && self.draws.next(&["limit", account, user]) < self.key_limit_race
+    }
+
+    /// By how much the answer's `Date` is wrong.
+    pub(crate) fn date_off_by(&mut self, site: Site<'_>) -> SignedDuration {
+        let Some(wrong) = self.wrong_dates.as_mut().filter(|wrong| self.enabled && wrong.calls.contain(site)) else {
+            return SignedDuration::ZERO;
+        };
+        let about = ["date", site.account, site.service.prefix(), site.operation, site.subject];
+        if wrong.times == Some(0) || self.draws.next(&about) >= wrong.rate {
+            return SignedDuration::ZERO;
+        }
+        wrong.times = wrong.times.map(|left| left - 1);
+        SignedDuration::from_secs(wrong.off_by_seconds)
     }
 
     /// How long a new session really lasts, where that is less than it should.

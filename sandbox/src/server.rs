@@ -215,8 +215,9 @@ async fn carry_out(shared: &Shared, request: Request) -> Result<HttpResponse, Cl
 
 fn respond(cloud: &Cloud, pending: &PendingRequest, reply: &Reply, number: u64) -> HttpResponse {
     let garbled = pending.fate == RequestFate::Garble;
-    let context = Context { garbled, ..context(cloud, pending.request.service, &pending.request.operation, number) };
-    answer::encode(&context, reply)
+    let context = context(cloud, pending.request.service, &pending.request.operation, number);
+    let now = context.now + pending.date_off_by;
+    answer::encode(&Context { garbled, now, ..context }, reply)
 }
 
 /// The request's id is the call's number in the journal, written as a UUID.

@@ -15,7 +15,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rotation::Task;
 use rotation::names::INTENT_TAG_PREFIX;
-use sandbox::faults::{Calls, CrashPlan, Fault, Rule, StaleReads, When};
+use sandbox::faults::{Calls, CrashPlan, Fault, Rule, StaleReads, When, WrongDates};
 use sandbox::{Clock, Cloud, KeySpec, World};
 use tokio_util::sync::CancellationToken;
 use worker::Tally;
@@ -66,6 +66,11 @@ fn faults(world: &mut Cloud, rng: &mut ChaCha8Rng) {
     world.faults.stale_reads = Some(StaleReads { seconds: 10, reads: Some(rng.random_range(1..6)), rate });
     world.faults.short_sessions =
         Some(sandbox::faults::ShortSessions { rate: rng.random_range(0.0..0.1), lasts_seconds: 0 });
+    // One service's clock, or single answers, are wrong by up to a month either way.
+    let service = ["iam:*", "sts:*", "sqs:*", "secretsmanager:*", "ses:*", "*"][rng.random_range(0..6)];
+    let rate = if service == "*" { 0.01 } else { rng.random_range(0.0..1.0) };
+    let off_by_seconds = rng.random_range(-30 * 86_400..30 * 86_400);
+    world.faults.wrong_dates = Some(WrongDates { calls: Calls::of(service), off_by_seconds, rate, times: None });
     let knobs = &mut world.queues.knobs;
     knobs.seed = rng.random();
     knobs.duplicate = rng.random_range(0.0..0.3);
@@ -80,6 +85,7 @@ fn calm(world: &mut Cloud) {
     world.faults.rules.clear();
     world.faults.stale_reads = None;
     world.faults.short_sessions = None;
+    world.faults.wrong_dates = None;
     world.faults.enabled = false;
     world.queues.knobs = Default::default();
 }

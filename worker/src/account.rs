@@ -96,9 +96,9 @@ pub async fn preview(rotator: &Rotator, job: &Job) -> Result<Digest, JobError> {
 }
 
 impl AccountWork<'_> {
-    /// The time decisions are made for: AWS's, or in a forecast another.
+    /// The time decisions are made for: the earliest that it can be by AWS's clocks, or in a forecast another.
     pub fn decision_time(&self) -> Timestamp {
-        self.rotator.as_of.unwrap_or_else(|| self.rotator.connection.clock().now())
+        self.rotator.as_of.unwrap_or_else(|| self.rotator.connection.clock().earliest())
     }
 
     /// Whom to look at.

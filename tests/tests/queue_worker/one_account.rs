@@ -111,7 +111,6 @@ async fn an_account_that_is_scheduled_twice_is_worked_on_once() {
 
 /// A standard queue knows no groups, so two workers may each have a message of the account.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "attempts that meet still wait for each other's intents"]
 async fn two_workers_at_one_account_on_a_standard_queue_cost_each_other_seconds() {
     for pace in PACES_MS {
         let stage = due_account(false).await;
@@ -189,7 +188,6 @@ fn contained_and_replaced(stage: &Stage, user: &str, leaked: &str, what: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "attempts that meet still wait for each other's intents"]
 async fn a_leak_that_is_reported_twice_is_contained_and_replaced_once() {
     for pace in PACES_MS {
         for (fifo, workers) in [(true, 1), (true, 2), (false, 1), (false, 2)] {
@@ -215,7 +213,6 @@ async fn a_leak_that_is_reported_twice_is_contained_and_replaced_once() {
 
 /// A leak response on the urgent queue, while the same worker is at the account's scheduled messages.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "attempts that meet still wait for each other's intents"]
 async fn a_leak_response_beside_scheduled_work_on_the_account_is_carried_out_within_seconds() {
     for pace in PACES_MS {
         for fifo in [true, false] {

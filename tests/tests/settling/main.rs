@@ -7,6 +7,7 @@ mod meeting;
 mod orphans;
 mod races;
 mod storing;
+mod wrong_clocks;
 
 use std::sync::Arc;
 use std::time::Duration;
