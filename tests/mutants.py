@@ -25,7 +25,7 @@ INTENT = "rotation/src/intent.rs"
 ROTATE, SETTLE, RETIRE = (f"worker/src/steps/{name}.rs" for name in ("rotate", "settle", "retire"))
 TURN, PUBLISH = (f"worker/src/steps/rotate/{name}.rs" for name in ("turn", "publish"))
 IAM, ACCOUNT, USER = "worker/src/aws/iam.rs", "worker/src/account.rs", "worker/src/user.rs"
-DELIVERY = "worker/src/queue/delivery.rs"
+CONSUMER, DELIVERY, GROUPS = (f"worker/src/queue/{name}.rs" for name in ("consumer", "delivery", "groups"))
 ERRORS = "worker/src/error.rs"
 CLOCK, ERROR, TRIES = (f"aws/src/{name}.rs" for name in ("clock", "error", "tries"))
 
@@ -42,10 +42,12 @@ class Edit(NamedTuple):
 class Mutant(NamedTuple):
     name: str
     edits: list[Edit]
+    # The proof that is tried before the others.
+    first: str | None
 
 
-def mutant(name, *edits):
-    return Mutant(name, [Edit(*edit) for edit in edits])
+def mutant(name, *edits, first=None):
+    return Mutant(name, [Edit(*edit) for edit in edits], first)
 
 
 MUTANTS = [
@@ -232,7 +234,51 @@ MUTANTS = [
     ),
     mutant(
         "an answer that waited turns the clock back",
-        (CLOCK, "known.at < sent && known.now().duration_since(latest) > RESOLUTION", "known.now().duration_since(seen).max(seen.duration_since(latest)) > RESOLUTION"),
+        (CLOCK, "let may_turn_back = believed.at < sent;", "let may_turn_back = true;"),
+        (CLOCK, "believed.now().duration_since(Reading { time, at: sent }.now())", "believed.now().duration_since(time)"),
+        first="lib",
+    ),
+    mutant(
+        "one answer makes the clock jump",
+        (CLOCK, "            if agreed {", "            if agreed || time > believed.now() {"),
+    ),
+    mutant(
+        "one service that agrees with itself makes the clock jump",
+        (CLOCK, "jump.service != service && time", "time"),
+    ),
+    mutant(
+        "a session ends by the time that is believed, not by the latest that it can be",
+        ("aws/src/session.rs", "self.clock.latest()", "self.clock.now()"),
+    ),
+    mutant(
+        "messages of one group are worked on side by side",
+        (GROUPS, "filter(|(_, group)| group.in_work == 0)", "filter(|_| true)"),
+        first="queue_worker",
+    ),
+    mutant(
+        "the oldest of the messages that ask for the same is worked on",
+        (GROUPS, "let newest = same.pop()?;", "let newest = same.remove(0);"),
+        first="queue_worker",
+    ),
+    mutant(
+        "a message covered by another is deleted whatever becomes of that one",
+        (CONSUMER, "older.delivery.end(context, ending.clone(), older.parsed.run_id)", "older.delivery.end(context, Ending::Done, older.parsed.run_id)"),
+        first="queue_worker",
+    ),
+    mutant(
+        "what waits for its group is not kept invisible",
+        (DELIVERY, "heartbeat: Heartbeat::start(sqs.clone(), queue.clone(), receipt.clone(), limits.visibility),", "heartbeat: Heartbeat::start(sqs.clone(), queue.clone(), receipt.clone(), limits.visibility * 1000),"),
+        first="queue_worker",
+    ),
+    mutant(
+        "what is handed back can be taken by the worker's own long poll",
+        (DELIVERY, "let visible_in = context.open_receive.over_in();", "let visible_in = Duration::ZERO;"),
+        first="queue_worker",
+    ),
+    mutant(
+        "after the signal to stop further users are begun",
+        (ACCOUNT, "if self.stop.is_asked() {", "if false {"),
+        first="processes",
     ),
 ]
 
@@ -247,7 +293,7 @@ def copy_of_the_checkout():
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, copy)
     # Nothing that a former state had and this one has not.
-    for folder in ("aws", "producer", "rotation", "sandbox", "tests", "worker"):
+    for folder in ("aws", "demo", "producer", "rotation", "sandbox", "tests", "worker"):
         for path in (COPY / folder).rglob("*.rs"):
             if str(path.relative_to(COPY)) not in names:
                 path.unlink()
@@ -286,11 +332,15 @@ def notice(one):
     """The proof and the test that notice a mutant; (None, None) if none does."""
     copy_of_the_checkout()
     apply(one.edits)
-    for name in proofs():
-        built = cargo("--no-run", "--test", name)
+    in_order = proofs()
+    if one.first:
+        in_order = [one.first, *(name for name in in_order if name != one.first)]
+    for name in in_order:
+        target = ["--lib"] if name == "lib" else ["--test", name]
+        built = cargo("--no-run", *target)
         if built.returncode != 0:
             raise SystemExit(f"the mutant does not compile: {one.name}\n{built.stderr[-3000:]}")
-        tested = cargo("--test", name, CHAOS_SEEDS=os.environ.get("CHAOS_SEEDS", "600"))
+        tested = cargo(*target, CHAOS_SEEDS=os.environ.get("CHAOS_SEEDS", "600"))
         if tested.returncode != 0:
             tests = failed_tests(tested.stdout) or ["it did not end"]
             return name, tests[0]

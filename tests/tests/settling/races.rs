@@ -106,9 +106,9 @@ async fn a_worker_whose_session_is_over_does_not_write_to_a_central_store_where_
     stage.schedule().await;
     let looked = ("secretsmanager:DescribeSecret", 2);
     let other = Still::at_call(&stage, "other", looked, When::After, central()).await;
-    // The first goes on; any answer it has had meanwhile, about another user, has told it the time.
+    // The first goes on; any answer it has had meanwhile, about another user, tells it that it may be too late.
     let date = stage.now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-    slow.connection.clock().observe(&date, Instant::now());
+    slow.connection.clock().observe(&date, Instant::now(), "STS");
     slow.goes_on().await;
     assert_eq!(stage.published_key(), None);
     other.goes_on().await;
