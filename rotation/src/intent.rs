@@ -22,6 +22,12 @@ pub const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 /// it is worth waiting for.
 pub const SILENT_AFTER: SignedDuration = SignedDuration::from_mins(1);
 
+/// When whoever had a session at this time can do nothing any more in the member account.
+pub fn fence_after(time: Timestamp) -> Timestamp {
+    let fence = SignedDuration::from_secs(i64::from(SESSION_SECONDS)) + CLOCK_TOLERANCE;
+    time.checked_add(fence).unwrap_or(Timestamp::MAX)
+}
+
 /// One attempt's intent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
@@ -63,9 +69,12 @@ impl Intent {
 
     /// When it becomes old.
     pub fn end(&self) -> Timestamp {
-        self.written
-            .checked_add(SignedDuration::from_secs(i64::from(SESSION_SECONDS)) + CLOCK_TOLERANCE)
-            .unwrap_or(Timestamp::MAX)
+        fence_after(self.written)
+    }
+
+    /// Whether no attempt can have written it by now: a hand has, or a clock was wrong. It never becomes old by itself.
+    fn is_from_the_future(&self, now: Timestamp) -> bool {
+        self.written.duration_since(now) > CLOCK_TOLERANCE
     }
 
     /// When its attempt has been silent for too long to be waited for.
@@ -108,9 +117,10 @@ impl Turn {
     /// What the attempt `own` does about these, or one that has written no intent.
     pub fn new(own: Option<Uuid>, others: &[Intent], now: Timestamp) -> Self {
         let young: Vec<&Intent> = others.iter().filter(|intent| !intent.is_old(now)).collect();
-        let silent = young.iter().filter(|intent| now > intent.silent_from());
+        let silent = young.iter().filter(|intent| now > intent.silent_from() || intent.is_from_the_future(now));
         if let Some(until) = silent.map(|intent| intent.end()).max() {
-            return Turn::BackOff { until };
+            // No message waits for the date of a tag from the future.
+            return Turn::BackOff { until: until.min(fence_after(now)) };
         }
         match (young.iter().map(|intent| intent.attempt).min(), own) {
             (None, _) => Turn::Mine,
@@ -160,6 +170,13 @@ mod tests {
     fn whoever_has_written_no_intent_gives_way_to_all() {
         assert_eq!(Turn::new(None, &intents(), later(2)), Turn::GiveWay);
         assert_eq!(Turn::new(None, &[], later(2)), Turn::Mine);
+    }
+
+    #[test]
+    fn nobody_waits_for_the_date_of_an_intent_from_the_future() {
+        let forged = Intent::parse(Uuid::from_u128(9), "2099-01-01T00:00:00Z").unwrap();
+        let turn = Turn::new(None, &[forged], later(0));
+        assert_eq!(turn, Turn::BackOff { until: later(20 * 60) });
     }
 
     #[test]
