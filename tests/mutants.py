@@ -24,6 +24,7 @@ COPY = TARGET / "mutants"
 INTENT = "rotation/src/intent.rs"
 ROTATE, SETTLE, RETIRE = (f"worker/src/steps/{name}.rs" for name in ("rotate", "settle", "retire"))
 TURN, PUBLISH = (f"worker/src/steps/rotate/{name}.rs" for name in ("turn", "publish"))
+RECORDER, DELIVER = "worker/src/recorder.rs", "worker/src/notices/deliver.rs"
 IAM, ACCOUNT, USER = "worker/src/aws/iam.rs", "worker/src/account.rs", "worker/src/user.rs"
 CONSUMER, DELIVERY, GROUPS = (f"worker/src/queue/{name}.rs" for name in ("consumer", "delivery", "groups"))
 ERRORS = "worker/src/error.rs"
@@ -159,7 +160,7 @@ MUTANTS = [
     ),
     mutant(
         "a notice dates from when it is recorded",
-        (ACCOUNT, "mark.at(at)", "mark.at({ let _ = at; self.rotator.connection.clock().now() })"),
+        (RECORDER, "mark.at(at)", "mark.at({ let _ = at; self.account.rotator.connection.clock().now() })"),
     ),
     mutant(
         "keys and tags that do not go together are taken as they are",
@@ -181,7 +182,19 @@ MUTANTS = [
     ),
     mutant(
         "what was told is recorded whether or not the mail was accepted",
-        (ACCOUNT, "let accepted = delivery.accepted.iter().filter_map(|(index, at)| Some((digest.items.get(*index)?, *at)));", "let accepted = digest.items.iter().map(|item| (item, digest.now));"),
+        (DELIVER, "Outcome::Refused { .. } => return None,", "Outcome::Refused { .. } => first = first.or(Some(Timestamp::now())),"),
+    ),
+    mutant(
+        "what SES accepts and would not deliver counts as told",
+        (DELIVER, "Ok(true) => return Outcome::Refused { error: MailError::Suppressed, class: None },", "Ok(true) => {}"),
+    ),
+    mutant(
+        "a suppression list that cannot be read is an empty one",
+        (DELIVER, "return Outcome::Refused { error: MailError::NotKnown { class, code }, class: Some(class) };", "let _ = (class, code);"),
+    ),
+    mutant(
+        "a reminder is not recorded",
+        (RECORDER, "gone(Iam::of(&session).remember_reminder(user, at).await)", "{ let _ = (session, user, at); Ok(()) }"),
     ),
     mutant(
         "settling deletes a key without asking whether it was used",

@@ -152,6 +152,6 @@ pub(crate) fn parse_tag_time(text: &str) -> Option<Timestamp> {
 }
 
 /// A time as tags spell it: `2026-11-22T10:00:00Z`.
-pub(crate) fn tag_time(time: Timestamp) -> String {
+pub fn tag_time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -12,6 +12,8 @@ pub const PROTECTED_TAG: &str = "key-rotation:protected";
 pub const EXEMPT_UNTIL_TAG: &str = "key-rotation:exempt-until";
 /// This user's own rotation period, in days.
 pub const ROTATE_AFTER_DAYS_TAG: &str = "key-rotation:rotate-after-days";
+/// When the user's owner was last reminded of what comes, or of what somebody has to mend.
+pub const REMINDED_TAG: &str = "key-rotation:reminded";
 /// A state tag's key begins so, and ends with the access key id.
 pub const STATE_TAG_PREFIX: &str = "key-rotation:state:";
 /// An intent tag's key begins so, and ends with the attempt's UUID.

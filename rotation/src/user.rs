@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::finding::Finding;
 use crate::ids::{AccessKeyId, UserName};
 use crate::intent::Intent;
-use crate::key::{Key, Memory, Remembered};
+use crate::key::{Key, Memory, Remembered, parse_tag_time};
 use crate::names;
 use crate::plan::Exemption;
 use crate::policy::Policy;
@@ -39,6 +39,8 @@ pub struct UserTags {
     pub exempt_until: Option<Timestamp>,
     /// `key-rotation:rotate-after-days`, as written.
     pub rotate_after_days: Option<String>,
+    /// `key-rotation:reminded`. No rule depends on it, and what cannot be read is as good as none.
+    pub reminded: Option<Timestamp>,
     /// Tags of this tool that cannot be read.
     pub unreadable: Vec<Finding>,
 }
@@ -60,6 +62,9 @@ impl UserTags {
                 read.exempt_until.is_some()
             } else if key.eq_ignore_ascii_case(names::ROTATE_AFTER_DAYS_TAG) {
                 read.rotate_after_days = Some(value.to_owned());
+                true
+            } else if key.eq_ignore_ascii_case(names::REMINDED_TAG) {
+                read.reminded = parse_tag_time(value);
                 true
             } else {
                 true

@@ -42,7 +42,7 @@ def day(from_now):
 # Subjects of mails.
 REPLACEMENT = "Action needed by DATE: access key of USER replaced"
 NOTICE = "Action needed by DATE: access key of USER will be disabled"
-DISABLED = "Please check by DATE: access key of USER disabled"
+DISABLED = "Stopped working, check by DATE: access key of USER disabled"
 FOUND_INACTIVE = "Please check by DATE: access key of USER found inactive"
 DELETED = "No action needed: access key of USER deleted"
 CONTAINED = "Action needed now: access key of USER disabled at once"
@@ -200,31 +200,30 @@ BESIDES = [
         "the owner of a key that will be due is warned",
         lambda stage: (stage.user(used(89)), stage.scan()),
         Ending([("key 1", True, None)], mails=["No action needed yet: access key of USER will be replaced on DATE"]),
-        # With a day or less there is no choice of days: whatever is seen is told.
-        {"PENDING_ACTION_WARN_PERIOD": "1"},
     ),
     Scenario(
         "in audit mode a due key is told about and left",
         lambda stage: (stage.user(used(95)), stage.scan()),
         Ending([("key 1", True, None)], mails=[f"{AUDIT} would be replaced, first date DATE"]),
-        {"DRY_RUN": "true"},
+        {"DRY_RUN": "true", "AUDIT_RUN_INTERVAL": "7"},
     ),
     Scenario(
         "in audit mode a key whose disabling is due is told about and left",
         lambda stage: (remembered(stage, "notified", 11, used(101), Key(11)), stage.scan()),
         Ending([("key 1", True, "notified"), ("key 2", True, None)], OF_THE_SECOND, [f"{AUDIT} would be disabled, first date DATE"]),
-        {"DRY_RUN": "true"},
+        {"DRY_RUN": "true", "AUDIT_RUN_INTERVAL": "7"},
     ),
     Scenario(
         "in audit mode a key whose deletion is due is told about and left",
         lambda stage: (remembered(stage, "disabled", 11, Key(111, used=20, active=False), used(21)), stage.scan()),
         Ending([("key 1", False, "disabled"), ("key 2", True, None)], OF_THE_SECOND, [f"{AUDIT} would be deleted"]),
-        {"DRY_RUN": "true"},
+        {"DRY_RUN": "true", "AUDIT_RUN_INTERVAL": "7"},
     ),
     Scenario(
         "a message can ask for an audit where the worker enforces",
         lambda stage: (stage.user(used(95)), stage.scan("--dry-run")),
         Ending([("key 1", True, None)], mails=[f"{AUDIT} would be replaced, first date DATE"]),
+        {"AUDIT_RUN_INTERVAL": "7"},
     ),
     Scenario(
         "a member of the exemption group is left alone",

@@ -51,6 +51,7 @@ async fn in_audit_mode_nothing_is_changed_whatever_is_due() {
     stage.schedule().await;
     let mut settings = stage.settings();
     settings.dry_run = true;
+    settings.mail.audit_run_interval = 7;
     stage.world(|world| world.journal.clear());
     stage.work_with(&settings).await;
     stage.world(|world| {

@@ -1,10 +1,15 @@
 //! What arrives in an owner's mailbox, and what follows when nothing arrives.
 
+use std::sync::Arc;
+
 use end_to_end::{ACCOUNT, OWNER, Stage, USER};
-use sandbox::KeySpec;
+use sandbox::call::Service;
+use sandbox::faults::{Calls, HoldPlan, When};
 use sandbox::serve::{REGION, SENDER};
-use sandbox::services::ses::{RefuseAs, Suppressed};
+use sandbox::services::ses::RefuseAs;
 use sandbox::world::MANAGEMENT_ACCOUNT;
+use sandbox::{Clock, KeySpec, World};
+use worker::queue::Stop;
 
 const LEADER: &str = "ada@example.org";
 
@@ -31,8 +36,12 @@ fn worker_with_owner_tag(stage: &Stage) -> worker::Settings {
 /// Runs again until the message is done or a dead letter; the time its retries wait for passes.
 async fn run_to_the_end(stage: &Stage) {
     stage.schedule().await;
+    run_to_the_end_with(stage, &stage.settings()).await;
+}
+
+async fn run_to_the_end_with(stage: &Stage, settings: &worker::Settings) {
     for _ in 0..10 {
-        stage.work().await;
+        stage.work_with(settings).await;
         if stage.waiting() == 0 {
             return;
         }
@@ -56,15 +65,15 @@ async fn in_120_days_an_owner_gets_these_mails_and_no_others() {
     }
     // Day 0 is 2026-03-01. The successor's own life goes on: it is due on day 180.
     let expected = [
-        format!("day 84: No action needed yet: access key of {USER} will be replaced on 2026-05-30"),
+        format!("day 83: No action needed yet: access key of {USER} will be replaced on 2026-05-30"),
         format!("day 87: No action needed yet: access key of {USER} will be replaced on 2026-05-30"),
         format!("day 89: No action needed yet: access key of {USER} will be replaced on 2026-05-30"),
         format!("day 90: Action needed by 2026-06-09: access key of {USER} replaced"),
-        format!("day 94: Action needed by 2026-06-09: access key of {USER} will be disabled"),
+        format!("day 93: Action needed by 2026-06-09: access key of {USER} will be disabled"),
         format!("day 97: Action needed by 2026-06-09: access key of {USER} will be disabled"),
         format!("day 99: Action needed by 2026-06-09: access key of {USER} will be disabled"),
-        format!("day 100: Please check by 2026-06-19: access key of {USER} disabled"),
-        format!("day 104: Please check by 2026-06-19: access key of {USER} will be deleted"),
+        format!("day 100: Stopped working, check by 2026-06-19: access key of {USER} disabled"),
+        format!("day 103: Please check by 2026-06-19: access key of {USER} will be deleted"),
         format!("day 107: Please check by 2026-06-19: access key of {USER} will be deleted"),
         format!("day 109: Please check by 2026-06-19: access key of {USER} will be deleted"),
         format!("day 110: No action needed: access key of {USER} deleted"),
@@ -150,22 +159,214 @@ async fn an_owner_is_told_of_its_own_user_and_the_account_of_all() {
     );
 }
 
+/// SES does not deliver to these any more.
+fn suppress(stage: &Stage, addresses: &[&str]) {
+    stage.world(|world| {
+        let now = world.now();
+        for address in addresses {
+            world.mail.suppress(now, MANAGEMENT_ACCOUNT, REGION, address);
+        }
+    });
+}
+
 #[tokio::test]
-async fn an_owner_whose_address_ses_refuses_does_not_stop_the_clock_the_accounts_mail_started() {
+async fn where_ses_would_not_deliver_to_an_owner_the_accounts_address_is_told_and_the_administrator_hears_of_it() {
+    let stage = Stage::new().await;
+    let old = stage.user(&[KeySpec::aged(95)]).remove(0);
+    stage.world(|world| world.tag_user(ACCOUNT, USER, "owner", LEADER));
+    suppress(&stage, &[LEADER]);
+    let mut settings = worker_with_owner_tag(&stage);
+    settings.mail.admin = Some("admin@example.org".to_owned());
+    stage.schedule().await;
+    stage.work_with(&settings).await;
+    let text = stage.mails().pop().expect("the administrator's").1;
+    assert!(text.contains("the mail to the owner was not sent: the address is on SES's suppression list"), "{text}");
+    let told: Vec<String> = new_mails(&stage).into_iter().map(|(to, _)| to).collect();
+    assert_eq!(told, [OWNER, "admin@example.org"]);
+    assert!(stage.state_of(&old).is_some_and(|state| state.starts_with("notified=")));
+    assert_eq!(stage.waiting(), 0);
+}
+
+#[tokio::test]
+async fn where_ses_would_deliver_to_nobody_no_clock_starts_and_a_dead_letter_says_so() {
+    let stage = Stage::new().await;
+    let old = stage.user(&[KeySpec::aged(95)]).remove(0);
+    stage.world(|world| world.tag_user(ACCOUNT, USER, "owner", LEADER));
+    suppress(&stage, &[LEADER, OWNER]);
+    for _ in 0..15 {
+        stage.schedule().await;
+        stage.work_with(&worker_with_owner_tag(&stage)).await;
+        stage.pass_days(1);
+    }
+    assert_eq!(new_mails(&stage), []);
+    assert_eq!(stage.state_of(&old), None);
+    assert!(stage.keys().contains(&(old, true)), "nobody has been told");
+    let dead = stage.dead_letters().await;
+    assert!(dead[0].1.contains("suppression list") && !dead[0].1.contains('@'), "{dead:?}");
+}
+
+#[tokio::test]
+async fn whether_ses_would_deliver_is_unknown_without_the_right_to_ask_and_unknown_is_not_told() {
+    let stage = Stage::new().await;
+    let old = stage.user(&[KeySpec::aged(95)]).remove(0);
+    stage.world(|world| world.faults.deny(MANAGEMENT_ACCOUNT, "ses:GetSuppressedDestination", None));
+    run_to_the_end(&stage).await;
+    assert_eq!(new_mails(&stage), []);
+    assert_eq!(stage.state_of(&old), None);
+    let dead = stage.dead_letters().await;
+    assert!(dead[0].1.contains("ses:GetSuppressedDestination"), "{dead:?}");
+}
+
+#[tokio::test]
+async fn in_ses_own_sandbox_a_refused_owner_is_not_told_by_the_accounts_address() {
     let stage = Stage::new().await;
     let old = stage.user(&[KeySpec::aged(95)]).remove(0);
     stage.world(|world| {
-        let now = world.now();
         world.tag_user(ACCOUNT, USER, "owner", LEADER);
-        world.mail.suppress(now, MANAGEMENT_ACCOUNT, REGION, LEADER);
-        world.mail.knobs.suppressed = Suppressed::Refuse;
+        world.mail.knobs.production_access = false;
+        world.mail.verify(MANAGEMENT_ACCOUNT, REGION, OWNER);
     });
     stage.schedule().await;
     stage.work_with(&worker_with_owner_tag(&stage)).await;
-    let told: Vec<String> = new_mails(&stage).into_iter().map(|(to, _)| to).collect();
-    assert_eq!(told, [OWNER]);
+    assert_eq!(new_mails(&stage).len(), 1, "the account's");
+    assert_eq!(stage.state_of(&old), None);
+    assert_eq!(stage.waiting(), 1, "it will be tried again");
+
+    stage.world(|world| world.mail.knobs.production_access = true);
+    stage.pass(jiff::SignedDuration::from_mins(15));
+    stage.work_with(&worker_with_owner_tag(&stage)).await;
     assert!(stage.state_of(&old).is_some_and(|state| state.starts_with("notified=")));
+}
+
+/// The users that a notice is on record for.
+fn recorded(stage: &Stage) -> Vec<String> {
+    let is_recorded =
+        |(key, value): (&String, &String)| key.starts_with("key-rotation:state:") && value.starts_with("notified=");
+    stage.world(|world| {
+        let users = (1..=OWNERS).map(|n| format!("user-{n}"));
+        users.filter(|name| world.user(ACCOUNT, name).holds.tags.iter().any(is_recorded)).collect()
+    })
+}
+
+const OWNERS: usize = 30;
+
+/// Users with a key that is due, each with an owner of its own.
+fn many_owners(stage: &Stage, owners: usize) {
+    for n in 1..=owners {
+        let user = format!("user-{n}");
+        stage.user_named(&user, &[KeySpec::aged(95)]);
+        stage.world(|world| world.tag_user(ACCOUNT, &user, "owner", &format!("owner-{n}@example.org")));
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_that_is_cut_short_goes_on_with_the_owners_it_has_not_told() {
+    let stage = Stage::new().await;
+    many_owners(&stage, OWNERS);
+    let mut settings = worker_with_owner_tag(&stage);
+    settings.limits.stop_grace = std::time::Duration::ZERO;
+    let calls = Calls { action: Some("ses:SendEmail".to_owned()), ..Calls::default() };
+    // The account's mail and those of nine owners are accepted; the next comes to nothing.
+    let hold = stage.world(|world| world.faults.hold(HoldPlan { calls, at_call: 11, when: When::Before }));
+    stage.schedule().await;
+    let stop = Stop::default();
+    let connection = stage.connection("worker");
+    let cut = async {
+        hold.reached().await;
+        stop.ask();
+    };
+    let run = worker::run(&settings, &connection, Arc::new(worker::Tally::default()), stop.clone());
+    let (report, ()) = tokio::join!(run, cut);
+    report.expect("it starts");
+    drop(hold);
+    let first: Vec<String> = new_mails(&stage).into_iter().map(|(to, _)| to).collect();
+    assert_eq!((first.len(), recorded(&stage).len()), (10, 9), "what was accepted is on record");
+
+    run_to_the_end_with(&stage, &worker_with_owner_tag(&stage)).await;
+    let second: Vec<String> = new_mails(&stage).into_iter().map(|(to, _)| to).collect();
+    assert_eq!(second.len(), 1 + OWNERS - 9);
+    assert!(!second.iter().any(|to| first.contains(to) && to != OWNER), "no owner is mailed twice: {second:?}");
+    assert_eq!(recorded(&stage).len(), OWNERS);
+}
+
+#[tokio::test]
+async fn mails_are_sent_below_the_rate_that_ses_allows_and_none_comes_too_early() {
+    let mut world = World::new(1, Clock::real());
+    world.add_account(ACCOUNT, "prod", OWNER);
+    let stage = Stage::of(world, true).await;
+    many_owners(&stage, 5);
+    stage.world(|world| world.mail.knobs.max_send_rate = Some(4));
+    stage.schedule().await;
+    stage.work_with(&worker_with_owner_tag(&stage)).await;
+    assert_eq!(new_mails(&stage).len(), 6);
+    let sent = stage.world(|world| world.journal.count(Service::Ses, "SendEmail"));
+    assert_eq!(sent, 6, "none was refused and tried again");
+}
+
+#[tokio::test]
+async fn without_the_right_to_ask_for_the_rate_mails_are_sent_all_the_same() {
+    let stage = Stage::new().await;
+    let old = stage.user(&[KeySpec::aged(95)]).remove(0);
+    stage.world(|world| world.faults.deny(MANAGEMENT_ACCOUNT, "ses:GetAccount", None));
+    stage.run().await;
+    assert_eq!(new_mails(&stage).len(), 1);
+    assert!(stage.state_of(&old).is_some_and(|state| state.starts_with("notified=")));
+}
+
+#[tokio::test]
+async fn weekly_runs_remind_before_each_date_whatever_the_weekday_on_which_a_key_is_due() {
+    let stage = Stage::new().await;
+    for n in 0..7 {
+        let user = format!("user-{n}");
+        stage.user_named(&user, &[KeySpec::aged(70 + n)]);
+        stage.world(|world| world.tag_user(ACCOUNT, &user, "owner", &format!("owner-{n}@example.org")));
+    }
+    let mut mails = Vec::new();
+    for _ in 0..9 {
+        stage.schedule().await;
+        stage.work_with(&worker_with_owner_tag(&stage)).await;
+        mails.extend(new_mails(&stage));
+        stage.pass_days(7);
+    }
+    for n in 0..7 {
+        let to = format!("owner-{n}@example.org");
+        let story: Vec<&str> = mails.iter().filter(|mail| mail.0 == to).map(|mail| mail.1.as_str()).collect();
+        for deed in ["replaced", "disabled", "deleted"] {
+            let reminder = story.iter().position(|subject| subject.contains(&format!("user-{n} will be {deed}")));
+            let done = story.iter().position(|subject| subject.ends_with(&format!("user-{n} {deed}")));
+            assert!(reminder.is_some() && done > reminder, "{to}: {deed}: {story:#?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reminder_that_cannot_be_recorded_fails_no_message_and_the_administrator_hears_of_it() {
+    let stage = Stage::new().await;
+    stage.user(&[KeySpec::aged(85)]);
+    stage.world(|world| world.faults.deny(ACCOUNT, "iam:TagUser", None));
+    let mut settings = stage.settings();
+    settings.mail.admin = Some("admin@example.org".to_owned());
+    stage.schedule().await;
+    stage.work_with(&settings).await;
     assert_eq!(stage.waiting(), 0);
+    let (subject, text) = stage.mails().pop().expect("the administrator's");
+    assert!(subject.contains("1 notice failed"), "{subject}");
+    assert!(text.contains("could not be recorded"), "{text}");
+}
+
+#[tokio::test]
+async fn ten_daily_audits_of_an_overdue_key_are_one_mail_a_week() {
+    let stage = Stage::new().await;
+    stage.user(&[KeySpec::aged(200)]);
+    let mut settings = stage.settings();
+    settings.dry_run = true;
+    // From a Monday to the Wednesday after the next.
+    for _ in 1..=10 {
+        stage.pass_days(1);
+        stage.schedule().await;
+        stage.work_with(&settings).await;
+    }
+    assert_eq!(new_mails(&stage).len(), 2);
 }
 
 #[tokio::test]

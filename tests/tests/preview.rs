@@ -73,6 +73,7 @@ async fn each_mail_of_the_plan_is_a_pair_of_files_and_the_index_says_whose() {
         "111122223333-enforce-owner-2.html",
         "111122223333-enforce-owner-2.txt",
         "index.txt",
+        "index.html",
     ];
     assert_eq!(names(&written), expected);
     assert_eq!(written.unread, 0);
@@ -118,6 +119,10 @@ async fn the_day_it_is_made_for_moves_the_plan() {
     let mut told = Vec::new();
     for days in [0, 73, 74, 80] {
         let options = options(&format!("day-{days}"));
+        if days == 74 {
+            let yesterday = (stage.now() + SignedDuration::from_hours(24 * 73)).to_string();
+            stage.world(|world| world.tag_user(ACCOUNT, USER, "key-rotation:reminded", &yesterday));
+        }
         let as_of = Some(stage.now() + SignedDuration::from_hours(24 * days));
         preview(&stage, &Settings { as_of, ..settings(&stage) }, &options).await.unwrap();
         let index = read(&options, "index.txt");
@@ -125,7 +130,7 @@ async fn the_day_it_is_made_for_moves_the_plan() {
         told.push(match () {
             () if index.contains(&format!("access key of {USER} replaced")) => "replaced",
             () if index.contains(&format!("access key of {USER} will be replaced on 2026-05-20")) => "warned",
-            () if index.contains(&format!("- {USER}, {key}: will be replaced; {due}: a new key will be made")) => {
+            () if index.contains(&format!("- {USER}, {key}: will be replaced; {due}: a new key will be created")) => {
                 assert!(index.contains("No mail.") && index.contains("Waiting for its day"), "{index}");
                 "waiting"
             }
@@ -133,8 +138,8 @@ async fn the_day_it_is_made_for_moves_the_plan() {
             () => panic!("{index}"),
         });
     }
-    // The warning period opens 7 days before; its first reminder is due 6 days before.
-    assert_eq!(told, ["nothing", "waiting", "warned", "replaced"]);
+    // The warning period opens 7 days before, and the owner is reminded; the next reminder is due 3 days before.
+    assert_eq!(told, ["nothing", "warned", "waiting", "replaced"]);
 }
 
 #[tokio::test]
@@ -142,6 +147,8 @@ async fn the_preview_of_an_audit_is_the_mail_that_the_audit_sends() {
     let stage = Stage::new().await;
     stage.user(&[KeySpec::aged(95).used_days_ago(1)]);
     stage.user_named("two", &[KeySpec::aged(300), KeySpec::aged(200)]);
+    // To a Monday, the day for what an audit would do.
+    stage.pass_days(1);
     let options = PlanOptions { audit: true, ..options("audit") };
     preview(&stage, &settings(&stage), &options).await.unwrap();
 

@@ -6,14 +6,15 @@ use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use key_rotation_aws::ErrorClass;
 use rotation::job::Whom;
-use rotation::{AccessKeyId, Job, Remembered, Task, UserName};
+use rotation::{Job, Task, UserName};
 use tracing::{Instrument, info, info_span, warn};
 
-use crate::aws::iam::{Iam, UserRecord};
+use crate::aws::iam::UserRecord;
 use crate::error::{JobError, StepError};
 use crate::inventory::{self, Inventory};
-use crate::notices::{self, Delivery, Digest, Item};
+use crate::notices::{self, Digest, DigestItem, DigestReport, IncompleteUser};
 use crate::queue::{Message, Stop};
+use crate::recorder::TagRecorder;
 use crate::rotator::Rotator;
 use crate::sessions::{Sessions, TO_LOOK};
 use crate::tally::Tally;
@@ -40,7 +41,7 @@ pub struct AccountWork<'a> {
 /// What came of it.
 #[derive(Debug, Default)]
 struct Results {
-    items: Vec<Item>,
+    items: Vec<DigestItem>,
     failed: Vec<(UserName, StepError)>,
     /// Users that were not begun, because the worker is to stop.
     not_begun: usize,
@@ -201,19 +202,16 @@ impl AccountWork<'_> {
         let Results { items, failed, not_begun } = results;
         let given_up = last_delivery || failed.iter().any(|(_, error)| error.needs_a_person());
         let complete = not_begun == 0 && (failed.is_empty() || given_up);
-        let items: Vec<Item> =
+        let items: Vec<DigestItem> =
             items.into_iter().filter(|item| complete || !(self.dry_run || item.event.can_wait())).collect();
         let incomplete = if complete { &failed[..] } else { &[] };
         let mut outcome = Ok(());
         if !items.is_empty() || !incomplete.is_empty() {
             let digest = self.digest(items, incomplete);
-            let delivery = self.rotator.notices.deliver(&digest).await;
-            Tally::add(&self.rotator.tally.mails, delivery.mails as u64);
-            let accepted = delivery.accepted.iter().filter_map(|(index, at)| Some((digest.items.get(*index)?, *at)));
-            outcome = self.record(accepted).await;
-            if outcome.is_ok() {
-                outcome = mail_outcome(&digest, &delivery);
-            }
+            let mut recorder = TagRecorder::new(self);
+            let report = self.rotator.notices.deliver(&digest, &mut recorder).await;
+            Tally::add(&self.rotator.tally.mails, report.mails as u64);
+            outcome = recorder.outcome().and_then(|()| mail_outcome(&digest, &report));
         }
         if not_begun > 0 {
             return Err(JobError::Stopped { not_begun });
@@ -226,7 +224,7 @@ impl AccountWork<'_> {
     }
 
     /// All there is to tell.
-    fn digest(&self, items: Vec<Item>, incomplete: &[(UserName, StepError)]) -> Digest {
+    fn digest(&self, items: Vec<DigestItem>, incomplete: &[(UserName, StepError)]) -> Digest {
         Digest {
             account: notices::Account {
                 id: self.job.account.clone(),
@@ -238,43 +236,13 @@ impl AccountWork<'_> {
             now: self.decision_time(),
             policy: self.rotator.policy,
             items,
-            incomplete: incomplete.iter().map(|(user, error)| (user.clone(), error.to_string())).collect(),
+            incomplete: incomplete.iter().map(|(user, error)| incomplete_user(user, error)).collect(),
         }
     }
 
     fn no_such_user(&self, user: &UserName) -> JobError {
         let account = &self.job.account;
         JobError::Refused(format!("the account {account} has no user {user}: check the name and the account"))
-    }
-
-    /// Records on each key what its owner has been told. A crash before this means a second mail, never a missing one.
-    async fn record<'i>(&self, accepted: impl Iterator<Item = (&'i Item, Timestamp)>) -> Result<(), JobError> {
-        if self.dry_run {
-            return Ok(());
-        }
-        let mut outcome = Ok(());
-        for (item, at) in accepted {
-            let (Some(mark), Some(key)) = (item.mark, &item.key) else { continue };
-            if let Err(source) = self.mark(&item.user, &key.id, mark.at(at)).await {
-                warn!(user = %item.user, key = %key.id, error = %source, "what was told could not be recorded");
-                outcome = Err(JobError::NotRecorded { key: key.id.clone(), source });
-            }
-        }
-        outcome
-    }
-
-    async fn mark(
-        &self,
-        user: &UserName,
-        key: &AccessKeyId,
-        told: Remembered,
-    ) -> Result<(), key_rotation_aws::AwsError> {
-        let session = self.sessions.with(TO_LOOK).await?;
-        match Iam::of(&session).remember(user, key, told).await {
-            // The user is gone, and its keys with it.
-            Err(error) if error.class == ErrorClass::NotFound => Ok(()),
-            other => other,
-        }
     }
 
     /// The value of the user's owner tag, if there is such a setting and such a tag.
@@ -284,8 +252,12 @@ impl AccountWork<'_> {
     }
 }
 
+fn incomplete_user(user: &UserName, error: &StepError) -> IncompleteUser {
+    IncompleteUser { user: user.clone(), reason: error.reason(), error: error.to_string() }
+}
+
 /// Whether what had to be told was told: what can be tried again is, and what cannot is for a person.
-fn mail_outcome(digest: &Digest, delivery: &Delivery) -> Result<(), JobError> {
+fn mail_outcome(digest: &Digest, delivery: &DigestReport) -> Result<(), JobError> {
     if let Some(failure) = delivery.failures.iter().find(|failure| failure.retryable) {
         return Err(JobError::Mail(failure.to_string()));
     }

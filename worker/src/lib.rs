@@ -10,6 +10,7 @@ pub mod inventory;
 pub mod notices;
 pub mod preview;
 pub mod queue;
+pub mod recorder;
 pub mod rotator;
 pub mod run;
 pub mod sessions;

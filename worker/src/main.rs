@@ -10,7 +10,7 @@ use key_rotation_aws::{Connection, telemetry};
 use rotation::names::Partition;
 use rotation::{AccountId, UserName};
 use tracing::info;
-use worker::notices::Notices;
+use worker::notices::{MailSettings, Notices};
 use worker::queue::Stop;
 use worker::{RawSettings, Settings, Tally, preview};
 
@@ -106,6 +106,8 @@ async fn preview_mail(raw: RawSettings, options: &PreviewMail) -> Result<ExitCod
         let plan = preview::PlanOptions { account, user, name, email, audit, out };
         preview::of_plan(&notices, &settings, &connection, &plan).await
     } else {
+        // Samples show every mail there is, whatever day it is.
+        let mail = MailSettings { audit_run_interval: 7, ..mail };
         let notices = Notices::new(mail, None, Partition::Aws).map_err(|error| vec![error.to_string()])?;
         let as_of = raw.as_of().unwrap_or_else(Timestamp::now);
         preview::of_samples(&notices, &preview::Options { as_of, audit, out })

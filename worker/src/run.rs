@@ -66,6 +66,7 @@ pub async fn run(
     };
     let rotator = Arc::new(rotator(settings, connection, tally).await?);
     announce(settings);
+    rotator.notices.ask_for_limits().await;
 
     let mode = if settings.drain { RunMode::UntilEmpty } else { RunMode::UntilStopped };
     let work = Consumer::new(sqs.clone(), work_queue, settings.limits, rotator.clone(), mode).run(stop.clone());
@@ -107,6 +108,8 @@ pub async fn rotator(settings: &Settings, connection: &Connection, tally: Arc<Ta
         configuration_set: settings.mail.configuration_set.clone(),
         reply_to: settings.mail.reply_to.clone(),
         resource_owner_tag: settings.owner_tag.clone(),
+        audit_mails: settings.mail.audit_mails,
+        audit_run_interval: settings.mail.audit_run_interval,
     };
     Ok(Rotator {
         connection: connection.clone(),

@@ -10,7 +10,7 @@ use key_rotation_aws::settings::{DEFAULT_MEMBER_ROLE, LogSettings, Problems, Que
 use key_rotation_aws::{MemberRole, QueueUrl};
 use rotation::{Period, Policy, UnusedKeys};
 
-use crate::notices::MailSettings;
+use crate::notices::{AuditMails, MailSettings};
 use crate::queue::Limits;
 
 /// The queue of a worker that has none; `invalid` is no host's name (RFC 2606).
@@ -96,6 +96,13 @@ pub struct RawSettings {
     /// Gets one summary per account that had failures or findings [default: nobody]
     #[arg(long, env = "ADMIN_SUMMARY_EMAIL", value_name = "ADDRESS", global = true)]
     admin_summary_email: Option<String>,
+    /// Who is mailed in audit mode
+    #[arg(long, env = "AUDIT_MAILS", value_enum, value_name = "WHO", default_value = "owners", global = true)]
+    audit_mails: RawAuditMails,
+    /// Days between two scheduled runs in audit mode, which leaves no record of its reminders: whatever would have fallen due
+    /// in between is mailed
+    #[arg(long, env = "AUDIT_RUN_INTERVAL", value_name = "DAYS", default_value_t = 1, global = true)]
+    audit_run_interval: u32,
     /// SES configuration set
     #[arg(long, env = "SES_CONFIGURATION_SET", value_name = "NAME", global = true)]
     ses_configuration_set: Option<String>,
@@ -156,6 +163,26 @@ enum RawUnusedKeys {
     Retire,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum RawAuditMails {
+    /// Each account's address and the owners, as when enforcing
+    Owners,
+    /// ADMIN_SUMMARY_EMAIL alone
+    Administrator,
+}
+
+impl From<RawAuditMails> for AuditMails {
+    fn from(raw: RawAuditMails) -> Self {
+        match raw {
+            RawAuditMails::Owners => AuditMails::Owners,
+            RawAuditMails::Administrator => AuditMails::Administrator,
+        }
+    }
+}
+
+/// Stands in for the administrator's address in a preview that was given none; `invalid` is nobody's (RFC 2606).
+const ADMINISTRATOR_NOT_GIVEN: &str = "administrator-not-given@organization.invalid";
+
 impl RawSettings {
     /// The time of a forecast, or of a preview.
     pub fn as_of(&self) -> Option<Timestamp> {
@@ -168,10 +195,12 @@ impl RawSettings {
         MailSettings {
             sender: raw.sender_email,
             template_dir: raw.email_template_dir,
-            admin: raw.admin_summary_email,
+            admin: Some(raw.admin_summary_email.unwrap_or_else(|| ADMINISTRATOR_NOT_GIVEN.to_owned())),
             configuration_set: raw.ses_configuration_set,
             reply_to: raw.reply_to_email,
             resource_owner_tag: raw.resource_owner_tag,
+            audit_mails: raw.audit_mails.into(),
+            audit_run_interval: raw.audit_run_interval,
         }
     }
 
@@ -235,7 +264,7 @@ pub struct Settings {
 }
 
 /// Mail, as it is set.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MailOptions {
     /// The sender.
     pub sender: Option<String>,
@@ -247,6 +276,24 @@ pub struct MailOptions {
     pub configuration_set: Option<String>,
     /// Templates.
     pub template_dir: Option<PathBuf>,
+    /// Who is mailed in audit mode.
+    pub audit_mails: AuditMails,
+    /// Days between two scheduled runs in audit mode.
+    pub audit_run_interval: u32,
+}
+
+impl Default for MailOptions {
+    fn default() -> Self {
+        Self {
+            sender: None,
+            reply_to: Vec::new(),
+            admin: None,
+            configuration_set: None,
+            template_dir: None,
+            audit_mails: AuditMails::Owners,
+            audit_run_interval: 1,
+        }
+    }
 }
 
 impl Settings {
@@ -352,6 +399,13 @@ impl Settings {
                 problems.add(format!("{name} must be a mail address"));
             }
         }
+        if raw.audit_run_interval == 0 {
+            problems.add("AUDIT_RUN_INTERVAL must be at least 1 day");
+        }
+        let is_mailing = raw.sender_email.is_some();
+        if is_mailing && raw.audit_mails == RawAuditMails::Administrator && raw.admin_summary_email.is_none() {
+            problems.add("AUDIT_MAILS=administrator needs ADMIN_SUMMARY_EMAIL: otherwise nobody would be mailed");
+        }
         if raw.iam_exemption_group.trim().is_empty() {
             problems.add("IAM_EXEMPTION_GROUP must name a group");
         }
@@ -379,6 +433,8 @@ impl Settings {
                 admin: raw.admin_summary_email,
                 configuration_set: raw.ses_configuration_set,
                 template_dir: raw.email_template_dir,
+                audit_mails: raw.audit_mails.into(),
+                audit_run_interval: raw.audit_run_interval,
             },
             limits,
             urgent_concurrency: raw.max_concurrent_urgent_messages,

@@ -21,7 +21,7 @@ use tracing::{debug, info, warn};
 use crate::account::AccountWork;
 use crate::aws::iam::{Iam, KeyRecord, UserRecord};
 use crate::error::StepError;
-use crate::notices::{Event, Item, KeyFacts, Mark};
+use crate::notices::{DigestItem, Event, KeyFacts, Mark, SecretLocation};
 use crate::sessions::TO_LOOK;
 use crate::steps::destination::{Destination, location};
 use crate::steps::rotate::{AttemptKind, AttemptOutcome, attempt};
@@ -71,7 +71,7 @@ pub async fn work(
     account: &AccountWork<'_>,
     record: &UserRecord,
     exempt: bool,
-    items: &mut Vec<Item>,
+    items: &mut Vec<DigestItem>,
 ) -> Result<(), UserError> {
     let result = rounds(account, record, exempt, items).await;
     if let Err(UserError::Step(error)) = &result
@@ -86,7 +86,7 @@ async fn rounds(
     account: &AccountWork<'_>,
     record: &UserRecord,
     exempt: bool,
-    items: &mut Vec<Item>,
+    items: &mut Vec<DigestItem>,
 ) -> Result<(), UserError> {
     let work = UserWork { account, user: &record.name, arn: &record.arn };
     if nothing_due(&work, record, exempt).await? {
@@ -240,7 +240,7 @@ struct Hands<'a> {
     session: MemberSession,
     user: &'a User,
     record: &'a UserRecord,
-    items: &'a mut Vec<Item>,
+    items: &'a mut Vec<DigestItem>,
 }
 
 impl Hands<'_> {
@@ -394,16 +394,19 @@ impl Hands<'_> {
         self.items.push(item);
     }
 
-    fn item(&self, key: Option<&AccessKeyId>, event: Event, mark: Option<Mark>) -> Item {
+    fn item(&self, key: Option<&AccessKeyId>, event: Event, mark: Option<Mark>) -> DigestItem {
         let account = self.work.account;
         let facts = |key: &Key| KeyFacts { id: key.id.clone(), created: key.created, last_use: key.last_use.clone() };
         let central = account.rotator.central.as_ref().map(|central| &central.account);
-        Item {
+        let published = self.user.keys.iter().find(|key| key.published == Published::Yes);
+        let secret = location(central, account.rotator.connection.region(), &account.job.account, self.work.user);
+        DigestItem {
             user: self.work.user.clone(),
             key: key.and_then(|id| self.user.keys.iter().find(|key| key.id == *id)).map(facts),
             event,
             owner_tag: account.owner_tag(self.record),
-            secret: location(central, account.rotator.connection.region(), &account.job.account, self.work.user),
+            secret: SecretLocation { publishes: published.map(|key| key.id.clone()), ..secret },
+            last_reminded: self.user.tags.reminded,
             mark,
         }
     }

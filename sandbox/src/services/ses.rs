@@ -180,6 +180,7 @@ pub fn handle(state: &mut State, world: &mut World, call: &Call) -> Reply {
     let now = world.now();
     match call.operation.as_str() {
         "SendEmail" => send::send_email(state, world, call, now),
+        "GetAccount" => identities::get_account(state, call, now),
         "CreateEmailIdentity" => identities::create(state, world, call, now),
         "GetEmailIdentity" => identities::get(state, call),
         "PutSuppressedDestination" => identities::suppress(state, world, call, now),

@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 use super::query;
 
 /// The operations known by path: method, path after `/v2/email/` with `{Name}` for a parameter, operation.
-const ROUTES: [(Method, &str, &str); 5] = [
+const ROUTES: [(Method, &str, &str); 6] = [
     (Method::POST, "outbound-emails", "SendEmail"),
+    (Method::GET, "account", "GetAccount"),
     (Method::POST, "identities", "CreateEmailIdentity"),
     (Method::GET, "identities/{EmailIdentity}", "GetEmailIdentity"),
     (Method::PUT, "suppression/addresses", "PutSuppressedDestination"),

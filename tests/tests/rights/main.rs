@@ -160,6 +160,7 @@ fn users_are_tagged_with_the_products_own_tags_only() {
         *statement.condition(),
         json!({
             "ForAllValues:StringLike": {"aws:TagKeys": [
+                rotation::names::REMINDED_TAG,
                 format!("{}*", rotation::names::STATE_TAG_PREFIX),
                 format!("{}*", rotation::names::INTENT_TAG_PREFIX),
             ]},

@@ -217,6 +217,11 @@ impl<'a> Iam<'a> {
         self.tag(user, names::state_tag(key), what.to_string()).await
     }
 
+    /// Records that the user's owner was reminded.
+    pub async fn remember_reminder(self, user: &UserName, at: Timestamp) -> Result<(), AwsError> {
+        self.tag(user, names::REMINDED_TAG.to_owned(), rotation::key::tag_time(at)).await
+    }
+
     /// Removes a key's state.
     pub async fn forget(self, user: &UserName, key: &AccessKeyId) -> Result<(), AwsError> {
         self.untag(user, vec![names::state_tag(key)]).await

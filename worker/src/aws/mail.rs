@@ -1,28 +1,33 @@
 //! Sending one mail by SES (API v2).
 //!
 //! SES has no idempotency token, and the SDK tries again what may have been sent: a mail goes out at least once. SES's
-//! sending rate is as low as one mail a second: a mail that comes too early is held back and tried again, for longer than
-//! other calls are.
+//! sending rate is as low as one mail a second: mails take turns below it. Where it is not known, or other senders share it, a mail
+//! that comes too early is tried again, for longer than other calls are.
 
 use aws_sdk_sesv2::Client;
 use aws_sdk_sesv2::config::retry::RetryConfig;
 use aws_sdk_sesv2::error::BuildError;
 use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message};
 use jiff::Timestamp;
-use key_rotation_aws::{AnswerTime, AwsClock, AwsError};
+use key_rotation_aws::{AnswerTime, AwsClock, AwsError, Connection};
+
+use super::ses_account::SesAccount;
+use super::suppression::SuppressionList;
 
 /// With exponential backoff from one second: half a minute on average, in which a rate of one mail a second lets a worker's
 /// usual 16 messages through.
 const ATTEMPTS: u32 = 7;
 
 /// What is the same for all mails.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Mailer {
     client: Client,
     sender: String,
     reply_to: Vec<String>,
     configuration_set: Option<String>,
     clock: AwsClock,
+    account: SesAccount,
+    suppressed: SuppressionList,
 }
 
 /// What SES said when it accepted a mail.
@@ -36,37 +41,56 @@ pub struct Accepted {
 
 /// One mail, written.
 #[derive(Clone, Copy)]
-pub struct Letter<'a> {
+pub struct OutgoingMail<'a> {
     /// The one address it goes to.
     pub to: &'a str,
-    /// The subject: one line of Unicode. SES encodes it for the header (RFC 2047).
+    /// One line of Unicode. SES encodes it for the header (RFC 2047).
     pub subject: &'a str,
-    /// The HTML part.
     pub html: &'a str,
-    /// The plain text part.
     pub text: &'a str,
 }
 
 impl Mailer {
-    /// A mailer for this sender.
     pub fn new(
-        client: Client,
+        connection: &Connection,
         sender: String,
         reply_to: Vec<String>,
         configuration_set: Option<String>,
-        clock: AwsClock,
     ) -> Self {
-        Self { client, sender, reply_to, configuration_set, clock }
+        let client = connection.ses();
+        Self {
+            account: SesAccount::new(client.clone()),
+            suppressed: SuppressionList::new(client.clone()),
+            client,
+            sender,
+            reply_to,
+            configuration_set,
+            clock: connection.clock().clone(),
+        }
+    }
+
+    /// Whether SES would accept mail to this address and not deliver it.
+    ///
+    /// # Errors
+    /// It could not be found out.
+    pub async fn is_suppressed(&self, address: &str) -> Result<bool, AwsError> {
+        self.suppressed.contains(address, self.patient()).await
+    }
+
+    /// Whether SES is known to send to verified addresses alone, for this account and region.
+    pub async fn is_in_ses_sandbox(&self) -> bool {
+        self.account.is_sandbox().await
     }
 
     /// Sends a mail.
     ///
     /// # Errors
     /// What SES or the way to it said.
-    pub async fn send(&self, letter: Letter<'_>) -> Result<Accepted, AwsError> {
+    pub async fn send(&self, mail: OutgoingMail<'_>) -> Result<Accepted, AwsError> {
         const OPERATION: &str = "ses:SendEmail";
         let content =
-            content(letter).map_err(|_| AwsError::incomplete(OPERATION, "the mail could not be put together"))?;
+            content(mail).map_err(|_| AwsError::incomplete(OPERATION, "the mail could not be put together"))?;
+        self.account.turn().await;
         let (asked, answered) = (self.clock.now(), AnswerTime::by(self.clock.clone()));
         let sent = self
             .client
@@ -74,7 +98,7 @@ impl Mailer {
             .from_email_address(&self.sender)
             .set_reply_to_addresses((!self.reply_to.is_empty()).then(|| self.reply_to.clone()))
             .set_configuration_set_name(self.configuration_set.clone())
-            .destination(Destination::builder().to_addresses(letter.to).build())
+            .destination(Destination::builder().to_addresses(mail.to).build())
             .content(content)
             .customize()
             .interceptor(answered.clone())
@@ -93,9 +117,9 @@ impl Mailer {
     }
 }
 
-fn content(letter: Letter<'_>) -> Result<EmailContent, BuildError> {
+fn content(mail: OutgoingMail<'_>) -> Result<EmailContent, BuildError> {
     let utf8 = |text: &str| Content::builder().data(text).charset("UTF-8").build();
-    let body = Body::builder().html(utf8(letter.html)?).text(utf8(letter.text)?).build();
-    let message = Message::builder().subject(utf8(letter.subject)?).body(body).build();
+    let body = Body::builder().html(utf8(mail.html)?).text(utf8(mail.text)?).build();
+    let message = Message::builder().subject(utf8(mail.subject)?).body(body).build();
     Ok(EmailContent::builder().simple(message).build())
 }

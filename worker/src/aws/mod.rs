@@ -3,3 +3,5 @@
 pub mod iam;
 pub mod mail;
 pub mod secrets;
+pub mod ses_account;
+pub mod suppression;

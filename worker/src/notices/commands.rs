@@ -1,22 +1,11 @@
-//! The commands an owner can copy: exact, and quoted for a shell.
+//! The command lines an owner can copy: exact, and quoted for a shell.
 
 use rotation::names::{self, Partition};
 use rotation::{AccountId, UserName};
 
 use super::item::SecretLocation;
 
-/// A command and what it is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Command {
-    /// What it does, as a short heading.
-    pub label: &'static str,
-    /// What to know before running it.
-    pub hint: String,
-    /// The line to copy.
-    pub line: String,
-}
-
-/// Prints the newest key's secret.
+/// Prints the secret's value, the JSON of the user's newest key.
 pub fn fetch_secret(secret: &SecretLocation, own_account: &AccountId, partition: Partition) -> String {
     let id = match &secret.central_account {
         Some(central) if central != own_account => {
@@ -98,6 +87,7 @@ mod tests {
             name: names::secret_name(&account(), &UserName::new(user).unwrap()),
             central_account: central.map(|id| AccountId::new(id).unwrap()),
             region: "eu-west-1".to_owned(),
+            publishes: None,
         }
     }
 

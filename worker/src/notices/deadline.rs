@@ -24,7 +24,7 @@ impl Deadline {
                 ("this key will be disabled at the latest", "this key would be disabled at the latest")
             }
             Deadline::Deleted => ("this key will be deleted", "this key would be deleted"),
-            Deadline::Replaced => ("a new key will be made", "a new key would be made"),
+            Deadline::Replaced => ("a new key will be created", "a new key would be created"),
             Deadline::Superseded => ("the newer key takes this one's place", "the newer key takes this one's place"),
         };
         if dry_run { audited } else { enforced }

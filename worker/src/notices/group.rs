@@ -1,8 +1,8 @@
 //! Keys with the same news, told together: the summary at the head of a long mail, and the tables at its foot.
 
 use super::deadline::Deadline;
-use super::entry::{Entry, date};
-use super::text::counted;
+use super::rendered_item::RenderedItem;
+use super::text::{counted, date};
 
 /// Mails about fewer keys are their own summary.
 const WORTH_A_SUMMARY: usize = 4;
@@ -15,16 +15,16 @@ pub struct Group<'a> {
     /// What happens on each one's date.
     pub deadline: Option<Deadline>,
     /// The entries, in their order.
-    pub entries: Vec<&'a Entry>,
+    pub entries: Vec<&'a RenderedItem>,
 }
 
 impl<'a> Group<'a> {
     /// Groups entries; the groups come in the order of their first entries.
-    pub fn of(entries: &'a [Entry]) -> Vec<Self> {
+    pub fn all(entries: &'a [RenderedItem]) -> Vec<Self> {
         let mut groups: Vec<Self> = Vec::new();
         for entry in entries {
-            let label = entry.words.label;
-            let deadline = entry.words.due.map(|(_, deadline)| deadline);
+            let label = entry.wording.label;
+            let deadline = entry.wording.due.map(|(_, deadline)| deadline);
             match groups.iter_mut().find(|group| (group.label, group.deadline) == (label, deadline)) {
                 Some(group) => group.entries.push(entry),
                 None => groups.push(Self { label, deadline, entries: vec![entry] }),
@@ -44,7 +44,7 @@ impl<'a> Group<'a> {
         };
         let label = if count == 1 { self.label } else { plural(self.label) };
         let mut dates: Vec<String> =
-            self.entries.iter().filter_map(|entry| entry.words.due).map(|(due, _)| date(due)).collect();
+            self.entries.iter().filter_map(|entry| entry.wording.due).map(|(due, _)| date(due)).collect();
         dates.sort_unstable();
         dates.dedup();
         let (Some(deadline), Some(first)) = (self.deadline, dates.first()) else {
@@ -65,8 +65,8 @@ impl<'a> Group<'a> {
 }
 
 /// A long mail in a few sentences; none where the headline and the keys themselves say as much.
-pub fn summary(entries: &[Entry], dry_run: bool) -> Vec<String> {
-    let groups = Group::of(entries);
+pub fn summary(entries: &[RenderedItem], dry_run: bool) -> Vec<String> {
+    let groups = Group::all(entries);
     if entries.len() < WORTH_A_SUMMARY || groups.len() < 2 {
         return Vec::new();
     }

@@ -1,35 +1,32 @@
-//! What there is to tell: one [`Item`] per key and event, collected while an account is worked on, told in one digest per
+//! What there is to tell: one [`DigestItem`] per key and event, collected while an account is worked on, told in one digest per
 //! recipient when it is done.
 
 use jiff::Timestamp;
 use rotation::plan::NoticeKind;
-use rotation::{AccessKeyId, AccountId, Finding, LastUse, Policy, Remembered, Upcoming, UserName};
+use rotation::{AccessKeyId, AccountId, Finding, LastUse, Policy, Reason, Remembered, Upcoming, UserName};
 use uuid::Uuid;
 
-/// The account a digest is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// Its id.
     pub id: AccountId,
-    /// Its name, if the message gave one.
+    /// As the message gave it.
     pub name: Option<String>,
-    /// Its address, if the message gave one.
+    /// As the message gave it: an address, or anything.
     pub email: Option<String>,
 }
 
 /// One thing to tell about one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
-    /// Whose key.
+pub struct DigestItem {
     pub user: UserName,
-    /// The key; `None` for a finding about the user as a whole.
+    /// `None` for a finding about the user as a whole.
     pub key: Option<KeyFacts>,
-    /// What happened, or comes.
     pub event: Event,
     /// The value of the user's owner tag, as it is: addresses, or anything.
     pub owner_tag: Option<String>,
-    /// Where the user's newest key is stored.
     pub secret: SecretLocation,
+    /// When this user's owner was last reminded of something, as the user's tag says.
+    pub last_reminded: Option<Timestamp>,
     /// What is recorded on the key once this item is accepted.
     pub mark: Option<Mark>,
 }
@@ -37,23 +34,20 @@ pub struct Item {
 /// What an owner needs to recognise a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyFacts {
-    /// Its id.
     pub id: AccessKeyId,
-    /// When it was made.
     pub created: Timestamp,
-    /// When, where it was last used.
     pub last_use: LastUse,
 }
 
-/// Where a user's secret is.
+/// The secret that publishes a user's key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretLocation {
-    /// Its name.
     pub name: String,
-    /// The account that holds it: the user's own, or the central one (`None`: the user's own).
+    /// The account that holds it, where that is not the user's own.
     pub central_account: Option<AccountId>,
-    /// Its region.
     pub region: String,
+    /// The key it publishes, where it is there and publishes one of the user's keys.
+    pub publishes: Option<AccessKeyId>,
 }
 
 /// What happened to a key, or comes. In audit mode: what would.
@@ -68,7 +62,6 @@ pub enum Event {
     },
     /// The key will be disabled, for this reason.
     Noticed {
-        /// The reason.
         kind: NoticeKind,
         /// When, at the earliest.
         disable_due: Option<Timestamp>,
@@ -93,12 +86,7 @@ pub enum Event {
         disable_due: Timestamp,
     },
     /// Something comes.
-    Upcoming {
-        /// What.
-        what: Upcoming,
-        /// When.
-        due: Timestamp,
-    },
+    Upcoming { what: Upcoming, due: Timestamp },
     /// Its disable was put off, because it is in use and its successor is not.
     Postponed {
         /// Until then at the latest.
@@ -163,18 +151,48 @@ impl Mark {
 /// All there is to tell about one account in one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Digest {
-    /// The account.
     pub account: Account,
     /// Whether nothing was changed: everything is "would".
     pub dry_run: bool,
-    /// The run it belongs to.
     pub run_id: Option<Uuid>,
     /// The time the decisions were made for.
     pub now: Timestamp,
-    /// The policy they were made under.
     pub policy: Policy,
-    /// What to tell.
-    pub items: Vec<Item>,
-    /// Users that could not be read or worked on, with the reason: partial truth is told as such.
-    pub incomplete: Vec<(UserName, String)>,
+    pub items: Vec<DigestItem>,
+    /// Users that could not be read or worked on: partial truth is told as such.
+    pub incomplete: Vec<IncompleteUser>,
+}
+
+/// A user that could not be read or worked on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IncompleteUser {
+    pub user: UserName,
+    pub reason: Reason,
+    pub error: String,
+}
+
+impl Digest {
+    /// The key that can be fetched in place of an item's key: published in the user's secret, by this run or before, and another
+    /// one. `None` where there is nothing to fetch, as in audit mode or where the newer key was made by hand.
+    pub fn replacement<'a>(&'a self, item: &'a DigestItem) -> Option<&'a AccessKeyId> {
+        if self.dry_run {
+            return None;
+        }
+        let of_user = self.items.iter().filter(|other| other.user == item.user);
+        let mut just_made = of_user.filter_map(|other| match &other.event {
+            Event::Rotated { by, .. } => by.as_ref(),
+            Event::Noticed { .. }
+            | Event::Disabled { .. }
+            | Event::Contained
+            | Event::Deleted
+            | Event::FoundInactive { .. }
+            | Event::Restored { .. }
+            | Event::Upcoming { .. }
+            | Event::Postponed { .. }
+            | Event::Finding(_) => None,
+        });
+        let published = just_made.next_back().or(item.secret.publishes.as_ref())?;
+        let is_itself = item.key.as_ref().is_some_and(|key| key.id == *published);
+        (!is_itself).then_some(published)
+    }
 }

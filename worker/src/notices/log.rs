@@ -2,32 +2,33 @@
 
 use rotation::names::Partition;
 
-use super::deliver::MailFailure;
-use super::entry::{Entry, exact};
+use super::failure::MailFailure;
 use super::item::Digest;
 use super::recipients::BadOwnerTag;
 use super::render::RenderedMail;
+use super::rendered_item::RenderedItem;
+use super::text::exact;
 
 /// Writes every item of a digest, as it would have been mailed.
 pub(super) fn items(digest: &Digest, partition: Partition) {
-    for (index, item) in digest.items.iter().enumerate() {
-        let entry = Entry::of(digest, index, item, partition);
+    for index in 0..digest.items.len() {
+        let item = RenderedItem::new(digest, index, partition);
         tracing::info!(
             target: "notice",
             account = digest.account.id.as_str(),
             run_id = digest.run_id.map(tracing::field::display),
             dry_run = digest.dry_run,
-            user = entry.user,
-            access_key_id = entry.key,
-            event = entry.words.label,
-            due = entry.words.due.map(|(due, _)| exact(due)),
-            days_left = entry.days_left,
-            last_used = entry.last_used,
-            secret_name = entry.secret_name,
-            region = entry.region,
+            user = item.user,
+            access_key_id = item.key,
+            event = item.wording.label,
+            due = item.wording.due.map(|(due, _)| exact(due)),
+            days_left = item.days_left,
+            last_used = item.last_used,
+            secret_name = item.secret_name,
+            region = item.region,
             "{} {}",
-            entry.words.what,
-            entry.words.todo,
+            item.wording.what,
+            item.wording.todo,
         );
     }
 }
@@ -65,6 +66,6 @@ pub(super) fn bad_owner_tag(digest: &Digest, bad: &BadOwnerTag) {
         account = digest.account.id.as_str(),
         run_id = digest.run_id.map(tracing::field::display),
         user = bad.user,
-        "the owner tag holds something that is no e-mail address: the account's address is told instead",
+        "the owner tag holds something that is not an e-mail address: the account's address is told instead",
     );
 }

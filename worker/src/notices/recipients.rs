@@ -3,17 +3,18 @@
 use std::fmt;
 
 use super::address::{Address, OwnerTag, read_owner_tag};
-use super::cadence::is_told_today;
+use super::cadence::is_due;
 use super::item::Digest;
+use super::settings::{AuditMails, MailSettings};
 
 /// Who a mail goes to: what logs and dead letters say in place of the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RecipientClass {
-    /// The account's own address.
+    /// The account's own address, which the message gave.
     Account,
     /// An address in a user's owner tag.
     Owner,
-    /// The administrator's address, for summaries.
+    /// `ADMIN_SUMMARY_EMAIL`.
     Administrator,
 }
 
@@ -37,69 +38,77 @@ impl fmt::Display for RecipientClass {
 /// One mail to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
-    /// Who it is for.
     pub class: RecipientClass,
-    /// Where it goes.
     pub address: Address,
     /// The items it tells, by their place in the digest.
     pub items: Vec<usize>,
 }
 
-/// An owner tag that did not hold what it should.
+/// An owner tag that holds no address, or something beside its addresses that was meant to be one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadOwnerTag {
-    /// The user that carries it.
     pub user: String,
-    /// Its value.
     pub value: String,
 }
 
 /// The way of a digest's items to their recipients.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Routing {
-    /// The mails to be sent today, the account's first.
+    /// The mails to be sent now, the account's first.
     pub envelopes: Vec<Envelope>,
-    /// Items that are due to be told and that nobody can be told.
+    /// Items that only the administrator is told now, by `AUDIT_MAILS`.
+    pub to_administrator: Vec<usize>,
+    /// Items that are due and that nobody can be told.
     pub unreachable: Vec<usize>,
     /// Whether the message gave the account an address that is none.
     pub bad_account_address: bool,
-    /// Owner tags that held no address, or something that is none: the account's address stands in for them.
+    /// The account's address stands in for them.
     pub bad_owner_tags: Vec<BadOwnerTag>,
 }
 
 impl Routing {
     /// Finds the recipients of a digest.
-    pub fn of(digest: &Digest) -> Self {
-        let mut routing = Self::default();
+    pub fn new(digest: &Digest, settings: &MailSettings) -> Self {
+        let due: Vec<bool> =
+            digest.items.iter().map(|item| is_due(digest, item, settings.audit_run_interval)).collect();
+        let owners: Vec<OwnerTag> =
+            digest.items.iter().map(|item| item.owner_tag.as_deref().map(read_owner_tag).unwrap_or_default()).collect();
+        let mut routing = Self { bad_owner_tags: bad_owner_tags(digest, &owners), ..Self::default() };
+        if digest.dry_run && settings.audit_mails == AuditMails::Administrator {
+            if due.contains(&true) {
+                routing.to_administrator = (0..due.len()).collect();
+            }
+            return routing;
+        }
         let account = digest.account.email.as_deref().and_then(Address::parse);
         routing.bad_account_address = account.is_none() && digest.account.email.is_some();
-        let mut envelopes: Vec<Envelope> = Vec::new();
-        if let Some(address) = &account {
-            let items = (0..digest.items.len()).collect();
-            envelopes.push(Envelope { class: RecipientClass::Account, address: address.clone(), items });
+        if account.is_none() {
+            routing.unreachable = (0..due.len()).filter(|&n| due[n] && owners[n].addresses.is_empty()).collect();
         }
-        let told_today: Vec<bool> =
-            digest.items.iter().map(|item| is_told_today(&item.event, digest.now, &digest.policy)).collect();
-        for (index, item) in digest.items.iter().enumerate() {
-            let owners = item.owner_tag.as_deref().map(read_owner_tag).unwrap_or_default();
-            if let Some(value) = item.owner_tag.as_deref().filter(|_| owners.is_bad) {
-                routing.note_bad_tag(item.user.as_str(), value);
-            }
-            if account.is_none() && owners.addresses.is_empty() && told_today[index] {
-                routing.unreachable.push(index);
-            }
-            add_owners(&mut envelopes, owners, index);
+        if let Some(address) = account {
+            let items = (0..due.len()).collect();
+            routing.envelopes.push(Envelope { class: RecipientClass::Account, address, items });
         }
-        envelopes.retain(|envelope| envelope.items.iter().any(|&index| told_today[index]));
-        routing.envelopes = envelopes;
+        for (index, tag) in owners.into_iter().enumerate() {
+            add_owners(&mut routing.envelopes, tag, index);
+        }
+        routing.envelopes.retain(|envelope| envelope.items.iter().any(|&index| due[index]));
         routing
     }
+}
 
-    fn note_bad_tag(&mut self, user: &str, value: &str) {
-        if !self.bad_owner_tags.iter().any(|bad| bad.user == user) {
-            self.bad_owner_tags.push(BadOwnerTag { user: user.to_owned(), value: value.to_owned() });
+/// Each user's once.
+fn bad_owner_tags(digest: &Digest, owners: &[OwnerTag]) -> Vec<BadOwnerTag> {
+    let mut bad: Vec<BadOwnerTag> = Vec::new();
+    for (item, tag) in digest.items.iter().zip(owners) {
+        let user = item.user.as_str();
+        if let Some(value) = item.owner_tag.as_ref().filter(|_| tag.is_bad)
+            && !bad.iter().any(|known| known.user == user)
+        {
+            bad.push(BadOwnerTag { user: user.to_owned(), value: value.clone() });
         }
     }
+    bad
 }
 
 fn add_owners(envelopes: &mut Vec<Envelope>, owners: OwnerTag, index: usize) {

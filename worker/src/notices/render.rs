@@ -1,26 +1,24 @@
 //! A digest, written: one mail per recipient, and the administrator's summary.
 
-use super::entry::Entry;
+use rotation::names::Partition;
+
 use super::item::{Digest, Event};
 use super::recipients::{RecipientClass, Routing};
+use super::rendered_item::RenderedItem;
+use super::sample;
+use super::settings::MailSettings;
 use super::subject::{account_title, headline, subject};
 use super::templates::{Part, Purpose, TemplateError, Templates};
 use super::text::{counted, one_line};
-use super::values::{Fold, MailView};
-use super::{Notices, sample};
+use super::values::{DetailLimits, MailView};
 
 /// A mail, ready to be sent.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RenderedMail {
-    /// Who it is for.
     pub recipient: RecipientClass,
-    /// Where it goes.
     pub address: String,
-    /// The subject.
     pub subject: String,
-    /// The HTML part.
     pub html: String,
-    /// The plain text part.
     pub text: String,
     /// The items it tells, by their place in the digest.
     pub items: Vec<usize>,
@@ -37,70 +35,66 @@ impl std::fmt::Debug for RenderedMail {
     }
 }
 
-impl Notices {
-    /// Writes all mails of a digest, the administrator's summary included, without sending them.
-    ///
-    /// # Errors
-    /// A template that asks for a value this digest does not have.
-    pub fn render_all(&self, digest: &Digest) -> Result<Vec<RenderedMail>, TemplateError> {
-        let routing = Routing::of(digest);
-        let mut mails = self.render_owners(digest, &routing)?;
-        mails.extend(self.render_summary(digest, &routing, &[])?);
-        Ok(mails)
+/// Writes mails: with the built-in templates, or those of `EMAIL_TEMPLATE_DIR` in their place.
+#[derive(Debug)]
+pub(super) struct MailRenderer {
+    pub(super) settings: MailSettings,
+    pub(super) partition: Partition,
+    built_in: Templates,
+    custom: Option<Templates>,
+}
+
+impl MailRenderer {
+    /// Compiles the templates, and renders those of others with every kind of event.
+    pub(super) fn new(settings: MailSettings, partition: Partition) -> Result<Self, TemplateError> {
+        let custom = settings.template_dir.as_deref().map(Templates::with_dir).transpose()?;
+        let renderer = Self { settings, partition, built_in: Templates::built_in()?, custom };
+        if let Some(custom) = &renderer.custom {
+            renderer.try_templates(custom)?;
+        }
+        Ok(renderer)
     }
 
     /// Writes the mails to the account's address and to the owners.
-    pub(super) fn render_owners(&self, digest: &Digest, routing: &Routing) -> Result<Vec<RenderedMail>, TemplateError> {
+    pub(super) fn owner_mails(&self, digest: &Digest, routing: &Routing) -> Result<Vec<RenderedMail>, TemplateError> {
         let purpose = if digest.dry_run { Purpose::Audit } else { Purpose::Enforce };
-        routing
-            .envelopes
-            .iter()
-            .map(|envelope| {
-                let entries = self.entries(digest, envelope.items.iter().copied());
-                let headline = headline(&entries, digest.dry_run);
-                let view = MailView {
-                    is_for_account: envelope.class == RecipientClass::Account,
-                    ..self.view(digest, routing, &entries, &headline, &[])
-                };
-                let (html, text) = self.both_parts(purpose, &view)?;
-                Ok(RenderedMail {
-                    recipient: envelope.class,
-                    address: envelope.address.as_str().to_owned(),
-                    subject: subject(&entries, &digest.account, digest.dry_run),
-                    html,
-                    text,
-                    items: envelope.items.clone(),
-                })
+        let mails = routing.envelopes.iter().map(|envelope| {
+            let items = self.items(digest, envelope.items.iter().copied());
+            let headline = headline(&items, digest.dry_run);
+            let view = MailView { recipient: envelope.class, ..self.view(digest, routing, &items, &headline, &[]) };
+            let (html, text) = self.both_parts(purpose, &view)?;
+            Ok(RenderedMail {
+                recipient: envelope.class,
+                address: envelope.address.as_str().to_owned(),
+                subject: subject(&items, &digest.account, digest.dry_run),
+                html,
+                text,
+                items: envelope.items.clone(),
             })
-            .collect()
+        });
+        mails.collect()
     }
 
-    /// Writes the administrator's summary, if there is an administrator's address and anything to say.
-    pub(super) fn render_summary(
+    /// Writes the administrator's summary, if there is an administrator's address and anything to say: findings, failures, and
+    /// what in audit mode is for the administrator alone.
+    pub(super) fn summary(
         &self,
         digest: &Digest,
         routing: &Routing,
         mail_failures: &[String],
     ) -> Result<Option<RenderedMail>, TemplateError> {
         let Some(admin) = &self.settings.admin else { return Ok(None) };
-        let findings = digest.items.iter().enumerate().filter(|(_, item)| match item.event {
-            Event::Finding(_) => true,
-            Event::Rotated { .. }
-            | Event::Noticed { .. }
-            | Event::Disabled { .. }
-            | Event::Contained
-            | Event::Deleted
-            | Event::FoundInactive { .. }
-            | Event::Restored { .. }
-            | Event::Upcoming { .. }
-            | Event::Postponed { .. } => false,
-        });
-        let entries = self.entries(digest, findings.map(|(index, _)| index));
+        let indices: Vec<usize> = (0..digest.items.len())
+            .filter(|&n| is_finding(&digest.items[n].event) || routing.to_administrator.contains(&n))
+            .collect();
+        let items = self.items(digest, indices.iter().copied());
+        let findings = indices.iter().filter(|&&n| is_finding(&digest.items[n].event)).count();
         let counts = [
             (digest.incomplete.len(), "user not worked on", "users not worked on"),
-            (entries.len(), "finding", "findings"),
-            (mail_failures.len(), "mail not sent", "mails not sent"),
-            (routing.bad_owner_tags.len(), "owner tag to mend", "owner tags to mend"),
+            (findings, "finding", "findings"),
+            (mail_failures.len(), "notice failed", "notices failed"),
+            (routing.bad_owner_tags.len(), "owner tag to correct", "owner tags to correct"),
+            (items.len() - findings, "key due in audit mode", "keys due in audit mode"),
         ];
         let said: Vec<String> =
             counts.iter().filter(|(n, ..)| *n > 0).map(|(n, one, many)| counted(*n, one, many)).collect();
@@ -108,7 +102,7 @@ impl Notices {
             return Ok(None);
         }
         let headline = format!("Access key rotation: {}", said.join(", "));
-        let view = MailView { is_for_account: true, ..self.view(digest, routing, &entries, &headline, mail_failures) };
+        let view = self.view(digest, routing, &items, &headline, mail_failures);
         let (html, text) = self.both_parts(Purpose::Admin, &view)?;
         Ok(Some(RenderedMail {
             recipient: RecipientClass::Administrator,
@@ -116,26 +110,27 @@ impl Notices {
             subject: one_line(&format!("{headline} - {}", account_title(&digest.account)), 250),
             html,
             text,
-            items: entries.iter().map(|entry| entry.index).collect(),
+            items: indices,
         }))
     }
 
     /// Renders each template of a set with mails of every kind and every length, so that one that cannot be used is refused at
     /// start.
-    pub(super) fn try_templates(&self, templates: &Templates) -> Result<(), TemplateError> {
+    fn try_templates(&self, templates: &Templates) -> Result<(), TemplateError> {
         for dry_run in [false, true] {
             for digest in [sample::every_event(dry_run), sample::bare(dry_run)] {
                 let purpose = if dry_run { Purpose::Audit } else { Purpose::Enforce };
-                let routing = Routing::of(&digest);
-                let entries = self.entries(&digest, 0..digest.items.len());
-                let headline = headline(&entries, dry_run);
+                let routing = Routing::new(&digest, &self.settings);
+                let items = self.items(&digest, 0..digest.items.len());
+                let headline = headline(&items, dry_run);
                 let failures = ["the mail to the owner was not sent".to_owned()];
-                let mut view = self.view(&digest, &routing, &entries, &headline, &failures);
-                for is_for_account in [true, false] {
-                    view.is_for_account = is_for_account;
+                let mut view = self.view(&digest, &routing, &items, &headline, &failures);
+                for recipient in [RecipientClass::Account, RecipientClass::Owner, RecipientClass::Administrator] {
+                    view.recipient = recipient;
                     for (purpose, part) in [purpose, Purpose::Admin].into_iter().flat_map(both) {
-                        templates.render(purpose, part, view.values(Fold::of(part)))?;
-                        templates.render(purpose, part, view.values(Fold::EARLY))?;
+                        for limits in [DetailLimits::new(part, 1), DetailLimits::ALL, DetailLimits::LOWEST] {
+                            templates.render(purpose, part, view.values(limits))?;
+                        }
                     }
                 }
             }
@@ -143,29 +138,31 @@ impl Notices {
         Ok(())
     }
 
-    fn entries(&self, digest: &Digest, items: impl Iterator<Item = usize>) -> Vec<Entry> {
-        let mut entries: Vec<Entry> =
-            items.map(|index| Entry::of(digest, index, &digest.items[index], self.partition)).collect();
-        entries.sort_by_cached_key(Entry::urgency);
-        entries
+    fn items(&self, digest: &Digest, indices: impl Iterator<Item = usize>) -> Vec<RenderedItem> {
+        let mut items: Vec<RenderedItem> =
+            indices.map(|index| RenderedItem::new(digest, index, self.partition)).collect();
+        items.sort_by_cached_key(RenderedItem::urgency);
+        items
     }
 
     fn view<'a>(
         &'a self,
         digest: &'a Digest,
         routing: &'a Routing,
-        entries: &'a [Entry],
+        items: &'a [RenderedItem],
         headline: &'a str,
         mail_failures: &'a [String],
     ) -> MailView<'a> {
+        let sender = self.settings.sender.as_deref().unwrap_or_default();
         MailView {
             digest,
-            entries,
+            items,
             headline,
-            is_for_account: false,
+            recipient: RecipientClass::Administrator,
             bad_owner_tags: &routing.bad_owner_tags,
             mail_failures,
-            sender: self.settings.sender.as_deref().unwrap_or_default(),
+            sender,
+            contact: self.settings.reply_to.first().map_or(sender, String::as_str),
             owner_tag: self.settings.resource_owner_tag.as_deref(),
             partition: self.partition,
         }
@@ -184,15 +181,44 @@ impl Notices {
     }
 }
 
+fn is_finding(event: &Event) -> bool {
+    match event {
+        Event::Finding(_) => true,
+        Event::Rotated { .. }
+        | Event::Noticed { .. }
+        | Event::Disabled { .. }
+        | Event::Contained
+        | Event::Deleted
+        | Event::FoundInactive { .. }
+        | Event::Restored { .. }
+        | Event::Upcoming { .. }
+        | Event::Postponed { .. } => false,
+    }
+}
+
 fn render_with(
     templates: &Templates,
     purpose: Purpose,
     view: &MailView<'_>,
 ) -> Result<(String, String), TemplateError> {
-    let render = |part| templates.render(purpose, part, view.values(Fold::of(part)));
+    let render = |part| templates.render(purpose, part, view.values(DetailLimits::new(part, view.items.len())));
     Ok((render(Part::Html)?, render(Part::Text)?))
 }
 
 fn both(purpose: Purpose) -> [(Purpose, Part); 2] {
     [(purpose, Part::Html), (purpose, Part::Text)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_templates_have_a_value_for_everything_they_print() {
+        for owner_tag in [None, Some("owner".to_owned())] {
+            let settings = MailSettings { resource_owner_tag: owner_tag, ..MailSettings::default() };
+            let renderer = MailRenderer::new(settings, Partition::Aws).unwrap();
+            renderer.try_templates(&renderer.built_in).unwrap();
+        }
+    }
 }

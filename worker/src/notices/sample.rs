@@ -4,12 +4,15 @@
 
 use jiff::{SignedDuration, Timestamp};
 use rotation::plan::NoticeKind;
-use rotation::{AccessKeyId, AccountId, Finding, LastUse, Policy, Upcoming, UserName, names};
+use rotation::{AccessKeyId, AccountId, Finding, LastUse, Policy, Reason, Upcoming, UserName, names};
 
-use super::item::{Account, Digest, Event, Item, KeyFacts, SecretLocation};
+use super::item::{Account, Digest, DigestItem, Event, IncompleteUser, KeyFacts, SecretLocation};
 
 /// When the samples were made, unless a date is given.
 const NOW: &str = "2026-12-07T02:00:00Z";
+
+/// So many events are told in full in one mail.
+pub const EVENTS_IN_A_MAIL: usize = 10;
 
 /// An account where everything that can happen has happened.
 pub fn every_event(dry_run: bool) -> Digest {
@@ -43,7 +46,7 @@ pub fn every_event_at(now: Timestamp, dry_run: bool) -> Digest {
         Event::Finding(Finding::SuccessorNotInHand { old: key_id(18), new: other }),
         Event::Finding(Finding::BadRotateAfterDays { value: "never".to_owned(), longest: 360, default: 90 }),
     ];
-    let mut items: Vec<Item> = events.into_iter().enumerate().map(|(n, event)| item(now, n, event)).collect();
+    let mut items: Vec<DigestItem> = events.into_iter().enumerate().map(|(n, event)| item(now, n, event)).collect();
     // Findings are about a user as a whole.
     for item in items.iter_mut().filter(|item| matches!(item.event, Event::Finding(_))) {
         item.key = None;
@@ -55,7 +58,11 @@ pub fn every_event_at(now: Timestamp, dry_run: bool) -> Digest {
         second.owner_tag = Some("ask the platform team".to_owned());
     }
     Digest {
-        incomplete: vec![(user("ci-runner"), "iam:GetAccessKeyLastUsed was denied".to_owned())],
+        incomplete: vec![IncompleteUser {
+            user: user("ci-runner"),
+            reason: Reason::Denied,
+            error: "iam:GetAccessKeyLastUsed was denied".to_owned(),
+        }],
         ..digest(now, dry_run, items)
     }
 }
@@ -69,17 +76,12 @@ pub fn one_key(now: Timestamp, dry_run: bool) -> Digest {
 
 /// A digest in which everything that may be missing is.
 pub fn bare(dry_run: bool) -> Digest {
-    let item = Item { key: None, ..item(now(), 0, Event::Finding(Finding::TooManyKeys { count: 3 })) };
+    let item = DigestItem { key: None, ..item(now(), 0, Event::Finding(Finding::TooManyKeys { count: 3 })) };
     let digest = digest(now(), dry_run, vec![item]);
     Digest { account: Account { name: None, email: None, ..digest.account }, ..digest }
 }
 
-/// An account with so many keys that were replaced or will be disabled.
-pub fn many_keys(dry_run: bool, count: usize) -> Digest {
-    many_keys_at(now(), dry_run, count)
-}
-
-/// The same at another time.
+/// An account with so many keys that were replaced, will be disabled, or were disabled.
 pub fn many_keys_at(now: Timestamp, dry_run: bool, count: usize) -> Digest {
     let at = |days: i64| now.saturating_add(SignedDuration::from_hours(24 * days)).unwrap_or(now);
     let items = (0..count).map(|n| {
@@ -98,7 +100,7 @@ fn now() -> Timestamp {
     NOW.parse().expect("a date")
 }
 
-fn digest(now: Timestamp, dry_run: bool, items: Vec<Item>) -> Digest {
+fn digest(now: Timestamp, dry_run: bool, items: Vec<DigestItem>) -> Digest {
     Digest {
         account: Account {
             id: account(),
@@ -114,7 +116,7 @@ fn digest(now: Timestamp, dry_run: bool, items: Vec<Item>) -> Digest {
     }
 }
 
-fn item(now: Timestamp, n: usize, event: Event) -> Item {
+fn item(now: Timestamp, n: usize, event: Event) -> DigestItem {
     const USERS: [&str; 5] = ["deploy", "billing-export", "s3-sync@legacy", "ci,runner", "reports.nightly"];
     let name = match n {
         0..5 => user(USERS[n]),
@@ -130,16 +132,18 @@ fn item(now: Timestamp, n: usize, event: Event) -> Item {
         2 => LastUse::Never,
         _ => LastUse::Unknown,
     };
-    Item {
+    DigestItem {
         secret: SecretLocation {
             name: names::secret_name(&account(), &name),
             central_account: None,
             region: "eu-west-1".to_owned(),
+            publishes: Some(key_id(99)),
         },
         user: name,
         key: Some(KeyFacts { id: key_id(n), created: now.saturating_sub(age).unwrap_or(now), last_use }),
         event,
         owner_tag: None,
+        last_reminded: None,
         mark: None,
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 
-use super::values::Actions;
+use super::actions::Actions;
 
 /// The built-in files.
 const BUILT_IN: [(&str, &str); 8] = [

@@ -1,7 +1,9 @@
-//! Text that others wrote (account names, tags, user names), made harmless for one line of plain text.
+//! Text for one line: what others wrote (account names, tags, user names) made harmless, dates, counts.
 //!
 //! Escaping for HTML is the template engine's business and happens there, once. Here goes what no escaping takes care of:
 //! line breaks (mail headers, forged lines in a text mail) and characters that turn the reading direction around.
+
+use jiff::Timestamp;
 
 /// The text on one line: control characters and what reorders or hides text become spaces, runs of white space become one,
 /// and at most so many characters stay.
@@ -28,6 +30,16 @@ fn is_hostile(c: char) -> bool {
             c,
             '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
         )
+}
+
+/// `2026-12-07 02:00 UTC`.
+pub fn exact(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// `2026-12-07`.
+pub fn date(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d").to_string()
 }
 
 /// `1 key`, `2 keys`.

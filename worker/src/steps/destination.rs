@@ -106,6 +106,7 @@ pub fn location(
     user: &UserName,
 ) -> SecretLocation {
     SecretLocation {
+        publishes: None,
         name: secret_name(account, user),
         central_account: central_account.cloned(),
         region: region.to_owned(),

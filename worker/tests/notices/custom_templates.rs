@@ -8,7 +8,7 @@ use rotation::names::Partition;
 use worker::notices::item::Digest;
 use worker::notices::{Event, MailSettings, Notices, RenderedMail, TemplateError};
 
-use crate::support::{digest, key, replaced, settings};
+use crate::support::{digest, key, monday, replaced, settings};
 
 /// A directory of its own for each test, with these files.
 fn dir(name: &str, files: &[(&str, &str)]) -> PathBuf {
@@ -41,11 +41,11 @@ const ALL_PLACEHOLDERS: &str = "<p>{{partition_name}}|{{account_id}}|{{account_n
 fn the_predecessors_template_and_placeholders_keep_working_in_both_modes() {
     let notices = with(dir("predecessor", &[("iam-auto-key-rotation-enforcement.html", ALL_PLACEHOLDERS)])).unwrap();
     for dry_run in [false, true] {
-        let digest = Digest { dry_run, ..digest(&[replaced()]) };
+        let digest = Digest { dry_run, now: monday(), ..digest(&[replaced()]) };
         let html = mail(&notices, &digest).html;
         assert!(
             html.starts_with(
-                "<p>aws|123456789012|payments-prod|2026-12-05 02:00 UTC|90|10|10|key-rotation@example.com</p><ul>\n<li>deploy, AKIAIOSF0000EXAMPLE7: "
+                "<p>aws|123456789012|payments-prod|2026-12-07 02:00 UTC|90|10|10|key-rotation@example.com</p><ul>\n<li>deploy, AKIAIOSF0000EXAMPLE7: "
             ),
             "{html}"
         );
@@ -78,7 +78,7 @@ fn actions_can_be_gone_through_one_by_one_with_the_documented_values() {
 fn a_file_replaces_the_built_in_one_of_its_name_and_the_others_stay() {
     let notices = with(dir("one", &[("enforce.html", "<p>ours</p>")])).unwrap();
     let enforce = mail(&notices, &digest(&[replaced()]));
-    let audit = mail(&notices, &Digest { dry_run: true, ..digest(&[replaced()]) });
+    let audit = mail(&notices, &Digest { dry_run: true, now: monday(), ..digest(&[replaced()]) });
     assert_eq!(enforce.html, "<p>ours</p>");
     assert!(enforce.text.contains("What to do:"));
     assert!(audit.html.contains("Audit mode"));

@@ -8,7 +8,7 @@ use worker::notices::RenderedMail;
 use worker::notices::address::read_owner_tag;
 use worker::notices::item::{Digest, Event};
 
-use crate::support::{digest, notices, only_mail, replaced};
+use crate::support::{digest, incomplete, notices, only_mail, replaced};
 
 const SCRIPT: &str = "<script>alert('x')</script>";
 
@@ -20,7 +20,7 @@ fn carrying(text: &str) -> Digest {
         Event::Finding(Finding::UnreadableTag { tag: format!("key-rotation:{text}"), value: text.to_owned() }),
     ]);
     digest.account.name = Some(text.to_owned());
-    digest.incomplete = vec![("ci-runner".parse().expect("a user name"), text.to_owned())];
+    digest.incomplete = vec![incomplete("ci-runner", text)];
     for item in &mut digest.items {
         item.owner_tag = Some(text.to_owned());
         let key = item.key.as_mut().expect("it has a key");

@@ -3,9 +3,9 @@
 use rotation::plan::NoticeKind;
 use rotation::{Finding, Upcoming};
 use worker::notices::item::{Digest, Event};
-use worker::notices::{MailSettings, Notices, RecipientClass, RenderedMail};
+use worker::notices::{AuditMails, MailSettings, Notices, RecipientClass, RenderedMail};
 
-use crate::support::{digest, in_days, mails, replaced, settings, upcoming};
+use crate::support::{digest, in_days, incomplete, mails, replaced, settings, upcoming};
 
 fn with_owners(tags: &[Option<&str>]) -> Digest {
     let mut digest = digest(&vec![replaced(); tags.len()]);
@@ -72,16 +72,50 @@ fn with_no_address_for_the_account_its_owners_are_still_told() {
 #[test]
 fn a_reminder_off_its_day_sends_no_mail_by_itself_and_goes_along_with_any_other() {
     let off_day = upcoming(Upcoming::Disable, 5);
-    assert_eq!(mails(&digest(std::slice::from_ref(&off_day))), []);
-    let both = digest(&[off_day, replaced()]);
+    let mut alone = digest(std::slice::from_ref(&off_day));
+    alone.items[0].last_reminded = Some(in_days(-1));
+    assert_eq!(mails(&alone), []);
+    let mut both = digest(&[off_day, replaced()]);
+    both.items[0].last_reminded = Some(in_days(-1));
     assert_eq!(shape(&mails(&both)), [(RecipientClass::Account, ACCOUNT, &[0, 1][..])]);
 }
 
 #[test]
-fn a_disable_is_announced_three_times_in_its_warning_period() {
-    let mailed: Vec<i64> =
-        (0..=7).rev().filter(|days| !mails(&digest(&[upcoming(Upcoming::Disable, *days)])).is_empty()).collect();
-    assert_eq!(mailed, [6, 3, 1]);
+fn where_audit_mails_go_to_the_administrator_nobody_else_is_mailed_and_the_administrator_is_told_everything() {
+    let settings = MailSettings {
+        admin: Some("admin@example.com".to_owned()),
+        audit_mails: AuditMails::Administrator,
+        audit_run_interval: 7,
+        ..settings()
+    };
+    let notices = Notices::new(settings, None, rotation::names::Partition::Aws).unwrap();
+    let enforced = with_owners(&[Some("a@example.com"), None]);
+    assert_eq!(notices.render_all(&enforced).unwrap().len(), 2, "it is about audit mode alone");
+
+    let audited = Digest { dry_run: true, ..enforced };
+    let mails = notices.render_all(&audited).unwrap();
+    assert_eq!(shape(&mails), [(RecipientClass::Administrator, "admin@example.com", &[0, 1][..])]);
+    assert_eq!(mails[0].subject, "Access key rotation: 2 keys due in audit mode - payments-prod (123456789012)");
+    assert!(!mails[0].text.contains("Its owners are told"), "{}", mails[0].text);
+}
+
+#[test]
+fn failures_with_the_same_cause_are_told_together_and_the_administrator_is_told_what_to_do() {
+    let mut failed = digest(&[replaced()]);
+    let denied = |user| incomplete(user, &format!("iam:ListAccessKeys was denied for the user {user}"));
+    failed.incomplete = ["ci-runner", "deploy", "reports"].map(denied).to_vec();
+    failed.incomplete.insert(1, incomplete("backup", "no answer in time"));
+    let settings = MailSettings { admin: Some("admin@example.com".to_owned()), ..settings() };
+    let notices = Notices::new(settings, None, rotation::names::Partition::Aws).unwrap();
+    let [account, admin] = &notices.render_all(&failed).unwrap()[..] else { panic!("two mails") };
+    let advice = rotation::Reason::Denied.advice().text;
+    for said in [
+        "iam:ListAccessKeys was denied for the user ci-runner\n    ci-runner deploy reports\n",
+        "no answer in time\n    backup\n",
+    ] {
+        assert!(account.text.contains(said) && !account.text.contains(advice), "{}", account.text);
+        assert!(admin.text.contains(&format!("{said}    {advice}\n")), "{}", admin.text);
+    }
 }
 
 #[test]
@@ -102,14 +136,14 @@ fn the_administrator_gets_a_summary_of_an_account_with_failures_or_findings_and_
     assert!(!summary[0].text.contains("Install the new key"));
 
     let mut failed = digest(&[]);
-    failed.incomplete = vec![("ci-runner".parse().unwrap(), "iam:ListAccessKeys failed".to_owned())];
-    assert!(admins(&failed)[0].text.contains("ci-runner: iam:ListAccessKeys failed"));
+    failed.incomplete = vec![incomplete("ci-runner", "iam:ListAccessKeys failed")];
+    assert!(admins(&failed)[0].text.contains("iam:ListAccessKeys failed\n    ci-runner"));
 }
 
 #[test]
 fn the_account_is_told_that_its_mail_is_not_the_whole_truth_and_an_owner_is_not_told_of_others() {
     let mut digest = with_owners(&[Some("a@example.com")]);
-    digest.incomplete = vec![("ci-runner".parse().unwrap(), "iam:ListAccessKeys failed".to_owned())];
+    digest.incomplete = vec![incomplete("ci-runner", "iam:ListAccessKeys failed")];
     let mails = mails(&digest);
     assert!(mails[0].text.contains("DOES NOT TELL EVERYTHING") && mails[0].html.contains("ci-runner"));
     assert!(!mails[1].text.contains("ci-runner") && !mails[1].html.contains("ci-runner"));

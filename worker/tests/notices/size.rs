@@ -4,7 +4,7 @@ use rotation::{AccountId, UserName};
 use worker::notices::item::Digest;
 use worker::notices::sample;
 
-use crate::support::{now, only_mail};
+use crate::support::{monday, now, only_mail};
 
 const GMAIL: usize = 102 * 1024;
 
@@ -26,15 +26,25 @@ fn a_mail_about_300_keys_with_the_longest_names_stays_under_what_gmail_shows() {
 }
 
 #[test]
-fn all_300_keys_are_in_both_parts_those_folded_with_their_count() {
+fn a_mail_about_300_keys_opens_with_a_table_of_all_of_them_in_both_parts() {
     let digest = worst(300);
     let mail = only_mail(&digest);
     for item in &digest.items {
         let key = item.key.as_ref().unwrap().id.as_str();
-        assert!(mail.html.contains(key) && mail.text.contains(key), "{key}");
+        assert_eq!(mail.html.matches(&format!("<br>{key}</td>")).count(), 1, "{key}");
+        assert!(mail.text.contains(key), "{key}");
     }
-    assert!(mail.html.contains("<h2>285 more</h2>"));
-    assert!(mail.text.contains("250 more."));
+    assert!(mail.html.contains("<h2>300 keys</h2>") && !mail.html.contains("class=\"badge"));
+    let (table, in_full) =
+        mail.text.split_once("The 50 most urgent of them, in full:").expect("a table, then the rest");
+    assert!(table.contains("300 KEYS") && in_full.matches("What to do:").count() == 50);
+}
+
+#[test]
+fn up_to_ten_keys_are_told_in_full_without_a_table() {
+    let mail = only_mail(&worst(10));
+    assert_eq!(mail.html.matches("class=\"badge").count(), 10);
+    assert!(!mail.html.contains("<table"));
 }
 
 #[test]
@@ -47,28 +57,19 @@ fn beyond_what_fits_the_html_says_how_many_more_the_text_has() {
 }
 
 #[test]
-fn a_long_mail_begins_with_a_sentence_for_each_kind_of_news_and_a_short_one_does_not() {
+fn keys_in_a_table_stand_below_what_happened_to_them_with_the_commands_for_any_of_them() {
     let mail = only_mail(&worst(300));
     for sentence in [
         "100 access keys will be disabled on 2026-12-08",
         "100 access keys replaced; they will be disabled on 2026-12-15",
         "100 access keys disabled; they will be deleted on 2026-12-15",
     ] {
-        let (summary, _) = mail.text.split_once("-----").expect("the keys follow");
-        assert!(summary.contains(sentence), "{summary}");
-        assert!(mail.html.contains(&format!("<li>{sentence}</li>")), "{sentence}");
+        assert!(mail.html.contains(&format!("<caption>{sentence}</caption>")), "{sentence}");
+        assert!(mail.text.contains(&format!("{sentence}:\n")), "{sentence}");
     }
-    assert!(!only_mail(&worst(3)).text.contains("IN SHORT"));
-}
-
-#[test]
-fn keys_told_in_a_line_stand_below_what_happened_to_them_with_the_command_for_any_of_them() {
-    let mail = only_mail(&worst(300));
-    let (_, folded) = mail.html.split_once("285 more").expect("a folded part");
-    // 15 of those to be disabled are told at length.
-    assert!(folded.contains("<caption>85 access keys will be disabled on 2026-12-08</caption>"), "{folded}");
-    assert!(folded.contains("<th scope=\"col\">Will be deleted</th>"));
-    assert!(folded.contains("secret:Account_123456789012_User_USER_AccessKey"));
-    let audit = only_mail(&sample::many_keys_at(now(), true, 300));
+    assert!(mail.html.contains("<th scope=\"col\">Will be deleted</th>"));
+    assert!(mail.html.contains("secret:Account_123456789012_User_USER_AccessKey"));
+    assert!(mail.html.contains("<span>--access-key-id</span> <span>ACCESS_KEY_ID</span>"));
+    let audit = only_mail(&Digest { now: monday(), ..sample::many_keys_at(now(), true, 300) });
     assert!(!audit.html.contains("User_USER") && !audit.text.contains("User_USER"), "there is nothing to fetch");
 }

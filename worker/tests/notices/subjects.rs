@@ -3,7 +3,7 @@
 use rotation::{Finding, Upcoming};
 use worker::notices::item::{Digest, Event};
 
-use crate::support::{digest, in_days, key, only_mail, replaced, upcoming};
+use crate::support::{digest, in_days, key, monday, only_mail, replaced, upcoming};
 
 fn subject(events: &[Event]) -> String {
     only_mail(&digest(events)).subject
@@ -54,7 +54,7 @@ fn what_needs_nothing_says_so() {
     );
     assert_eq!(
         subject(&[Event::Disabled { delete_due: in_days(10) }]),
-        "Please check by 2026-12-15: access key of deploy disabled - payments-prod (123456789012)"
+        "Stopped working, check by 2026-12-15: access key of deploy disabled - payments-prod (123456789012)"
     );
 }
 
@@ -69,7 +69,7 @@ fn a_finding_without_a_date_needs_action_now() {
 
 #[test]
 fn an_audit_says_that_nothing_was_changed_and_names_the_nearest_date() {
-    let digest = Digest { dry_run: true, ..digest(&[replaced(), upcoming(Upcoming::Delete, 3)]) };
+    let digest = Digest { dry_run: true, now: monday(), ..digest(&[replaced(), upcoming(Upcoming::Delete, 3)]) };
     assert_eq!(
         only_mail(&digest).subject,
         "Audit only, nothing changed: access key of deploy would be replaced, 1 more, first date 2026-12-08 - payments-prod (123456789012)"

@@ -4,13 +4,18 @@ use std::sync::LazyLock;
 
 use jiff::{SignedDuration, Timestamp};
 use rotation::names::Partition;
-use rotation::{AccessKeyId, Upcoming};
-use worker::notices::item::{Digest, Event, Item};
+use rotation::{AccessKeyId, Reason, Upcoming};
+use worker::notices::item::{Digest, DigestItem, Event, IncompleteUser};
 use worker::notices::{MailSettings, Notices, RenderedMail, sample};
 
-/// A Saturday: no finding's day.
+/// A Saturday.
 pub(crate) fn now() -> Timestamp {
     "2026-12-05T02:00:00Z".parse().expect("a time")
+}
+
+/// The Monday after: in audit mode, the day for what would be done.
+pub(crate) fn monday() -> Timestamp {
+    in_days(2)
 }
 
 pub(crate) fn in_days(days: i64) -> Timestamp {
@@ -32,7 +37,7 @@ pub(crate) fn digest(events: &[Event]) -> Digest {
     let digest = sample::one_key(now(), false);
     let first = digest.items[0].clone();
     let items = events.iter().enumerate().map(|(n, event)| {
-        let mut item = Item { event: event.clone(), ..first.clone() };
+        let mut item = DigestItem { event: event.clone(), ..first.clone() };
         item.key.as_mut().expect("it has a key").id = key(n);
         item
     });
@@ -42,6 +47,10 @@ pub(crate) fn digest(events: &[Event]) -> Digest {
 
 pub(crate) fn key(n: usize) -> AccessKeyId {
     AccessKeyId::new(format!("AKIAIOSF{n:04}EXAMPLE7")).expect("a key id")
+}
+
+pub(crate) fn incomplete(user: &str, error: &str) -> IncompleteUser {
+    IncompleteUser { user: user.parse().expect("a user name"), reason: Reason::Denied, error: error.to_owned() }
 }
 
 pub(crate) fn replaced() -> Event {

@@ -1,9 +1,10 @@
 //! The mails themselves, as texts to be read: a change of wording shows up as a change here.
 
+use rotation::plan::NoticeKind;
 use worker::notices::item::{Digest, Event};
 use worker::notices::{MailSettings, Notices, RecipientClass, sample};
 
-use crate::support::{digest, notices, now, only_mail, replaced, settings};
+use crate::support::{digest, in_days, key, monday, notices, now, only_mail, replaced, settings};
 
 #[test]
 fn one_replaced_key_in_enforcement() {
@@ -13,7 +14,7 @@ fn one_replaced_key_in_enforcement() {
 
 #[test]
 fn one_replaced_key_in_audit() {
-    let mail = only_mail(&sample::one_key(now(), true));
+    let mail = only_mail(&sample::one_key(monday(), true));
     insta::assert_snapshot!(format!("Subject: {}\n\n{}", mail.subject, mail.text));
 }
 
@@ -25,7 +26,7 @@ fn every_event_in_enforcement() {
 
 #[test]
 fn every_event_in_audit() {
-    let mail = account_mail(&sample::every_event_at(now(), true));
+    let mail = account_mail(&sample::every_event_at(monday(), true));
     insta::assert_snapshot!(mail);
 }
 
@@ -49,8 +50,8 @@ fn the_html_of_one_replaced_key() {
 
 #[test]
 fn audit_says_would_and_offers_nothing_to_fetch_or_to_re_enable() {
-    let mail = account_mail(&sample::every_event_at(now(), true));
-    for promise in ["was made and stored", "get-secret-value", "update-access-key", "Install the new key"] {
+    let mail = account_mail(&sample::every_event_at(monday(), true));
+    for promise in ["was created and stored", "get-secret-value", "update-access-key", "Install the new key"] {
         assert!(!mail.contains(promise), "{promise}: {mail}");
     }
 }
@@ -58,8 +59,8 @@ fn audit_says_would_and_offers_nothing_to_fetch_or_to_re_enable() {
 #[test]
 fn both_parts_say_the_same_of_every_key() {
     let mut digest = sample::every_event_at(now(), false);
-    // As many as the HTML part tells at length.
-    digest.items.truncate(15);
+    // As many as the HTML part tells in full.
+    digest.items.truncate(10);
     let mail = &notices().render_all(&digest).unwrap()[0];
     for item in &digest.items {
         let user = item.user.as_str();
@@ -77,6 +78,43 @@ fn both_parts_say_the_same_of_every_key() {
 fn a_contained_key_is_not_offered_to_be_re_enabled() {
     let mail = only_mail(&digest(&[Event::Contained]));
     assert!(mail.text.contains("get-secret-value") && !mail.text.contains("--status Active"));
+}
+
+#[test]
+fn nobody_is_told_to_fetch_a_key_that_is_not_in_the_secret() {
+    let by_hand = Event::Noticed { kind: NoticeKind::Replaced { by: Some(key(7)) }, disable_due: Some(in_days(10)) };
+    let mut digest = digest(&[by_hand]);
+    for publishes in [None, digest.items[0].key.as_ref().map(|key| key.id.clone())] {
+        digest.items[0].secret.publishes = publishes;
+        let text = only_mail(&digest).text;
+        assert!(!text.contains("get-secret-value") && !text.contains("Install the new key"), "{text}");
+        assert!(text.contains("It is not in AWS Secrets Manager: somebody created it by hand"), "{text}");
+    }
+    digest.items[0].secret.publishes = Some(key(7));
+    let text = only_mail(&digest).text;
+    assert!(text.contains("get-secret-value") && text.contains("Install the new key"), "{text}");
+}
+
+#[test]
+fn a_contained_key_whose_replacement_is_made_in_the_same_run_is_told_with_it() {
+    let mut alone = digest(&[Event::Contained]);
+    alone.items[0].secret.publishes = None;
+    assert!(!only_mail(&alone).text.contains("get-secret-value"), "there is nothing to fetch yet");
+    let mut both = digest(&[Event::Contained, Event::Rotated { by: Some(key(7)), disable_due: None }]);
+    for item in &mut both.items {
+        item.secret.publishes = None;
+    }
+    let text = only_mail(&both).text;
+    assert!(text.contains("Install the new key, AKIAIOSF0007EXAMPLE7, now."), "{text}");
+}
+
+#[test]
+fn what_has_stopped_working_and_what_will_are_told_apart_at_a_glance() {
+    let mail = only_mail(&digest(&[Event::Disabled { delete_due: in_days(10) }, replaced(), Event::Deleted]));
+    for badge in ["Stopped working", "Stops working in 10 days", "Deleted"] {
+        assert!(mail.html.contains(&format!("\">{badge}</p>")), "{badge}");
+        assert!(mail.text.contains(&format!("[{}] ", badge.to_uppercase())), "{badge}");
+    }
 }
 
 fn account_mail(digest: &Digest) -> String {

@@ -1,4 +1,4 @@
-//! Senders, and the addresses that mail no longer goes to.
+//! What the account may send, its senders, and the addresses that mail no longer goes to.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -8,6 +8,9 @@ use super::{Identity, Region, State, Suppression, bad_request, not_found};
 use crate::call::{Answer, ApiError, Call, Reply};
 use crate::journal::Effect;
 use crate::world::World;
+
+/// What `GetAccount` shows where no limit is set: SES's word for no daily limit, and a rate nobody reaches here.
+const UNLIMITED: (f64, f64) = (-1.0, 100_000.0);
 
 impl Region {
     /// Recipients since then. Forgets what is older than a day.
@@ -23,6 +26,21 @@ impl Region {
     pub(super) fn is_verified(&self, address: &Address) -> bool {
         address.identities().any(|name| self.identities.get(&name).is_some_and(|identity| identity.verified))
     }
+}
+
+pub(super) fn get_account(state: &mut State, call: &Call, now: Timestamp) -> Reply {
+    let knobs = state.knobs.clone();
+    let sent = state.own(call).sent_within(now, SignedDuration::from_hours(24));
+    let daily = knobs.max_24_hour_send.map_or(UNLIMITED.0, f64::from);
+    let rate = knobs.max_send_rate.map_or(UNLIMITED.1, f64::from);
+    Ok(Answer::Json(json!({
+        "DedicatedIpAutoWarmupEnabled": false,
+        "EnforcementStatus": "HEALTHY",
+        "ProductionAccessEnabled": knobs.production_access,
+        "SendQuota": { "Max24HourSend": daily, "MaxSendRate": rate, "SentLast24Hours": sent as f64 },
+        "SendingEnabled": knobs.refuse_all != Some(super::RefuseAs::SendingPaused),
+        "SuppressionAttributes": { "SuppressedReasons": ["BOUNCE", "COMPLAINT"] },
+    })))
 }
 
 /// The identity a call names, in lower case.

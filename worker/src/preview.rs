@@ -6,6 +6,7 @@ mod plan;
 
 use std::fs;
 use std::io;
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -15,11 +16,12 @@ use crate::error::JobError;
 use crate::notices::item::Digest;
 use crate::notices::{Notices, RenderedMail, TemplateError, sample};
 use crate::run::StartError;
+use index::Section;
 
 pub use plan::{PlanOptions, of_plan};
 
-/// The file that says what the others are.
-const INDEX: &str = "index.txt";
+/// The files that say what the others are.
+const INDEX: [&str; 2] = ["index.txt", "index.html"];
 
 /// What is previewed, and where it goes.
 #[derive(Debug, Clone)]
@@ -46,6 +48,8 @@ pub enum PreviewError {
     /// A template asks for a value this mail does not have.
     #[error(transparent)]
     Template(#[from] TemplateError),
+    #[error("the index page cannot be written: {0}")]
+    Index(#[from] minijinja::Error),
     /// What is needed for looking at an account is not there.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -57,7 +61,7 @@ pub enum PreviewError {
 /// What was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Written {
-    /// The files, the index last.
+    /// The files, the indexes last.
     pub files: Vec<PathBuf>,
     /// Users of a real account that could not be read, so that the mails do not tell everything.
     pub unread: usize,
@@ -68,14 +72,19 @@ pub struct Written {
 /// # Errors
 /// [`PreviewError`].
 pub fn of_samples(notices: &Notices, options: &Options) -> Result<Written, PreviewError> {
-    let samples = [
-        ("one-key", sample::one_key(options.as_of, options.audit)),
-        ("every-event", sample::every_event_at(options.as_of, options.audit)),
-        ("300-keys", sample::many_keys_at(options.as_of, options.audit, 300)),
-    ];
+    let every_event = sample::every_event_at(options.as_of, options.audit);
+    // Few enough in a mail for each to be told in full.
+    let parts = every_event.items.chunks(sample::EVENTS_IN_A_MAIL).enumerate().map(|(n, items)| {
+        let of_first = |list: &[_]| if n == 0 { list.to_vec() } else { Vec::new() };
+        let part =
+            Digest { items: items.to_vec(), incomplete: of_first(&every_event.incomplete), ..every_event.clone() };
+        (format!("every-event-{}", n + 1), part)
+    });
+    let one_key = ("one-key".to_owned(), sample::one_key(options.as_of, options.audit));
+    let many_keys = ("300-keys".to_owned(), sample::many_keys_at(options.as_of, options.audit, 300));
     let mut folder = Folder::new(&options.out)?;
-    for (name, digest) in &samples {
-        folder.add(notices, name, digest, Partition::Aws)?;
+    for (name, digest) in iter::once(one_key).chain(parts).chain([many_keys]) {
+        folder.add(notices, &name, &digest, Partition::Aws)?;
     }
     folder.close()
 }
@@ -83,15 +92,14 @@ pub fn of_samples(notices: &Notices, options: &Options) -> Result<Written, Previ
 /// The directory, while it is filled.
 struct Folder {
     path: PathBuf,
-    index: String,
+    sections: Vec<Section>,
     written: Written,
 }
 
 impl Folder {
     fn new(path: &Path) -> Result<Self, PreviewError> {
         fs::create_dir_all(path).map_err(|error| PreviewError::Unwritable { path: path.to_owned(), error })?;
-        let index = "Mails as they would be sent. Nothing was sent and nothing was changed.\n".to_owned();
-        Ok(Self { path: path.to_owned(), index, written: Written::default() })
+        Ok(Self { path: path.to_owned(), sections: Vec::new(), written: Written::default() })
     }
 
     /// Writes the mails of one digest: `<name>-<mode>-<recipient>-<n>.html` and `.txt`.
@@ -111,13 +119,14 @@ impl Folder {
             self.write(&format!("{stem}.txt"), &as_text(mail))?;
             stems.push(stem);
         }
-        self.index.push_str(&index::section(digest, &mails, &stems, partition));
+        self.sections.push(Section::new(digest, &notices.routing(digest), &mails, stems, partition));
         Ok(())
     }
 
     fn close(mut self) -> Result<Written, PreviewError> {
-        let index = std::mem::take(&mut self.index);
-        self.write(INDEX, &index)?;
+        let [text, page] = INDEX;
+        self.write(text, &index::text(&self.sections))?;
+        self.write(page, &index::html(&self.sections)?)?;
         Ok(self.written)
     }
 

@@ -1,0 +1,83 @@
+//! SES's suppression list of the worker's own account: SES accepts mail to an address on it, and does not deliver it (developer
+//! guide, "Using the Amazon SES account-level suppression list").
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_sesv2::Client;
+use aws_sdk_sesv2::config::retry::RetryConfig;
+use key_rotation_aws::{AwsError, ErrorClass};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tracing::warn;
+
+/// How long an answer is taken to hold. A bounce that comes later is seen an hour later.
+const KNOWN_FOR: Duration = Duration::from_secs(3600);
+
+/// Beyond so many addresses, those whose answer is too old are forgotten.
+const KEPT: usize = 10_000;
+
+/// What has been asked, by address in lower case.
+#[derive(Debug)]
+pub struct SuppressionList {
+    client: Client,
+    /// Held during the call: SES allows about one such call a second (developer guide, "Service quotas in Amazon SES"), so one at a
+    /// time, and the others wait for it.
+    answers: Mutex<HashMap<String, (Instant, bool)>>,
+}
+
+impl SuppressionList {
+    pub fn new(client: Client) -> Self {
+        Self { client, answers: Mutex::default() }
+    }
+
+    /// Whether SES would accept mail to the address and not deliver it.
+    ///
+    /// # Errors
+    /// It could not be found out, for lack of the right or of an answer. Unknown is not "no".
+    pub async fn contains(&self, address: &str, retries: RetryConfig) -> Result<bool, AwsError> {
+        let address = address.to_ascii_lowercase();
+        let mut answers = self.answers.lock().await;
+        let is_fresh = |(asked, _): &(Instant, bool)| asked.elapsed() < KNOWN_FOR;
+        if let Some(answer) = answers.get(&address).filter(|answer| is_fresh(answer)) {
+            return Ok(answer.1);
+        }
+        let is_suppressed = self.ask(&address, retries).await?;
+        if answers.len() >= KEPT {
+            answers.retain(|_, answer| is_fresh(answer));
+        }
+        answers.insert(address, (Instant::now(), is_suppressed));
+        Ok(is_suppressed)
+    }
+
+    async fn ask(&self, address: &str, retries: RetryConfig) -> Result<bool, AwsError> {
+        let answer = self
+            .client
+            .get_suppressed_destination()
+            .email_address(address)
+            .customize()
+            .config_override(aws_sdk_sesv2::Config::builder().retry_config(retries))
+            .send()
+            .await
+            .map_err(|error| AwsError::of("ses:GetSuppressedDestination", error));
+        match answer {
+            Ok(_) => Ok(true),
+            Err(error) => match error.class {
+                ErrorClass::NotFound => Ok(false),
+                // An address that SES takes for none, which sending will say; or a mail service that has no such list.
+                ErrorClass::Invalid => {
+                    warn!(%error, "SES's suppression list cannot be asked about a recipient: an accepted mail counts as delivered");
+                    Ok(false)
+                }
+                ErrorClass::Throttled
+                | ErrorClass::Transient
+                | ErrorClass::SessionEnded
+                | ErrorClass::Denied
+                | ErrorClass::Conflict
+                | ErrorClass::LimitExceeded
+                | ErrorClass::Rejected
+                | ErrorClass::SendingOff => Err(error),
+            },
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! One item, ready to be shown: everything a template may print about a key, as text and dates.
+
+use jiff::Timestamp;
+use rotation::LastUse;
+use rotation::names::Partition;
+
+use super::cadence::days_left;
+use super::instructions::Instructions;
+use super::item::{Digest, DigestItem};
+use super::text::{date, exact, one_line};
+use super::wording::{Condition, Help, Need, Wording, WordingContext, wording};
+
+/// One item, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenderedItem {
+    /// Its place in the digest.
+    pub index: usize,
+    pub user: String,
+    /// None for a finding about the user as a whole.
+    pub key: Option<String>,
+    /// When the key was made, and its age in days.
+    pub age: Option<(Timestamp, i64)>,
+    /// When and where it was last used, in words.
+    pub last_used: String,
+    /// The same in a word, for a table.
+    pub last_used_day: String,
+    pub wording: Wording,
+    /// Whether the key works, at a glance.
+    pub condition: String,
+    /// Days until the date that counts.
+    pub days_left: Option<i64>,
+    pub secret_name: String,
+    pub region: String,
+    pub instructions: Instructions,
+}
+
+impl RenderedItem {
+    /// Puts an item of a digest into words.
+    pub fn new(digest: &Digest, index: usize, partition: Partition) -> Self {
+        let item = &digest.items[index];
+        let at = WordingContext {
+            dry_run: digest.dry_run,
+            now: digest.now,
+            policy: &digest.policy,
+            replacement: digest.replacement(item),
+        };
+        let wording = wording(item, &at);
+        let days_left = wording.due.map(|(due, _)| days_left(digest.now, due));
+        Self {
+            index,
+            user: item.user.to_string(),
+            key: item.key.as_ref().map(|key| key.id.to_string()),
+            age: item.key.as_ref().zip(at.age_days(item)).map(|(key, days)| (key.created, days)),
+            last_used: last_used(item, digest.now),
+            last_used_day: last_used_day(item),
+            condition: condition(wording.condition, days_left, digest.dry_run),
+            days_left,
+            secret_name: item.secret.name.clone(),
+            region: item.secret.region.clone(),
+            instructions: Instructions::new(digest, item, wording.help, partition),
+            wording,
+        }
+    }
+
+    /// The most urgent first: what needs something done, by date; what has no date and cannot wait before the rest.
+    pub fn urgency(&self) -> impl Ord + use<> {
+        let undated = match (self.wording.need, self.wording.help) {
+            (Need::Act, Help::InstallOnly) => i64::MIN,
+            _ => i64::MAX,
+        };
+        // To the minute, as it is shown: users are looked at one after the other.
+        let due = self.wording.due.map_or(undated, |(due, _)| due.as_second() / 60);
+        (self.wording.need, due, self.user.clone(), self.key.clone())
+    }
+}
+
+/// `Stops working in 10 days`. In audit mode no key has stopped or will.
+fn condition(condition: Condition, days_left: Option<i64>, dry_run: bool) -> String {
+    let text = match (condition, days_left) {
+        (Condition::Unclear, _) => "Needs attention",
+        (Condition::Inactive, _) => "Inactive",
+        (_, _) if dry_run => "Not changed",
+        (Condition::Stopped, _) => "Stopped working",
+        (Condition::Deleted, _) => "Deleted",
+        (Condition::Working, _) => "Works",
+        (Condition::Stopping, Some(days @ 2..)) => return format!("Stops working in {days} days"),
+        (Condition::Stopping, Some(1)) => "Stops working tomorrow",
+        (Condition::Stopping, Some(0)) => "Stops working today",
+        (Condition::Stopping, Some(_) | None) => "Stops working soon",
+    };
+    text.to_owned()
+}
+
+fn last_used(item: &DigestItem, now: Timestamp) -> String {
+    match item.key.as_ref().map(|key| &key.last_use) {
+        None | Some(LastUse::Unknown) => "unknown".to_owned(),
+        Some(LastUse::Never) => "never".to_owned(),
+        Some(LastUse::At { when, service, region }) => {
+            let days = usize::try_from(-days_left(now, *when)).unwrap_or(0);
+            let ago = match days {
+                0 => "today".to_owned(),
+                1 => "yesterday".to_owned(),
+                days => format!("{days} days ago"),
+            };
+            format!("{} ({ago}), {} in {}", exact(*when), one_line(service, 64), one_line(region, 64))
+        }
+    }
+}
+
+fn last_used_day(item: &DigestItem) -> String {
+    match item.key.as_ref().map(|key| &key.last_use) {
+        None | Some(LastUse::Unknown) => "unknown".to_owned(),
+        Some(LastUse::Never) => "never".to_owned(),
+        Some(LastUse::At { when, .. }) => date(*when),
+    }
+}

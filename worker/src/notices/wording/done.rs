@@ -1,0 +1,155 @@
+//! What has been done to a key, or found out about it.
+
+use jiff::Timestamp;
+use rotation::{AccessKeyId, Finding};
+
+use super::super::deadline::Deadline;
+use super::super::item::DigestItem;
+use super::super::text::one_line;
+use super::context::{Condition, Help, Need, Wording, WordingContext};
+
+pub(super) fn rotated(
+    item: &DigestItem,
+    at: &WordingContext<'_>,
+    by: Option<&AccessKeyId>,
+    due: Option<Timestamp>,
+) -> Wording {
+    let what = match (at.dry_run, by) {
+        (true, _) => "A new key would be created and stored in AWS Secrets Manager. None has been created.".to_owned(),
+        (false, Some(by)) => format!("A new key, {by}, was created and stored in AWS Secrets Manager."),
+        (false, None) => "A new key was created and stored in AWS Secrets Manager.".to_owned(),
+    };
+    let todo = match due {
+        Some(_) => at.install(by),
+        None => at.todo("Install the new key now: this one no longer works."),
+    };
+    Wording {
+        label: at.say("replaced", "would be replaced"),
+        what,
+        why: at.why_due(item),
+        todo,
+        due: due.map(|due| (due, Deadline::Disabled)),
+        need: Need::Act,
+        condition: if due.is_some() { Condition::Stopping } else { Condition::Stopped },
+        help: if due.is_some() { Help::Install } else { Help::InstallOnly },
+        successor: by.cloned(),
+    }
+}
+
+pub(super) fn disabled(at: &WordingContext<'_>, delete_due: Timestamp) -> Wording {
+    let then = if at.replacement.is_some() { "install the new key" } else { "move to another key" };
+    Wording {
+        label: at.say("disabled", "would be disabled"),
+        what: at
+            .say("The key was disabled and no longer works.", "The key would be disabled today.")
+            .to_owned(),
+        why: format!("Its owner was told at least {} days ago that it would be disabled.", at.policy.install_grace()),
+        todo: at.todo(format!(
+            "If something has stopped working, have the key made active again as described below, and {then}. If not, there is nothing to do."
+        )),
+        due: Some((delete_due, Deadline::Deleted)),
+        need: Need::Check,
+        condition: Condition::Stopped,
+        help: Help::InstallOrReenable,
+        successor: None,
+    }
+}
+
+pub(super) fn contained(at: &WordingContext<'_>) -> Wording {
+    let todo = match at.replacement {
+        Some(new) => format!("Install the new key, {new}, now. Do not make this one active again."),
+        None => {
+            "Do not make this key active again. A new key is stored for this user as soon as possible; its owner is told then."
+                .to_owned()
+        }
+    };
+    Wording {
+        label: at.say("disabled at once", "would be disabled at once"),
+        what: at
+            .say(
+                "The key was disabled at once and no longer works.",
+                "The key would be disabled at once, with no time to install another.",
+            )
+            .to_owned(),
+        why: "An operator asked for it, as is done when a key may have leaked.".to_owned(),
+        todo: at.todo(todo),
+        due: None,
+        need: Need::Act,
+        condition: Condition::Stopped,
+        help: Help::InstallOnly,
+        successor: None,
+    }
+}
+
+pub(super) fn deleted(at: &WordingContext<'_>) -> Wording {
+    Wording {
+        label: at.say("deleted", "would be deleted"),
+        what: at.say("The key was deleted. It cannot be brought back.", "The key would be deleted.").to_owned(),
+        why: format!(
+            "A disabled key is kept for at least {} days, unless an operator needs its place sooner.",
+            at.policy.recovery_grace()
+        ),
+        todo: at.todo("Nothing."),
+        due: None,
+        need: Need::Nothing,
+        condition: Condition::Deleted,
+        help: Help::None,
+        successor: None,
+    }
+}
+
+pub(super) fn found_inactive(at: &WordingContext<'_>, delete_due: Timestamp) -> Wording {
+    Wording {
+        label: "found inactive",
+        what: at
+            .say(
+                "The key is inactive: somebody disabled it. Its recovery period is counted from today.",
+                "The key is inactive: somebody disabled it. Its recovery period would be counted from today.",
+            )
+            .to_owned(),
+        why: format!("An inactive key is kept for {} days, then deleted.", at.policy.recovery_grace()),
+        todo: "If it is still needed, have it made active again. If not, there is nothing to do.".to_owned(),
+        due: Some((delete_due, Deadline::Deleted)),
+        need: Need::Check,
+        condition: Condition::Inactive,
+        help: Help::UsageOrReenable,
+        successor: None,
+    }
+}
+
+pub(super) fn restored(at: &WordingContext<'_>, disable_due: Timestamp) -> Wording {
+    Wording {
+        label: at.say("active again", "would be made active again"),
+        what: at.say("The key was made active again.", "The key would be made active again.").to_owned()
+            + " If another key replaces it, it is disabled again.",
+        why: "An operator asked for it.".to_owned(),
+        todo: at.install(None),
+        due: Some((disable_due, Deadline::Disabled)),
+        need: Need::Act,
+        condition: Condition::Stopping,
+        help: Help::Install,
+        successor: None,
+    }
+}
+
+pub(super) fn found(finding: &Finding) -> Wording {
+    Wording {
+        label: "needs attention",
+        what: sentence(&one_line(&finding.to_string(), 600)),
+        why: "This cannot be decided without a person.".to_owned(),
+        todo: "Correct what is described, or ask the administrators of this account to.".to_owned(),
+        due: None,
+        need: Need::Act,
+        condition: Condition::Unclear,
+        help: Help::None,
+        successor: None,
+    }
+}
+
+/// With a capital letter and a full stop.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(char::to_uppercase);
+    let end = if text.ends_with(['.', '…']) { "" } else { "." };
+    first.into_iter().flatten().chain(chars).chain(end.chars()).collect()
+}

@@ -1,0 +1,174 @@
+//! What will be done to a key, and from when.
+
+use jiff::Timestamp;
+use rotation::plan::NoticeKind;
+use rotation::{AccessKeyId, LastUse, Upcoming};
+
+use super::super::deadline::Deadline;
+use super::super::item::DigestItem;
+use super::super::text::one_line;
+use super::context::{Condition, Help, Need, Wording, WordingContext};
+
+pub(super) fn noticed(
+    item: &DigestItem,
+    at: &WordingContext<'_>,
+    kind: &NoticeKind,
+    due: Option<Timestamp>,
+) -> Wording {
+    let will_be_disabled = |what: String, todo: String| Wording {
+        label: at.say("will be disabled", "would be disabled"),
+        what,
+        why: at.why_due(item),
+        todo,
+        due: due.map(|due| (due, Deadline::Disabled)),
+        need: Need::Act,
+        condition: Condition::Stopping,
+        help: Help::Install,
+        successor: None,
+    };
+    match kind {
+        NoticeKind::Replaced { by } => replaced(&will_be_disabled, at, by.as_ref()),
+        NoticeKind::Forced { by } => Wording {
+            why: "An operator asked for the key to be replaced.".to_owned(),
+            ..replaced(&will_be_disabled, at, by.as_ref())
+        },
+        NoticeKind::MakeRoom { other } => Wording {
+            help: Help::Usage,
+            successor: Some(other.clone()),
+            ..will_be_disabled(
+                "Both keys of this user are due for replacement, and AWS allows no third. This one was used least recently and has to go."
+                    .to_owned(),
+                at.todo(format!(
+                    "Use {other} wherever this key is used. {other} is replaced once this one is gone."
+                )),
+            )
+        },
+        NoticeKind::Retired => Wording {
+            need: Need::Check,
+            help: Help::Usage,
+            ..will_be_disabled(
+                "The key has never been used. It is not replaced.".to_owned(),
+                at.todo("Nothing, if nobody needs it. A key that is used before that date is not disabled."),
+            )
+        },
+        NoticeKind::Restored => Wording {
+            why: "A key that has been replaced does not stay active.".to_owned(),
+            ..will_be_disabled(
+                "Somebody made this key active again after it had been disabled.".to_owned(),
+                at.install(None),
+            )
+        },
+    }
+}
+
+fn replaced(
+    will_be_disabled: &impl Fn(String, String) -> Wording,
+    at: &WordingContext<'_>,
+    by: Option<&AccessKeyId>,
+) -> Wording {
+    let newer = by.map_or_else(|| "a newer key".to_owned(), |by| format!("a newer key, {by}"));
+    Wording {
+        successor: by.cloned(),
+        ..will_be_disabled(format!("The user has {newer}, which takes this key's place."), at.install(by))
+    }
+}
+
+pub(super) fn upcoming(item: &DigestItem, at: &WordingContext<'_>, what: &Upcoming, due: Timestamp) -> Wording {
+    let base = |label: &'static str, what: String, todo: String, deadline| Wording {
+        label,
+        what,
+        why: at.why_due_later(item),
+        todo,
+        due: Some((due, deadline)),
+        need: Need::Nothing,
+        condition: Condition::Working,
+        help: Help::None,
+        successor: None,
+    };
+    let prepare = || at.todo("Nothing yet. Find out where this key is used, so that you can replace it there.");
+    match what {
+        Upcoming::Rotate => {
+            let grace = at.policy.install_grace();
+            let what = if at.dry_run {
+                format!(
+                    "A new key would be created, and its owner told. This one would then work for at least {grace} days more."
+                )
+            } else {
+                format!(
+                    "A new key will be created, and its owner told. This one then works for at least {grace} days more."
+                )
+            };
+            base(at.say("will be replaced", "would be replaced"), what, prepare(), Deadline::Replaced)
+        }
+        Upcoming::RotateAfterDeletion { of } => base(
+            at.say("will be replaced", "would be replaced"),
+            format!("The key is due for replacement, which waits until the user's inactive key {of} is deleted."),
+            prepare(),
+            Deadline::Replaced,
+        ),
+        Upcoming::SuccessorCounts { successor } => Wording {
+            need: Need::Check,
+            help: Help::Usage,
+            successor: Some(successor.clone()),
+            ..base(
+                at.say("will be superseded", "would be superseded"),
+                format!(
+                    "The user has a newer key, {successor}. From the date below it counts as this key's replacement, and no third key is created."
+                ),
+                at.todo(format!("Move whatever still uses this key to {successor}.")),
+                Deadline::Superseded,
+            )
+        },
+        Upcoming::Disable => Wording {
+            why: "Its owner has been told that it has to go.".to_owned(),
+            need: Need::Act,
+            condition: Condition::Stopping,
+            help: Help::Install,
+            ..base(
+                at.say("will be disabled", "would be disabled"),
+                at.say("The key stops working on the date below.", "The key would stop working on the date below.")
+                    .to_owned(),
+                at.install(None),
+                Deadline::Disabled,
+            )
+        },
+        Upcoming::Delete => Wording {
+            why: format!("A disabled key is kept for {} days.", at.policy.recovery_grace()),
+            need: Need::Check,
+            condition: Condition::Inactive,
+            help: Help::UsageOrReenable,
+            ..base(
+                at.say("will be deleted", "would be deleted"),
+                at.say(
+                    "The key is inactive and will be deleted. After that it cannot be brought back.",
+                    "The key is inactive and would be deleted.",
+                )
+                .to_owned(),
+                at.todo("Nothing, if nothing has stopped working. Until then the key can be made active again."),
+                Deadline::Deleted,
+            )
+        },
+    }
+}
+
+pub(super) fn postponed(item: &DigestItem, at: &WordingContext<'_>, until: Timestamp) -> Wording {
+    let still = match item.key.as_ref().map(|key| &key.last_use) {
+        Some(LastUse::At { service, region, .. }) => {
+            format!("It was last used with {} in {}", one_line(service, 64), one_line(region, 64))
+        }
+        Some(LastUse::Never | LastUse::Unknown) | None => "It is still in use".to_owned(),
+    };
+    Wording {
+        label: "still in use",
+        what: format!(
+            "The key was due to be disabled, but is still in use: this is put off from day to day. {still}; the newer key has never been used."
+        ),
+        why: at.why_due(item),
+        todo: at.install(None),
+        due: Some((until, Deadline::DisabledAtTheLatest)),
+        need: Need::Act,
+        condition: Condition::Stopping,
+        help: Help::Install,
+        successor: None,
+    }
+}

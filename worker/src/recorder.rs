@@ -1,0 +1,97 @@
+//! Records on users and keys what their owners have been told, as soon as the mail is accepted.
+
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use key_rotation_aws::{AwsError, ErrorClass};
+use rotation::{AccessKeyId, Remembered, UserName};
+use tracing::warn;
+
+use crate::account::AccountWork;
+use crate::aws::iam::Iam;
+use crate::error::JobError;
+use crate::notices::{DigestItem, Recorder, cadence};
+use crate::sessions::TO_LOOK;
+
+/// Writes the tags of one account's users. A crash before that means a second mail, never a missing one.
+pub struct TagRecorder<'a> {
+    account: &'a AccountWork<'a>,
+    failed: Option<JobError>,
+}
+
+impl<'a> TagRecorder<'a> {
+    pub fn new(account: &'a AccountWork<'a>) -> Self {
+        Self { account, failed: None }
+    }
+
+    /// Whether every clock that a mail starts has been started.
+    ///
+    /// # Errors
+    /// [`JobError::NotRecorded`].
+    pub fn outcome(self) -> Result<(), JobError> {
+        self.failed.map_or(Ok(()), Err)
+    }
+
+    async fn state(&self, item: &DigestItem, at: Timestamp) -> Option<JobError> {
+        let (mark, key) = (item.mark?, item.key.as_ref()?);
+        let source = self.write_state(&item.user, &key.id, mark.at(at)).await.err()?;
+        warn!(user = %item.user, access_key_id = %key.id, error = %source, "what the owner was told could not be recorded");
+        Some(JobError::NotRecorded { key: key.id.clone(), source })
+    }
+
+    async fn write_state(&self, user: &UserName, key: &AccessKeyId, told: Remembered) -> Result<(), AwsError> {
+        let session = self.account.sessions.with(TO_LOOK).await?;
+        gone(Iam::of(&session).remember(user, key, told).await)
+    }
+
+    /// A reminder that could not be recorded fails no message, which would only repeat it the sooner.
+    async fn reminder(&self, user: &UserName, at: Timestamp) -> Option<String> {
+        let error = self.write_reminder(user, at).await.err()?;
+        warn!(%user, %error, "a reminder could not be recorded");
+        Some(format!(
+            "the owner of the user {user} was reminded, which could not be recorded: the next run reminds again ({error})"
+        ))
+    }
+
+    async fn write_reminder(&self, user: &UserName, at: Timestamp) -> Result<(), AwsError> {
+        let session = self.account.sessions.with(TO_LOOK).await?;
+        gone(Iam::of(&session).remember_reminder(user, at).await)
+    }
+}
+
+impl Recorder for TagRecorder<'_> {
+    async fn record(&mut self, told: &[(&DigestItem, Timestamp)]) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.account.dry_run {
+            return problems;
+        }
+        let at_once = self.account.rotator.users_at_once.max(1);
+        for some in told.chunks(at_once) {
+            let failed = join_all(some.iter().map(|(item, at)| self.state(item, *at))).await;
+            for error in failed.into_iter().flatten() {
+                problems.push(error.to_string());
+                self.failed = Some(error);
+            }
+        }
+        // A user may have several.
+        let reminded: BTreeMap<&UserName, Timestamp> = told
+            .iter()
+            .filter(|(item, _)| cadence::is_reminder(&item.event))
+            .map(|(item, at)| (&item.user, *at))
+            .collect();
+        for some in reminded.into_iter().collect::<Vec<_>>().chunks(at_once) {
+            problems
+                .extend(join_all(some.iter().map(|(user, at)| self.reminder(user, *at))).await.into_iter().flatten());
+        }
+        problems
+    }
+}
+
+/// A user that is gone has nothing left to be recorded on.
+fn gone(result: Result<(), AwsError>) -> Result<(), AwsError> {
+    match result {
+        Err(error) if error.class == ErrorClass::NotFound => Ok(()),
+        other => other,
+    }
+}
