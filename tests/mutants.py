@@ -25,13 +25,16 @@ INTENT = "rotation/src/intent.rs"
 ROTATE, SETTLE, RETIRE = (f"worker/src/steps/{name}.rs" for name in ("rotate", "settle", "retire"))
 TURN, PUBLISH = (f"worker/src/steps/rotate/{name}.rs" for name in ("turn", "publish"))
 RECORDER, DELIVER = "worker/src/recorder.rs", "worker/src/notices/deliver.rs"
-IAM, ACCOUNT, USER = "worker/src/aws/iam.rs", "worker/src/account.rs", "worker/src/user.rs"
 CONSUMER, DELIVERY, GROUPS = (f"worker/src/queue/{name}.rs" for name in ("consumer", "delivery", "groups"))
 ERRORS = "worker/src/error.rs"
+IAM, ACCOUNT = "worker/src/aws/iam.rs", "worker/src/account.rs"
+LOOK, EXECUTE = "worker/src/user/look.rs", "worker/src/user/execute.rs"
+LIFECYCLE, INACTIVE = "rotation/src/lifecycle.rs", "rotation/src/lifecycle/inactive.rs"
+FORCED, OLD_KEY, RESTORE = "rotation/src/forced.rs", "rotation/src/forced/old_key.rs", "rotation/src/restore.rs"
 CLOCK, ERROR, TRIES = (f"aws/src/{name}.rs" for name in ("clock", "error", "tries"))
 
 # In the order in which they are tried; the cheap ones first.
-PROOFS = ["settling", "lifecycle", "mail_notices", "queue_worker", "crashes", "processes", "chaos"]
+PROOFS = ["settling", "lifecycle", "late_requests", "promised", "mail_notices", "queue_worker", "crashes", "processes", "chaos"]
 
 
 class Edit(NamedTuple):
@@ -71,13 +74,13 @@ MUTANTS = [
             ROTATE,
             "self.store_pending(&new).await?;",
             "self.work.account.sessions.discard().await;\n"
-            "        let session = self.work.account.sessions.with(TO_ATTEMPT).await?;\n"
-            "        let destination = Destination::of(&self.work, &session);\n"
+            "        let session = self.work.account.sessions.with(MIN_SESSION_FOR_ATTEMPT).await?;\n"
+            "        let destination = Destination::new(&self.work, &session);\n"
             "        let renewed = RotationAttempt { work: self.work, session, destination, intent: self.intent.clone() };\n"
             "        renewed.store_pending(&new).await?;",
         ),
         (ROTATE, "self.publish(&new, present, prepared).await?;", "renewed.publish(&new, present, prepared).await?;"),
-        (ROTATE, "let keys = self.work.keys(&self.session).await?;\n        if find(&keys, &new.id)", "let keys = self.work.keys(&renewed.session).await?;\n        if find(&keys, &new.id)"),
+        (ROTATE, "let keys = access_keys(&self.work, &self.session).await?;\n        if find(&keys, &new.id)", "let keys = access_keys(&self.work, &renewed.session).await?;\n        if find(&keys, &new.id)"),
         (ROTATE, "self.clear_intents(&[]).await.map_err(AttemptFailure::with_intent_untouched)?;\n        info!(key = %new.id", "renewed.clear_intents(&[]).await.map_err(AttemptFailure::with_intent_untouched)?;\n        info!(key = %new.id"),
     ),
     mutant(
@@ -160,13 +163,13 @@ MUTANTS = [
     ),
     mutant(
         "a notice dates from when it is recorded",
-        (RECORDER, "mark.at(at)", "mark.at({ let _ = at; self.account.rotator.connection.clock().now() })"),
+        (RECORDER, "state.clone().accepted(at)", "state.clone().accepted({ let _ = at; self.account.now() })"),
     ),
     mutant(
         "keys and tags that do not go together are taken as they are",
-        (USER, "if again == keys {", "if again == keys || true {"),
-        (USER, "let mut keys = work.keys(session).await?;\n    let mut looks", "let keys_before = Vec::new();\n    let mut keys = keys_before;\n    let mut looks"),
-        (USER, "            break read_tags(&tags);", "            keys = again;\n            break read_tags(&tags);"),
+        (LOOK, "if again == keys {", "if again == keys || true {"),
+        (LOOK, "let mut keys = access_keys(context, session).await?;\n    let mut reads", "let keys_before = Vec::new();\n    let mut keys = keys_before;\n    let mut reads"),
+        (LOOK, "            break read_tags(&tags);", "            keys = again;\n            break read_tags(&tags);"),
     ),
     mutant(
         "the key is not published",
@@ -178,7 +181,7 @@ MUTANTS = [
     ),
     mutant(
         "the owner is told before the key is published",
-        (USER, "match attempt(self.work, AttemptKind::Successor { old, present }).await? {", "self.tell(old, Event::Rotated { by: None, disable_due }, mark);\n        match attempt(self.work, AttemptKind::Successor { old, present }).await? {"),
+        (EXECUTE, "match attempt(self.context, AttemptKind::Successor { old, present }).await? {", "self.queue_notice(old, Event::Rotated { by: None, disable_due }, record);\n        match attempt(self.context, AttemptKind::Successor { old, present }).await? {"),
     ),
     mutant(
         "what was told is recorded whether or not the mail was accepted",
@@ -194,7 +197,7 @@ MUTANTS = [
     ),
     mutant(
         "a reminder is not recorded",
-        (RECORDER, "gone(Iam::of(&session).remember_reminder(user, at).await)", "{ let _ = (session, user, at); Ok(()) }"),
+        (RECORDER, "gone(Iam::of(&session).record_reminder(user, at).await)", "{ let _ = (session, user, at); Ok(()) }"),
     ),
     mutant(
         "settling deletes a key without asking whether it was used",
@@ -227,7 +230,7 @@ MUTANTS = [
     ),
     mutant(
         "no look before a disable: still unused",
-        (RETIRE, "Safeguard::StillUnused => match iam.last_use(key).await? {", "Safeguard::StillUnused => match LastUse::Never {"),
+        (RETIRE, "DisablePrecondition::StillUnused => match iam.last_use(key).await? {", "DisablePrecondition::StillUnused => match LastUse::Never {"),
     ),
     mutant(
         "no look before a delete",
@@ -244,6 +247,54 @@ MUTANTS = [
     mutant(
         "the central store is written to after the session's end",
         (ROTATE, "if self.session.time_left().is_positive() { Ok(call.await?) } else { Err(StepError::SessionEnded) }", "Ok(call.await?)"),
+    ),
+    mutant(
+        "a restore does not ask what has happened since",
+        (RESTORE, "KeyStateKind::Disabled => !by_this_request && state.at", "KeyStateKind::Disabled => false && !by_this_request && state.at"),
+    ),
+    mutant(
+        "a request takes a key that is newer than itself",
+        (OLD_KEY, "!no_earlier(key.created, self.request.origin.requested_at)", "true || !no_earlier(key.created, self.request.origin.requested_at)"),
+    ),
+    mutant(
+        "a request is not known by its id",
+        (OLD_KEY, "let by_this_request = state.by == Some(self.request.origin.id);", "let by_this_request = state.by == Some(self.request.origin.id) && false;"),
+    ),
+    mutant(
+        "a request that was a dead letter is another request",
+        (DELIVERY, "first_id: first_id.unwrap_or_else(|| id.clone()),", "first_id: { let _ = first_id; id.clone() },"),
+    ),
+    mutant(
+        "containment waits for what is unknown",
+        (FORCED, "Err(Obstacle::Missing(missing)) => rules.contain_or(Verdict::Undecided(missing)),", "Err(Obstacle::Missing(missing)) => Verdict::Undecided(missing),"),
+    ),
+    mutant(
+        "a secret or a last use that cannot be read fails the user",
+        (LOOK, "failures.push((fact(), error));\n            Ok(None)", "failures.push((fact(), error.clone()));\n            Err(error.into())"),
+    ),
+    mutant(
+        "a tag that cannot be read shields a leaked key",
+        (FORCED, "return rules.contain_or(Verdict::Refused(Refusal::standstill(&user.name, &findings)));", "return Verdict::Refused(Refusal::standstill(&user.name, &findings));"),
+    ),
+    mutant(
+        "a finding ends a request",
+        (EXECUTE, "!findings.is_empty() && !self.context.account.job.is_request()", "!findings.is_empty()"),
+    ),
+    mutant(
+        "what was not told is not told again",
+        (INACTIVE, "&& !state.told\n", "&& !state.told && false\n"),
+    ),
+    mutant(
+        "a notice is mailed before it is known that it can be recorded",
+        (EXECUTE, "self.record_not_told(key, &state).await?;\n                self.queue_notice(key, event, Some(state));", "self.queue_notice(key, event, Some(state));"),
+    ),
+    mutant(
+        "a date that was mailed does not count",
+        (LIFECYCLE, "told.until.map_or(due, |until| until.max(due))", "told.until.map_or(due, |_| due)"),
+    ),
+    mutant(
+        "an exemption leaves the notices before it as they are",
+        (LIFECYCLE, "return if void.is_empty() {", "return if void.is_empty() || true {"),
     ),
     mutant(
         "an answer that waited turns the clock back",
@@ -290,7 +341,7 @@ MUTANTS = [
     ),
     mutant(
         "after the signal to stop further users are begun",
-        (ACCOUNT, "if self.stop.is_asked() {", "if false {"),
+        (ACCOUNT, "match self.stop.is_asked() {", "match self.stop.is_asked() && false {"),
         first="processes",
     ),
 ]

@@ -2,25 +2,38 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::key::{Key, LastUse, Memory, Published, Remembered};
-use crate::plan::Missing;
+use crate::key::{Key, LastUse, Published};
+use crate::state::{KeyState, KeyStateKind};
+use crate::verdict::MissingFact;
 
-/// A decision, or what must be known first.
-pub(crate) type Decided<T> = Result<T, Missing>;
+/// An answer, or the fact that must be known before there can be one.
+pub(crate) type Known<T> = Result<T, MissingFact>;
 
 /// A disable takes effect everywhere within seconds; a use this much later means that the key was active again.
 const DISABLE_TAKES_EFFECT_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 
-/// The notice on a key, if it was given no earlier than `since`: an older one was about another successor.
-pub(crate) fn notice_since(key: &Key, since: Timestamp) -> Option<Remembered> {
-    match key.memory {
-        Memory::Known(noticed @ (Remembered::Notified(at) | Remembered::Forced(at) | Remembered::Restored(at)))
-            if no_earlier(at, since) =>
-        {
-            Some(noticed)
+/// The notice on a key that its owner has been given no earlier than `since`: an older one was about another successor.
+pub(crate) fn notice_since(key: &Key, since: Timestamp) -> Option<&KeyState> {
+    key.state.as_ref().filter(|state| match state.kind {
+        KeyStateKind::Notified | KeyStateKind::Forced | KeyStateKind::Restored => {
+            state.told && no_earlier(state.at, since)
         }
-        Memory::Known(_) | Memory::Nothing | Memory::Unreadable(_) => None,
-    }
+        KeyStateKind::Disabled => false,
+    })
+}
+
+/// The record that the key was disabled, if that is what its state tag says.
+pub(crate) fn disabled_record(key: &Key) -> Option<&KeyState> {
+    key.state.as_ref().filter(|state| state.kind == KeyStateKind::Disabled)
+}
+
+/// Whether an active key was made active again after it had been disabled, and its owner has not been told what follows.
+pub(crate) fn is_untold_re_enabled(key: &Key) -> bool {
+    key.state.as_ref().is_some_and(|state| match state.kind {
+        KeyStateKind::Disabled => true,
+        KeyStateKind::Restored => !state.told,
+        KeyStateKind::Notified | KeyStateKind::Forced => false,
+    })
 }
 
 /// In whole seconds, as tags and IAM's creation times are.
@@ -37,18 +50,18 @@ pub(crate) fn used_after_disable(key: &Key, disabled: Timestamp) -> bool {
 }
 
 /// When the key was last used (`None`: never), if that is known. Never used sorts before any use.
-pub(crate) fn known_use(key: &Key) -> Decided<Option<Timestamp>> {
+pub(crate) fn known_use(key: &Key) -> Known<Option<Timestamp>> {
     match &key.last_use {
-        LastUse::Unknown => Err(Missing::LastUse(key.id.clone())),
+        LastUse::Unknown => Err(MissingFact::LastUse(key.id.clone())),
         LastUse::Never => Ok(None),
         LastUse::At { when, .. } => Ok(Some(*when)),
     }
 }
 
 /// Whether the key is the published one, if that is known.
-pub(crate) fn known_publication(key: &Key) -> Decided<bool> {
+pub(crate) fn known_publication(key: &Key) -> Known<bool> {
     match key.published {
-        Published::Unknown => Err(Missing::Published(key.id.clone())),
+        Published::Unknown => Err(MissingFact::Published(key.id.clone())),
         Published::Yes => Ok(true),
         Published::No => Ok(false),
     }

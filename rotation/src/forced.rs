@@ -1,104 +1,93 @@
 //! An operator's request to rotate one user now: a plan, or a refusal that says why.
 //!
-//! A request is delivered at least once. What it has done already is recognised: a successor made after it was sent means
-//! it is done; a key it contained (inactive, or gone but for its state tag) is not looked for among the active ones. That
-//! tag stays until the recovery grace is over, so that the request is recognised as done however late it comes again.
+//! A request is delivered at least once, and however late. Which key it is about is on record from its first step on, by the
+//! request's id in that key's state tag; so a later delivery never takes another key for it, least of all the successor that it
+//! made itself. What has happened since the request was made voids it: a key that is newer than the request is never touched
+//! unless it is named, and a key that was restored since is not disabled again.
 
-mod refusal;
+mod old_key;
 
 use jiff::{SignedDuration, Timestamp};
 
-pub use self::refusal::Refusal;
-use crate::evidence::{known_publication, known_use, notice_since};
+use self::old_key::OldKey;
+use crate::evidence::{known_use, notice_since};
 use crate::finding::Finding;
 use crate::ids::AccessKeyId;
-use crate::key::{Key, KeyStatus, LastUse, Memory, Remembered};
+use crate::key::{Key, KeyStatus, LastUse};
 use crate::lifecycle::{Standstill, standstill};
-use crate::plan::{Action, Deletable, DeleteReason, Exemption, Missing, Notice, NoticeKind, Plan};
+use crate::plan::{Action, Announcement, Deletable, DeleteReason, Notice, NoticeKind, Plan};
 use crate::policy::{Policy, after};
+use crate::refusal::Refusal;
+use crate::request::ForceRotateRequest;
+use crate::state::{KeyState, KeyStateKind};
 use crate::user::User;
+use crate::verdict::{Exemption, MissingFact, Verdict};
 
-/// What the operator asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// The key to replace, where one is named.
-    pub access_key_id: Option<AccessKeyId>,
-    /// Contain first: the old key is made inactive before anything else.
-    pub disable_old_now: bool,
-    /// Rotate although the user is exempt.
-    pub override_exemption: bool,
-    /// When the request was made, by AWS's clock: a successor made since then is this request's.
-    pub requested_at: Timestamp,
-    /// Whether an earlier delivery of the same message may have begun the work.
-    pub redelivered: bool,
-}
-
-/// What the rules say about a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// An attempt left its intent: settle it, then ask again.
-    SettleFirst,
-    /// Something must be known first.
-    Undecided(Missing),
-    /// What is to be done; nothing, where an earlier delivery has done it all.
-    Act(Plan),
-    /// It will not be done, and asking again will not help.
-    Refused(Refusal),
-}
-
-/// Decides about a request.
-pub fn plan(now: Timestamp, policy: &Policy, user: &User, request: &Request) -> Answer {
-    if let Some(refusal) = exempt(now, user, request) {
-        return Answer::Refused(refusal);
+pub(crate) fn decide(now: Timestamp, policy: &Policy, user: &User, request: &ForceRotateRequest) -> Verdict {
+    if let Some(refusal) = shield(now, user, request) {
+        return Verdict::Refused(refusal);
     }
     let (policy, _) = user.policy(policy);
     let rules = Rules { now, policy, user, request };
     match standstill(user) {
-        // Containing a leaked key waits for nothing, not even for an interrupted attempt to be settled.
-        Some(Standstill::SettleFirst) => {
-            return match rules.contain_first() {
-                Some(action) => Answer::Act(Plan { actions: vec![action] }),
-                None => Answer::SettleFirst,
-            };
-        }
+        // Containing a leaked key waits for nothing: not for an interrupted attempt to be settled, nor for a person to mend a tag.
+        Some(Standstill::SettleFirst) => return rules.contain_or(Verdict::SettleFirst),
         Some(Standstill::Findings(findings)) => {
-            let why: Vec<String> = findings.iter().map(Finding::to_string).collect();
-            return Answer::Refused(Refusal::Standstill { user: user.name.clone(), why: why.join("; ") });
+            return rules.contain_or(Verdict::Refused(Refusal::standstill(&user.name, &findings)));
         }
         None => {}
     }
-    match rules.decide() {
-        Ok(actions) if actions.is_empty() => Answer::Act(Plan::default()),
-        Ok(actions) => match rules.last_uses_known() {
-            Ok(()) => Answer::Act(Plan { actions }),
-            Err(missing) => rules.contain_or_wait(missing),
-        },
-        Err(Obstacle::Missing(missing)) => rules.contain_or_wait(missing),
-        Err(Obstacle::Refused(refusal)) => Answer::Refused(refusal),
+    let decided = rules.plan().and_then(|actions| {
+        rules.everything_known(&actions)?;
+        Ok(actions)
+    });
+    match decided {
+        Ok(actions) => Verdict::Act(Plan { actions, ..Plan::default() }),
+        Err(Obstacle::Missing(missing)) => rules.contain_or(Verdict::Undecided(missing)),
+        Err(Obstacle::Refused(refusal)) => Verdict::Refused(refusal),
     }
 }
 
-fn exempt(now: Timestamp, user: &User, request: &Request) -> Option<Refusal> {
+/// What keeps a request from a user. The tag `key-rotation:protected`, spelled exactly so, against every request; the exemption
+/// group, an exemption by date (or a date that cannot be read, of which it is not known whether it has passed) and the tag in
+/// another spelling only against one that does not override the exemption. Nothing else does.
+fn shield(now: Timestamp, user: &User, request: &ForceRotateRequest) -> Option<Refusal> {
     let name = || user.name.clone();
-    match user.exemption(now)? {
-        Exemption::Protected => Some(Refusal::Protected { user: name() }),
-        Exemption::Group | Exemption::Until { .. } if request.override_exemption => None,
-        Exemption::Group => Some(Refusal::Exempt { user: name(), why: "it is in the exemption group".to_owned() }),
-        Exemption::Until { until } => {
-            Some(Refusal::Exempt { user: name(), why: format!("its tag key-rotation:exempt-until ends {until}") })
-        }
+    if user.tags.protected {
+        return Some(Refusal::Protected { user: name() });
     }
+    if request.override_exemption {
+        return None;
+    }
+    let why = match user.exemption(now) {
+        Some(Exemption::Protected) => "it carries the tag key-rotation:protected, in another spelling".to_owned(),
+        Some(Exemption::Group) => "it is in the exemption group".to_owned(),
+        Some(Exemption::Until { until }) => {
+            format!("its tag key-rotation:exempt-until ends {until}")
+        }
+        None if user.tags.exempt_until_unreadable => {
+            "its tag key-rotation:exempt-until cannot be read, so it is not known until when".to_owned()
+        }
+        None => return None,
+    };
+    Some(Refusal::Exempt { user: name(), why })
 }
 
 /// Why there is no plan.
 enum Obstacle {
-    Missing(Missing),
+    Missing(MissingFact),
     Refused(Refusal),
 }
 
-impl From<Missing> for Obstacle {
-    fn from(missing: Missing) -> Self {
+impl From<MissingFact> for Obstacle {
+    fn from(missing: MissingFact) -> Self {
         Obstacle::Missing(missing)
+    }
+}
+
+impl From<Refusal> for Obstacle {
+    fn from(refusal: Refusal) -> Self {
+        Obstacle::Refused(refusal)
     }
 }
 
@@ -106,217 +95,221 @@ struct Rules<'a> {
     now: Timestamp,
     policy: Policy,
     user: &'a User,
-    request: &'a Request,
+    request: &'a ForceRotateRequest,
 }
 
 impl<'a> Rules<'a> {
-    fn decide(&self) -> Result<Vec<Action>, Obstacle> {
-        if let Some(successor) = self.successor_made_since()? {
-            return self.finish(successor);
-        }
-        let active = self.keys(KeyStatus::Active);
-        let inactive = self.keys(KeyStatus::Inactive);
-        if let Some(named) = &self.request.access_key_id {
-            if !self.user.keys.iter().any(|key| key.id == *named) {
-                return self.named_key_is_gone(named, &active, &inactive);
-            }
-            if let Some(key) = inactive.iter().find(|key| key.id == *named) {
-                if !self.contained_by_this_request(key) {
-                    return Err(self.refuse_inactive(named));
-                }
-                return self.contained(key, &active, &inactive);
-            }
-        }
-        match (active.as_slice(), inactive.as_slice()) {
-            ([], inactive) => match self.contained_key(inactive) {
-                Some(key) => self.contained(key, &[], inactive),
-                None => Err(Obstacle::Refused(Refusal::NoActiveKey { user: self.user.name.clone() })),
+    fn plan(&self) -> Result<Vec<Action>, Obstacle> {
+        let old = self.old_key()?;
+        let successor = self.successor_of(&old)?;
+        match (&old, successor) {
+            (OldKey::Present(old), Some(successor)) => Ok(self.finish(old, successor)),
+            (OldKey::Gone { id, state }, Some(successor)) => Ok(self.announce_successor(id, state, successor)),
+            (OldKey::Present(old), None) => match old.status {
+                KeyStatus::Active => self.replace_active(old),
+                KeyStatus::Inactive => self.replace_contained(old),
             },
-            // The active key was made since, by somebody else, while the one that was asked for lies contained.
-            ([only], inactive) if !self.older_than_request(only) => match self.contained_key(inactive) {
-                Some(key) if self.request.access_key_id.is_none() => self.contained(key, &[only], inactive),
-                Some(_) | None => Ok(self.one_active(only, inactive)),
-            },
-            ([only], inactive) => Ok(self.one_active(only, inactive)),
-            ([a, b, ..], _) => self.two_active(a, b),
+            (OldKey::Gone { id, state }, None) => self.replace_gone(id, state),
         }
     }
 
     /// The key to be made inactive before anything else is found out or settled, where that is asked for and clear.
     fn contain_first(&self) -> Option<Action> {
-        if !self.request.disable_old_now {
-            return None;
+        match self.old_key() {
+            Ok(OldKey::Present(key)) if self.request.disable_old_now && key.status == KeyStatus::Active => {
+                Some(self.contain(key))
+            }
+            Ok(OldKey::Present(_) | OldKey::Gone { .. }) | Err(_) => None,
         }
-        let active = self.keys(KeyStatus::Active);
-        let key = match (&self.request.access_key_id, active.as_slice()) {
-            (Some(named), active) => active.iter().find(|key| key.id == *named).copied(),
-            // With an intent about, the only active key might be a successor that nobody has been told of; then the old
-            // one is not active any more, and there is nothing to contain.
-            (None, [only]) if self.older_than_request(only) => Some(*only),
-            (None, _) => None,
-        }?;
-        Some(Action::Contain { key: key.id.clone() })
     }
 
-    /// With something unknown only containment goes ahead; the request is then asked about again.
-    fn contain_or_wait(&self, missing: Missing) -> Answer {
+    /// With a fact unknown, an attempt unsettled or a tag unreadable only containment goes ahead; then it is decided again.
+    fn contain_or(&self, verdict: Verdict) -> Verdict {
         match self.contain_first() {
-            Some(action) => Answer::Act(Plan { actions: vec![action] }),
-            None => Answer::Undecided(missing),
+            Some(action) => Verdict::Act(Plan { actions: vec![action], decide_again: true }),
+            None => verdict,
         }
     }
 
-    fn last_uses_known(&self) -> Result<(), Missing> {
+    fn everything_known(&self, actions: &[Action]) -> Result<(), MissingFact> {
+        if actions.is_empty() {
+            return Ok(());
+        }
         self.user.keys.iter().try_for_each(|key| known_use(key).map(|_| ()))
     }
 
-    // ---- what an earlier delivery has done -----------------------------------------------------------------------
+    // ---- no successor yet -----------------------------------------------------------------------------------------
 
-    /// The successor this request has made, if an earlier delivery got that far.
-    fn successor_made_since(&self) -> Result<Option<&'a Key>, Missing> {
-        for key in &self.user.keys {
-            let candidate = key.status == KeyStatus::Active
-                && !self.older_than_request(key)
-                && self.request.access_key_id.as_ref() != Some(&key.id);
-            if candidate && known_publication(key)? {
-                return Ok(Some(key));
-            }
+    fn replace_active(&self, old: &Key) -> Result<Vec<Action>, Obstacle> {
+        // It was done, and its owner told; that the successor is gone is somebody's later will.
+        if self.is_told_of_forced(old) {
+            return Ok(Vec::new());
         }
-        Ok(None)
-    }
-
-    /// IAM's creation times are whole seconds, so the request's second counts as after the request.
-    fn older_than_request(&self, key: &Key) -> bool {
-        key.created.as_second() < self.request.requested_at.as_second()
-    }
-
-    /// The successor is safe; what is left is the old key: contained, or noticed.
-    fn finish(&self, successor: &Key) -> Result<Vec<Action>, Obstacle> {
+        if let Some(other) = self.keys(KeyStatus::Active).into_iter().find(|key| key.id != old.id) {
+            return self.replace_one_of_two(old, other);
+        }
         let mut actions = Vec::new();
-        for old in self.keys(KeyStatus::Active) {
-            let named_another = self.request.access_key_id.as_ref().is_some_and(|named| *named != old.id);
-            // A key made since the request is not what the operator saw: a request delivered once more, long after its
-            // own successor has got one, must not harm that one.
-            let unseen = self.request.access_key_id.is_none() && !self.older_than_request(old);
-            if old.id == successor.id || named_another || unseen {
-                continue;
-            }
-            if self.request.disable_old_now {
-                actions.push(Action::Contain { key: old.id.clone() });
-            } else if !matches!(notice_since(old, successor.created), Some(Remembered::Forced(_))) {
-                let notice = self.notice(Some(successor.id.clone()));
-                actions.push(Action::Notify { key: old.id.clone(), notice });
-            }
-        }
+        let notice = if self.request.disable_old_now {
+            actions.push(self.contain(old));
+            None
+        } else {
+            // On record before anything is made: a later delivery knows by it which key was to be replaced.
+            let notice = self.notice(None);
+            actions.push(Action::Record { key: old.id.clone(), state: notice.state(self.now).not_told() });
+            Some(notice)
+        };
+        actions.extend(self.make_room_beside(old));
+        actions.push(self.rotate(&old.id, vec![old.id.clone()], notice));
         Ok(actions)
     }
 
-    /// Whether this very request made the key inactive: its tag says so, or (interrupted before the tag was written) an
-    /// earlier delivery may have, and nobody else is on record for it.
-    fn contained_by_this_request(&self, key: &Key) -> bool {
+    fn replace_one_of_two(&self, old: &Key, other: &Key) -> Result<Vec<Action>, Obstacle> {
+        let user = self.user.name.clone();
+        if self.request.access_key_id.is_none() && !self.is_on_record(old) {
+            let keys = vec![self.describe(old)?, self.describe(other)?];
+            return Err(Refusal::TwoActiveKeys { user, keys }.into());
+        }
         if !self.request.disable_old_now {
-            return false;
+            return Err(Refusal::NamedKeyWouldHaveToGo { user, key: old.id.clone() }.into());
         }
-        match key.memory {
-            Memory::Known(Remembered::Disabled(at)) => at.as_second() >= self.request.requested_at.as_second(),
-            Memory::Known(Remembered::Notified(_) | Remembered::Forced(_) | Remembered::Restored(_))
-            | Memory::Nothing => self.request.redelivered,
-            Memory::Unreadable(_) => false,
-        }
-    }
-
-    /// Among inactive keys the one this request contained: the newest that may be it.
-    fn contained_key(&self, inactive: &[&'a Key]) -> Option<&'a Key> {
-        inactive.iter().rev().find(|key| self.contained_by_this_request(key)).copied()
+        Ok(vec![self.contain(old), self.delete_contained(old), self.rotate(&old.id, vec![other.id.clone()], None)])
     }
 
     /// Contained before, successor still missing.
-    fn contained(&self, old: &Key, active: &[&Key], inactive: &[&Key]) -> Result<Vec<Action>, Obstacle> {
+    fn replace_contained(&self, old: &Key) -> Result<Vec<Action>, Obstacle> {
+        if !self.request.disable_old_now {
+            return Err(Refusal::AlreadyInactive { user: self.user.name.clone(), key: old.id.clone() }.into());
+        }
+        // It was done, and its owner told; that the successor is gone is somebody's later will.
+        if old.state.as_ref().is_some_and(|state| state.successor.is_some()) {
+            return Ok(Vec::new());
+        }
         let mut actions = Vec::new();
         // On record before anything else: by the record a later delivery recognises the key, even one that is gone.
-        if !matches!(old.memory, Memory::Known(Remembered::Disabled(_))) {
-            actions.push(Action::Adopt { key: old.id.clone(), delete_due: self.delete_due() });
+        if !self.is_on_record(old) {
+            actions.push(self.contain(old));
+        } else if old.state.as_ref().is_some_and(|state| !state.told) {
+            actions.push(self.announce_containment(old));
         }
-        if let [other] = active {
+        if let [other] = self.keys(KeyStatus::Active).as_slice() {
             // Another key is active beside it: the contained one is deleted, then there is room.
-            actions.push(Action::Delete(Deletable::new(old.id.clone(), DeleteReason::Contained)));
-            actions.push(self.rotate(old, vec![other.id.clone()], None));
+            actions.push(self.delete_contained(old));
+            actions.push(self.rotate(&old.id, vec![other.id.clone()], None));
             return Ok(actions);
         }
-        actions.extend(self.make_room(inactive.iter().filter(|key| key.id != old.id)));
-        actions.push(self.rotate(old, vec![old.id.clone()], None));
+        actions.extend(self.make_room_beside(old));
+        actions.push(self.rotate(&old.id, vec![old.id.clone()], None));
         Ok(actions)
     }
 
-    /// The named key does not exist: contained and deleted by an earlier delivery, or never this user's.
-    fn named_key_is_gone(
-        &self,
-        named: &AccessKeyId,
-        active: &[&Key],
-        inactive: &[&Key],
-    ) -> Result<Vec<Action>, Obstacle> {
-        let deleted_by_us = self.request.disable_old_now
-            && self.user.orphaned_states().any(|(id, remembered)| match remembered {
-                Remembered::Disabled(at) => id == named && at.as_second() >= self.request.requested_at.as_second(),
-                Remembered::Notified(_) | Remembered::Forced(_) | Remembered::Restored(_) => false,
-            });
-        let refused = Refusal::NotTheUsersKey { user: self.user.name.clone(), key: named.clone() };
-        match (deleted_by_us, active, inactive) {
-            (true, [other], []) => {
-                let actions =
-                    vec![Action::Rotate { old: named.clone(), present: vec![other.id.clone()], notice: None }];
-                Ok(actions)
-            }
-            (true | false, _, _) => Err(Obstacle::Refused(refused)),
+    /// Contained and deleted by an earlier delivery (or by a person): there is room for the successor.
+    fn replace_gone(&self, old: &AccessKeyId, state: &KeyState) -> Result<Vec<Action>, Obstacle> {
+        if state.successor.is_some() || !self.request.disable_old_now {
+            return Ok(Vec::new());
         }
+        let present: Vec<AccessKeyId> = self.user.keys.iter().map(|key| key.id.clone()).collect();
+        if present.len() > 1 {
+            let key = old.clone();
+            return Err(Refusal::NoRoomForSuccessor { user: self.user.name.clone(), key }.into());
+        }
+        Ok(vec![self.rotate(old, present, None)])
     }
 
-    // ---- a first delivery -----------------------------------------------------------------------------------------
+    // ---- the successor is there -----------------------------------------------------------------------------------
 
-    fn one_active(&self, old: &Key, inactive: &[&Key]) -> Vec<Action> {
+    /// The successor is safe; what is left is the old key: contained, or noticed, and its owner told.
+    fn finish(&self, old: &Key, successor: &Key) -> Vec<Action> {
+        let told_of_successor = old.state.as_ref().is_some_and(|state| state.successor.is_some());
         let mut actions = Vec::new();
-        let notice = if self.request.disable_old_now {
-            actions.push(Action::Contain { key: old.id.clone() });
-            None
-        } else {
-            Some(self.notice(None))
-        };
-        actions.extend(self.make_room(inactive.iter()));
-        actions.push(self.rotate(old, vec![old.id.clone()], notice));
+        match (old.status, self.request.disable_old_now) {
+            (KeyStatus::Active, true) => actions.push(self.contain(old)),
+            (KeyStatus::Active, false) => {
+                let told = notice_since(old, successor.created).is_some_and(|state| state.kind == KeyStateKind::Forced);
+                if !told {
+                    let notice = self.notice(Some(successor.id.clone()));
+                    actions.push(Action::Notify { key: old.id.clone(), notice });
+                }
+                return actions;
+            }
+            // Made inactive by somebody else since.
+            (KeyStatus::Inactive, false) => return actions,
+            (KeyStatus::Inactive, true) if !self.is_on_record(old) => actions.push(self.contain(old)),
+            (KeyStatus::Inactive, true) => {
+                if old.state.as_ref().is_some_and(|state| !state.told) {
+                    actions.push(self.announce_containment(old));
+                }
+            }
+        }
+        if !told_of_successor {
+            actions.push(self.announcement(&old.id, Announcement::Successor { by: successor.id.clone() }));
+        }
         actions
     }
 
-    fn two_active(&self, a: &Key, b: &Key) -> Result<Vec<Action>, Obstacle> {
-        let user = self.user.name.clone();
-        let Some(named) = &self.request.access_key_id else {
-            let keys = vec![self.describe(a)?, self.describe(b)?];
-            return Err(Obstacle::Refused(Refusal::TwoActiveKeys { user, keys }));
-        };
-        if !self.request.disable_old_now {
-            return Err(Obstacle::Refused(Refusal::NamedKeyWouldHaveToGo { user, key: named.clone() }));
+    fn announce_successor(&self, old: &AccessKeyId, state: &KeyState, successor: &Key) -> Vec<Action> {
+        if state.successor.is_some() || !self.request.disable_old_now {
+            return Vec::new();
         }
-        let (old, other) = if a.id == *named { (a, b) } else { (b, a) };
-        Ok(vec![
-            Action::Contain { key: old.id.clone() },
-            Action::Delete(Deletable::new(old.id.clone(), DeleteReason::Contained)),
-            self.rotate(old, vec![other.id.clone()], None),
-        ])
-    }
-
-    /// The operator asked for the inactive key's place.
-    fn make_room<'k>(&self, inactive: impl Iterator<Item = &'k &'k Key>) -> Vec<Action> {
-        inactive.map(|key| Action::Delete(Deletable::new(key.id.clone(), DeleteReason::MakesRoomForForced))).collect()
-    }
-
-    fn rotate(&self, old: &Key, present: Vec<AccessKeyId>, notice: Option<Notice>) -> Action {
-        Action::Rotate { old: old.id.clone(), present, notice }
-    }
-
-    fn notice(&self, by: Option<AccessKeyId>) -> Notice {
-        Notice { kind: NoticeKind::Forced { by }, disable_due: Some(after(self.now, self.policy.install_grace())) }
+        vec![self.announcement(old, Announcement::Successor { by: successor.id.clone() })]
     }
 
     // ---- words ----------------------------------------------------------------------------------------------------
+
+    fn contain(&self, key: &Key) -> Action {
+        // What an earlier delivery has told of the successor stays told.
+        let successor = key.state.clone().filter(|_| self.is_on_record(key)).and_then(|state| state.successor);
+        let state = KeyState { successor, ..self.contained_state().not_told() };
+        Action::Contain { key: key.id.clone(), state }
+    }
+
+    fn contained_state(&self) -> KeyState {
+        KeyState::new(KeyStateKind::Disabled, self.now).by(self.request.origin.id).until(self.delete_due())
+    }
+
+    /// The record of the containment, as this or an earlier delivery has written it.
+    fn containment(&self, key: &AccessKeyId) -> KeyState {
+        match self.user.tags.state_of(key).filter(KeyState::is_containment) {
+            Some(state) => KeyState { told: true, ..state.until(self.delete_due()) },
+            None => self.contained_state(),
+        }
+    }
+
+    fn delete_due(&self) -> Timestamp {
+        after(self.now, self.policy.recovery_grace())
+    }
+
+    fn announce_containment(&self, key: &Key) -> Action {
+        self.announcement(&key.id, Announcement::Contained)
+    }
+
+    fn announcement(&self, key: &AccessKeyId, what: Announcement) -> Action {
+        Action::Announce { key: key.clone(), state: what.recorded_in(self.containment(key)), what }
+    }
+
+    fn delete_contained(&self, key: &Key) -> Action {
+        Action::Delete(Deletable::new(key.id.clone(), DeleteReason::Contained))
+    }
+
+    /// The operator asked for the place of the inactive keys.
+    fn make_room_beside(&self, old: &Key) -> Vec<Action> {
+        let others = self.keys(KeyStatus::Inactive).into_iter().filter(|key| key.id != old.id);
+        others.map(|key| Action::Delete(Deletable::new(key.id.clone(), DeleteReason::MakesRoomForForced))).collect()
+    }
+
+    fn rotate(&self, old: &AccessKeyId, present: Vec<AccessKeyId>, notice: Option<Notice>) -> Action {
+        let contained = self.request.disable_old_now.then(|| self.containment(old));
+        Action::Rotate { old: old.clone(), present, notice, contained }
+    }
+
+    fn notice(&self, by: Option<AccessKeyId>) -> Notice {
+        let disable_due = Some(after(self.now, self.policy.install_grace()));
+        Notice { kind: NoticeKind::Forced { by }, disable_due, request: Some(self.request.origin.id) }
+    }
+
+    fn is_told_of_forced(&self, key: &Key) -> bool {
+        key.state.as_ref().is_some_and(|state| state.kind == KeyStateKind::Forced && state.told)
+            && self.is_on_record(key)
+    }
 
     fn keys(&self, status: KeyStatus) -> Vec<&'a Key> {
         let mut keys: Vec<&Key> = self.user.keys.iter().filter(|key| key.status == status).collect();
@@ -324,15 +317,7 @@ impl<'a> Rules<'a> {
         keys
     }
 
-    fn delete_due(&self) -> Timestamp {
-        after(self.now, self.policy.recovery_grace())
-    }
-
-    fn refuse_inactive(&self, key: &AccessKeyId) -> Obstacle {
-        Obstacle::Refused(Refusal::AlreadyInactive { user: self.user.name.clone(), key: key.clone() })
-    }
-
-    fn describe(&self, key: &Key) -> Result<String, Missing> {
+    fn describe(&self, key: &Key) -> Result<String, MissingFact> {
         known_use(key)?;
         let age = SignedDuration::from_secs(self.now.as_second() - key.created.as_second()).as_hours() / 24;
         let last_use = match &key.last_use {
@@ -340,5 +325,12 @@ impl<'a> Rules<'a> {
             LastUse::At { when, service, region } => format!("last used {when} ({service}, {region})"),
         };
         Ok(format!("{}, {age} days old, {last_use}", key.id))
+    }
+}
+
+impl Refusal {
+    fn standstill(user: &crate::ids::UserName, findings: &[Finding]) -> Self {
+        let why: Vec<String> = findings.iter().map(Finding::to_string).collect();
+        Refusal::Standstill { user: user.clone(), why: why.join("; ") }
     }
 }

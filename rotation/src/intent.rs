@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::ids::AccessKeyId;
-use crate::key::{parse_tag_time, tag_time};
+use crate::state::{parse_tag_time, tag_time};
 
 /// How long a member session lives: the fence. Nothing of an attempt can happen in the member account after it.
 /// 15 minutes is the shortest that STS grants (`AssumeRole`, `DurationSeconds`, 900).

@@ -231,6 +231,14 @@ impl Job {
         }
     }
 
+    /// Whether an operator asks for something to be done now, and waits for it.
+    pub fn is_request(&self) -> bool {
+        match self.task {
+            Task::ForceRotate(_) | Task::Restore { .. } => true,
+            Task::Account | Task::User(_) => false,
+        }
+    }
+
     /// The user the job is about, if it is about one.
     pub fn user(&self) -> Option<&UserName> {
         match &self.task {
@@ -264,7 +272,9 @@ fn task(wire: &Wire) -> Result<Task, InvalidJob> {
         }
         (None, None, None, None) => return Ok(Task::Account),
         (Some(user), None, None, None) => return Ok(Task::User(user)),
-        (None, None, Some(user), access_key_id) => return Ok(Task::Restore { user, access_key_id }),
+        (None, None, Some(user), access_key_id) => {
+            return Ok(Task::Restore { user, access_key_id });
+        }
         (Some(_), ..) => {
             return Err(InvalidJob::Contradiction(
                 "user asks for an ordinary look at one user: it cannot stand beside force_rotate, restore or access_key_id",

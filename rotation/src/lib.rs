@@ -1,30 +1,40 @@
-//! The rules of access key rotation: values in, a plan out.
+//! The rules of access key rotation: values in, a verdict out.
 //!
-//! Nothing here does I/O, knows an SDK type, reads a clock or rolls a die. What the rules need to know of the world is
-//! in [`User`] and [`Policy`]; what they decide is a [`Verdict`]. A security auditor reads [`lifecycle`] top to bottom,
-//! then [`forced`] and [`restore`], and has seen everything that can ever happen to a key.
+//! Nothing here does I/O, knows an SDK type, reads a clock or uses randomness. What the rules need to know of the world is
+//! in [`User`], [`Policy`] and [`Request`]; [`decide`] answers with a [`Verdict`]. A security auditor reads `lifecycle`
+//! top to bottom, then `forced` and `restore`, and has seen everything that can ever happen to a key.
 
 pub mod dead_letter;
+mod decide;
 mod evidence;
 pub mod finding;
-pub mod forced;
+mod forced;
 pub mod ids;
 pub mod intent;
 pub mod job;
 pub mod key;
-pub mod lifecycle;
+mod lifecycle;
 pub mod names;
 pub mod plan;
 pub mod policy;
-pub mod restore;
+mod refusal;
+mod request;
+mod restore;
+pub mod state;
 pub mod user;
+mod verdict;
 
 pub use dead_letter::Reason;
+pub use decide::decide;
 pub use finding::Finding;
 pub use ids::{AccessKeyId, AccountId, InvalidId, UserName};
 pub use intent::Intent;
 pub use job::{Job, Task};
-pub use key::{Key, KeyStatus, LastUse, Memory, Published, Remembered};
-pub use plan::{Action, Deletable, Exemption, Missing, Notice, Plan, Safeguard, Upcoming, Verdict};
+pub use key::{Key, KeyStatus, LastUse, Published};
+pub use plan::{Action, Announcement, Deletable, DisablePrecondition, Notice, Plan, Upcoming};
 pub use policy::{Period, Policy, UnusedKeys};
+pub use refusal::{Refusal, RequestOption};
+pub use request::{ForceRotateRequest, MAX_REQUEST_AGE, Request, RequestOrigin, RestoreRequest};
+pub use state::{KeyState, KeyStateKind};
 pub use user::User;
+pub use verdict::{Exemption, MissingFact, Verdict};

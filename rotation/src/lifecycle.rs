@@ -6,47 +6,61 @@
 //! 2. **No live key is ever deleted.** Only an inactive key is, after the recovery grace.
 //! 3. **Unknown is not "no".** Where a last use or a publication is unknown, the verdict is [`Verdict::Undecided`].
 
+mod inactive;
+
 use jiff::{SignedDuration, Timestamp};
 
-use crate::evidence::{Decided, known_publication, known_use, no_earlier, notice_since, used_after_disable};
+use crate::evidence::{Known, is_untold_re_enabled, known_publication, known_use, no_earlier, notice_since};
 use crate::finding::Finding;
-use crate::key::{Key, KeyStatus, LastUse, Memory, Remembered};
-use crate::plan::{Action, Deletable, DeleteReason, Missing, Notice, NoticeKind, Plan, Safeguard, Upcoming, Verdict};
+use crate::key::{Key, KeyStatus, LastUse};
+use crate::plan::{Action, DisablePrecondition, Notice, NoticeKind, Plan, Upcoming};
 use crate::policy::{Policy, UnusedKeys, after, before};
+use crate::request::MAX_REQUEST_AGE;
+use crate::state::{KeyState, KeyStateKind};
 use crate::user::User;
+use crate::verdict::{Exemption, MissingFact, Verdict};
 
 /// A key used within this time counts as in use.
 const IN_USE_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 
-/// Decides about one user.
-///
-/// A verdict may be asked for with every last use and publication still unknown: only if something is to be done or said
-/// does it matter, and then the answer is [`Verdict::Undecided`]. That is how idle users cost no further calls.
-pub fn plan(now: Timestamp, policy: &Policy, user: &User) -> Verdict {
+pub(crate) fn decide(now: Timestamp, policy: &Policy, user: &User) -> Verdict {
     if let Some(exemption) = user.exemption(now) {
-        return Verdict::Exempt(exemption);
+        let void = void_by_exemption(now, user, exemption);
+        return if void.is_empty() { Verdict::Exempt(exemption) } else { act(void) };
     }
     if let Some(standstill) = standstill(user) {
         return match standstill {
             Standstill::SettleFirst => Verdict::SettleFirst,
-            Standstill::Findings(findings) => {
-                Verdict::Act(Plan { actions: findings.into_iter().map(Action::Report).collect() })
-            }
+            Standstill::Findings(findings) => act(findings.into_iter().map(Action::Report).collect()),
         };
     }
     let (policy, bad_override) = user.policy(policy);
     let rules = Rules { now, policy };
-    let decided = rules.forget_orphans(user).and_then(|mut actions| {
-        actions.extend(rules.keys(user)?);
-        everything_known(user, &actions)?;
-        Ok(actions)
-    });
-    match decided {
+    match rules.decide(user) {
         Ok(mut actions) => {
             actions.extend(bad_override.map(Action::Report));
-            Verdict::Act(Plan { actions })
+            act(actions)
         }
         Err(missing) => Verdict::Undecided(missing),
+    }
+}
+
+fn act(actions: Vec<Action>) -> Verdict {
+    Verdict::Act(Plan { actions, ..Plan::default() })
+}
+
+/// An exemption makes void what owners were told before it: once it has ended they are told anew. What an operator's request
+/// has recorded stays as long as that request may come again. A protected user is out of reach, tags included; and where a
+/// person has to look first, or an attempt has to be settled, nothing is touched.
+fn void_by_exemption(now: Timestamp, user: &User, exemption: Exemption) -> Vec<Action> {
+    match exemption {
+        Exemption::Protected => Vec::new(),
+        Exemption::Group | Exemption::Until { .. } if standstill(user).is_some() => Vec::new(),
+        Exemption::Group | Exemption::Until { .. } => {
+            let is_void = |state: &KeyState| state.by.is_none() || now.duration_since(state.at) > MAX_REQUEST_AGE;
+            let void = user.tags.states.iter().filter(|(_, state)| is_void(state));
+            void.map(|(key, _)| Action::Forget { key: key.clone() }).collect()
+        }
     }
 }
 
@@ -74,13 +88,13 @@ pub(crate) fn standstill(user: &User) -> Option<Standstill> {
 
 /// Where anything is to be done or told, every key's last use must be known, and with two active keys which of them is
 /// published.
-fn everything_known(user: &User, actions: &[Action]) -> Result<(), Missing> {
+fn everything_known(user: &User, actions: &[Action]) -> Known<()> {
     if actions.is_empty() {
         return Ok(());
     }
     for key in &user.keys {
         if key.last_use == LastUse::Unknown {
-            return Err(Missing::LastUse(key.id.clone()));
+            return Err(MissingFact::LastUse(key.id.clone()));
         }
     }
     if user.keys.iter().filter(|key| key.status == KeyStatus::Active).count() > 1 {
@@ -98,17 +112,27 @@ struct Rules {
 }
 
 impl Rules {
-    fn keys(&self, user: &User) -> Decided<Vec<Action>> {
+    fn decide(&self, user: &User) -> Known<Vec<Action>> {
+        let mut actions = self.forget_orphans(user);
+        actions.extend(self.keys(user)?);
+        everything_known(user, &actions)?;
+        Ok(actions)
+    }
+
+    fn keys(&self, user: &User) -> Known<Vec<Action>> {
         let mut keys: Vec<&Key> = user.keys.iter().collect();
         keys.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
         let (active, inactive): (Vec<&Key>, Vec<&Key>) =
             keys.into_iter().partition(|key| key.status == KeyStatus::Active);
 
         let mut actions: Vec<Action> = inactive.iter().filter_map(|key| self.inactive(key)).collect();
+        if let ([only], [contained, ..]) = (active.as_slice(), inactive.as_slice()) {
+            actions.extend(self.untold_successor(contained, only)?);
+        }
 
         // Re-enabled by a person: say what follows. The rest of the plan takes it as said, so that asking again at the
         // same instant changes nothing more.
-        actions.extend(active.iter().filter(|key| self.was_re_enabled(key)).map(|key| self.restored(key)));
+        actions.extend(active.iter().filter(|key| is_untold_re_enabled(key)).map(|key| self.restored(key)));
         let active: Vec<Key> = active.into_iter().map(|key| self.as_told(key)).collect();
         let active: Vec<&Key> = active.iter().collect();
 
@@ -125,63 +149,33 @@ impl Rules {
         Ok(actions)
     }
 
-    // ---- inactive keys -------------------------------------------------------------------------------------------
-
-    /// An inactive key: adopted if this tool did not disable it; deleted when its recovery grace is over.
-    fn inactive(&self, key: &Key) -> Option<Action> {
-        match self.deletion_of(key) {
-            None => Some(Action::Adopt { key: key.id.clone(), delete_due: self.delete_due(self.now) }),
-            Some((disabled, due)) if self.now >= due => {
-                Some(Action::Delete(Deletable::new(key.id.clone(), DeleteReason::RecoveryGraceOver { disabled })))
-            }
-            Some((_, due)) => self.warn(key, Upcoming::Delete, due),
-        }
-    }
-
-    /// Since when an inactive key is known to be disabled, and when it may be deleted. A key that was used since was
-    /// active in between, unseen: its record is void, and its recovery grace starts anew.
-    fn deletion_of(&self, key: &Key) -> Option<(Timestamp, Timestamp)> {
-        match key.memory {
-            Memory::Known(Remembered::Disabled(at)) if used_after_disable(key, at) => None,
-            Memory::Known(Remembered::Disabled(at)) => Some((at, self.delete_due(at))),
-            Memory::Known(Remembered::Notified(_) | Remembered::Forced(_) | Remembered::Restored(_))
-            | Memory::Nothing
-            | Memory::Unreadable(_) => None,
-        }
-    }
-
-    fn delete_due(&self, disabled: Timestamp) -> Timestamp {
-        after(disabled, self.policy.recovery_grace())
-    }
-
     // ---- re-enabled keys -----------------------------------------------------------------------------------------
-
-    fn was_re_enabled(&self, key: &Key) -> bool {
-        matches!(key.memory, Memory::Known(Remembered::Disabled(_)))
-    }
 
     /// The key as it is once its owner has been told that it was seen re-enabled.
     fn as_told(&self, key: &Key) -> Key {
         let mut told = key.clone();
-        if self.was_re_enabled(key) {
-            told.memory = Memory::Known(Remembered::Restored(self.now));
+        if is_untold_re_enabled(key) {
+            told.state = Some(self.restored_notice().state(self.now));
         }
         told
     }
 
     fn restored(&self, key: &Key) -> Action {
-        let notice = Notice { kind: NoticeKind::Restored, disable_due: Some(self.grace_from(self.now)) };
-        Action::Notify { key: key.id.clone(), notice }
+        Action::Notify { key: key.id.clone(), notice: self.restored_notice() }
+    }
+
+    fn restored_notice(&self) -> Notice {
+        notice(NoticeKind::Restored, self.grace_from(self.now))
     }
 
     // ---- keys never used, where policy retires them ---------------------------------------------------------------
 
-    fn retiring<'a>(&self, active: &[&'a Key]) -> Decided<Vec<&'a Key>> {
+    fn retiring<'a>(&self, active: &[&'a Key]) -> Known<Vec<&'a Key>> {
         let mut retiring = Vec::new();
         if self.policy.unused_keys() == UnusedKeys::Retire && !self.is_being_replaced(active)? {
             for key in active.iter().filter(|key| self.is_due(key)) {
                 match key.last_use {
-                    LastUse::Unknown => return Err(Missing::LastUse(key.id.clone())),
+                    LastUse::Unknown => return Err(MissingFact::LastUse(key.id.clone())),
                     LastUse::Never => retiring.push(*key),
                     LastUse::At { .. } => {}
                 }
@@ -192,7 +186,7 @@ impl Rules {
 
     /// Whether the older key has been told that it goes in favour of a newer one which we have made. Then that comes first:
     /// were the newer one retired meanwhile, the older would get one successor after another and never go.
-    fn is_being_replaced(&self, active: &[&Key]) -> Decided<bool> {
+    fn is_being_replaced(&self, active: &[&Key]) -> Known<bool> {
         match active {
             [older, newer] => Ok(self.notice_for(older, newer)?.is_some() && known_publication(newer)?),
             [] | [_] | [_, _, _, ..] => Ok(false),
@@ -202,14 +196,14 @@ impl Rules {
     fn retire(&self, key: &Key) -> Option<Action> {
         // A notice from before the key was due told of something else.
         let Some(noticed) = notice_since(key, self.due(key)) else {
-            let notice = Notice { kind: NoticeKind::Retired, disable_due: Some(self.grace_from(self.now)) };
+            let notice = notice(NoticeKind::Retired, self.grace_from(self.now));
             return Some(Action::Notify { key: key.id.clone(), notice });
         };
-        let due = self.grace_from(noticed.time());
+        let due = kept(self.grace_from(noticed.at), noticed);
         if self.now < due {
             return self.warn(key, Upcoming::Disable, due);
         }
-        Some(self.disable(key, Safeguard::StillUnused))
+        Some(self.disable(key, DisablePrecondition::StillUnused))
     }
 
     // ---- one active key -----------------------------------------------------------------------------------------
@@ -238,14 +232,15 @@ impl Rules {
         Action::Rotate {
             old: key.id.clone(),
             present: vec![key.id.clone()],
-            notice: Some(Notice { kind: NoticeKind::Replaced { by: None }, disable_due: Some(due) }),
+            notice: Some(notice(NoticeKind::Replaced { by: None }, due)),
+            contained: None,
         }
     }
 
     // ---- two active keys ----------------------------------------------------------------------------------------
 
     /// If one of them goes now, the other is left, and may be one to retire.
-    fn two_active_and_one_left(&self, older: &Key, newer: &Key) -> Decided<Vec<Action>> {
+    fn two_active_and_one_left(&self, older: &Key, newer: &Key) -> Known<Vec<Action>> {
         let mut actions: Vec<Action> = self.two_active(older, newer)?.into_iter().collect();
         if let [Action::Disable { key, .. }] = actions.as_slice() {
             let left = if *key == older.id { newer } else { older };
@@ -254,15 +249,15 @@ impl Rules {
         Ok(actions)
     }
 
-    fn two_active(&self, older: &Key, newer: &Key) -> Decided<Option<Action>> {
+    fn two_active(&self, older: &Key, newer: &Key) -> Known<Option<Action>> {
         if self.is_due(newer) {
             return self.both_due(older, newer);
         }
         if self.is_due(older) || self.replaced_before_due(older, newer)? {
             let kind = NoticeKind::Replaced { by: Some(newer.id.clone()) };
-            return self.replaced(older, newer, kind, |noticed| match noticed {
-                Remembered::Notified(t) => self.disable_due(older, t),
-                Remembered::Forced(t) | Remembered::Restored(t) | Remembered::Disabled(t) => self.grace_from(t),
+            return self.replaced(older, newer, kind, |noticed, at| match noticed {
+                KeyStateKind::Notified => self.disable_due(older, at),
+                KeyStateKind::Forced | KeyStateKind::Restored | KeyStateKind::Disabled => self.grace_from(at),
             });
         }
         let upcoming = Upcoming::SuccessorCounts { successor: newer.id.clone() };
@@ -270,31 +265,32 @@ impl Rules {
     }
 
     /// A key that is not due by age but replaced all the same: by force, or re-enabled after such a replacement.
-    fn replaced_before_due(&self, older: &Key, newer: &Key) -> Decided<bool> {
-        Ok(match self.notice_for(older, newer)? {
-            Some(Remembered::Forced(_) | Remembered::Restored(_)) => true,
-            Some(Remembered::Notified(_) | Remembered::Disabled(_)) | None => false,
-        })
+    fn replaced_before_due(&self, older: &Key, newer: &Key) -> Known<bool> {
+        Ok(self.notice_for(older, newer)?.is_some_and(|noticed| match noticed.kind {
+            KeyStateKind::Forced | KeyStateKind::Restored => true,
+            KeyStateKind::Notified | KeyStateKind::Disabled => false,
+        }))
     }
 
     /// The notice on a key that counts towards disabling it while `other` stands in for it: given since `other` was made,
     /// and since the key was due, because an earlier one told of something else (a shorter period that no longer applies, or
     /// a young key switched off and on again). A forced notice waits for no age; nor does one about the re-enabling of a
     /// key whose successor we have made.
-    fn notice_for(&self, key: &Key, other: &Key) -> Decided<Option<Remembered>> {
-        let Some(noticed) = notice_since(key, other.created) else { return Ok(None) };
-        let counts = match noticed {
-            Remembered::Forced(_) => true,
-            Remembered::Notified(at) | Remembered::Disabled(at) => no_earlier(at, self.due(key)),
-            Remembered::Restored(at) => {
-                no_earlier(at, self.due(key)) || (key.created <= other.created && known_publication(other)?)
-            }
+    fn notice_for<'k>(&self, key: &'k Key, other: &Key) -> Known<Option<&'k KeyState>> {
+        let Some(noticed) = notice_since(key, other.created) else {
+            return Ok(None);
+        };
+        let since_due = no_earlier(noticed.at, self.due(key));
+        let counts = match noticed.kind {
+            KeyStateKind::Forced => true,
+            KeyStateKind::Notified | KeyStateKind::Disabled => since_due,
+            KeyStateKind::Restored => since_due || (key.created <= other.created && known_publication(other)?),
         };
         Ok(counts.then_some(noticed))
     }
 
     /// No third key is possible: the less recently used one goes, then the other has room.
-    fn both_due(&self, older: &Key, newer: &Key) -> Decided<Option<Action>> {
+    fn both_due(&self, older: &Key, newer: &Key) -> Known<Option<Action>> {
         let older_noticed = self.notice_for(older, newer)?.is_some();
         let newer_noticed = self.notice_for(newer, older)?.is_some();
         let (leaves, stays) = match (older_noticed, newer_noticed) {
@@ -309,7 +305,7 @@ impl Rules {
             }
         };
         let kind = NoticeKind::MakeRoom { other: stays.id.clone() };
-        self.replaced(leaves, stays, kind, |noticed| self.grace_from(noticed.time()))
+        self.replaced(leaves, stays, kind, |_, at| self.grace_from(at))
     }
 
     /// A key that another one stands in for: notice, warning, and in the end the disable.
@@ -318,13 +314,13 @@ impl Rules {
         key: &Key,
         successor: &Key,
         kind: NoticeKind,
-        due: impl Fn(Remembered) -> Timestamp,
-    ) -> Decided<Option<Action>> {
+        due: impl Fn(KeyStateKind, Timestamp) -> Timestamp,
+    ) -> Known<Option<Action>> {
         let Some(noticed) = self.notice_for(key, successor)? else {
-            let disable_due = Some(due(kind.record(self.now)));
-            return Ok(Some(Action::Notify { key: key.id.clone(), notice: Notice { kind, disable_due } }));
+            let due = due(kind.state_kind(), self.now);
+            return Ok(Some(Action::Notify { key: key.id.clone(), notice: notice(kind, due) }));
         };
-        let due = due(noticed);
+        let due = kept(due(noticed.kind, noticed.at), noticed);
         if self.now < due {
             return Ok(self.warn(key, Upcoming::Disable, due));
         }
@@ -336,11 +332,11 @@ impl Rules {
         if self.now < until && self.is_in_use(key)? && known_use(successor)?.is_none() {
             return Ok(Some(Action::Postpone { key: key.id.clone(), until, last_use: key.last_use.clone() }));
         }
-        Ok(Some(self.disable(key, Safeguard::SuccessorInHand { successor: successor.id.clone() })))
+        Ok(Some(self.disable(key, DisablePrecondition::SuccessorInHand { successor: successor.id.clone() })))
     }
 
-    fn disable(&self, key: &Key, safeguard: Safeguard) -> Action {
-        Action::Disable { key: key.id.clone(), safeguard, delete_due: self.delete_due(self.now) }
+    fn disable(&self, key: &Key, precondition: DisablePrecondition) -> Action {
+        Action::Disable { key: key.id.clone(), precondition, delete_due: self.delete_due(self.now) }
     }
 
     // ---- dates --------------------------------------------------------------------------------------------------
@@ -364,7 +360,7 @@ impl Rules {
         after(key.created, self.policy.inactive_period()).max(self.grace_from(noticed))
     }
 
-    fn is_in_use(&self, key: &Key) -> Decided<bool> {
+    fn is_in_use(&self, key: &Key) -> Known<bool> {
         let recently = self.now.checked_sub(IN_USE_WITHIN).unwrap_or(Timestamp::MIN);
         Ok(known_use(key)?.is_some_and(|when| when >= recently))
     }
@@ -377,16 +373,13 @@ impl Rules {
             due,
         })
     }
+}
 
-    // ---- what is left behind -------------------------------------------------------------------------------------
+fn notice(kind: NoticeKind, disable_due: Timestamp) -> Notice {
+    Notice { kind, disable_due: Some(disable_due), request: None }
+}
 
-    /// State tags of keys that are gone. They stay for the recovery grace: a forced rotation that was interrupted after
-    /// it deleted the key it contained is recognised by them.
-    fn forget_orphans(&self, user: &User) -> Decided<Vec<Action>> {
-        Ok(user
-            .orphaned_states()
-            .filter(|(_, remembered)| self.now >= self.delete_due(remembered.time()))
-            .map(|(key, _)| Action::Forget { key: key.clone() })
-            .collect())
-    }
+/// A date that an owner was told is kept: the later of it and what the settings of today say counts.
+fn kept(due: Timestamp, told: &KeyState) -> Timestamp {
+    told.until.map_or(due, |until| until.max(due))
 }

@@ -1,55 +1,22 @@
-//! The words a plan is made of.
+//! What is to be done about one user.
 //!
 //! There is no step from active to deleted: [`Action::Delete`] takes a [`Deletable`], and the only ways to one are a key
 //! that has been inactive for the recovery grace, and an operator's request that has just contained the key.
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::finding::Finding;
 use crate::ids::AccessKeyId;
-use crate::key::{LastUse, Remembered};
-
-/// What the rules say about one user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// The user is left alone.
-    Exempt(Exemption),
-    /// An attempt left its intent: it is settled first, then a plan is made.
-    SettleFirst,
-    /// Something must be known first. With what could not be found out, nothing is changed.
-    Undecided(Missing),
-    /// What is to be done; possibly nothing.
-    Act(Plan),
-}
-
-/// Why a user is left alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exemption {
-    /// It is in the exemption group.
-    Group,
-    /// Its tag says so until then.
-    Until {
-        /// The moment rotation resumes.
-        until: Timestamp,
-    },
-    /// It carries `key-rotation:protected`; no request overrides that.
-    Protected,
-}
-
-/// What must be known before anything is decided.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Missing {
-    /// A key's last use.
-    LastUse(AccessKeyId),
-    /// Whether a key is the one published in the user's secret.
-    Published(AccessKeyId),
-}
+use crate::key::LastUse;
+use crate::state::{KeyState, KeyStateKind};
 
 /// What is to be done about one user, in this order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// The actions.
     pub actions: Vec<Action>,
+    /// Whether this is only what cannot wait: once it is done, the user is looked at and decided about again.
+    pub decide_again: bool,
 }
 
 /// One thing to be done, or to be said.
@@ -63,54 +30,44 @@ pub enum Action {
         present: Vec<AccessKeyId>,
         /// The notice to give about the old key once its successor is safe, if its clock is to start.
         notice: Option<Notice>,
+        /// The record of the old key's containment, where a request has contained it: the successor is added to it once its
+        /// owner has been told of that.
+        contained: Option<KeyState>,
     },
-    /// Tell the owner, and record it once the mail service has accepted it; only that starts the key's clock.
-    Notify {
-        /// The key.
-        key: AccessKeyId,
-        /// What is told and recorded.
-        notice: Notice,
-    },
+    /// Record that the owner is to be told, tell it, and record that once the mail service has accepted it; only that starts the
+    /// key's clock.
+    Notify { key: AccessKeyId, notice: Notice },
     /// Make the key inactive, after one more look, and record when.
     Disable {
-        /// The key.
         key: AccessKeyId,
-        /// What the last look must show.
-        safeguard: Safeguard,
+        precondition: DisablePrecondition,
         /// When it will be deleted.
         delete_due: Timestamp,
     },
-    /// An operator's request: make the key inactive now, before anything else, and record when.
-    Contain {
-        /// The key.
-        key: AccessKeyId,
-    },
+    /// An operator's request: make the key inactive now, before anything else, and record when and by which request.
+    Contain { key: AccessKeyId, state: KeyState },
     /// Delete an inactive key.
     Delete(Deletable),
-    /// An inactive key this tool did not disable: record `disabled` as of now, so that its recovery grace starts.
-    Adopt {
-        /// The key.
+    /// An inactive key this tool did not disable: tell the owner, and record `disabled` once that is accepted, so that its
+    /// recovery grace starts.
+    Adopt { key: AccessKeyId, state: KeyState, delete_due: Timestamp },
+    /// Tell the owner what was done in an earlier run, whose mail was not accepted; then record that it has been told.
+    Announce { key: AccessKeyId, what: Announcement, state: KeyState },
+    /// Record this at once, before what comes next: by it a later delivery knows which key an operator's request is about.
+    Record { key: AccessKeyId, state: KeyState },
+    /// An operator's request: make the key active unless it is so already, tell the owner, and record it once accepted.
+    Restore {
         key: AccessKeyId,
-        /// When it will be deleted.
-        delete_due: Timestamp,
+        /// The earliest it is disabled again, where it has a successor.
+        disable_due: Timestamp,
+        request: Uuid,
     },
-    /// Remove the state tag of a key that no longer exists.
-    Forget {
-        /// The key.
-        key: AccessKeyId,
-    },
+    /// Remove a state tag: of a key that no longer exists, or of one whose notice an exemption has made void.
+    Forget { key: AccessKeyId },
     /// Tell the owner what comes; nothing is recorded.
-    Warn {
-        /// The key.
-        key: AccessKeyId,
-        /// What comes.
-        upcoming: Upcoming,
-        /// When.
-        due: Timestamp,
-    },
+    Warn { key: AccessKeyId, upcoming: Upcoming, due: Timestamp },
     /// The disable is due but put off: the old key is in use and its successor is not.
     Postpone {
-        /// The key.
         key: AccessKeyId,
         /// It is disabled at this time at the latest.
         until: Timestamp,
@@ -121,16 +78,42 @@ pub enum Action {
     Report(Finding),
 }
 
+impl Action {
+    /// Whether it changes anything in AWS by itself (a notice that is accepted is recorded, which is a change as well).
+    pub fn changes(&self) -> bool {
+        match self {
+            Action::Rotate { .. }
+            | Action::Notify { .. }
+            | Action::Disable { .. }
+            | Action::Contain { .. }
+            | Action::Delete(_)
+            | Action::Adopt { .. }
+            | Action::Announce { .. }
+            | Action::Record { .. }
+            | Action::Restore { .. }
+            | Action::Forget { .. } => true,
+            Action::Warn { .. } | Action::Postpone { .. } | Action::Report(_) => false,
+        }
+    }
+}
+
 /// A notice whose acceptance is recorded on the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// What is recorded.
     pub kind: NoticeKind,
     /// When the key will be disabled if the notice is accepted now; `None` if that is not known yet.
     pub disable_due: Option<Timestamp>,
+    /// The operator's request it is about, if it is about one.
+    pub request: Option<Uuid>,
 }
 
-/// The kinds of notice.
+impl Notice {
+    /// The state of the key once its notice has been accepted.
+    pub fn state(&self, accepted: Timestamp) -> KeyState {
+        KeyState { until: self.disable_due, by: self.request, ..KeyState::new(self.kind.state_kind(), accepted) }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoticeKind {
     /// The key has a successor and will be disabled.
@@ -155,26 +138,53 @@ pub enum NoticeKind {
 }
 
 impl NoticeKind {
-    /// What the state tag will say.
-    pub fn record(&self, accepted: Timestamp) -> Remembered {
+    /// As logs spell it.
+    pub fn as_str(&self) -> &'static str {
         match self {
-            NoticeKind::Replaced { .. } | NoticeKind::MakeRoom { .. } | NoticeKind::Retired => {
-                Remembered::Notified(accepted)
-            }
-            NoticeKind::Forced { .. } => Remembered::Forced(accepted),
-            NoticeKind::Restored => Remembered::Restored(accepted),
+            NoticeKind::Replaced { .. } => "notice_replaced",
+            NoticeKind::Forced { .. } => "notice_forced",
+            NoticeKind::MakeRoom { .. } => "notice_make_room",
+            NoticeKind::Retired => "notice_retired",
+            NoticeKind::Restored => "notice_restored",
+        }
+    }
+
+    /// What the state tag will say.
+    pub fn state_kind(&self) -> KeyStateKind {
+        match self {
+            NoticeKind::Replaced { .. } | NoticeKind::MakeRoom { .. } | NoticeKind::Retired => KeyStateKind::Notified,
+            NoticeKind::Forced { .. } => KeyStateKind::Forced,
+            NoticeKind::Restored => KeyStateKind::Restored,
+        }
+    }
+}
+
+/// What was done to a key in an earlier run, and its owner not told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Announcement {
+    /// It was disabled.
+    Disabled { delete_due: Timestamp },
+    /// It was disabled at once, on an operator's request.
+    Contained,
+    /// That request has made its successor.
+    Successor { by: AccessKeyId },
+}
+
+impl Announcement {
+    /// The key's state once this has been told.
+    pub(crate) fn recorded_in(&self, state: KeyState) -> KeyState {
+        match self {
+            Announcement::Disabled { .. } | Announcement::Contained => KeyState { told: true, ..state },
+            Announcement::Successor { by } => KeyState { told: true, successor: Some(by.clone()), ..state },
         }
     }
 }
 
 /// What the look right before a disable must show, or the key stays active.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Safeguard {
+pub enum DisablePrecondition {
     /// This key is live, and is published in the user's secret or has been used: somebody has a working key.
-    SuccessorInHand {
-        /// The key that remains.
-        successor: AccessKeyId,
-    },
+    SuccessorInHand { successor: AccessKeyId },
     /// The key itself has still never been used.
     StillUnused,
 }
@@ -191,13 +201,23 @@ pub enum Upcoming {
     },
     /// From then on the newer key counts as this one's successor.
     SuccessorCounts {
-        /// The newer key.
         successor: AccessKeyId,
     },
-    /// The key will be disabled.
     Disable,
-    /// The key will be deleted.
     Delete,
+}
+
+impl Upcoming {
+    /// As logs spell it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Upcoming::Rotate => "upcoming_rotation",
+            Upcoming::RotateAfterDeletion { .. } => "upcoming_rotation_after_deletion",
+            Upcoming::SuccessorCounts { .. } => "upcoming_successor",
+            Upcoming::Disable => "upcoming_disable",
+            Upcoming::Delete => "upcoming_deletion",
+        }
+    }
 }
 
 /// A key that may be deleted. Made only by the rules, out of a key that is inactive.
@@ -218,14 +238,22 @@ pub struct Deletable {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeleteReason {
     /// It has been inactive since then, for the recovery grace at least.
-    RecoveryGraceOver {
-        /// Since when.
-        disabled: Timestamp,
-    },
+    RecoveryGraceOver { disabled: Timestamp },
     /// It was inactive, and an operator's request needs its place.
     MakesRoomForForced,
     /// An operator's request named it, and it has just been contained.
     Contained,
+}
+
+impl DeleteReason {
+    /// As logs spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DeleteReason::RecoveryGraceOver { .. } => "recovery_grace_over",
+            DeleteReason::MakesRoomForForced => "makes_room_for_forced",
+            DeleteReason::Contained => "contained",
+        }
+    }
 }
 
 impl Deletable {
@@ -233,38 +261,20 @@ impl Deletable {
         Self { key, reason }
     }
 
-    /// The key.
     pub fn key(&self) -> &AccessKeyId {
         &self.key
     }
 
-    /// Why.
     pub fn reason(&self) -> DeleteReason {
         self.reason
     }
 
-    /// Whether the state tag has to outlive the key: it is what lets a second delivery of the same request know that the
-    /// first one contained and deleted the key, and only the successor is missing.
-    pub fn keeps_memory(&self) -> bool {
+    /// Whether the state tag has to outlive the key: by it a second delivery of the same request knows that the first one
+    /// contained and deleted the key, and only the successor is missing.
+    pub fn keeps_state(&self) -> bool {
         match self.reason {
             DeleteReason::Contained => true,
             DeleteReason::RecoveryGraceOver { .. } | DeleteReason::MakesRoomForForced => false,
-        }
-    }
-}
-
-impl Action {
-    /// Whether it changes anything in AWS by itself (a notice that is accepted is recorded, which is a change as well).
-    pub fn changes(&self) -> bool {
-        match self {
-            Action::Rotate { .. }
-            | Action::Notify { .. }
-            | Action::Disable { .. }
-            | Action::Contain { .. }
-            | Action::Delete(_)
-            | Action::Adopt { .. }
-            | Action::Forget { .. } => true,
-            Action::Warn { .. } | Action::Postpone { .. } | Action::Report(_) => false,
         }
     }
 }

@@ -1,121 +1,94 @@
 //! The undo: an operator's request to make a disabled key active again.
+//!
+//! It brings back the key that was disabled when it was made. A key that was disabled later (a leak contained, say, while the
+//! request waited for its next delivery) stays as it is.
 
 use jiff::Timestamp;
 
-use crate::ids::{AccessKeyId, UserName};
-use crate::key::{Key, KeyStatus, Memory, Remembered};
-use crate::plan::Exemption;
+use crate::evidence::disabled_record;
+use crate::key::{Key, KeyStatus};
+use crate::plan::{Action, Plan};
 use crate::policy::{Policy, after};
+use crate::refusal::Refusal;
+use crate::request::RestoreRequest;
+use crate::state::{KeyState, KeyStateKind};
 use crate::user::User;
+use crate::verdict::Verdict;
 
-/// What the rules say about a request to restore.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// Make this key active, tell the owner, and record `restored` once that is accepted.
-    Enable {
-        /// The key.
-        key: AccessKeyId,
-        /// The earliest it is disabled again, where it has a successor.
-        disable_due: Timestamp,
-    },
-    /// It is active, and that is on record: an earlier delivery has done it all.
-    Done {
-        /// The key.
-        key: AccessKeyId,
-    },
-    /// It is active already; its owner has still to be told.
-    Tell {
-        /// The key.
-        key: AccessKeyId,
-        /// The earliest it is disabled again, where it has a successor.
-        disable_due: Timestamp,
-    },
-    /// It will not be done, and asking again will not help.
-    Refused(Refusal),
+pub(crate) fn decide(now: Timestamp, policy: &Policy, user: &User, request: &RestoreRequest) -> Verdict {
+    if user.tags.protected || user.tags.protected_in_other_case {
+        return Verdict::Refused(Refusal::Protected { user: user.name.clone() });
+    }
+    match key_to_restore(user, request).and_then(|key| plan(now, policy, user, request, key)) {
+        Ok(actions) => Verdict::Act(Plan { actions, ..Plan::default() }),
+        Err(refusal) => Verdict::Refused(refusal),
+    }
 }
 
-/// Why a request is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// Protected: nothing overrides that.
-    #[error("the user {user} carries the tag key-rotation:protected: this tool may not touch it")]
-    Protected {
-        /// The user.
-        user: UserName,
-    },
-    /// Too late, or never this user's.
-    #[error(
-        "the user {user} has no access key {key}: if it has been deleted it is too late, a deleted key cannot be brought back; its successor is in Secrets Manager"
-    )]
-    Gone {
-        /// The user.
-        user: UserName,
-        /// The key.
-        key: AccessKeyId,
-    },
-    /// No inactive key.
-    #[error(
-        "the user {user} has no inactive access key: there is nothing to restore; a key that has been deleted cannot be brought back"
-    )]
-    NothingInactive {
-        /// The user.
-        user: UserName,
-    },
-    /// More than one inactive key, none named.
-    #[error("the user {user} has two inactive access keys, {}: name one with access_key_id (--access-key-id)", .keys.iter().map(AccessKeyId::as_str).collect::<Vec<_>>().join(" and "))]
-    SeveralInactive {
-        /// The user.
-        user: UserName,
-        /// The keys.
-        keys: Vec<AccessKeyId>,
-    },
-}
-
-/// Decides about a request to restore a key; `named` may be left out where only one key is inactive.
-pub fn plan(
+fn plan(
     now: Timestamp,
     policy: &Policy,
     user: &User,
-    named: Option<&AccessKeyId>,
-    requested_at: Timestamp,
-) -> Answer {
-    let name = || user.name.clone();
-    if user.exemption(now) == Some(Exemption::Protected) {
-        return Answer::Refused(Refusal::Protected { user: name() });
+    request: &RestoreRequest,
+    key: &Key,
+) -> Result<Vec<Action>, Refusal> {
+    if let Some(at) = disabled_since(key, request) {
+        return Err(Refusal::DisabledSince { user: user.name.clone(), key: key.id.clone(), at });
     }
     let (policy, _) = user.policy(policy);
     let disable_due = after(now, policy.install_grace());
-    let inactive: Vec<&Key> = user.keys.iter().filter(|key| key.status == KeyStatus::Inactive).collect();
-    let key = match (named, inactive.as_slice()) {
-        (Some(named), _) => match user.keys.iter().find(|key| key.id == *named) {
-            Some(key) => key,
-            None => return Answer::Refused(Refusal::Gone { user: name(), key: named.clone() }),
-        },
-        (None, [only]) => only,
-        (None, []) => match user.keys.iter().find(|key| restored_since(key, requested_at)) {
-            Some(key) => key,
-            None => return Answer::Refused(Refusal::NothingInactive { user: name() }),
-        },
-        (None, several) => {
-            let keys = several.iter().map(|key| key.id.clone()).collect();
-            return Answer::Refused(Refusal::SeveralInactive { user: name(), keys });
+    let restore = Action::Restore { key: key.id.clone(), disable_due, request: request.origin.id };
+    Ok(match (key.status, disabled_record(key)) {
+        // On record before it is active: by that a later delivery knows a key whose owner has not been told.
+        (KeyStatus::Inactive, None) => {
+            let state = KeyState::new(KeyStateKind::Disabled, now).by(request.origin.id);
+            vec![Action::Record { key: key.id.clone(), state }, restore]
         }
+        // Inactive; or made active by an earlier delivery, its owner not yet told.
+        (KeyStatus::Inactive | KeyStatus::Active, Some(_)) => vec![restore],
+        // It is active, and that is on record: an earlier delivery has done it all.
+        (KeyStatus::Active, None) => Vec::new(),
+    })
+}
+
+/// When an inactive key was disabled, if that was after the request was made, and not put on record by it. IAM and tags know
+/// whole seconds; what was disabled within the request's own counts as before.
+fn disabled_since(key: &Key, request: &RestoreRequest) -> Option<Timestamp> {
+    let state = key.state.as_ref().filter(|_| key.status == KeyStatus::Inactive)?;
+    let by_this_request = state.by == Some(request.origin.id);
+    let since = match state.kind {
+        KeyStateKind::Disabled => !by_this_request && state.at.as_second() > request.origin.requested_at.as_second(),
+        // It was made active by this request, and has been disabled again.
+        KeyStateKind::Restored => by_this_request,
+        KeyStateKind::Notified | KeyStateKind::Forced => false,
     };
-    let key_id = key.id.clone();
-    match (key.status, &key.memory) {
-        (KeyStatus::Inactive, _) => Answer::Enable { key: key_id, disable_due },
-        (KeyStatus::Active, Memory::Known(Remembered::Disabled(_))) => Answer::Tell { key: key_id, disable_due },
-        (KeyStatus::Active, Memory::Known(_) | Memory::Nothing | Memory::Unreadable(_)) => Answer::Done { key: key_id },
+    since.then_some(state.at)
+}
+
+fn key_to_restore<'a>(user: &'a User, request: &RestoreRequest) -> Result<&'a Key, Refusal> {
+    let name = || user.name.clone();
+    if let Some(named) = &request.access_key_id {
+        let found = user.keys.iter().find(|key| key.id == *named);
+        return found.ok_or_else(|| Refusal::Gone { user: name(), key: named.clone() });
+    }
+    // Begun by an earlier delivery, whatever else has become inactive since.
+    if let Some(begun) = user.keys.iter().find(|key| is_restored_by(key, request)) {
+        return Ok(begun);
+    }
+    let inactive: Vec<&Key> = user.keys.iter().filter(|key| key.status == KeyStatus::Inactive).collect();
+    match inactive.as_slice() {
+        [only] => Ok(only),
+        [] => {
+            let re_enabled = |key: &&Key| disabled_record(key).is_some();
+            user.keys.iter().find(re_enabled).ok_or_else(|| Refusal::NothingInactive { user: name() })
+        }
+        several => {
+            let keys = several.iter().map(|key| key.id.clone()).collect();
+            Err(Refusal::SeveralInactive { user: name(), keys })
+        }
     }
 }
 
-/// Whether the key was restored by this request: on record since, or made active and not yet on record.
-fn restored_since(key: &Key, requested_at: Timestamp) -> bool {
-    match key.memory {
-        Memory::Known(Remembered::Restored(at)) => at.as_second() >= requested_at.as_second(),
-        Memory::Known(Remembered::Disabled(_)) => key.status == KeyStatus::Active,
-        Memory::Known(Remembered::Notified(_) | Remembered::Forced(_)) | Memory::Nothing | Memory::Unreadable(_) => {
-            false
-        }
-    }
+fn is_restored_by(key: &Key, request: &RestoreRequest) -> bool {
+    key.state.as_ref().is_some_and(|state| state.by == Some(request.origin.id))
 }

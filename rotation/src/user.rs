@@ -8,10 +8,11 @@ use uuid::Uuid;
 use crate::finding::Finding;
 use crate::ids::{AccessKeyId, UserName};
 use crate::intent::Intent;
-use crate::key::{Key, Memory, Remembered, parse_tag_time};
+use crate::key::Key;
 use crate::names;
-use crate::plan::Exemption;
 use crate::policy::Policy;
+use crate::state::{KeyState, parse_tag_time};
+use crate::verdict::Exemption;
 
 /// What is known of one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,13 +31,17 @@ pub struct User {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserTags {
     /// State tags by key id; keys that no longer exist included.
-    pub states: Vec<(AccessKeyId, Memory)>,
+    pub states: Vec<(AccessKeyId, KeyState)>,
     /// Intents of attempts that have not been cleared.
     pub intents: Vec<Intent>,
-    /// Carries `key-rotation:protected`.
+    /// Carries `key-rotation:protected`, spelled exactly so.
     pub protected: bool,
+    /// Carries the same tag in another spelling of upper and lower case.
+    pub protected_in_other_case: bool,
     /// `key-rotation:exempt-until`, end of that day (UTC).
     pub exempt_until: Option<Timestamp>,
+    /// The tag is there, but no date can be read from it.
+    pub exempt_until_unreadable: bool,
     /// `key-rotation:rotate-after-days`, as written.
     pub rotate_after_days: Option<String>,
     /// `key-rotation:reminded`. No rule depends on it, and what cannot be read is as good as none.
@@ -54,12 +59,16 @@ impl UserTags {
                 read.state(id, value)
             } else if let Some(attempt) = rest_after(names::INTENT_TAG_PREFIX, key) {
                 read.intent(attempt, value)
-            } else if key.eq_ignore_ascii_case(names::PROTECTED_TAG) {
+            } else if key == names::PROTECTED_TAG {
                 read.protected = true;
+                true
+            } else if key.eq_ignore_ascii_case(names::PROTECTED_TAG) {
+                read.protected_in_other_case = true;
                 true
             } else if key.eq_ignore_ascii_case(names::EXEMPT_UNTIL_TAG) {
                 read.exempt_until = end_of_day(value);
-                read.exempt_until.is_some()
+                read.exempt_until_unreadable = read.exempt_until.is_none();
+                !read.exempt_until_unreadable
             } else if key.eq_ignore_ascii_case(names::ROTATE_AFTER_DAYS_TAG) {
                 read.rotate_after_days = Some(value.to_owned());
                 true
@@ -76,24 +85,25 @@ impl UserTags {
         read
     }
 
-    /// What is remembered of a key.
-    pub fn memory(&self, key: &AccessKeyId) -> Memory {
-        match self.states.iter().find(|(id, _)| id == key) {
-            Some((_, memory)) => memory.clone(),
-            None => Memory::Nothing,
-        }
+    /// What a key's state tag records, if there is one that can be read.
+    pub fn state_of(&self, key: &AccessKeyId) -> Option<KeyState> {
+        self.states.iter().find(|(id, _)| id == key).map(|(_, state)| state.clone())
     }
 
     fn state(&mut self, id: &str, value: &str) -> bool {
-        let Ok(id) = AccessKeyId::new(id) else { return false };
-        let memory = Memory::read(value);
-        let understood = !matches!(memory, Memory::Unreadable(_));
-        self.states.push((id, memory));
-        understood
+        match (AccessKeyId::new(id), KeyState::parse(value)) {
+            (Ok(id), Some(state)) => {
+                self.states.push((id, state));
+                true
+            }
+            (Ok(_) | Err(_), _) => false,
+        }
     }
 
     fn intent(&mut self, attempt: &str, value: &str) -> bool {
-        let Ok(attempt) = attempt.parse::<Uuid>() else { return false };
+        let Ok(attempt) = attempt.parse::<Uuid>() else {
+            return false;
+        };
         match Intent::parse(attempt, value) {
             Some(intent) => {
                 self.intents.push(intent);
@@ -126,7 +136,7 @@ fn end_of_day(value: &str) -> Option<Timestamp> {
 impl User {
     /// Why the user is left alone, if it is.
     pub fn exemption(&self, now: Timestamp) -> Option<Exemption> {
-        if self.tags.protected {
+        if self.tags.protected || self.tags.protected_in_other_case {
             Some(Exemption::Protected)
         } else if self.in_exemption_group {
             Some(Exemption::Group)
@@ -137,7 +147,9 @@ impl User {
 
     /// The policy as it applies to this user, and what is wrong with its override.
     pub(crate) fn policy(&self, policy: &Policy) -> (Policy, Option<Finding>) {
-        let Some(value) = &self.tags.rotate_after_days else { return (*policy, None) };
+        let Some(value) = &self.tags.rotate_after_days else {
+            return (*policy, None);
+        };
         let longest = policy.longest_override();
         match value.parse::<u32>() {
             Ok(days) if (1..=longest).contains(&days) => (policy.with_rotation_period(days), None),
@@ -149,10 +161,8 @@ impl User {
     }
 
     /// State tags whose key is gone.
-    pub(crate) fn orphaned_states(&self) -> impl Iterator<Item = (&AccessKeyId, Remembered)> {
-        self.tags.states.iter().filter_map(|(id, memory)| match memory {
-            Memory::Known(remembered) if !self.keys.iter().any(|key| key.id == *id) => Some((id, *remembered)),
-            Memory::Known(_) | Memory::Nothing | Memory::Unreadable(_) => None,
-        })
+    pub(crate) fn orphaned_states(&self) -> impl Iterator<Item = (&AccessKeyId, &KeyState)> {
+        let is_gone = |id: &AccessKeyId| !self.keys.iter().any(|key| key.id == *id);
+        self.tags.states.iter().filter(move |(id, _)| is_gone(id)).map(|(id, state)| (id, state))
     }
 }

@@ -200,6 +200,11 @@ impl Stage {
         self.world(|world| world.user(ACCOUNT, USER).holds.tags.get(&format!("key-rotation:state:{key}")).cloned())
     }
 
+    /// Whether it is on record that the owner of [`USER`] was told of this key.
+    pub fn is_told(&self, key: &str) -> bool {
+        self.state_of(key).is_some_and(|state| !state.ends_with("told=no"))
+    }
+
     /// The key that the secret of [`USER`] publishes, read out of its value; where there is a central store, in that.
     pub fn published_key(&self) -> Option<String> {
         let account = AccountId::new(ACCOUNT).expect("an account id");

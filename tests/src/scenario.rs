@@ -350,7 +350,8 @@ pub async fn ending(stage: &Stage, before: &[String]) -> Ending {
     let keys = stage.keys();
     let word = |id: &str| {
         let state = tags.get(&format!("key-rotation:state:{id}"))?;
-        Some(state.split('=').next().unwrap_or_default().to_owned())
+        let word = state.split('=').next().unwrap_or_default();
+        Some(if state.ends_with("told=no") { format!("{word}, not told") } else { word.to_owned() })
     };
     let of_a_key = |tag: &str| keys.iter().any(|(id, _)| tag.ends_with(id.as_str()));
     let dead_letters = stage.dead_letters().await;

@@ -131,7 +131,8 @@ impl<'a> Reading<'a> {
     }
 
     fn recorded(&mut self, record: &EffectRecord, user: &str, key: &str, value: &str) {
-        if !["notified=", "forced=", "restored="].iter().any(|word| value.starts_with(word)) {
+        let told = ["notified=", "forced=", "restored="].iter().any(|word| value.starts_with(word));
+        if !told || value.ends_with("told=no") {
             return;
         }
         let names_it = |text: &Option<String>| text.as_deref().unwrap_or_default().contains(key);

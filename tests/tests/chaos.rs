@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rotation::Task;
-use rotation::names::INTENT_TAG_PREFIX;
+use rotation::names::{INTENT_TAG_PREFIX, STATE_TAG_PREFIX};
 use sandbox::faults::{Calls, CrashPlan, Fault, Rule, StaleReads, When, WrongDates};
 use sandbox::{Clock, Cloud, KeySpec, World};
 use tokio_util::sync::CancellationToken;
@@ -202,6 +202,13 @@ fn at_rest(stage: &Stage) -> Vec<String> {
             if intents > 0 {
                 broken.push(format!("{} has {intents} intents left", user.name));
             }
+            let untold = user.holds.tags.iter().filter(|(tag, value)| {
+                let key = tag.strip_prefix(STATE_TAG_PREFIX);
+                key.is_some_and(|key| user.key(key).is_some())
+                    && value.starts_with("disabled=")
+                    && value.ends_with("told=no")
+            });
+            broken.extend(untold.map(|(tag, value)| format!("{} is left untold: {tag}={value}", user.name)));
         }
         broken
     })

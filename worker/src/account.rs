@@ -1,112 +1,105 @@
 //! One message: one account (or one user of it), from the role assumed to the owners told.
 
-use std::sync::Mutex;
-
 use futures::stream::{self, StreamExt};
-use jiff::Timestamp;
 use key_rotation_aws::ErrorClass;
 use rotation::job::Whom;
-use rotation::{Job, Task, UserName};
+use rotation::{Job, Refusal, RequestOption, RequestOrigin, Task, UserName};
 use tracing::{Instrument, info, info_span, warn};
+use uuid::Uuid;
 
 use crate::aws::iam::UserRecord;
+use crate::context::{AccountContext, UserContext, WorkerContext};
 use crate::error::{JobError, StepError};
 use crate::inventory::{self, Inventory};
 use crate::notices::{self, Digest, DigestItem, DigestReport, IncompleteUser};
 use crate::queue::{Message, Stop};
 use crate::recorder::TagRecorder;
-use crate::rotator::Rotator;
-use crate::sessions::{Sessions, TO_LOOK};
+use crate::sessions::{MIN_SESSION_FOR_READS, Sessions};
 use crate::tally::Tally;
-use crate::user;
+use crate::user::{self, UserError, UserReport};
 
-/// The work on one message.
-pub struct AccountWork<'a> {
-    /// What all messages share.
-    pub rotator: &'a Rotator,
-    /// What the message asks for.
-    pub job: &'a Job,
-    /// The sessions in the account.
-    pub sessions: Sessions,
-    /// Whether nothing may be changed.
-    pub dry_run: bool,
-    /// When the request was made, by AWS's clock.
-    pub requested_at: Timestamp,
-    /// Whether an earlier delivery may have begun the work.
-    pub redelivered: bool,
-    /// Once it is asked for, no further user is begun.
-    pub stop: &'a Stop,
-}
-
-/// What came of it.
+/// What came of all users.
 #[derive(Debug, Default)]
-struct Results {
+struct AccountReport {
     items: Vec<DigestItem>,
     failed: Vec<(UserName, StepError)>,
     /// Users that were not begun, because the worker is to stop.
     not_begun: usize,
+    /// Why what was asked for will not be done; what was done all the same is told.
+    refused: Option<String>,
 }
 
 /// Works on one message.
 ///
 /// # Errors
 /// [`JobError`], which says what becomes of the message.
-pub async fn work(rotator: &Rotator, job: &Job, message: &Message, stop: &Stop) -> Result<(), JobError> {
-    let dry_run = rotator.dry_run || job.dry_run;
-    let run = job.run_id.map_or_else(|| message.id.clone(), |id| id.to_string());
-    let name = format!("key-rotation-{}{run}", if dry_run { "audit-" } else { "" });
-    let work = AccountWork {
-        rotator,
-        job,
-        sessions: Sessions::new(rotator.connection.clone(), rotator.role.clone(), job.account.clone(), name, dry_run),
-        dry_run,
-        requested_at: job.requested_at.unwrap_or(message.sent),
-        redelivered: message.redelivered,
-        stop,
-    };
-    if rotator.dry_run && matches!(job.task, Task::Restore { .. }) {
+pub async fn process_message(
+    worker: &WorkerContext,
+    job: &Job,
+    message: &Message,
+    stop: &Stop,
+) -> Result<(), JobError> {
+    if worker.dry_run && matches!(job.task, Task::Restore { .. }) {
         let why = "this worker only audits (DRY_RUN is not false): it makes no key active again";
         return Err(JobError::Refused(why.to_owned()));
     }
-    let inventory = work.inventory().await?;
-    let results = work.users(&inventory).await?;
-    work.tell(results, message.last_delivery).await
+    let dry_run = worker.dry_run || job.dry_run;
+    let run = job.run_id.map_or_else(|| message.id.clone(), |id| id.to_string());
+    let session_name = format!("key-rotation-{}{run}", if dry_run { "audit-" } else { "" });
+    let account = AccountContext {
+        worker,
+        job,
+        sessions: sessions(worker, job, session_name, dry_run),
+        dry_run,
+        origin: origin(job, message)?,
+        stop,
+    };
+    let inventory = account.inventory().await?;
+    let report = account.process_users(&inventory).await;
+    account.notify_owners(report, message.last_delivery).await
 }
 
 /// What would be told about an account, or about one user of it: found out by reading alone.
 ///
 /// # Errors
 /// [`JobError`]: the account cannot be read, or has no such user.
-pub async fn preview(rotator: &Rotator, job: &Job) -> Result<Digest, JobError> {
-    let name = "key-rotation-preview".to_owned();
-    let work = AccountWork {
-        rotator,
+pub async fn preview(worker: &WorkerContext, job: &Job) -> Result<Digest, JobError> {
+    let account = AccountContext {
+        worker,
         job,
-        sessions: Sessions::new(rotator.connection.clone(), rotator.role.clone(), job.account.clone(), name, true),
+        sessions: sessions(worker, job, "key-rotation-preview".to_owned(), true),
         dry_run: true,
-        requested_at: rotator.connection.clock().now(),
-        redelivered: false,
+        origin: RequestOrigin { id: Uuid::nil(), requested_at: worker.connection.clock().now(), redelivered: false },
         stop: &Stop::default(),
     };
-    let inventory = work.inventory().await?;
+    let inventory = account.inventory().await?;
     if let (Task::User(user), []) = (&job.task, inventory.users.as_slice()) {
-        return Err(work.no_such_user(user));
+        return Err(account.no_such_user(user));
     }
-    let Results { items, failed, .. } = work.users(&inventory).await?;
-    Ok(work.digest(items, &failed))
+    let AccountReport { items, failed, .. } = account.process_users(&inventory).await;
+    Ok(account.digest(items, &failed))
 }
 
-impl AccountWork<'_> {
-    /// The time decisions are made for: the earliest that it can be by AWS's clocks, or in a forecast another.
-    pub fn decision_time(&self) -> Timestamp {
-        self.rotator.as_of.unwrap_or_else(|| self.rotator.connection.clock().earliest())
-    }
+/// By what an operator's request is known, and when it was made. Of scheduled work neither matters.
+fn origin(job: &Job, message: &Message) -> Result<RequestOrigin, JobError> {
+    // SQS's message ids are UUIDs; were one not, its hash would do as well.
+    let message_id =
+        || message.first_id.parse().unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, message.first_id.as_bytes()));
+    let made = job.requested_at.filter(|_| job.is_request());
+    let origin = RequestOrigin::new(job.run_id.unwrap_or_else(message_id), made, message.sent, message.redelivered);
+    origin.map_err(|refusal| JobError::Refused(with_options(&refusal)))
+}
 
+fn sessions(worker: &WorkerContext, job: &Job, name: String, read_only: bool) -> Sessions {
+    Sessions::new(worker.connection.clone(), worker.role.clone(), job.account.clone(), name, read_only)
+}
+
+impl AccountContext<'_> {
     /// Whom to look at.
     async fn inventory(&self) -> Result<Inventory, JobError> {
-        let session = self.sessions.with(TO_LOOK).await.map_err(|source| match source.class {
+        let session = self.sessions.with(MIN_SESSION_FOR_READS).await.map_err(|source| match source.class {
             ErrorClass::Denied | ErrorClass::NotFound => {
-                JobError::RoleRefused { role: self.rotator.role.name.clone(), source }
+                JobError::RoleRefused { role: self.worker.role.name.clone(), source }
             }
             ErrorClass::Throttled
             | ErrorClass::Transient
@@ -117,8 +110,14 @@ impl AccountWork<'_> {
             | ErrorClass::SendingOff
             | ErrorClass::Invalid => JobError::Account(source),
         })?;
-        let group = &self.rotator.exemption_group;
-        let one = async |user: &UserName| Inventory::of_user(&session, group, user).await.map_err(JobError::Account);
+        let group = &self.worker.exemption_group;
+        // Who is exempt does not matter to a request that overrides it; so a group that cannot be read shields no leaked key.
+        let read_group = match &self.job.task {
+            Task::ForceRotate(request) => (!request.override_exemption).then_some(group.as_str()),
+            Task::Account | Task::User(_) | Task::Restore { .. } => Some(group.as_str()),
+        };
+        let one =
+            async |user: &UserName| Inventory::of_user(&session, read_group, user).await.map_err(JobError::Account);
         let asked_for = async |user: &UserName| {
             let found = one(user).await?;
             if found.users.is_empty() {
@@ -148,58 +147,50 @@ impl AccountWork<'_> {
     }
 
     /// Works on the users, some at once; one user's failure does not stop the others.
-    async fn users(&self, inventory: &Inventory) -> Result<Results, JobError> {
-        let results = Mutex::new(Results::default());
-        let refused = Mutex::new(None);
-        stream::iter(&inventory.users)
-            .for_each_concurrent(self.rotator.users_at_once, |record| {
-                let span = info_span!("user", user = %record.name);
-                let (results, refused) = (&results, &refused);
-                async move {
-                    if self.stop.is_asked() {
-                        lock(results).not_begun += 1;
-                        return;
-                    }
-                    let exempt = inventory.is_exempt(record, &self.rotator.exemption_group);
-                    Tally::count(&self.rotator.tally.users);
-                    let mut items = Vec::new();
-                    let ended = user::work(self, record, exempt, &mut items).await;
-                    let mut results = lock(results);
-                    results.items.append(&mut items);
-                    match ended {
-                        Ok(()) => {}
-                        Err(user::UserError::Refused(why)) => *lock(refused) = Some(why),
-                        Err(user::UserError::Step(error)) => {
-                            warn!(%error, reason = %error.reason(), "the user could not be worked on");
-                            Tally::count(&self.rotator.tally.failures);
-                            results.failed.push((record.name.clone(), error));
-                        }
-                    }
-                }
-                .instrument(span)
+    async fn process_users(&self, inventory: &Inventory) -> AccountReport {
+        let reports: Vec<Option<(UserName, UserReport)>> = stream::iter(0..inventory.users.len())
+            .map(async |n| match self.stop.is_asked() {
+                true => None,
+                false => Some(self.process_user(inventory, &inventory.users[n]).await),
             })
+            .buffer_unordered(self.worker.users_at_once)
+            .collect()
             .await;
-        let mut results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        results.failed.sort_by(|(a, _), (b, _)| a.cmp(b));
-        results.items.sort_by(|a, b| a.user.cmp(&b.user));
-        if let Some(why) = refused.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
-            return Err(JobError::Refused(why));
+        let mut reports: Vec<(UserName, UserReport)> = reports.into_iter().flatten().collect();
+        reports.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let not_begun = inventory.users.len() - reports.len();
+        let mut account = AccountReport { not_begun, ..AccountReport::default() };
+        for (user, UserReport { items, result }) in reports {
+            account.items.extend(items);
+            match result {
+                Ok(()) => {}
+                Err(UserError::Refused(refusal)) => account.refused = Some(with_options(&refusal)),
+                Err(UserError::Step(error)) => account.failed.push((user, error)),
+            }
         }
-        info!(
-            account = %self.job.account,
-            users = inventory.users.len(),
-            failed = results.failed.len(),
-            "the account's users have been looked at"
-        );
-        Ok(results)
+        info!(users = inventory.users.len(), failed = account.failed.len(), "the account's users have been looked at");
+        account
+    }
+
+    async fn process_user(&self, inventory: &Inventory, record: &UserRecord) -> (UserName, UserReport) {
+        let is_exempt = inventory.is_exempt(record, &self.worker.exemption_group);
+        let process = async {
+            let report = user::process_user(UserContext::new(self, record, is_exempt)).await;
+            if let Err(UserError::Step(error)) = &report.result {
+                warn!(%error, reason = %error.reason(), "the user could not be worked on");
+                Tally::count(&self.worker.tally.failures);
+            }
+            report
+        };
+        (record.name.clone(), process.instrument(info_span!("user", user = %record.name)).await)
     }
 
     /// Tells the owners, and records what was told once it is accepted.
     ///
     /// What will be told again anyway waits until the account has been worked through (or has been given up on), so that a
     /// message that is tried five times does not warn five times.
-    async fn tell(&self, results: Results, last_delivery: bool) -> Result<(), JobError> {
-        let Results { items, failed, not_begun } = results;
+    async fn notify_owners(&self, report: AccountReport, last_delivery: bool) -> Result<(), JobError> {
+        let AccountReport { items, failed, not_begun, refused } = report;
         let given_up = last_delivery || failed.iter().any(|(_, error)| error.needs_a_person());
         let complete = not_begun == 0 && (failed.is_empty() || given_up);
         let items: Vec<DigestItem> =
@@ -209,15 +200,17 @@ impl AccountWork<'_> {
         if !items.is_empty() || !incomplete.is_empty() {
             let digest = self.digest(items, incomplete);
             let mut recorder = TagRecorder::new(self);
-            let report = self.rotator.notices.deliver(&digest, &mut recorder).await;
-            Tally::add(&self.rotator.tally.mails, report.mails as u64);
-            outcome = recorder.outcome().and_then(|()| mail_outcome(&digest, &report));
+            let sent = self.worker.notices.deliver(&digest, &mut recorder).await;
+            outcome = recorder.outcome().and_then(|()| mail_outcome(&digest, &sent));
+        }
+        if let Some(why) = refused {
+            return Err(JobError::Refused(why));
         }
         if not_begun > 0 {
             return Err(JobError::Stopped { not_begun });
         }
         if !failed.is_empty() {
-            let now = self.rotator.connection.clock().now();
+            let now = self.now();
             return Err(JobError::Users { failed, now });
         }
         outcome
@@ -234,7 +227,7 @@ impl AccountWork<'_> {
             dry_run: self.dry_run,
             run_id: self.job.run_id,
             now: self.decision_time(),
-            policy: self.rotator.policy,
+            policy: self.worker.policy,
             items,
             incomplete: incomplete.iter().map(|(user, error)| incomplete_user(user, error)).collect(),
         }
@@ -244,12 +237,6 @@ impl AccountWork<'_> {
         let account = &self.job.account;
         JobError::Refused(format!("the account {account} has no user {user}: check the name and the account"))
     }
-
-    /// The value of the user's owner tag, if there is such a setting and such a tag.
-    pub fn owner_tag(&self, record: &UserRecord) -> Option<String> {
-        let wanted = self.rotator.owner_tag.as_deref()?;
-        record.tags.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.clone())
-    }
 }
 
 fn incomplete_user(user: &UserName, error: &StepError) -> IncompleteUser {
@@ -257,18 +244,30 @@ fn incomplete_user(user: &UserName, error: &StepError) -> IncompleteUser {
 }
 
 /// Whether what had to be told was told: what can be tried again is, and what cannot is for a person.
-fn mail_outcome(digest: &Digest, delivery: &DigestReport) -> Result<(), JobError> {
-    if let Some(failure) = delivery.failures.iter().find(|failure| failure.retryable) {
+fn mail_outcome(digest: &Digest, report: &DigestReport) -> Result<(), JobError> {
+    if let Some(failure) = report.failures.iter().find(|failure| failure.retryable) {
         return Err(JobError::Mail(failure.to_string()));
     }
     let untold =
-        digest.items.iter().enumerate().any(|(i, item)| item.mark.is_some() && !delivery.accepted.contains_key(&i));
-    match delivery.failures.first() {
+        digest.items.iter().enumerate().any(|(i, item)| item.record.is_some() && !report.accepted.contains_key(&i));
+    match report.failures.first() {
         Some(failure) if untold && !digest.dry_run => Err(JobError::Undeliverable(failure.to_string())),
         Some(_) | None => Ok(()),
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+/// A refusal, with the spelling of what the request could have said to be granted.
+fn with_options(refusal: &Refusal) -> String {
+    let spelled = |option: &RequestOption| match option {
+        RequestOption::OverrideExemption => "override_exemption (--override-exemption)",
+        RequestOption::AccessKeyId => "access_key_id (--access-key-id)",
+        RequestOption::DisableOldNow => "disable_old_now (--disable-old-now)",
+    };
+    match refusal.options() {
+        [] => refusal.to_string(),
+        options => {
+            let spelled: Vec<&str> = options.iter().map(spelled).collect();
+            format!("{refusal}. In the message (and as an option of the producer): {}", spelled.join(", "))
+        }
+    }
 }

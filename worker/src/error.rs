@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use key_rotation_aws::{AwsError, ErrorClass};
-use rotation::{AccessKeyId, Missing, Reason, UserName};
+use rotation::{AccessKeyId, MissingFact, Reason, UserName};
 
 use crate::queue::{Failure, Outcome};
 
@@ -43,16 +43,16 @@ pub enum StepError {
     Changed(String),
     /// Something that decides what may be done could not be found out.
     #[error("the {} is not known, so nothing is changed", describe(.0))]
-    Undecided(Missing),
+    Undecided(MissingFact),
     /// The session ended, or has not enough time left for what comes next.
     #[error("the session in the member account has ended")]
     SessionEnded,
 }
 
-fn describe(missing: &Missing) -> String {
+fn describe(missing: &MissingFact) -> String {
     match missing {
-        Missing::LastUse(key) => format!("last use of the key {key}"),
-        Missing::Published(key) => format!("publication of the key {key}"),
+        MissingFact::LastUse(key) => format!("last use of the key {key}"),
+        MissingFact::Published(key) => format!("publication of the key {key}"),
     }
 }
 

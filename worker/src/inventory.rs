@@ -30,13 +30,20 @@ impl Inventory {
         Ok(Self { users, exempt })
     }
 
-    /// One user; empty if there is no such user.
+    /// One user; empty if there is no such user. Without a group nobody is exempt by one.
     ///
     /// # Errors
     /// As [`Inventory::of_account`].
-    pub async fn of_user(session: &MemberSession, exemption_group: &str, user: &UserName) -> Result<Self, AwsError> {
+    pub async fn of_user(
+        session: &MemberSession,
+        exemption_group: Option<&str>,
+        user: &UserName,
+    ) -> Result<Self, AwsError> {
         let iam = Iam::of(session);
-        let exempt = exempt(iam, exemption_group).await?;
+        let exempt = match exemption_group {
+            Some(group) => exempt(iam, group).await?,
+            None => HashSet::new(),
+        };
         Ok(Self { users: iam.user(user).await?.into_iter().collect(), exempt })
     }
 

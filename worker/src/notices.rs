@@ -31,7 +31,7 @@ pub mod wording;
 
 pub use deliver::{DigestReport, Notices, Recorder};
 pub use failure::{MailError, MailFailure};
-pub use item::{Account, Digest, DigestItem, Event, IncompleteUser, KeyFacts, Mark, SecretLocation};
+pub use item::{Account, Digest, DigestItem, Event, IncompleteUser, KeyFacts, SecretLocation};
 pub use recipients::RecipientClass;
 pub use render::RenderedMail;
 pub use settings::{AuditMails, MailSettings};

@@ -70,7 +70,9 @@ impl Outcome {
 pub struct Message {
     /// SQS's id of it.
     pub id: String,
-    /// When it was first sent, by SQS's clock.
+    /// The same, of the message that it is a copy of if it was a dead letter in between.
+    pub first_id: String,
+    /// When that was sent, by SQS's clock.
     pub sent: Timestamp,
     /// How often it has been received, this time included.
     pub receive_count: u32,

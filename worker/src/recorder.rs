@@ -5,23 +5,23 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 use jiff::Timestamp;
 use key_rotation_aws::{AwsError, ErrorClass};
-use rotation::{AccessKeyId, Remembered, UserName};
+use rotation::{AccessKeyId, KeyState, UserName};
 use tracing::warn;
 
-use crate::account::AccountWork;
 use crate::aws::iam::Iam;
+use crate::context::AccountContext;
 use crate::error::JobError;
 use crate::notices::{DigestItem, Recorder, cadence};
-use crate::sessions::TO_LOOK;
+use crate::sessions::MIN_SESSION_FOR_READS;
 
 /// Writes the tags of one account's users. A crash before that means a second mail, never a missing one.
 pub struct TagRecorder<'a> {
-    account: &'a AccountWork<'a>,
+    account: &'a AccountContext<'a>,
     failed: Option<JobError>,
 }
 
 impl<'a> TagRecorder<'a> {
-    pub fn new(account: &'a AccountWork<'a>) -> Self {
+    pub fn new(account: &'a AccountContext<'a>) -> Self {
         Self { account, failed: None }
     }
 
@@ -34,15 +34,15 @@ impl<'a> TagRecorder<'a> {
     }
 
     async fn state(&self, item: &DigestItem, at: Timestamp) -> Option<JobError> {
-        let (mark, key) = (item.mark?, item.key.as_ref()?);
-        let source = self.write_state(&item.user, &key.id, mark.at(at)).await.err()?;
+        let (state, key) = (item.record.as_ref()?, item.key.as_ref()?);
+        let source = self.write_state(&item.user, &key.id, &state.clone().accepted(at)).await.err()?;
         warn!(user = %item.user, access_key_id = %key.id, error = %source, "what the owner was told could not be recorded");
         Some(JobError::NotRecorded { key: key.id.clone(), source })
     }
 
-    async fn write_state(&self, user: &UserName, key: &AccessKeyId, told: Remembered) -> Result<(), AwsError> {
-        let session = self.account.sessions.with(TO_LOOK).await?;
-        gone(Iam::of(&session).remember(user, key, told).await)
+    async fn write_state(&self, user: &UserName, key: &AccessKeyId, told: &KeyState) -> Result<(), AwsError> {
+        let session = self.account.sessions.with(MIN_SESSION_FOR_READS).await?;
+        gone(Iam::of(&session).record_state(user, key, told).await)
     }
 
     /// A reminder that could not be recorded fails no message, which would only repeat it the sooner.
@@ -55,8 +55,8 @@ impl<'a> TagRecorder<'a> {
     }
 
     async fn write_reminder(&self, user: &UserName, at: Timestamp) -> Result<(), AwsError> {
-        let session = self.account.sessions.with(TO_LOOK).await?;
-        gone(Iam::of(&session).remember_reminder(user, at).await)
+        let session = self.account.sessions.with(MIN_SESSION_FOR_READS).await?;
+        gone(Iam::of(&session).record_reminder(user, at).await)
     }
 }
 
@@ -66,8 +66,14 @@ impl Recorder for TagRecorder<'_> {
         if self.account.dry_run {
             return problems;
         }
-        let at_once = self.account.rotator.users_at_once.max(1);
-        for some in told.chunks(at_once) {
+        let at_once = self.account.worker.users_at_once.max(1);
+        // Of several things told of one key, what the last one records holds the others.
+        let last: BTreeMap<(&UserName, &AccessKeyId), &(&DigestItem, Timestamp)> = told
+            .iter()
+            .filter(|(item, _)| item.record.is_some())
+            .filter_map(|told| Some(((&told.0.user, &told.0.key.as_ref()?.id), told)))
+            .collect();
+        for some in last.into_values().collect::<Vec<_>>().chunks(at_once) {
             let failed = join_all(some.iter().map(|(item, at)| self.state(item, *at))).await;
             for error in failed.into_iter().flatten() {
                 problems.push(error.to_string());

@@ -7,11 +7,12 @@ use rotation::AccountId;
 use tracing::{info, warn};
 
 use crate::aws::secrets::Secrets;
+use crate::context::{CentralStore, WorkerContext};
+use crate::handler::RotationHandler;
 use crate::notices::{MailSettings, Notices, TemplateError};
 use crate::queue::consumer::RunMode;
 use crate::queue::redrive::{Redrive, RedriveError};
 use crate::queue::{Consumer, ConsumerReport, Limits, QueueConfig, Stop};
-use crate::rotator::{Central, Rotator};
 use crate::settings::Settings;
 use crate::tally::Tally;
 
@@ -64,18 +65,19 @@ pub async fn run(
         Some(queue) => Some(config(queue).await?),
         None => None,
     };
-    let rotator = Arc::new(rotator(settings, connection, tally).await?);
+    let context = worker_context(settings, connection, tally).await?;
     announce(settings);
-    rotator.notices.ask_for_limits().await;
+    context.notices.ask_for_limits().await;
+    let handler = Arc::new(RotationHandler::new(context));
 
     let mode = if settings.drain { RunMode::UntilEmpty } else { RunMode::UntilStopped };
-    let work = Consumer::new(sqs.clone(), work_queue, settings.limits, rotator.clone(), mode).run(stop.clone());
+    let work = Consumer::new(sqs.clone(), work_queue, settings.limits, handler.clone(), mode).run(stop.clone());
     let urgent = async {
         match urgent_queue {
             // Its own capacity: an operator's request never waits for scheduled work to end.
             Some(queue) => {
                 let limits = Limits { max_concurrent: settings.urgent_concurrency, ..settings.limits };
-                Consumer::new(sqs.clone(), queue, limits, rotator.clone(), mode).run(stop.clone()).await
+                Consumer::new(sqs.clone(), queue, limits, handler.clone(), mode).run(stop.clone()).await
             }
             None => ConsumerReport::default(),
         }
@@ -90,9 +92,13 @@ pub async fn run(
 ///
 /// # Errors
 /// [`StartError`].
-pub async fn rotator(settings: &Settings, connection: &Connection, tally: Arc<Tally>) -> Result<Rotator, StartError> {
+pub async fn worker_context(
+    settings: &Settings,
+    connection: &Connection,
+    tally: Arc<Tally>,
+) -> Result<WorkerContext, StartError> {
     let central = match settings.central_store {
-        true => Some(Central {
+        true => Some(CentralStore {
             account: own_account(connection).await.map_err(StartError::OwnAccount)?,
             secrets: Secrets::new(connection.secrets_manager()),
             read_policy_name: settings.central_read_policy.clone(),
@@ -111,7 +117,7 @@ pub async fn rotator(settings: &Settings, connection: &Connection, tally: Arc<Ta
         audit_mails: settings.mail.audit_mails,
         audit_run_interval: settings.mail.audit_run_interval,
     };
-    Ok(Rotator {
+    Ok(WorkerContext {
         connection: connection.clone(),
         role: settings.role.clone(),
         dry_run: settings.dry_run,

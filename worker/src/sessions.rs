@@ -5,10 +5,10 @@ use key_rotation_aws::{AwsError, Connection, MemberRole, MemberSession};
 use rotation::AccountId;
 use tokio::sync::Mutex;
 
-/// What must be left of a session to begin looking at a user.
-pub const TO_LOOK: SignedDuration = SignedDuration::from_mins(2);
+/// What must be left of a session to begin reading a user.
+pub const MIN_SESSION_FOR_READS: SignedDuration = SignedDuration::from_mins(2);
 /// What must be left of a session to begin an attempt to make a successor. An attempt is some fifteen calls.
-pub const TO_ATTEMPT: SignedDuration = SignedDuration::from_mins(6);
+pub const MIN_SESSION_FOR_ATTEMPT: SignedDuration = SignedDuration::from_mins(6);
 
 /// The calls of audit mode: the session in the member account is limited to these, so that nothing can be changed there
 /// even if this program were wrong. (STS, `AssumeRole`, `Policy`: "you cannot use session policies to grant more

@@ -79,7 +79,8 @@ impl<'a> History<'a> {
         } else if let Effect::MailAccepted { message_id, .. } = &change.effect {
             self.mailed(change, message_id);
         } else if let Effect::UserTagged { key: tag, value, .. } = &change.effect {
-            if value.starts_with("disabled=") {
+            // While its owner has not been told, no recovery grace runs.
+            if value.starts_with("disabled=") && !value.ends_with("told=no") {
                 self.recorded(change.at, tag);
             }
         } else if let Effect::KeyStatusChanged { key, active, .. } = &change.effect {

@@ -80,6 +80,17 @@ pub struct Letter {
     /// What it is taken away or released by.
     #[serde(skip)]
     pub receipt_handle: String,
+    /// The id and the time of the message that was sent first: they go with it wherever it is sent again, so that an operator's
+    /// request goes on being the one that it was.
+    #[serde(skip)]
+    pub first: FirstMessage,
+}
+
+/// The message that a letter was, or that it was a copy of already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirstMessage {
+    pub id: String,
+    pub sent: Option<String>,
 }
 
 impl Letter {
@@ -92,7 +103,13 @@ impl Letter {
         let body = message.body().unwrap_or_default().to_owned();
         let job = Job::parse(&body).ok();
         let sent = message.attributes().and_then(|all| all.get(&MessageSystemAttributeName::SentTimestamp));
+        let since = sent.and_then(|text| Timestamp::from_millisecond(text.parse().ok()?).ok());
         let run_id = attribute("RunId").and_then(|text| text.parse().ok());
+        let message_id = message.message_id().unwrap_or_default().to_owned();
+        let first = FirstMessage {
+            id: attribute("FirstMessageId").unwrap_or_else(|| message_id.clone()),
+            sent: attribute("FirstSent").or_else(|| since.map(|time| time.to_string())),
+        };
         Self {
             reason: LetterReason::new(attribute("ErrorKind")),
             message: attribute("ErrorMessage"),
@@ -100,10 +117,11 @@ impl Letter {
             user: job.as_ref().and_then(|job| job.user().cloned()),
             attempts: attribute("Attempts").and_then(|text| text.parse().ok()),
             run_id: run_id.or_else(|| job.as_ref()?.run_id),
-            since: sent.and_then(|text| Timestamp::from_millisecond(text.parse().ok()?).ok()),
+            since,
             body,
-            message_id: message.message_id.unwrap_or_default(),
+            message_id,
             receipt_handle: message.receipt_handle.unwrap_or_default(),
+            first,
         }
     }
 

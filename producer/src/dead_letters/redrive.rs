@@ -137,13 +137,23 @@ async fn send_back(sqs: &aws_sdk_sqs::Client, settings: &Settings, letter: &Lett
             .send_message()
             .queue_url(queue.as_str())
             .message_body(&letter.body)
-            .message_attributes("Attempts", attempts.clone());
+            .message_attributes("Attempts", attempts.clone())
+            .message_attributes("FirstMessageId", text(&letter.first.id));
+        if let Some(sent) = &letter.first.sent {
+            call = call.message_attributes("FirstSent", text(sent));
+        }
         if queue.is_fifo() {
             call = call.message_group_id(group()).message_deduplication_id(own_id());
         }
         call.send().await.map(|_| ()).map_err(|error| AwsError::of(OPERATION, error))
     })
     .await
+}
+
+fn text(value: &str) -> MessageAttributeValue {
+    // SQS refuses an empty attribute value.
+    let value = if value.is_empty() { "-" } else { value };
+    MessageAttributeValue::builder().data_type("String").string_value(value).build().expect("the data type is set")
 }
 
 /// The queue a message belongs on: an operator's request on the urgent one.

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use rotation::job::ForceRotate;
-use rotation::{AccessKeyId, KeyStatus, Memory, Remembered, names};
+use rotation::{AccessKeyId, KeyState, KeyStateKind, KeyStatus, names};
 
 use super::observe::{Published, Seen, SeenKey};
 
@@ -75,12 +75,12 @@ fn rotated(request: &ForceRotate, before: &Seen, now: &Seen, requested_at: Times
             told.push(format!("{} is deleted", key.id));
             continue;
         };
-        match (present.status, now.tags.memory(&key.id)) {
+        match (present.status, now.tags.state_of(&key.id)) {
             (KeyStatus::Inactive, _) => told.push(format!("{} is inactive", key.id)),
-            (KeyStatus::Active, Memory::Known(Remembered::Forced(at))) if since(at) => {
+            (KeyStatus::Active, Some(KeyState { kind: KeyStateKind::Forced, at, told: true, .. })) if since(at) => {
                 told.push(format!("{} stays active for the install grace, its owner is told", key.id));
             }
-            (KeyStatus::Active, Memory::Known(_) | Memory::Nothing | Memory::Unreadable(_)) => {
+            (KeyStatus::Active, Some(_) | None) => {
                 return Progress::Pending(format!("the successor {id} is published, its owner is not yet told"));
             }
         }
@@ -99,14 +99,12 @@ fn restored(named: Option<&AccessKeyId>, before: &Seen, now: &Seen) -> Progress 
     let Some(key) = now.key(wanted) else {
         return Progress::Pending(format!("the key {wanted} does not exist"));
     };
-    match (key.status, now.tags.memory(wanted)) {
+    match (key.status, now.tags.state_of(wanted)) {
         (KeyStatus::Inactive, _) => Progress::Pending(format!("the key {wanted} is still inactive")),
-        (KeyStatus::Active, Memory::Known(Remembered::Disabled(_))) => {
+        (KeyStatus::Active, Some(KeyState { kind: KeyStateKind::Disabled, .. })) => {
             Progress::Pending(format!("the key {wanted} is active again, its owner is not yet told"))
         }
-        (KeyStatus::Active, Memory::Known(_) | Memory::Nothing | Memory::Unreadable(_)) => {
-            Progress::Done(format!("the key {wanted} is active again"))
-        }
+        (KeyStatus::Active, Some(_) | None) => Progress::Done(format!("the key {wanted} is active again")),
     }
 }
 

@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use rotation::names::{self, secret_name, version_id};
 use rotation::user::UserTags;
 use rotation::{
-    AccessKeyId, AccountId, Intent, Job, Key, KeyStatus, LastUse, Memory, Policy, Published, Remembered, Task, User,
-    UserName, Verdict, lifecycle,
+    AccessKeyId, AccountId, Intent, Job, Key, KeyState, KeyStatus, LastUse, Policy, Published, Request, Task, User,
+    UserName, Verdict, decide,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -60,7 +60,6 @@ pub(crate) fn user_tags(lines: &str) {
     let begins =
         |key: &str, prefix: &str| key.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
     let count = |prefix: &str| tags.iter().filter(|(key, _)| begins(key, prefix)).count();
-    let known = read.states.iter().filter(|(_, memory)| matches!(memory, Memory::Known(_))).count();
     let dates: Vec<&str> = tags
         .iter()
         .filter(|(key, _)| key.eq_ignore_ascii_case(names::EXEMPT_UNTIL_TAG))
@@ -70,33 +69,32 @@ pub(crate) fn user_tags(lines: &str) {
         dates.iter().filter(|date| UserTags::read([(names::EXEMPT_UNTIL_TAG, **date)]).exempt_until.is_none());
     assert_eq!(
         count(names::STATE_TAG_PREFIX) + count(names::INTENT_TAG_PREFIX) + bad_dates.count(),
-        known + read.intents.len() + read.unreadable.len(),
+        read.states.len() + read.intents.len() + read.unreadable.len(),
         "each tag of the tool's own is known or a finding"
     );
-    assert_eq!(read.protected, tags.iter().any(|(key, _)| key.eq_ignore_ascii_case(names::PROTECTED_TAG)));
-    for (_, memory) in &read.states {
-        if let Memory::Known(remembered) = memory {
-            same_when_written_back(*remembered);
-        }
+    let protected = tags.iter().any(|(key, _)| key.eq_ignore_ascii_case(names::PROTECTED_TAG));
+    assert_eq!(read.protected || read.protected_in_other_case, protected);
+    for (_, state) in &read.states {
+        same_when_written_back(state);
     }
 
     let changes = |verdict: &Verdict| match verdict {
         Verdict::Act(plan) => plan.actions.iter().any(rotation::Action::changes),
-        Verdict::Exempt(_) | Verdict::SettleFirst | Verdict::Undecided(_) => false,
+        Verdict::Exempt(_) | Verdict::SettleFirst | Verdict::Undecided(_) | Verdict::Refused(_) => false,
     };
     let user = user_with(read.clone());
     let now = user.keys[0].created + SignedDuration::from_hours(24 * 365);
-    let verdict = lifecycle::plan(now, &Policy::default(), &user);
-    if read.protected || !read.unreadable.is_empty() || !read.intents.is_empty() {
+    let verdict = decide(now, &Policy::default(), &user, &Request::Scheduled);
+    if protected || !read.unreadable.is_empty() || !read.intents.is_empty() {
         assert!(!changes(&verdict), "{verdict:?}");
     }
 }
 
-fn same_when_written_back(remembered: Remembered) {
-    let text = remembered.to_string();
-    let again = Remembered::parse(&text).unwrap_or_else(|| panic!("{text} is not read back"));
+fn same_when_written_back(state: &KeyState) {
+    let text = state.to_string();
+    let again = KeyState::parse(&text).unwrap_or_else(|| panic!("{text} is not read back"));
     assert_eq!(again.to_string(), text);
-    assert_eq!(again.time().as_second(), floor(remembered.time()), "{text}");
+    assert_eq!((again.kind, again.at.as_second()), (state.kind, floor(state.at)), "{text}");
 }
 
 /// The second a time falls into.
@@ -108,9 +106,8 @@ fn floor(time: Timestamp) -> i64 {
 fn user_with(tags: UserTags) -> User {
     let id = AccessKeyId::new("AKIAIOSFODNN7EXAMPLE").expect("an id");
     let created: Timestamp = "2026-01-01T10:00:00Z".parse().expect("a time");
-    let memory = tags.memory(&id);
-    let key =
-        Key { id, status: KeyStatus::Active, created, last_use: LastUse::Never, published: Published::No, memory };
+    let state = tags.state_of(&id);
+    let key = Key { id, status: KeyStatus::Active, created, last_use: LastUse::Never, published: Published::No, state };
     let name = UserName::new("alice").expect("a name");
     User { name, keys: vec![key], in_exemption_group: false, tags }
 }
@@ -118,7 +115,9 @@ fn user_with(tags: UserTags) -> User {
 /// An intent says what it says when it is written back, and explains no key but one made while its session can have lived.
 pub(crate) fn intent(value: &str) {
     let attempt = Uuid::from_u128(7);
-    let Some(intent) = Intent::parse(attempt, value) else { return };
+    let Some(intent) = Intent::parse(attempt, value) else {
+        return;
+    };
     let text = intent.to_string();
     let again = Intent::parse(attempt, &text).unwrap_or_else(|| panic!("{text} is not read back"));
     assert_eq!((again.attempt, &again.successor_of, &again.beside), (attempt, &intent.successor_of, &intent.beside));

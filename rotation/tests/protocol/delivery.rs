@@ -28,7 +28,7 @@ pub(crate) fn moves(moves: &mut Moves<'_>, step: DeliveryStep, worker: Worker) {
 /// without.)
 fn look_keys(moves: &mut Moves<'_>) {
     for ((active, inactive), mut world) in moves.lists() {
-        // `sessions.with(TO_LOOK)`: a new one where the present one is too short.
+        // `sessions.with(MIN_SESSION_FOR_READS)`: a new one where the present one is too short.
         world.new_session(moves.me);
         moves.go(
             "looks: keys",

@@ -1,10 +1,11 @@
 //! The words in which the tests describe a user: keys by name and by the day they were made on.
 
 use jiff::{SignedDuration, Timestamp};
+use rotation::plan::NoticeKind;
 use rotation::user::UserTags;
 use rotation::{
-    AccessKeyId, Action, Key, KeyStatus, LastUse, Memory, Notice, Period, Policy, Published, Remembered, UnusedKeys,
-    User, UserName, Verdict, lifecycle,
+    AccessKeyId, Action, Key, KeyState, KeyStateKind, KeyStatus, LastUse, Notice, Period, Policy, Published, Request,
+    UnusedKeys, User, UserName, Verdict, decide,
 };
 
 /// The moment a day begins on: day 0 is the first of January 2026, ten o'clock UTC.
@@ -22,7 +23,7 @@ pub(crate) fn id(name: &str) -> AccessKeyId {
     AccessKeyId::new(format!("AKIA{name:0>16}")).expect("letters and digits")
 }
 
-/// An active key made on that day, used an hour later, not published, with nothing remembered of it.
+/// An active key made on that day, used an hour later, not published, without a state tag.
 pub(crate) fn key(name: &str, made: i64) -> Key {
     let key = Key {
         id: id(name),
@@ -30,7 +31,7 @@ pub(crate) fn key(name: &str, made: i64) -> Key {
         created: day(made),
         last_use: LastUse::Never,
         published: Published::No,
-        memory: Memory::Nothing,
+        state: None,
     };
     key.used_at(day(made) + SignedDuration::from_hours(1))
 }
@@ -43,7 +44,7 @@ pub(crate) trait Described: Sized {
     fn used_at(self, when: Timestamp) -> Self;
     fn used(self, on: i64) -> Self;
     fn published(self) -> Self;
-    fn remembering(self, remembered: Remembered) -> Self;
+    fn in_state(self, state: KeyState) -> Self;
     fn notified(self, on: i64) -> Self;
     fn forced(self, on: i64) -> Self;
     fn disabled(self, on: i64) -> Self;
@@ -69,29 +70,28 @@ impl Described for Key {
     fn published(self) -> Self {
         Key { published: Published::Yes, ..self }
     }
-    fn remembering(self, remembered: Remembered) -> Self {
-        Key { memory: Memory::Known(remembered), ..self }
+    fn in_state(self, state: KeyState) -> Self {
+        Key { state: Some(state), ..self }
     }
     fn notified(self, on: i64) -> Self {
-        self.remembering(Remembered::Notified(day(on)))
+        self.in_state(KeyState::new(KeyStateKind::Notified, day(on)))
     }
     fn forced(self, on: i64) -> Self {
-        self.remembering(Remembered::Forced(day(on)))
+        self.in_state(KeyState::new(KeyStateKind::Forced, day(on)))
     }
     fn disabled(self, on: i64) -> Self {
-        self.remembering(Remembered::Disabled(day(on)))
+        self.in_state(KeyState::new(KeyStateKind::Disabled, day(on)))
     }
     fn restored(self, on: i64) -> Self {
-        self.remembering(Remembered::Restored(day(on)))
+        self.in_state(KeyState::new(KeyStateKind::Restored, day(on)))
     }
 }
 
 /// A user with these keys and no tags but theirs.
 pub(crate) fn user(keys: impl IntoIterator<Item = Key>) -> User {
     let keys: Vec<Key> = keys.into_iter().collect();
-    let states = keys.iter().filter(|key| key.memory != Memory::Nothing);
-    let tags =
-        UserTags { states: states.map(|key| (key.id.clone(), key.memory.clone())).collect(), ..UserTags::default() };
+    let states = keys.iter().filter_map(|key| Some((key.id.clone(), key.state.clone()?))).collect();
+    let tags = UserTags { states, ..UserTags::default() };
     User { name: UserName::new("alice").expect("a name"), keys, in_exemption_group: false, tags }
 }
 
@@ -103,6 +103,8 @@ pub(crate) fn tagged(user: User, key: &str, value: &str) -> User {
     tags.intents.extend(read.intents);
     tags.unreadable.extend(read.unreadable);
     tags.protected |= read.protected;
+    tags.protected_in_other_case |= read.protected_in_other_case;
+    tags.exempt_until_unreadable |= read.exempt_until_unreadable;
     tags.exempt_until = tags.exempt_until.or(read.exempt_until);
     tags.rotate_after_days = tags.rotate_after_days.or(read.rotate_after_days);
     User { tags, ..user }
@@ -118,9 +120,14 @@ pub(crate) fn extending(in_use_extension: u32) -> Policy {
     Policy::new(Period { in_use_extension, ..Period::default() }, UnusedKeys::Rotate).expect("valid")
 }
 
+/// The verdict of an ordinary look.
+pub(crate) fn scheduled(now: Timestamp, policy: &Policy, user: &User) -> Verdict {
+    decide(now, policy, user, &Request::Scheduled)
+}
+
 /// What is to be done at a moment, by a policy.
 pub(crate) fn planned(now: Timestamp, policy: &Policy, user: &User) -> Vec<Action> {
-    match lifecycle::plan(now, policy, user) {
+    match scheduled(now, policy, user) {
         Verdict::Act(plan) => plan.actions,
         other => panic!("no plan but {other:?}"),
     }
@@ -137,6 +144,17 @@ pub(crate) fn only_notice(actions: &[Action]) -> (&AccessKeyId, &Notice) {
         [Action::Notify { key, notice }] => (key, notice),
         other => panic!("not one notice but {other:?}"),
     }
+}
+
+/// A notice of a scheduled run, with the day on which it says that the key will be disabled.
+pub(crate) fn notice(kind: NoticeKind, disable_due: i64) -> Notice {
+    Notice { kind, disable_due: Some(day(disable_due)), request: None }
+}
+
+/// Adopts a key ten days before it will be deleted, by default.
+pub(crate) fn adopts(name: &str, delete_due: i64) -> Action {
+    let state = KeyState::new(KeyStateKind::Disabled, day(delete_due - 10)).until(day(delete_due));
+    Action::Adopt { key: id(name), state, delete_due: day(delete_due) }
 }
 
 /// Whether a plan disables this key.

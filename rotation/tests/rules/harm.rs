@@ -1,9 +1,9 @@
 //! What other tools did to their users. Each story is impossible here, and its test says so.
 
 use rotation::plan::NoticeKind;
-use rotation::{Action, LastUse, Policy, Verdict, lifecycle};
+use rotation::{Action, LastUse, Policy, Verdict};
 
-use crate::given::{Described, day, disables, id, key, on, only_notice, planned, retiring, tagged, user};
+use crate::given::{Described, day, disables, id, key, on, only_notice, planned, retiring, scheduled, tagged, user};
 
 /// Every plan of half a year for a user that stays as it is.
 fn half_a_year(user: &rotation::User) -> Vec<Action> {
@@ -34,7 +34,7 @@ fn a_throttled_last_used_call_is_not_never_used() {
                 for unknown in 0..keys.len() {
                     let mut keys = keys.clone();
                     keys[unknown].last_use = LastUse::Unknown;
-                    let verdict = lifecycle::plan(day(now), &policy, &user(keys));
+                    let verdict = scheduled(day(now), &policy, &user(keys));
                     let idle = matches!(&verdict, Verdict::Act(plan) if plan.actions.is_empty());
                     assert!(idle || matches!(verdict, Verdict::Undecided(_)), "day {now}: {verdict:?}");
                 }
@@ -130,5 +130,14 @@ fn nobody_is_mailed_while_nothing_comes_up() {
 fn one_user_left_out_is_left_out_whatever_state_its_keys_are_in() {
     let keys = [key("A", 0).inactive().disabled(1), key("B", 0).notified(90)];
     let user = tagged(user(keys), "key-rotation:exempt-until", "2030-01-01");
-    assert!((0..400).all(|now| matches!(lifecycle::plan(day(now), &Policy::default(), &user), Verdict::Exempt(_))));
+    for now in 0..400 {
+        let verdict = scheduled(day(now), &Policy::default(), &user);
+        let left_alone = match &verdict {
+            Verdict::Exempt(_) => true,
+            // What its owner was told before is void; no key is touched.
+            Verdict::Act(plan) => plan.actions.iter().all(|action| matches!(action, Action::Forget { .. })),
+            Verdict::SettleFirst | Verdict::Undecided(_) | Verdict::Refused(_) => false,
+        };
+        assert!(left_alone, "day {now}: {verdict:?}");
+    }
 }

@@ -3,9 +3,9 @@
 
 use jiff::SignedDuration;
 use rotation::plan::{DeleteReason, NoticeKind};
-use rotation::{Action, Notice, Policy, Upcoming};
+use rotation::{Action, Announcement, KeyState, KeyStateKind, Period, Policy, UnusedKeys, Upcoming};
 
-use crate::given::{Described, day, id, key, on, planned, tagged, user};
+use crate::given::{Described, adopts, day, id, key, notice, on, planned, tagged, user};
 
 fn deleted(actions: &[Action]) -> Vec<(String, DeleteReason)> {
     let deleted = actions.iter().filter_map(|action| match action {
@@ -18,13 +18,13 @@ fn deleted(actions: &[Action]) -> Vec<(String, DeleteReason)> {
 #[test]
 fn an_inactive_key_nobody_recorded_is_adopted_and_its_recovery_grace_starts_today() {
     let user = user([key("A", 0).inactive()]);
-    assert_eq!(on(500, &user), [Action::Adopt { key: id("A"), delete_due: day(510) }]);
+    assert_eq!(on(500, &user), [adopts("A", 510)]);
 }
 
 #[test]
 fn a_noticed_key_that_a_person_disabled_is_adopted() {
     for suspended in [key("A", 0).notified(90), key("A", 0).forced(90), key("A", 0).restored(90)] {
-        assert_eq!(on(99, &user([suspended.inactive()])), [Action::Adopt { key: id("A"), delete_due: day(109) }]);
+        assert_eq!(on(99, &user([suspended.inactive()])), [adopts("A", 109)]);
     }
 }
 
@@ -49,13 +49,13 @@ fn two_inactive_keys_go_each_by_its_own_date() {
     let user = user([key("A", 0).inactive().disabled(100), key("B", 20).inactive()]);
     let actions = on(110, &user);
     assert_eq!(deleted(&actions).len(), 1);
-    assert_eq!(actions[1], Action::Adopt { key: id("B"), delete_due: day(120) });
+    assert_eq!(actions[1], adopts("B", 120));
 }
 
 #[test]
 fn an_inactive_key_used_since_it_was_disabled_was_active_in_between_and_its_recovery_grace_starts_anew() {
     let user = user([key("A", 0).inactive().disabled(100).used(105)]);
-    assert_eq!(on(110, &user), [Action::Adopt { key: id("A"), delete_due: day(120) }]);
+    assert_eq!(on(110, &user), [adopts("A", 120)]);
 }
 
 #[test]
@@ -67,8 +67,8 @@ fn a_last_use_at_the_moment_of_the_disable_does_not_put_off_the_deletion() {
 #[test]
 fn a_deletion_waits_while_the_last_use_is_unknown() {
     let user = user([key("A", 0).inactive().disabled(100).use_unknown()]);
-    let verdict = rotation::lifecycle::plan(day(500), &Policy::default(), &user);
-    assert_eq!(verdict, rotation::Verdict::Undecided(rotation::Missing::LastUse(id("A"))));
+    let verdict = crate::given::scheduled(day(500), &Policy::default(), &user);
+    assert_eq!(verdict, rotation::Verdict::Undecided(rotation::MissingFact::LastUse(id("A"))));
 }
 
 #[test]
@@ -77,6 +77,52 @@ fn the_tag_of_a_key_that_is_gone_is_forgotten_after_the_recovery_grace() {
     let user = tagged(user([key("A", 50)]), &state, "disabled=2026-04-11T10:00:00Z");
     assert_eq!(on(109, &user), []);
     assert_eq!(on(110, &user), [Action::Forget { key: id("GONE") }]);
+}
+
+// ---- what was told, and what was not ------------------------------------------------------------------------------------
+
+const REQUEST: uuid::Uuid = uuid::Uuid::from_u128(1);
+
+fn disabled(on: i64) -> KeyState {
+    KeyState::new(KeyStateKind::Disabled, day(on)).until(day(on + 10))
+}
+
+#[test]
+fn a_shorter_recovery_grace_does_not_bring_forward_a_deletion_that_was_told() {
+    let one_day = Policy::new(Period { recovery_grace: 1, ..Period::default() }, UnusedKeys::Rotate).expect("valid");
+    let user = user([key("A", 0).inactive().in_state(disabled(100))]);
+    assert_eq!(deleted(&planned(day(109), &one_day, &user)), []);
+    assert_eq!(deleted(&planned(day(110), &one_day, &user)).len(), 1);
+}
+
+#[test]
+fn a_disable_that_was_not_told_is_told_again_and_its_recovery_grace_starts_then() {
+    let user = user([key("A", 0).inactive().in_state(disabled(100).not_told()), key("B", 100).published()]);
+    let what = Announcement::Disabled { delete_due: day(160) };
+    let state = KeyState::new(KeyStateKind::Disabled, day(100)).until(day(160));
+    assert_eq!(on(150, &user), [Action::Announce { key: id("A"), what, state }]);
+}
+
+#[test]
+fn a_containment_and_its_successor_that_were_not_told_are_told_by_the_next_scheduled_run() {
+    let contained = disabled(100).by(REQUEST).not_told();
+    let keys = [key("A", 0).inactive().in_state(contained), key("B", 100).published()];
+    let told = KeyState { told: true, ..disabled(100).until(day(111)).by(REQUEST) };
+    let successor = KeyState { successor: Some(id("B")), ..told };
+    let expected = [
+        Action::Announce { key: id("A"), what: Announcement::Contained, state: told },
+        Action::Announce { key: id("A"), what: Announcement::Successor { by: id("B") }, state: successor.clone() },
+    ];
+    assert_eq!(on(101, &user(keys)), expected);
+    assert_eq!(on(101, &user([key("A", 0).inactive().in_state(successor), key("B", 100).published()])), []);
+}
+
+#[test]
+fn an_adopted_key_is_still_known_to_the_request_that_contained_it() {
+    let contained = KeyState { successor: Some(id("B")), ..disabled(100).by(REQUEST) };
+    let user = user([key("A", 0).inactive().in_state(contained).used(105), key("B", 100).published()]);
+    let [Action::Adopt { state, .. }] = &on(106, &user)[..] else { panic!("it was active in between") };
+    assert_eq!((state.by, &state.successor), (Some(REQUEST), &Some(id("B"))));
 }
 
 // ---- one active, one inactive --------------------------------------------------------------------------------------
@@ -100,7 +146,7 @@ fn an_active_key_that_is_due_waits_for_the_inactive_one_and_its_owner_is_told_th
         |due| Action::Warn { key: id("B"), upcoming: Upcoming::RotateAfterDeletion { of: id("A") }, due: day(due) };
     assert_eq!(on(101, &user([key("A", 0).inactive().disabled(100), key("B", 0)])), [waits(110)]);
     let adopted = on(101, &user([key("A", 0).inactive(), key("B", 0)]));
-    assert_eq!(adopted, [Action::Adopt { key: id("A"), delete_due: day(111) }, waits(111)]);
+    assert_eq!(adopted, [adopts("A", 111), waits(111)]);
 }
 
 #[test]
@@ -122,8 +168,16 @@ fn an_inactive_key_is_never_taken_for_a_successor() {
 #[test]
 fn a_key_found_active_again_is_recorded_as_restored_and_its_owner_told() {
     let user = user([key("A", 0).disabled(100), key("B", 90).published()]);
-    let notice = Notice { kind: NoticeKind::Restored, disable_due: Some(day(115)) };
+    let notice = notice(NoticeKind::Restored, 115);
     assert_eq!(on(105, &user), [Action::Notify { key: id("A"), notice }]);
+}
+
+#[test]
+fn a_key_found_active_again_whose_owner_could_not_be_told_is_told_again() {
+    let not_told = KeyState::new(KeyStateKind::Restored, day(105)).not_told();
+    let user = user([key("A", 50).in_state(not_told)]);
+    let notice = notice(NoticeKind::Restored, 116);
+    assert_eq!(on(106, &user), [Action::Notify { key: id("A"), notice }]);
 }
 
 #[test]

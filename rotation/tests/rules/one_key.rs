@@ -2,15 +2,16 @@
 
 use jiff::SignedDuration;
 use rotation::plan::NoticeKind;
-use rotation::{Action, Exemption, Finding, Notice, Policy, Upcoming, Verdict, lifecycle};
+use rotation::{Action, Exemption, Finding, KeyState, KeyStateKind, Policy, Upcoming, Verdict};
 
-use crate::given::{Described, at, day, id, key, on, planned, tagged, user};
+use crate::given::{Described, at, day, id, key, notice, on, planned, scheduled, tagged, user};
 
 fn rotation(name: &str, disable_due: i64) -> Action {
     Action::Rotate {
         old: id(name),
         present: vec![id(name)],
-        notice: Some(Notice { kind: NoticeKind::Replaced { by: None }, disable_due: Some(day(disable_due)) }),
+        notice: Some(notice(NoticeKind::Replaced { by: None }, disable_due)),
+        contained: None,
     }
 }
 
@@ -63,7 +64,7 @@ fn a_re_enabled_key_without_a_successor_is_rotated_not_disabled() {
 fn a_member_of_the_exemption_group_is_left_alone_and_reported_as_exempt() {
     let mut user = user([key("A", 0), key("B", 1), key("C", 2)]);
     user.in_exemption_group = true;
-    assert_eq!(lifecycle::plan(day(500), &Policy::default(), &user), Verdict::Exempt(Exemption::Group));
+    assert_eq!(scheduled(day(500), &Policy::default(), &user), Verdict::Exempt(Exemption::Group));
 }
 
 #[test]
@@ -72,8 +73,8 @@ fn exempt_until_a_date_includes_that_whole_day_in_utc() {
     let until = at("2027-01-01T00:00:00Z");
     let policy = Policy::default();
     let last_moment = until - SignedDuration::from_nanos(1);
-    assert_eq!(lifecycle::plan(last_moment, &policy, &user), Verdict::Exempt(Exemption::Until { until }));
-    assert!(matches!(lifecycle::plan(until, &policy, &user), Verdict::Act(plan) if plan.actions.len() == 1));
+    assert_eq!(scheduled(last_moment, &policy, &user), Verdict::Exempt(Exemption::Until { until }));
+    assert!(matches!(scheduled(until, &policy, &user), Verdict::Act(plan) if plan.actions.len() == 1));
 }
 
 #[test]
@@ -95,9 +96,31 @@ fn a_protected_user_is_left_alone_whatever_the_tags_value_and_case() {
     for tag in ["key-rotation:protected", "Key-Rotation:Protected"] {
         for value in ["", "true", "false"] {
             let user = tagged(user([key("A", 0)]), tag, value);
-            assert_eq!(lifecycle::plan(day(90), &Policy::default(), &user), Verdict::Exempt(Exemption::Protected));
+            assert_eq!(scheduled(day(90), &Policy::default(), &user), Verdict::Exempt(Exemption::Protected));
         }
     }
+}
+
+#[test]
+fn an_exemption_makes_void_what_owners_were_told_before_it() {
+    let keys = || [key("OLD", 0).notified(90), key("NEW", 90).published()];
+    let mut in_group = user(keys());
+    in_group.in_exemption_group = true;
+    let until = tagged(user(keys()), "key-rotation:exempt-until", "2026-12-31");
+    for exempt in [in_group, until] {
+        assert_eq!(on(95, &exempt), [Action::Forget { key: id("OLD") }]);
+    }
+    let protected = tagged(user(keys()), "key-rotation:protected", "");
+    assert_eq!(scheduled(day(95), &Policy::default(), &protected), Verdict::Exempt(Exemption::Protected));
+}
+
+#[test]
+fn an_exemption_leaves_what_a_request_recorded_as_long_as_the_request_may_come_again() {
+    let contained = KeyState::new(KeyStateKind::Disabled, day(90)).by(uuid::Uuid::from_u128(1));
+    let mut user = user([key("OLD", 0).inactive().in_state(contained)]);
+    user.in_exemption_group = true;
+    assert_eq!(scheduled(day(104), &Policy::default(), &user), Verdict::Exempt(Exemption::Group));
+    assert_eq!(on(105, &user), [Action::Forget { key: id("OLD") }]);
 }
 
 // ---- what stops everything -----------------------------------------------------------------------------------------
@@ -113,7 +136,7 @@ fn an_intent_is_settled_before_anything_is_planned() {
     let intent = "key-rotation:intent:6f1a4c62-2c0f-5a39-9a58-5b8f3a0d7c11";
     for value in ["2026-04-01T10:00:00Z".to_owned(), format!("2026-04-01T10:00:00Z for={}", id("A"))] {
         let user = tagged(user([key("A", 0)]), intent, &value);
-        assert_eq!(lifecycle::plan(day(90), &Policy::default(), &user), Verdict::SettleFirst);
+        assert_eq!(scheduled(day(90), &Policy::default(), &user), Verdict::SettleFirst);
     }
 }
 
@@ -121,7 +144,7 @@ fn an_intent_is_settled_before_anything_is_planned() {
 fn a_third_key_that_an_intent_may_explain_is_settled_first() {
     let intent = "key-rotation:intent:6f1a4c62-2c0f-5a39-9a58-5b8f3a0d7c11";
     let user = tagged(user([key("A", 0), key("B", 90), key("C", 90)]), intent, "2026-04-01T10:00:00Z");
-    assert_eq!(lifecycle::plan(day(90), &Policy::default(), &user), Verdict::SettleFirst);
+    assert_eq!(scheduled(day(90), &Policy::default(), &user), Verdict::SettleFirst);
 }
 
 #[test]

@@ -3,15 +3,16 @@
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::Index;
-use rotation::forced::{self, Request};
 use rotation::plan::DeleteReason;
 use rotation::user::UserTags;
 use rotation::{
-    Action, Key, KeyStatus, LastUse, Memory, Period, Policy, Published, Remembered, UnusedKeys, User, UserName,
-    Verdict, lifecycle, restore,
+    Action, ForceRotateRequest, Key, KeyState, KeyStateKind, KeyStatus, LastUse, Period, Policy, Published, Request,
+    RequestOrigin, RestoreRequest, UnusedKeys, User, UserName, Verdict, decide,
 };
 
-use crate::given::{day, id};
+use uuid::Uuid;
+
+use crate::given::{day, id, scheduled};
 
 /// A moment around the tests' days, with a sub-second part.
 fn today() -> impl Strategy<Value = Timestamp> {
@@ -31,13 +32,19 @@ fn moment() -> impl Strategy<Value = Timestamp> {
     ]
 }
 
-fn remembered() -> impl Strategy<Value = Memory> {
-    (moment(), 0..5u8).prop_map(|(at, which)| match which {
-        0 => Memory::Nothing,
-        1 => Memory::Known(Remembered::Notified(at)),
-        2 => Memory::Known(Remembered::Forced(at)),
-        3 => Memory::Known(Remembered::Disabled(at)),
-        _ => Memory::Known(Remembered::Restored(at)),
+fn state() -> impl Strategy<Value = KeyState> {
+    let kinds = [KeyStateKind::Notified, KeyStateKind::Forced, KeyStateKind::Disabled, KeyStateKind::Restored].to_vec();
+    let by = prop::option::weighted(0.3, prop::sample::select(vec![Uuid::from_u128(1), Uuid::from_u128(2)]));
+    let successor = prop::option::weighted(0.1, prop::sample::select(vec!["A", "B", "GONE"]));
+    let state =
+        (prop::sample::select(kinds), moment(), prop::option::of(moment()), by, successor, prop::bool::weighted(0.8));
+    state.prop_map(|(kind, at, until, by, successor, told)| KeyState {
+        kind,
+        at,
+        until,
+        by,
+        successor: successor.map(id),
+        told,
     })
 }
 
@@ -52,17 +59,17 @@ fn last_use() -> impl Strategy<Value = LastUse> {
 fn keys(at_least: usize) -> impl Strategy<Value = Vec<Key>> {
     let published = prop::sample::select(vec![Published::Unknown, Published::Yes, Published::No]);
     let status = prop_oneof![3 => Just(KeyStatus::Active), 1 => Just(KeyStatus::Inactive)];
-    let key = (status, moment(), last_use(), published, remembered());
+    let key = (status, moment(), last_use(), published, prop::option::weighted(0.8, state()));
     prop::collection::vec(key, at_least..=3).prop_map(|keys| {
         let named = keys.into_iter().zip(["A", "B", "C"]);
         named
-            .map(|((status, created, last_use, published, memory), name)| Key {
+            .map(|((status, created, last_use, published, state), name)| Key {
                 id: id(name),
                 status,
                 created,
                 last_use,
                 published,
-                memory,
+                state,
             })
             .collect()
     })
@@ -85,33 +92,36 @@ fn user() -> impl Strategy<Value = User> {
 
 fn user_with(at_least: usize) -> impl Strategy<Value = User> {
     let override_tag = prop::option::weighted(0.2, prop::sample::select(vec!["1", "30", "400", "x", ""]));
-    let gone = prop::option::weighted(0.2, remembered());
+    let gone = prop::option::weighted(0.2, state());
     let exempt_until = prop::option::weighted(0.1, moment());
     (keys(at_least), override_tag, gone, exempt_until, prop::bool::weighted(0.05)).prop_map(
         |(keys, rotate_after_days, gone, exempt_until, in_exemption_group)| {
             let mut tags = UserTags {
-                states: keys.iter().map(|key| (key.id.clone(), key.memory.clone())).collect(),
+                states: keys.iter().filter_map(|key| Some((key.id.clone(), key.state.clone()?))).collect(),
                 exempt_until,
                 rotate_after_days: rotate_after_days.map(str::to_owned),
                 ..UserTags::default()
             };
-            tags.states.extend(gone.map(|memory| (id("GONE"), memory)));
+            tags.states.extend(gone.map(|state| (id("GONE"), state)));
             User { name: UserName::new("alice").expect("a name"), keys, in_exemption_group, tags }
         },
     )
 }
 
-fn request() -> impl Strategy<Value = Request> {
+fn request() -> impl Strategy<Value = ForceRotateRequest> {
     let named = prop::option::of(prop::sample::select(vec!["A", "B", "GONE"]));
     (named, any::<bool>(), any::<bool>(), moment(), any::<bool>()).prop_map(
-        |(named, disable_old_now, override_exemption, requested_at, redelivered)| Request {
+        |(named, disable_old_now, override_exemption, requested_at, redelivered)| ForceRotateRequest {
             access_key_id: named.map(id),
             disable_old_now,
             override_exemption,
-            requested_at,
-            redelivered,
+            origin: RequestOrigin { id: Uuid::from_u128(1), requested_at, redelivered },
         },
     )
+}
+
+fn forced(now: Timestamp, policy: &Policy, user: &User, request: &ForceRotateRequest) -> Verdict {
+    decide(now, policy, user, &Request::ForceRotate(request.clone()))
 }
 
 fn held<'a>(user: &'a User, key: &rotation::AccessKeyId) -> &'a Key {
@@ -121,7 +131,7 @@ fn held<'a>(user: &'a User, key: &rotation::AccessKeyId) -> &'a Key {
 fn actions(verdict: Verdict) -> Vec<Action> {
     match verdict {
         Verdict::Act(plan) => plan.actions,
-        Verdict::Exempt(_) | Verdict::SettleFirst | Verdict::Undecided(_) => Vec::new(),
+        Verdict::Exempt(_) | Verdict::SettleFirst | Verdict::Undecided(_) | Verdict::Refused(_) => Vec::new(),
     }
 }
 
@@ -132,33 +142,35 @@ proptest! {
     fn the_order_in_which_iam_lists_keys_makes_no_difference(now in moment(), policy in policy(), user in user()) {
         let mut other = user.clone();
         other.keys.reverse();
-        let (one, other) = (lifecycle::plan(now, &policy, &user), lifecycle::plan(now, &policy, &other));
+        let (one, other) = (scheduled(now, &policy, &user), scheduled(now, &policy, &other));
         // Which of two unknowns is told first may differ; what is done may not.
         prop_assert_eq!(actions(one), actions(other));
     }
 
     #[test]
     fn no_key_is_disabled_without_a_notice_of_the_install_grace(now in today(), policy in policy(), user in user()) {
-        for action in actions(lifecycle::plan(now, &policy, &user)) {
+        for action in actions(scheduled(now, &policy, &user)) {
             let Action::Disable { key, .. } = action else { continue };
             let held = held(&user, &key);
             prop_assert_eq!(held.status, KeyStatus::Active);
-            let Memory::Known(Remembered::Notified(at) | Remembered::Forced(at) | Remembered::Restored(at)) = held.memory
-            else { return Err(TestCaseError::fail("never told")) };
+            let Some(notice) = held.state.as_ref().filter(|state| state.told && state.kind != KeyStateKind::Disabled) else {
+                return Err(TestCaseError::fail("never told"))
+            };
             let grace = SignedDuration::from_hours(24 * i64::from(policy.install_grace()));
-            prop_assert!(now.duration_since(at) >= grace);
+            prop_assert!(now.duration_since(notice.at) >= grace && notice.until.is_none_or(|until| now >= until));
         }
     }
 
     #[test]
     fn no_key_is_deleted_that_was_not_disabled_for_the_recovery_grace(now in today(), policy in policy(), user in user()) {
-        for action in actions(lifecycle::plan(now, &policy, &user)) {
+        for action in actions(scheduled(now, &policy, &user)) {
             let Action::Delete(deletable) = action else { continue };
             let held = held(&user, deletable.key());
             prop_assert_eq!(held.status, KeyStatus::Inactive);
-            let Memory::Known(Remembered::Disabled(at)) = held.memory else {
-                return Err(TestCaseError::fail("not on record"))
+            let Some(KeyState { kind: KeyStateKind::Disabled, at, until, told: true, .. }) = held.state else {
+                return Err(TestCaseError::fail("not on record, or not told"))
             };
+            prop_assert!(until.is_none_or(|until| now >= until));
             prop_assert_eq!(deletable.reason(), DeleteReason::RecoveryGraceOver { disabled: at });
             let grace = SignedDuration::from_hours(24 * i64::from(policy.recovery_grace()));
             prop_assert!(now.duration_since(at) >= grace);
@@ -169,8 +181,8 @@ proptest! {
     fn with_any_last_use_unknown_nothing_is_changed(now in moment(), policy in policy(), mut user in user_with(1), which: Index) {
         let which = which.index(user.keys.len());
         user.keys[which].last_use = LastUse::Unknown;
-        for action in actions(lifecycle::plan(now, &policy, &user)) {
-            prop_assert!(matches!(action, Action::Report(_)), "{:?}", action);
+        for action in actions(scheduled(now, &policy, &user)) {
+            prop_assert!(matches!(action, Action::Report(_) | Action::Forget { .. }), "{:?}", action);
         }
     }
 
@@ -178,46 +190,83 @@ proptest! {
     fn a_request_with_a_last_use_unknown_only_contains(now in moment(), mut user in user_with(1), request in request(), which: Index) {
         let which = which.index(user.keys.len());
         user.keys[which].last_use = LastUse::Unknown;
-        if let forced::Answer::Act(plan) = forced::plan(now, &Policy::default(), &user, &request) {
-            for action in &plan.actions {
-                prop_assert!(matches!(action, Action::Contain { .. }) && request.disable_old_now, "{:?}", action);
-            }
+        for action in actions(forced(now, &Policy::default(), &user, &request)) {
+            prop_assert!(matches!(action, Action::Contain { .. }) && request.disable_old_now, "{:?}", action);
+        }
+    }
+
+    #[test]
+    fn a_request_that_names_no_key_contains_none_that_is_newer_than_it_but_the_one_on_record(now in moment(), policy in policy(), user in user(), request in request()) {
+        for action in actions(forced(now, &policy, &user, &request)) {
+            let Action::Contain { key, .. } = action else { continue };
+            let key = held(&user, &key);
+            let on_record = key.state.as_ref().is_some_and(|state| state.by == Some(request.origin.id));
+            let older = key.created.as_second() < request.origin.requested_at.as_second();
+            prop_assert!(on_record || older || request.access_key_id.as_ref() == Some(&key.id), "{:?}", key);
+        }
+    }
+
+    #[test]
+    fn no_key_that_was_disabled_after_a_restore_was_asked_for_is_made_active(now in moment(), policy in policy(), user in user(), requested_at in moment()) {
+        let origin = RequestOrigin { id: Uuid::from_u128(1), requested_at, redelivered: true };
+        let request = Request::Restore(RestoreRequest { access_key_id: None, origin });
+        for action in actions(decide(now, &policy, &user, &request)) {
+            let Action::Restore { key, .. } = action else { continue };
+            let key = held(&user, &key);
+            let since = key.state.as_ref().is_some_and(|state| {
+                state.kind == KeyStateKind::Disabled
+                    && state.by != Some(Uuid::from_u128(1))
+                    && state.at.as_second() > requested_at.as_second()
+            });
+            prop_assert!(key.status == KeyStatus::Active || !since, "{:?}", key);
         }
     }
 
     #[test]
     fn a_request_contains_at_most_one_key_first_and_only_if_asked(now in moment(), policy in policy(), user in user(), request in request()) {
-        let forced::Answer::Act(plan) = forced::plan(now, &policy, &user, &request) else { return Ok(()) };
+        let Verdict::Act(plan) = forced(now, &policy, &user, &request) else { return Ok(()) };
         let mut inactive: Vec<_> =
             user.keys.iter().filter(|key| key.status == KeyStatus::Inactive).map(|key| key.id.clone()).collect();
         for (n, action) in plan.actions.iter().enumerate() {
             match action {
-                Action::Contain { key } => {
+                Action::Contain { key, .. } => {
                     prop_assert!(request.disable_old_now && n == 0);
                     prop_assert!(request.access_key_id.as_ref().is_none_or(|named| named == key));
                     inactive.push(key.clone());
                 }
                 Action::Delete(deletable) => prop_assert!(inactive.contains(deletable.key()), "active: {:?}", plan),
                 Action::Rotate { present, .. } => prop_assert!(present.len() < 2, "no third key"),
-                Action::Notify { .. } | Action::Adopt { .. } | Action::Forget { .. } => {}
-                Action::Disable { .. } | Action::Warn { .. } | Action::Postpone { .. } | Action::Report(_) => {
-                    prop_assert!(false, "{:?}", plan);
-                }
+                Action::Notify { .. } | Action::Record { .. } | Action::Announce { .. } => {}
+                Action::Disable { .. }
+                | Action::Adopt { .. }
+                | Action::Forget { .. }
+                | Action::Restore { .. }
+                | Action::Warn { .. }
+                | Action::Postpone { .. }
+                | Action::Report(_) => prop_assert!(false, "{:?}", plan),
             }
         }
     }
 
     #[test]
-    fn a_key_is_made_active_again_only_if_it_is_inactive(now in moment(), policy in policy(), user in user(), named in prop::option::of(prop::sample::select(vec!["A", "GONE"])), requested_at in moment()) {
-        if let restore::Answer::Enable { key, .. } = restore::plan(now, &policy, &user, named.map(id).as_ref(), requested_at) {
-            prop_assert_eq!(held(&user, &key).status, KeyStatus::Inactive);
-            prop_assert!(named.is_none_or(|named| id(named) == key));
+    fn a_restore_makes_one_key_active_which_is_on_record_as_disabled_before(now in moment(), policy in policy(), user in user(), named in prop::option::of(prop::sample::select(vec!["A", "GONE"])), requested_at in moment()) {
+        let origin = RequestOrigin { id: Uuid::from_u128(1), requested_at, redelivered: false };
+        let request = Request::Restore(RestoreRequest { access_key_id: named.map(id), origin });
+        let planned = actions(decide(now, &policy, &user, &request));
+        for (n, action) in planned.iter().enumerate() {
+            let (Action::Record { key, .. } | Action::Restore { key, .. }) = action else {
+                return Err(TestCaseError::fail(format!("{planned:?}")))
+            };
+            prop_assert!(named.is_none_or(|named| id(named) == *key));
+            let on_record = held(&user, key).state.as_ref().is_some_and(|state| state.kind == KeyStateKind::Disabled);
+            prop_assert!(on_record || matches!(planned[0], Action::Record { .. }), "on record before it is active");
+            prop_assert!(n == 0 || matches!(action, Action::Restore { .. }), "{:?}", planned);
         }
     }
 
     #[test]
     fn a_user_keeps_a_key_unless_unused_ones_are_retired(now in today(), policy in policy(), user in user()) {
-        let planned = actions(lifecycle::plan(now, &policy, &user));
+        let planned = actions(scheduled(now, &policy, &user));
         let active = |key: &&Key| key.status == KeyStatus::Active;
         let disabled = planned.iter().filter(|action| matches!(action, Action::Disable { .. })).count();
         if disabled > 0 && policy.unused_keys() == UnusedKeys::Rotate {

@@ -1,34 +1,74 @@
 //! The undo: a disabled key made active again.
 
-use rotation::restore::{self, Answer, Refusal};
-use rotation::{Policy, User};
+use jiff::SignedDuration;
+use rotation::{
+    Action, KeyState, KeyStateKind, Policy, Refusal, Request, RequestOrigin, RestoreRequest, User, Verdict, decide,
+};
+use uuid::Uuid;
 
 use crate::given::{Described, day, id, key, tagged, user};
 
-fn asked(user: &User, named: Option<&str>) -> Answer {
-    restore::plan(day(105), &Policy::default(), user, named.map(id).as_ref(), day(105))
+const REQUEST: Uuid = Uuid::from_u128(1);
+
+/// A request made on day 105, delivered on this day.
+fn asked_on(now: i64, user: &User, named: Option<&str>) -> Verdict {
+    let origin = RequestOrigin { id: REQUEST, requested_at: day(105), redelivered: false };
+    let request = RestoreRequest { access_key_id: named.map(id), origin };
+    decide(day(now), &Policy::default(), user, &Request::Restore(request))
+}
+
+fn asked(user: &User, named: Option<&str>) -> Verdict {
+    asked_on(105, user, named)
+}
+
+fn done(user: &User, named: Option<&str>) -> Vec<Action> {
+    match asked(user, named) {
+        Verdict::Act(plan) => plan.actions,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn refused(user: &User, named: Option<&str>) -> Refusal {
+    match asked(user, named) {
+        Verdict::Refused(refusal) => refusal,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn restores(name: &str) -> Action {
+    Action::Restore { key: id(name), disable_due: day(115), request: REQUEST }
+}
+
+fn records(name: &str) -> Action {
+    Action::Record { key: id(name), state: KeyState::new(KeyStateKind::Disabled, day(105)).by(REQUEST) }
 }
 
 #[test]
 fn the_only_inactive_key_is_made_active_and_not_disabled_again_before_the_install_grace() {
     let user = user([key("A", 0).inactive().disabled(100), key("B", 90).published()]);
     for named in [None, Some("A")] {
-        assert_eq!(asked(&user, named), Answer::Enable { key: id("A"), disable_due: day(115) });
+        assert_eq!(done(&user, named), [restores("A")]);
     }
+}
+
+#[test]
+fn a_key_that_is_on_no_record_is_recorded_as_disabled_before_it_is_made_active() {
+    let user = user([key("A", 0).inactive()]);
+    assert_eq!(done(&user, None), [records("A"), restores("A")]);
 }
 
 #[test]
 fn of_two_inactive_keys_one_has_to_be_named() {
     let user = user([key("A", 0).inactive().disabled(100), key("B", 90).inactive()]);
-    assert!(matches!(asked(&user, None), Answer::Refused(Refusal::SeveralInactive { keys, .. }) if keys.len() == 2));
-    assert_eq!(asked(&user, Some("B")), Answer::Enable { key: id("B"), disable_due: day(115) });
+    assert!(matches!(refused(&user, None), Refusal::SeveralInactive { keys, .. } if keys.len() == 2));
+    assert_eq!(done(&user, Some("B")), [records("B"), restores("B")]);
 }
 
 #[test]
 fn a_key_that_has_been_deleted_cannot_be_brought_back_and_the_refusal_says_so() {
     let user = user([key("B", 90)]);
     for named in [None, Some("A")] {
-        let Answer::Refused(refusal) = asked(&user, named) else { panic!("to be refused") };
+        let refusal = refused(&user, named);
         assert!(refusal.to_string().contains("cannot be brought back"), "{refusal}");
     }
 }
@@ -36,27 +76,76 @@ fn a_key_that_has_been_deleted_cannot_be_brought_back_and_the_refusal_says_so() 
 #[test]
 fn a_protected_user_is_refused() {
     let user = tagged(user([key("A", 0).inactive()]), "key-rotation:protected", "");
-    assert!(matches!(asked(&user, None), Answer::Refused(Refusal::Protected { .. })));
+    assert!(matches!(refused(&user, None), Refusal::Protected { .. }));
 }
 
 #[test]
 fn delivered_again_before_the_owner_was_told_it_tells_the_owner() {
     let user = user([key("A", 0).disabled(100), key("B", 90).published()]);
     for named in [None, Some("A")] {
-        assert_eq!(asked(&user, named), Answer::Tell { key: id("A"), disable_due: day(115) });
+        assert_eq!(done(&user, named), [restores("A")]);
     }
 }
 
 #[test]
 fn delivered_again_after_everything_was_done_it_does_nothing() {
-    let user = user([key("A", 0).restored(105), key("B", 90).published()]);
+    let restored = KeyState::new(KeyStateKind::Restored, day(105)).by(REQUEST);
+    let user = user([key("A", 0).in_state(restored), key("B", 90).published()]);
     for named in [None, Some("A")] {
-        assert_eq!(asked(&user, named), Answer::Done { key: id("A") });
+        assert_eq!(done(&user, named), []);
     }
 }
 
 #[test]
 fn an_earlier_restore_is_not_taken_for_this_one() {
     let user = user([key("A", 0).restored(80), key("B", 90)]);
-    assert!(matches!(asked(&user, None), Answer::Refused(Refusal::NothingInactive { .. })));
+    assert!(matches!(refused(&user, None), Refusal::NothingInactive { .. }));
+}
+
+// ---- what has happened since it was asked for -------------------------------------------------------------------------
+
+#[test]
+fn a_key_disabled_after_the_request_was_made_stays_disabled() {
+    let contained = KeyState::new(KeyStateKind::Disabled, day(106)).by(Uuid::from_u128(2));
+    let by_the_lifecycle = KeyState::new(KeyStateKind::Disabled, day(106));
+    for since in [contained, by_the_lifecycle] {
+        let user = user([key("A", 0).inactive().in_state(since), key("B", 90).published()]);
+        for named in [None, Some("A")] {
+            let Verdict::Refused(refusal) = asked_on(107, &user, named) else { panic!("to be refused") };
+            assert!(matches!(refusal, Refusal::DisabledSince { at, .. } if at == day(106)), "{refusal}");
+        }
+    }
+}
+
+#[test]
+fn a_key_that_this_request_put_on_record_is_restored_however_late_it_comes_again() {
+    let on_record = KeyState::new(KeyStateKind::Disabled, day(106)).by(REQUEST);
+    let user = user([key("A", 0).inactive().in_state(on_record), key("B", 90).inactive()]);
+    let Verdict::Act(plan) = asked_on(107, &user, None) else { panic!("to be restored") };
+    assert_eq!(plan.actions, [Action::Restore { key: id("A"), disable_due: day(117), request: REQUEST }]);
+}
+
+#[test]
+fn a_key_that_this_request_restored_and_that_was_disabled_again_stays_disabled() {
+    let restored = KeyState::new(KeyStateKind::Restored, day(105)).by(REQUEST);
+    let user = user([key("A", 0).inactive().in_state(restored)]);
+    assert!(matches!(refused(&user, None), Refusal::DisabledSince { .. }));
+}
+
+#[test]
+fn a_request_of_more_than_14_days_ago_is_refused() {
+    let user = user([key("A", 0).inactive().disabled(100)]);
+    assert!(matches!(asked_on(119, &user, None), Verdict::Act(_)));
+    assert!(matches!(asked_on(120, &user, None), Verdict::Refused(Refusal::TooOld { .. })));
+}
+
+#[test]
+fn a_request_is_no_later_than_its_message_was_sent_and_refused_where_it_claims_to_be_by_far() {
+    let sent = day(105);
+    let made = |minutes| RequestOrigin::new(REQUEST, Some(sent + SignedDuration::from_mins(minutes)), sent, false);
+    let at = |minutes| made(minutes).map(|origin| origin.requested_at);
+    assert_eq!(at(-60), Ok(sent - SignedDuration::from_hours(1)));
+    assert_eq!(at(5), Ok(sent), "clocks may be that far apart");
+    assert!(matches!(at(6), Err(Refusal::FromTheFuture { .. })));
+    assert_eq!(RequestOrigin::new(REQUEST, None, sent, false).map(|origin| origin.requested_at), Ok(sent));
 }

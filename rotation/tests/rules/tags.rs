@@ -1,9 +1,9 @@
-//! What is remembered in tags, as it is written and read.
+//! What the tool records in tags, as it is written and read.
 
 use jiff::SignedDuration;
 use rotation::names;
 use rotation::user::UserTags;
-use rotation::{Finding, Intent, Memory, Remembered};
+use rotation::{Finding, Intent, KeyState, KeyStateKind};
 use uuid::Uuid;
 
 use crate::given::{at, day, id};
@@ -11,15 +11,29 @@ use crate::given::{at, day, id};
 #[test]
 fn a_state_is_spelled_as_people_are_told() {
     let time = at("2026-11-22T10:00:00.999Z");
-    for (state, text) in [
-        (Remembered::Notified(time), "notified=2026-11-22T10:00:00Z"),
-        (Remembered::Forced(time), "forced=2026-11-22T10:00:00Z"),
-        (Remembered::Disabled(time), "disabled=2026-11-22T10:00:00Z"),
-        (Remembered::Restored(time), "restored=2026-11-22T10:00:00Z"),
+    for (kind, text) in [
+        (KeyStateKind::Notified, "notified=2026-11-22T10:00:00Z"),
+        (KeyStateKind::Forced, "forced=2026-11-22T10:00:00Z"),
+        (KeyStateKind::Disabled, "disabled=2026-11-22T10:00:00Z"),
+        (KeyStateKind::Restored, "restored=2026-11-22T10:00:00Z"),
     ] {
-        assert_eq!(state.to_string(), text);
-        assert_eq!(Remembered::parse(text).map(|state| state.to_string()).as_deref(), Some(text));
+        assert_eq!(KeyState::new(kind, time).to_string(), text);
+        assert_eq!(KeyState::parse(text).map(|state| state.to_string()).as_deref(), Some(text));
     }
+}
+
+#[test]
+fn what_else_is_known_of_a_state_follows_as_pairs_and_fits_into_a_tag() {
+    let state = KeyState {
+        successor: Some(id("B")),
+        ..KeyState::new(KeyStateKind::Disabled, day(100)).until(day(110)).by(Uuid::from_u128(7)).not_told()
+    };
+    let text = state.to_string();
+    let expected = "disabled=2026-04-11T10:00:00Z until=2026-04-21T10:00:00Z by=00000000-0000-0000-0000-000000000007 successor=AKIA000000000000000B told=no";
+    assert_eq!(text, expected);
+    assert_eq!(KeyState::parse(&text), Some(state));
+    // An access key id has up to 128 characters, though AWS has made none of more than 20.
+    assert!(text.len() + 108 <= 256, "IAM API reference, `Tag`: a value has at most 256 characters");
 }
 
 #[test]
@@ -33,6 +47,14 @@ fn a_tag_that_cannot_be_read_is_a_finding_and_not_a_crash() {
         (state.as_str(), "Notified=2026-11-22T10:00:00Z"),
         (state.as_str(), "notified=2026-11-22"),
         (state.as_str(), "notified=2026-13-01T00:00:00Z"),
+        (state.as_str(), "notified=2026-11-22T10:00:00Z more=1"),
+        (state.as_str(), "notified=2026-11-22T10:00:00Z told=yes"),
+        (state.as_str(), "notified=2026-11-22T10:00:00Z told=no told=no"),
+        (state.as_str(), "notified=2026-11-22T10:00:00Z until=tomorrow"),
+        (state.as_str(), "notified=2026-11-22T10:00:00Z until="),
+        (state.as_str(), "disabled=2026-11-22T10:00:00Z by=me"),
+        (state.as_str(), "disabled=2026-11-22T10:00:00Z successor=x"),
+        (state.as_str(), "notified=2026-11-22T10:00:00Z "),
         (state.as_str(), "gone=2026-11-22T10:00:00Z"),
         (state.as_str(), "disabled=99999-01-01T00:00:00Z"),
         (state.as_str(), "disabled=-000001-01-01T00:00:00Z"),
@@ -69,19 +91,19 @@ fn a_tag_in_another_case_is_the_same_tag_as_it_is_to_iam() {
         ("key-rotation:Rotate-After-Days", "30"),
         (state.as_str(), "disabled=2026-04-11T10:00:00Z"),
     ]);
-    assert!(read.protected && read.exempt_until.is_some());
+    assert!(read.protected_in_other_case && !read.protected && read.exempt_until.is_some());
     assert_eq!(read.rotate_after_days.as_deref(), Some("30"));
-    assert_eq!(read.memory(&id("A")), Memory::Known(Remembered::Disabled(day(100))));
+    assert_eq!(read.state_of(&id("A")), Some(KeyState::new(KeyStateKind::Disabled, day(100))));
 }
 
 #[test]
-fn what_is_remembered_is_each_keys_own() {
+fn a_state_is_each_keys_own() {
     let (a, b) = (names::state_tag(&id("A")), names::state_tag(&id("B")));
     let read =
         UserTags::read([(a.as_str(), "disabled=2026-04-11T10:00:00Z"), (b.as_str(), "notified=2026-04-01T10:00:00Z")]);
-    assert_eq!(read.memory(&id("A")), Memory::Known(Remembered::Disabled(day(100))));
-    assert_eq!(read.memory(&id("B")), Memory::Known(Remembered::Notified(day(90))));
-    assert_eq!(read.memory(&id("C")), Memory::Nothing);
+    assert_eq!(read.state_of(&id("A")), Some(KeyState::new(KeyStateKind::Disabled, day(100))));
+    assert_eq!(read.state_of(&id("B")), Some(KeyState::new(KeyStateKind::Notified, day(90))));
+    assert_eq!(read.state_of(&id("C")), None);
 }
 
 #[test]

@@ -2,9 +2,14 @@
 
 use jiff::SignedDuration;
 use rotation::plan::NoticeKind;
-use rotation::{Action, Finding, Missing, Notice, Policy, Published, Safeguard, Upcoming, Verdict, lifecycle};
+use rotation::{
+    Action, DisablePrecondition, Finding, KeyState, KeyStateKind, MissingFact, Period, Policy, Published, UnusedKeys,
+    Upcoming, Verdict,
+};
 
-use crate::given::{Described, day, disables, extending, id, key, on, only_notice, planned, tagged, user};
+use crate::given::{
+    Described, day, disables, extending, id, key, notice, on, only_notice, planned, scheduled, tagged, user,
+};
 
 fn will_be_disabled(name: &str, due: i64) -> Action {
     Action::Warn { key: id(name), upcoming: Upcoming::Disable, due: day(due) }
@@ -21,7 +26,7 @@ fn before_the_older_key_is_due_its_owner_is_warned_that_the_newer_one_will_count
 #[test]
 fn the_older_key_at_the_rotation_period_gets_its_notice_whoever_made_the_newer() {
     for newer in [key("NEW", 50), key("NEW", 50).published()] {
-        let notice = Notice { kind: NoticeKind::Replaced { by: Some(id("NEW")) }, disable_due: Some(day(100)) };
+        let notice = notice(NoticeKind::Replaced { by: Some(id("NEW")) }, 100);
         assert_eq!(on(90, &user([newer, key("OLD", 0)])), [Action::Notify { key: id("OLD"), notice }]);
     }
 }
@@ -29,8 +34,8 @@ fn the_older_key_at_the_rotation_period_gets_its_notice_whoever_made_the_newer()
 #[test]
 fn a_noticed_key_is_disabled_at_the_inactive_period_and_not_a_second_before() {
     let user = user([key("OLD", 0).notified(90), key("NEW", 90).published()]);
-    let safeguard = Safeguard::SuccessorInHand { successor: id("NEW") };
-    assert_eq!(on(100, &user), [Action::Disable { key: id("OLD"), safeguard, delete_due: day(110) }]);
+    let precondition = DisablePrecondition::SuccessorInHand { successor: id("NEW") };
+    assert_eq!(on(100, &user), [Action::Disable { key: id("OLD"), precondition, delete_due: day(110) }]);
     let before = planned(day(100) - SignedDuration::from_nanos(1), &Policy::default(), &user);
     assert_eq!(before, [will_be_disabled("OLD", 100)]);
 }
@@ -76,7 +81,7 @@ fn a_notice_given_in_the_second_the_successor_was_made_counts() {
     let made_at = day(90) + SignedDuration::from_millis(900);
     let mut newer = key("NEW", 90).published();
     newer.created = made_at;
-    let user = user([key("OLD", 0).remembering(rotation::Remembered::Notified(noticed_at)), newer]);
+    let user = user([key("OLD", 0).in_state(KeyState::new(KeyStateKind::Notified, noticed_at)), newer]);
     assert!(disables(&on(101, &user), "OLD"));
 }
 
@@ -115,8 +120,8 @@ fn nothing_is_disabled_while_it_is_unknown_whether_the_successor_is_published() 
     let mut newer = key("NEW", 90);
     newer.published = Published::Unknown;
     let user = user([key("OLD", 0).notified(90), newer]);
-    let verdict = lifecycle::plan(day(100), &Policy::default(), &user);
-    assert_eq!(verdict, Verdict::Undecided(Missing::Published(id("NEW"))));
+    let verdict = scheduled(day(100), &Policy::default(), &user);
+    assert_eq!(verdict, Verdict::Undecided(MissingFact::Published(id("NEW"))));
 }
 
 #[test]
@@ -128,9 +133,42 @@ fn nothing_is_done_while_a_last_use_is_unknown() {
                 key.last_use = rotation::LastUse::Unknown;
             }
         }
-        let verdict = lifecycle::plan(day(100), &Policy::default(), &user);
-        assert_eq!(verdict, Verdict::Undecided(Missing::LastUse(id(unknown))));
+        let verdict = scheduled(day(100), &Policy::default(), &user);
+        assert_eq!(verdict, Verdict::Undecided(MissingFact::LastUse(id(unknown))));
     }
+}
+
+// ---- a date that was told is kept ------------------------------------------------------------------------------------
+
+/// The old key's owner was told on day 90 that it will be disabled on day 100.
+fn told_of_day_100() -> rotation::User {
+    let notified = KeyState::new(KeyStateKind::Notified, day(90)).until(day(100));
+    user([key("OLD", 0).in_state(notified), key("NEW", 90).published()])
+}
+
+fn inactive_at(inactive: u32) -> Policy {
+    Policy::new(Period { inactive, ..Period::default() }, UnusedKeys::Rotate).expect("valid")
+}
+
+#[test]
+fn a_shorter_inactive_period_does_not_bring_forward_a_date_that_was_told() {
+    let before = planned(day(99), &inactive_at(91), &told_of_day_100());
+    assert_eq!(before, [will_be_disabled("OLD", 100)]);
+    assert!(disables(&planned(day(100), &inactive_at(91), &told_of_day_100()), "OLD"));
+}
+
+#[test]
+fn a_longer_inactive_period_puts_off_what_was_told_and_warns_of_the_later_date() {
+    assert_eq!(planned(day(100), &inactive_at(120), &told_of_day_100()), []);
+    assert_eq!(planned(day(113), &inactive_at(120), &told_of_day_100()), [will_be_disabled("OLD", 120)]);
+    assert!(disables(&planned(day(120), &inactive_at(120), &told_of_day_100()), "OLD"));
+}
+
+#[test]
+fn a_notice_whose_mail_was_not_accepted_is_none() {
+    let not_told = KeyState::new(KeyStateKind::Notified, day(90)).until(day(100)).not_told();
+    let user = user([key("OLD", 0).in_state(not_told), key("NEW", 90).published()]);
+    assert_eq!(only_notice(&on(150, &user)).1.disable_due, Some(day(160)));
 }
 
 // ---- still in use --------------------------------------------------------------------------------------------------
@@ -183,7 +221,7 @@ fn of_two_due_keys_the_least_recently_used_one_gets_the_notice() {
     for (a, b, goes) in cases {
         let actions = on(100, &user([b, a]));
         let stays = if goes == "A" { "B" } else { "A" };
-        let notice = Notice { kind: NoticeKind::MakeRoom { other: id(stays) }, disable_due: Some(day(110)) };
+        let notice = notice(NoticeKind::MakeRoom { other: id(stays) }, 110);
         assert_eq!(actions, [Action::Notify { key: id(goes), notice }]);
     }
 }

@@ -1,13 +1,13 @@
 //! `UnusedKeys=retire`: a key never used by the time it is due gets no successor.
 
 use rotation::plan::NoticeKind;
-use rotation::{Action, Notice, Safeguard, Upcoming};
+use rotation::{Action, DisablePrecondition, Upcoming};
 
-use crate::given::{Described, day, id, key, planned, retiring, user};
+use crate::given::{Described, day, id, key, notice, planned, retiring, user};
 
 #[test]
 fn a_never_used_key_is_told_before_it_is_retired() {
-    let notice = Notice { kind: NoticeKind::Retired, disable_due: Some(day(105)) };
+    let notice = notice(NoticeKind::Retired, 105);
     let actions = planned(day(95), &retiring(), &user([key("A", 0).never_used()]));
     assert_eq!(actions, [Action::Notify { key: id("A"), notice }]);
 }
@@ -17,7 +17,8 @@ fn a_never_used_key_is_disabled_the_install_grace_after_its_notice_if_it_is_stil
     let user = user([key("A", 0).never_used().notified(95)]);
     let warning = Action::Warn { key: id("A"), upcoming: Upcoming::Disable, due: day(105) };
     assert_eq!(planned(day(104), &retiring(), &user), [warning]);
-    let disable = Action::Disable { key: id("A"), safeguard: Safeguard::StillUnused, delete_due: day(115) };
+    let disable =
+        Action::Disable { key: id("A"), precondition: DisablePrecondition::StillUnused, delete_due: day(115) };
     assert_eq!(planned(day(105), &retiring(), &user), [disable]);
 }
 
@@ -39,19 +40,20 @@ fn a_notice_from_before_the_key_was_due_does_not_retire_it() {
     for young in [key("A", 0).restored(20), key("A", 0).forced(20), key("A", 0).notified(20)] {
         let actions = planned(day(95), &retiring(), &user([young.never_used()]));
         let [Action::Notify { notice, .. }] = actions.as_slice() else { panic!("{actions:?}") };
-        assert_eq!(*notice, Notice { kind: NoticeKind::Retired, disable_due: Some(day(105)) });
+        assert_eq!(*notice, crate::given::notice(NoticeKind::Retired, 105));
     }
 }
 
 #[test]
 fn an_unknown_last_use_is_not_never_used() {
-    let verdict = rotation::lifecycle::plan(day(95), &retiring(), &user([key("A", 0).use_unknown()]));
-    assert_eq!(verdict, rotation::Verdict::Undecided(rotation::Missing::LastUse(id("A"))));
+    let verdict = crate::given::scheduled(day(95), &retiring(), &user([key("A", 0).use_unknown()]));
+    assert_eq!(verdict, rotation::Verdict::Undecided(rotation::MissingFact::LastUse(id("A"))));
 }
 
 #[test]
 fn of_two_due_keys_only_the_never_used_one_is_retired() {
     let user = user([key("A", 0).never_used().notified(95), key("B", 1)]);
-    let disable = Action::Disable { key: id("A"), safeguard: Safeguard::StillUnused, delete_due: day(115) };
+    let disable =
+        Action::Disable { key: id("A"), precondition: DisablePrecondition::StillUnused, delete_due: day(115) };
     assert_eq!(planned(day(105), &retiring(), &user), [disable]);
 }

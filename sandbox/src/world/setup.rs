@@ -249,4 +249,12 @@ impl World {
             group.members.insert(user.to_owned());
         }
     }
+
+    /// Takes a user out of a group.
+    pub fn remove_group_member(&mut self, account: &str, group: &str, user: &str) {
+        self.user_mut(account, user).holds.groups.remove(group);
+        if let Some(group) = self.account_mut(account).groups.get_mut(group) {
+            group.members.remove(user);
+        }
+    }
 }

@@ -64,5 +64,5 @@ async fn a_notice_dates_from_the_first_mail_that_was_accepted_and_not_from_its_r
     work.goes_on().await;
     assert_eq!(stage.mails().len(), 2, "the account and the owner");
     let date = told.strftime("%Y-%m-%dT%H:%M:%SZ");
-    assert_eq!(stage.state_of(&old), Some(format!("notified={date}")));
+    assert!(stage.state_of(&old).is_some_and(|state| state.starts_with(&format!("notified={date} "))));
 }

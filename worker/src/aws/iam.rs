@@ -6,7 +6,8 @@ use aws_sdk_iam::types::{EntityType, StatusType, Tag};
 use jiff::Timestamp;
 use key_rotation_aws::{AwsError, ErrorClass, MemberSession};
 use rotation::names;
-use rotation::{AccessKeyId, Intent, KeyStatus, LastUse, Remembered, UserName};
+use rotation::state::tag_time;
+use rotation::{AccessKeyId, Intent, KeyState, KeyStatus, LastUse, UserName};
 use secrecy::SecretString;
 use uuid::Uuid;
 
@@ -212,18 +213,18 @@ impl<'a> Iam<'a> {
         gone(call.send().await.map(|_| ()).map_err(|error| AwsError::of("iam:DeleteAccessKey", error)))
     }
 
-    /// Records a key's state.
-    pub async fn remember(self, user: &UserName, key: &AccessKeyId, what: Remembered) -> Result<(), AwsError> {
-        self.tag(user, names::state_tag(key), what.to_string()).await
+    /// Writes a key's state tag.
+    pub async fn record_state(self, user: &UserName, key: &AccessKeyId, state: &KeyState) -> Result<(), AwsError> {
+        self.tag(user, names::state_tag(key), state.to_string()).await
     }
 
     /// Records that the user's owner was reminded.
-    pub async fn remember_reminder(self, user: &UserName, at: Timestamp) -> Result<(), AwsError> {
-        self.tag(user, names::REMINDED_TAG.to_owned(), rotation::key::tag_time(at)).await
+    pub async fn record_reminder(self, user: &UserName, at: Timestamp) -> Result<(), AwsError> {
+        self.tag(user, names::REMINDED_TAG.to_owned(), tag_time(at)).await
     }
 
-    /// Removes a key's state.
-    pub async fn forget(self, user: &UserName, key: &AccessKeyId) -> Result<(), AwsError> {
+    /// Removes a key's state tag.
+    pub async fn remove_state(self, user: &UserName, key: &AccessKeyId) -> Result<(), AwsError> {
         self.untag(user, vec![names::state_tag(key)]).await
     }
 

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use rotation::plan::NoticeKind;
-use rotation::{AccessKeyId, AccountId, Finding, LastUse, Policy, Reason, Remembered, Upcoming, UserName};
+use rotation::{AccessKeyId, AccountId, Finding, KeyState, LastUse, Policy, Reason, Upcoming, UserName};
 use uuid::Uuid;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,15 +27,16 @@ pub struct DigestItem {
     pub secret: SecretLocation,
     /// When this user's owner was last reminded of something, as the user's tag says.
     pub last_reminded: Option<Timestamp>,
-    /// What is recorded on the key once this item is accepted.
-    pub mark: Option<Mark>,
+    /// What is recorded on the key once this item is accepted ([`KeyState::accepted`]).
+    pub record: Option<KeyState>,
 }
 
 /// What an owner needs to recognise a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyFacts {
     pub id: AccessKeyId,
-    pub created: Timestamp,
+    /// Unknown of a key that is gone.
+    pub created: Option<Timestamp>,
     pub last_use: LastUse,
 }
 
@@ -97,6 +98,22 @@ pub enum Event {
 }
 
 impl Event {
+    /// As logs spell it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Event::Rotated { .. } => "rotated",
+            Event::Noticed { kind, .. } => kind.as_str(),
+            Event::Disabled { .. } => "disabled",
+            Event::Contained => "contained",
+            Event::Deleted => "deleted",
+            Event::FoundInactive { .. } => "found_inactive",
+            Event::Restored { .. } => "restored",
+            Event::Upcoming { what, .. } => what.as_str(),
+            Event::Postponed { .. } => "postponed",
+            Event::Finding(_) => "finding",
+        }
+    }
+
     /// Whether the same item is made again each time the message is worked on, so that it can wait until the account has
     /// been worked through: a retried message does not repeat its warnings.
     pub fn can_wait(&self) -> bool {
@@ -109,41 +126,6 @@ impl Event {
             | Event::Deleted
             | Event::FoundInactive { .. }
             | Event::Restored { .. } => false,
-        }
-    }
-}
-
-/// What is recorded on a key once the mail service has accepted what was to be told about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mark {
-    /// The clock of an ordinary notice.
-    Notified,
-    /// The clock of a forced rotation's notice.
-    Forced,
-    /// The clock of a re-enabled key.
-    Restored,
-    /// The recovery grace.
-    Disabled,
-}
-
-impl Mark {
-    /// The mark for a notice.
-    pub fn of(kind: &NoticeKind) -> Self {
-        match kind.record(Timestamp::UNIX_EPOCH) {
-            Remembered::Notified(_) => Mark::Notified,
-            Remembered::Forced(_) => Mark::Forced,
-            Remembered::Restored(_) => Mark::Restored,
-            Remembered::Disabled(_) => Mark::Disabled,
-        }
-    }
-
-    /// What the tag will say.
-    pub fn at(self, accepted: Timestamp) -> Remembered {
-        match self {
-            Mark::Notified => Remembered::Notified(accepted),
-            Mark::Forced => Remembered::Forced(accepted),
-            Mark::Restored => Remembered::Restored(accepted),
-            Mark::Disabled => Remembered::Disabled(accepted),
         }
     }
 }

@@ -50,7 +50,7 @@ impl RenderedItem {
             index,
             user: item.user.to_string(),
             key: item.key.as_ref().map(|key| key.id.to_string()),
-            age: item.key.as_ref().zip(at.age_days(item)).map(|(key, days)| (key.created, days)),
+            age: item.key.as_ref().and_then(|key| key.created).zip(at.age_days(item)),
             last_used: last_used(item, digest.now),
             last_used_day: last_used_day(item),
             condition: condition(wording.condition, days_left, digest.dry_run),

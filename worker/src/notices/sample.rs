@@ -140,11 +140,11 @@ fn item(now: Timestamp, n: usize, event: Event) -> DigestItem {
             publishes: Some(key_id(99)),
         },
         user: name,
-        key: Some(KeyFacts { id: key_id(n), created: now.saturating_sub(age).unwrap_or(now), last_use }),
+        key: Some(KeyFacts { id: key_id(n), created: now.saturating_sub(age).ok(), last_use }),
         event,
         owner_tag: None,
         last_reminded: None,
-        mark: None,
+        record: None,
     }
 }
 

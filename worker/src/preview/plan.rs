@@ -46,13 +46,13 @@ pub async fn of_plan(
 ) -> Result<Written, PreviewError> {
     // Whatever the settings say: it only looks, and has no sender.
     let looks = Settings { dry_run: true, mail: MailOptions::default(), ..settings.clone() };
-    let rotator = run::rotator(&looks, connection, Arc::new(Tally::default())).await?;
+    let context = run::worker_context(&looks, connection, Arc::new(Tally::default())).await?;
     let job = Job {
         name: options.name.clone(),
         email: Some(options.email.clone().unwrap_or_else(|| ADDRESS_NOT_GIVEN.to_owned())),
         ..Job::new(options.account.clone(), options.user.clone().map_or(Task::Account, Task::User))
     };
-    let planned = account::preview(&rotator, &job).await?;
+    let planned = account::preview(&context, &job).await?;
     let digest = Digest { dry_run: options.audit, ..planned };
     let mut folder = Folder::new(&options.out)?;
     folder.add(notices, options.account.as_str(), &digest, connection.partition())?;

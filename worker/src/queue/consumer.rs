@@ -19,7 +19,7 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use super::acknowledge::Acknowledger;
 use super::backoff::PollPause;
-use super::delivery::{ATTEMPTS, Delivery, Ending, OpenReceive, QueueContext};
+use super::delivery::{ATTEMPTS, Delivery, Ending, FIRST_MESSAGE_ID, FIRST_SENT, OpenReceive, QueueContext};
 use super::groups::{Groups, ReadDelivery, WorkItem};
 use super::limits::BATCH;
 use super::redrive::Redrive;
@@ -142,6 +142,8 @@ impl<H: Handler> Consumer<H> {
             .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId)
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
             .message_attribute_names(ATTEMPTS)
+            .message_attribute_names(FIRST_MESSAGE_ID)
+            .message_attribute_names(FIRST_SENT)
             .send()
             .await;
         open_receive.end();

@@ -25,6 +25,10 @@ const DEDUPLICATION_NAMESPACE: Uuid = uuid!("b0b5c6d2-54b4-5d0d-9a32-7a4c8d2f6e1
 /// The attribute of a dead letter that counts its deliveries. It stays on the message when that is redriven, and then tells
 /// that work may have begun: SQS counts a redriven message's receives from one.
 pub(super) const ATTEMPTS: &str = "Attempts";
+/// The attributes of a dead letter that say which message it was and when that was sent. They stay on it when it is redriven, while
+/// SQS gives a message that is sent anew another id and time: an operator's request goes on being the one that it was.
+pub(super) const FIRST_MESSAGE_ID: &str = "FirstMessageId";
+pub(super) const FIRST_SENT: &str = "FirstSent";
 /// Longest `ErrorMessage`, in characters: attributes count towards the size of a message.
 const LONGEST_MESSAGE: usize = 1024;
 
@@ -104,14 +108,19 @@ impl Delivery {
         let sent = number(MessageSystemAttributeName::SentTimestamp)
             .and_then(|millis| Timestamp::from_millisecond(millis).ok())
             .unwrap_or_else(Timestamp::now);
-        let was_a_dead_letter = received.message_attributes().is_some_and(|all| all.contains_key(ATTEMPTS));
+        let kept = |name| received.message_attributes()?.get(name)?.string_value.clone();
+        let was_a_dead_letter = kept(ATTEMPTS).is_some();
+        let (first_id, first_sent) = (kept(FIRST_MESSAGE_ID), kept(FIRST_SENT).and_then(|time| time.parse().ok()));
         let group = attribute(MessageSystemAttributeName::MessageGroupId).map(str::to_owned);
         let receipt = received.receipt_handle?;
         let QueueContext { sqs, queue, limits, .. } = context;
+        let id = received.message_id.unwrap_or_default();
         Some(Self {
             message: Message {
-                id: received.message_id.unwrap_or_default(),
-                sent,
+                first_id: first_id.unwrap_or_else(|| id.clone()),
+                id,
+                // Whatever an attribute says, it was not sent later than this.
+                sent: first_sent.map_or(sent, |first: Timestamp| first.min(sent)),
                 receive_count,
                 redelivered: receive_count > 1 || was_a_dead_letter,
                 last_delivery: context.redrive.is_last(receive_count),
@@ -234,7 +243,9 @@ impl Delivery {
             .message_body(&self.body)
             .message_attributes("ErrorKind", text(failure.reason.as_str()))
             .message_attributes("ErrorMessage", text(&message))
-            .message_attributes(ATTEMPTS, number(self.message.receive_count));
+            .message_attributes(ATTEMPTS, number(self.message.receive_count))
+            .message_attributes(FIRST_MESSAGE_ID, text(&self.message.first_id))
+            .message_attributes(FIRST_SENT, text(&self.message.sent.to_string()));
         if let Some(run_id) = run_id {
             send = send.message_attributes("RunId", text(&run_id));
         }

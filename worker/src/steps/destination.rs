@@ -4,9 +4,9 @@ use rotation::names::secret_name;
 use rotation::{AccountId, UserName};
 use serde_json::json;
 
-use super::UserWork;
 use crate::aws::iam::Iam;
 use crate::aws::secrets::{SecretRecord, Secrets};
+use crate::context::UserContext;
 use crate::error::StepError;
 use crate::notices::SecretLocation;
 use key_rotation_aws::MemberSession;
@@ -22,12 +22,12 @@ pub struct Destination {
 
 impl Destination {
     /// The user's destination, through this session.
-    pub fn of(work: &UserWork<'_>, session: &MemberSession) -> Self {
-        let secrets = match &work.account.rotator.central {
+    pub fn new(context: &UserContext<'_>, session: &MemberSession) -> Self {
+        let secrets = match &context.account.worker.central {
             Some(central) => central.secrets.clone(),
             None => Secrets::new(session.secrets_manager().clone()),
         };
-        Self { secrets, name: secret_name(&work.account.job.account, work.user) }
+        Self { secrets, name: secret_name(&context.account.job.account, context.user) }
     }
 
     /// Looks at the secret. `None`: there is none yet.
@@ -37,42 +37,42 @@ impl Destination {
 
     /// Finds or creates the secret, cancels a scheduled deletion, sets who may read it, and replicates it. Run twice it
     /// finds everything as it wants it. What it returns remembers which version is published now.
-    pub async fn prepare(&self, work: &UserWork<'_>, session: &MemberSession) -> Result<SecretRecord, StepError> {
-        let rotator = work.account.rotator;
-        let account = &work.account.job.account;
+    pub async fn prepare(&self, context: &UserContext<'_>, session: &MemberSession) -> Result<SecretRecord, StepError> {
+        let worker = context.account.worker;
+        let account = &context.account.job.account;
         let record = match self.look().await? {
             Some(record) => record,
             None => {
-                let description = format!("Access key of the IAM user {} in the account {account}", work.user);
+                let description = format!("Access key of the IAM user {} in the account {account}", context.user);
                 // A tag's value takes no comma either: spelled as in the secret's name.
-                let user = work.user.as_str().replace(',', "/");
+                let user = context.user.as_str().replace(',', "/");
                 let tags = [("key-rotation:account", account.as_str()), ("key-rotation:user", user.as_str())];
-                self.secrets.create(&self.name, &description, rotator.kms_key_id.as_deref(), &tags).await?;
+                self.secrets.create(&self.name, &description, worker.kms_key_id.as_deref(), &tags).await?;
                 self.look().await?.ok_or_else(|| StepError::Changed("its new secret is not to be seen yet".into()))?
             }
         };
         if record.deleted {
             self.secrets.restore(&self.name).await?;
         }
-        self.secrets.put_policy(&self.name, &self.policy(work)).await?;
+        self.secrets.put_policy(&self.name, &self.policy(context)).await?;
         let missing: Vec<String> =
-            rotator.replication_regions.iter().filter(|region| !record.replicas.contains(region)).cloned().collect();
+            worker.replication_regions.iter().filter(|region| !record.replicas.contains(region)).cloned().collect();
         if !missing.is_empty() {
             self.secrets.replicate(&self.name, &missing).await?;
         }
-        if let Some(central) = &rotator.central
+        if let Some(central) = &worker.central
             && let Some(policy) = &central.read_policy_name
         {
             // Across accounts a resource policy alone lets nobody read: the user needs an identity policy as well.
-            let arn = format!("arn:{}:iam::{account}:policy/{policy}", rotator.connection.partition().as_str());
-            Iam::of(session).attach_policy(work.user, &arn).await?;
+            let arn = format!("arn:{}:iam::{account}:policy/{policy}", worker.connection.partition().as_str());
+            Iam::of(session).attach_policy(context.user, &arn).await?;
         }
         Ok(record)
     }
 
     /// Only the user itself may read its secret. In its own account that is enough (everybody else is denied, whatever
     /// their identity policies allow); this worker has no right to read any secret anyway.
-    fn policy(&self, work: &UserWork<'_>) -> String {
+    fn policy(&self, context: &UserContext<'_>) -> String {
         let read = "secretsmanager:GetSecretValue";
         json!({
             "Version": "2012-10-17",
@@ -80,7 +80,7 @@ impl Destination {
                 {
                     "Sid": "OwnerReads",
                     "Effect": "Allow",
-                    "Principal": {"AWS": work.arn},
+                    "Principal": {"AWS": context.arn},
                     "Action": [read, "secretsmanager:DescribeSecret"],
                     "Resource": "*",
                 },
@@ -90,7 +90,7 @@ impl Destination {
                     "Principal": {"AWS": "*"},
                     "Action": read,
                     "Resource": "*",
-                    "Condition": {"StringNotEquals": {"aws:PrincipalArn": work.arn}},
+                    "Condition": {"StringNotEquals": {"aws:PrincipalArn": context.arn}},
                 },
             ],
         })

@@ -15,10 +15,11 @@ use uuid::Uuid;
 
 use super::destination::Destination;
 use super::settle;
-use super::{UserWork, find};
+use super::{access_keys, find};
 use crate::aws::iam::{Iam, NewKey};
+use crate::context::UserContext;
 use crate::error::StepError;
-use crate::sessions::TO_ATTEMPT;
+use crate::sessions::MIN_SESSION_FOR_ATTEMPT;
 
 /// How an attempt ended well.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +69,7 @@ impl<E: Into<StepError>> From<E> for AttemptFailure {
 
 /// One attempt.
 struct RotationAttempt<'a> {
-    work: UserWork<'a>,
+    work: UserContext<'a>,
     session: MemberSession,
     destination: Destination,
     intent: Intent,
@@ -78,9 +79,9 @@ struct RotationAttempt<'a> {
 ///
 /// # Errors
 /// [`StepError`]; the user then is as before, or the intent says what has to be settled.
-pub async fn attempt(work: UserWork<'_>, kind: AttemptKind<'_>) -> Result<AttemptOutcome, StepError> {
+pub async fn attempt(work: UserContext<'_>, kind: AttemptKind<'_>) -> Result<AttemptOutcome, StepError> {
     // 0: one session, never refreshed, with enough of it left.
-    let session = work.account.sessions.with(TO_ATTEMPT).await?;
+    let session = work.account.sessions.with(MIN_SESSION_FOR_ATTEMPT).await?;
     let (successor_of, beside) = match kind {
         AttemptKind::Successor { old, present } => {
             (Some(old.clone()), present.iter().filter(|key| *key != old).cloned().collect())
@@ -88,7 +89,7 @@ pub async fn attempt(work: UserWork<'_>, kind: AttemptKind<'_>) -> Result<Attemp
         AttemptKind::Settle { .. } => (None, Vec::new()),
     };
     let intent = Intent { attempt: Uuid::new_v4(), written: work.now(), successor_of, beside };
-    let destination = Destination::of(&work, &session);
+    let destination = Destination::new(&work, &session);
     let attempt = RotationAttempt { work, session, destination, intent };
     attempt.run(kind).await
 }
@@ -138,7 +139,7 @@ impl RotationAttempt<'_> {
         let prepared = self.destination.prepare(&self.work, &self.session).await?;
 
         // 4: the keys are still those that the plan was made on.
-        let keys = self.work.keys(&self.session).await?;
+        let keys = access_keys(&self.work, &self.session).await?;
         if keys.len() != present.len() || present.iter().any(|id| find(&keys, id).is_none()) {
             info!("the keys have changed since the plan was made: the user is looked at again");
             return self.look_again().await;
@@ -156,7 +157,7 @@ impl RotationAttempt<'_> {
         self.publish(&new, present, prepared).await?;
 
         // 8: verify.
-        let keys = self.work.keys(&self.session).await?;
+        let keys = access_keys(&self.work, &self.session).await?;
         if find(&keys, &new.id).is_none_or(|key| key.status != KeyStatus::Active) {
             return Err(StepError::Changed(format!("the new key {} is not to be seen", new.id)).into());
         }
@@ -172,7 +173,7 @@ impl RotationAttempt<'_> {
             return Ok(AttemptOutcome::LookAgain(Vec::new()));
         };
         let record = self.destination.look().await?;
-        let keys = self.work.keys(&self.session).await?;
+        let keys = access_keys(&self.work, &self.session).await?;
         let findings =
             settle::settle(&self.work, &self.session, &self.destination, &old_intents, record, &keys).await?;
         self.clear_intents(&old_intents).await.map_err(AttemptFailure::with_intent_untouched)?;
@@ -199,7 +200,7 @@ impl RotationAttempt<'_> {
     /// IAM's limit of two keys is racy: where there are more keys than expected the new one is deleted, and another attempt has
     /// its turn.
     async fn delete_new_key_if_limit_raced(&self, new: &NewKey, present: &[AccessKeyId]) -> Result<(), AttemptFailure> {
-        let keys = match self.work.keys(&self.session).await {
+        let keys = match access_keys(&self.work, &self.session).await {
             Ok(keys) => keys,
             Err(error) => return Err(self.delete_new_key(&new.id, error).await),
         };
@@ -257,7 +258,7 @@ impl RotationAttempt<'_> {
 }
 
 /// The secret's value: the fields its readers have always found in it.
-fn secret_value(new: &NewKey, work: &UserWork<'_>) -> SecretString {
+fn secret_value(new: &NewKey, work: &UserContext<'_>) -> SecretString {
     let value = json!({
         "AccessKeyId": new.id.as_str(),
         "CreateDate": new.created.to_string(),

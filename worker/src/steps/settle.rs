@@ -8,11 +8,11 @@ use rotation::names::version_id;
 use rotation::{AccessKeyId, Finding, Intent, KeyStatus, LastUse};
 use tracing::{info, warn};
 
-use super::UserWork;
 use super::destination::Destination;
-use super::find;
+use super::{access_keys, find};
 use crate::aws::iam::{Iam, KeyRecord};
 use crate::aws::secrets::SecretRecord;
+use crate::context::UserContext;
 use crate::error::StepError;
 
 /// Settles every key that an old intent's attempt can have made, and that no intent names as one that was there before.
@@ -20,7 +20,7 @@ use crate::error::StepError;
 /// # Errors
 /// [`StepError`]: the intents stay, and settling is tried again.
 pub async fn settle(
-    work: &UserWork<'_>,
+    work: &UserContext<'_>,
     session: &MemberSession,
     destination: &Destination,
     old_intents: &[Intent],
@@ -80,8 +80,8 @@ async fn publish(destination: &Destination, key: &AccessKeyId, expected: Option<
     }
 }
 
-async fn verify(work: &UserWork<'_>, session: &MemberSession, key: &AccessKeyId) -> Result<(), StepError> {
-    let keys = work.keys(session).await?;
+async fn verify(work: &UserContext<'_>, session: &MemberSession, key: &AccessKeyId) -> Result<(), StepError> {
+    let keys = access_keys(work, session).await?;
     match find(&keys, key) {
         Some(key) if key.status == KeyStatus::Active => Ok(()),
         Some(_) | None => Err(StepError::Changed(format!("the published key {key} is not live"))),
@@ -90,7 +90,7 @@ async fn verify(work: &UserWork<'_>, session: &MemberSession, key: &AccessKeyId)
 
 /// Nobody has its secret, and nobody was told of it. Never used: it goes. Used after all: it is a person's, and stays.
 async fn remove(
-    work: &UserWork<'_>,
+    work: &UserContext<'_>,
     session: &MemberSession,
     key: &KeyRecord,
     findings: &mut Vec<Finding>,
@@ -103,7 +103,7 @@ async fn remove(
         }
         LastUse::At { .. } => findings.push(Finding::UsedButNotStored { key: key.id.clone() }),
         LastUse::Unknown => {
-            return Err(StepError::Undecided(rotation::Missing::LastUse(key.id.clone())));
+            return Err(StepError::Undecided(rotation::MissingFact::LastUse(key.id.clone())));
         }
     }
     Ok(())

@@ -24,7 +24,11 @@ fn carrying(text: &str) -> Digest {
     for item in &mut digest.items {
         item.owner_tag = Some(text.to_owned());
         let key = item.key.as_mut().expect("it has a key");
-        key.last_use = LastUse::At { when: key.created, service: text.to_owned(), region: text.to_owned() };
+        key.last_use = LastUse::At {
+            when: key.created.expect("it has a date"),
+            service: text.to_owned(),
+            region: text.to_owned(),
+        };
     }
     digest
 }

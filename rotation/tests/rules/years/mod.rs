@@ -12,8 +12,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use rotation::forced::Request;
-use rotation::{Action, KeyStatus, Policy, names};
+use rotation::{Action, ForceRotateRequest, KeyStatus, Policy, Request, RequestOrigin, RestoreRequest, names};
+use uuid::Uuid;
 
 use self::model::{Conditions, Model};
 use crate::given::day;
@@ -41,7 +41,9 @@ enum Act {
     OwnPeriod(Option<&'static str>),
     Exempt { until: i64 },
     LoseTags,
+    Settings(Policy),
     Force { named: Option<Index>, disable_old_now: bool, dies_after: usize },
+    Restore { named: Option<Index>, dies_after: usize },
 }
 
 /// Days from one to another on which something does not work.
@@ -76,6 +78,8 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Act::LoseTags),
         4 => (prop::option::of(any::<Index>()), any::<bool>(), 0usize..7)
             .prop_map(|(named, disable_old_now, dies_after)| Act::Force { named, disable_old_now, dies_after }),
+        2 => (prop::option::of(any::<Index>()), 0usize..4).prop_map(|(named, dies_after)| Act::Restore { named, dies_after }),
+        1 => policy().prop_map(Act::Settings),
     ]
 }
 
@@ -107,6 +111,7 @@ struct Player {
     habit: Habit,
     /// An operator's request that has not come to its end.
     pending: Option<Request>,
+    asked: u128,
 }
 
 impl Player {
@@ -116,7 +121,7 @@ impl Player {
             model.now = day(first_day - age);
             model.create();
         }
-        Self { model, habit: Habit::Idle, pending: None }
+        Self { model, habit: Habit::Idle, pending: None, asked: 0 }
     }
 
     fn act(&mut self, act: &Act) {
@@ -157,20 +162,45 @@ impl Player {
                 let until = day(*until).strftime("%Y-%m-%d").to_string();
                 model.tags.insert(names::EXEMPT_UNTIL_TAG.to_owned(), until);
             }
-            Act::LoseTags => model.lose_memory(),
+            Act::LoseTags => model.lose_state_tags(),
+            Act::Settings(policy) => model.policy = *policy,
             Act::Force { named, disable_old_now, dies_after } => {
                 let named = named.as_ref().and_then(|index| which(index, model));
-                let request = Request {
+                let request = ForceRotateRequest {
                     access_key_id: named.map(|which| model.keys[which].id.clone()),
                     disable_old_now: *disable_old_now,
                     override_exemption: true,
-                    requested_at: model.now,
-                    redelivered: false,
+                    origin: self.origin(),
                 };
-                let ended = model.deliver(&request, *dies_after, Conditions::FINE);
-                self.pending = (!ended).then_some(Request { redelivered: true, ..request });
+                self.ask(Request::ForceRotate(request), *dies_after);
+            }
+            Act::Restore { named, dies_after } => {
+                let named = named.as_ref().and_then(|index| which(index, model));
+                let access_key_id = named.map(|which| model.keys[which].id.clone());
+                let request = RestoreRequest { access_key_id, origin: self.origin() };
+                self.ask(Request::Restore(request), *dies_after);
             }
         }
+    }
+
+    fn origin(&mut self) -> RequestOrigin {
+        self.asked += 1;
+        RequestOrigin { id: Uuid::from_u128(self.asked), requested_at: self.model.now, redelivered: false }
+    }
+
+    /// Delivers a request; what dies on the way comes again, day after day.
+    fn ask(&mut self, request: Request, dies_after: usize) {
+        let ended = self.model.deliver(&request, dies_after, Conditions::FINE);
+        let again = |origin| RequestOrigin { redelivered: true, ..origin };
+        self.pending = (!ended).then(|| match request {
+            Request::Scheduled => Request::Scheduled,
+            Request::ForceRotate(asked) => {
+                Request::ForceRotate(ForceRotateRequest { origin: again(asked.origin.clone()), ..asked })
+            }
+            Request::Restore(asked) => {
+                Request::Restore(RestoreRequest { origin: again(asked.origin.clone()), ..asked })
+            }
+        });
     }
 
     fn live(&mut self) {
@@ -256,10 +286,11 @@ fn stormy_years_reach_every_kind_of_action_or_they_would_prove_nothing() {
         "Notify Restored",
         "Disable",
         "Delete",
-        "Adopt",
+        "Adopt Disabled",
         "Forget",
         "Warn",
         "Postpone",
+        "Announce Disabled",
         "Report SuccessorNotInHand",
         "Report BadRotateAfterDays",
     ] {
@@ -276,8 +307,9 @@ proptest! {
         player.habit = habit;
         player.model.tags.remove(names::ROTATE_AFTER_DAYS_TAG);
         player.model.tags.remove(names::EXEMPT_UNTIL_TAG);
-        let longest = longest_life(&year.policy);
-        let last = STORM + 2 * longest;
+        let longest = longest_life(&player.model.policy);
+        // Dates that were told under other settings, 45 days ahead at most, are kept.
+        let last = STORM + 2 * longest + 100;
         let mut found = false;
         for n in STORM..=last {
             let actions = player.day(n, &[], Conditions::FINE);

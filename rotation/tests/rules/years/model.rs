@@ -4,16 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use rotation::forced::{self, Request};
 use rotation::names::{STATE_TAG_PREFIX, state_tag};
-use rotation::plan::DeleteReason;
+use rotation::plan::{Announcement, DeleteReason};
 use rotation::user::UserTags;
 use rotation::{
-    AccessKeyId, Action, Key, KeyStatus, LastUse, Notice, Policy, Published, Remembered, Safeguard, UnusedKeys, User,
-    UserName, Verdict, lifecycle,
+    AccessKeyId, Action, DisablePrecondition, Key, KeyState, KeyStateKind, KeyStatus, LastUse, Notice, Policy,
+    Published, Request, UnusedKeys, User, UserName, Verdict, decide,
 };
 
-use crate::given::id;
+use crate::given::{id, scheduled};
 
 /// Tags hold whole seconds, as IAM's own times do.
 const WHOLE_SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -45,12 +44,34 @@ pub(crate) struct ModelKey {
     pub(crate) last_use: Option<Timestamp>,
 }
 
-/// A notice that the mail service accepted.
+/// A mail about one key, and what is recorded once the mail service accepts it.
+#[derive(Debug)]
+struct Mail {
+    key: AccessKeyId,
+    state: KeyState,
+    says: Says,
+}
+
+/// What its owner reads of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Says {
+    /// It will be disabled on this date.
+    WillBeDisabled(Timestamp),
+    /// It is inactive; perhaps, when it will be deleted.
+    IsInactive(Option<Timestamp>),
+    /// A request has made its successor.
+    HasSuccessor,
+}
+
+/// A mail that was accepted.
 #[derive(Debug)]
 struct Accepted {
     key: AccessKeyId,
     at: Timestamp,
-    disable_due: Option<Timestamp>,
+    says: Says,
+    by_request: bool,
+    /// Of the policy at that time.
+    install_grace: SignedDuration,
 }
 
 /// One user.
@@ -65,6 +86,10 @@ pub(crate) struct Model {
     accepted: Vec<Accepted>,
     /// Since when a key was known to the tool as inactive, without a break.
     inactive_since: BTreeMap<AccessKeyId, Timestamp>,
+    /// When the tool last made a key inactive.
+    disabled_by_tool: BTreeMap<AccessKeyId, Timestamp>,
+    /// When the tool last saw the user exempt.
+    exempt_at: Option<Timestamp>,
 }
 
 impl Model {
@@ -79,6 +104,8 @@ impl Model {
             made: 0,
             accepted: Vec::new(),
             inactive_since: BTreeMap::new(),
+            disabled_by_tool: BTreeMap::new(),
+            exempt_at: None,
         }
     }
 
@@ -120,7 +147,7 @@ impl Model {
                 (true, true) => Published::Yes,
                 (true, false) => Published::No,
             },
-            memory: tags.memory(&key.id),
+            state: tags.state_of(&key.id),
         });
         User { name: UserName::new("alice").expect("a name"), keys: keys.collect(), in_exemption_group: false, tags }
     }
@@ -128,8 +155,14 @@ impl Model {
     /// One scheduled run: planned, applied, and asked again at the same instant. Answers what was done.
     pub(crate) fn run(&mut self, conditions: Conditions) -> Vec<Action> {
         let user = self.seen(conditions);
-        let Verdict::Act(plan) = lifecycle::plan(self.now, &self.policy, &user) else { return Vec::new() };
-        let changes = plan.actions.iter().any(Action::changes);
+        if user.exemption(self.now).is_some() {
+            self.exempt_at = Some(self.now);
+        }
+        let Verdict::Act(plan) = scheduled(self.now, &self.policy, &user) else {
+            return Vec::new();
+        };
+        let harmless = |action: &Action| !action.changes() || matches!(action, Action::Forget { .. });
+        let changes = !plan.actions.iter().all(harmless);
         assert!(conditions.last_uses || self.keys.is_empty() || !changes, "unknown is not no: {plan:?}");
         self.note_what_is_seen(conditions);
         let working = self.has_working_key();
@@ -139,7 +172,7 @@ impl Model {
             assert!(!working || self.has_working_key(), "locked out: {plan:?}");
             assert!(active == 0 || self.active() > 0, "no key left: {plan:?}");
         }
-        if let Verdict::Act(again) = lifecycle::plan(self.now, &self.policy, &self.seen(conditions)) {
+        if let Verdict::Act(again) = scheduled(self.now, &self.policy, &self.seen(conditions)) {
             assert_settled(&again.actions, conditions, &plan.actions);
         }
         plan.actions
@@ -150,13 +183,18 @@ impl Model {
         // The longest way is: contain while something is unknown, then plan anew.
         for _ in 0..3 {
             let user = self.seen(conditions);
-            let plan = match forced::plan(self.now, &self.policy, &user, request) {
-                forced::Answer::Act(plan) => plan,
-                forced::Answer::Refused(_) => return true,
-                forced::Answer::SettleFirst | forced::Answer::Undecided(_) => return false,
+            let plan = match decide(self.now, &self.policy, &user, request) {
+                Verdict::Act(plan) => plan,
+                Verdict::Refused(_) => return true,
+                Verdict::Exempt(_) | Verdict::SettleFirst | Verdict::Undecided(_) => return false,
             };
             if plan.actions.is_empty() {
                 return true;
+            }
+            for action in plan.actions.iter().take(steps) {
+                if let (Action::Restore { key, .. }, Request::Restore(restore)) = (action, request) {
+                    self.assert_not_disabled_since(key, restore.origin.requested_at);
+                }
             }
             self.apply(&plan.actions, steps, conditions);
             if steps < plan.actions.len() || !conditions.mail {
@@ -166,85 +204,144 @@ impl Model {
         panic!("a request that never comes to its end: {request:?}");
     }
 
-    /// Applies a plan's first steps.
+    /// What was disabled after a restore was asked for stays so.
+    fn assert_not_disabled_since(&self, key: &AccessKeyId, asked: Timestamp) {
+        let since = self.disabled_by_tool.get(key).is_some_and(|at| at.as_second() > asked.as_second());
+        let inactive = self.key(key).status == KeyStatus::Inactive;
+        assert!(!(inactive && since), "{key} was disabled after its restore was asked for: {self:?}");
+    }
+
+    /// Applies a plan's first steps; if it does not die on the way, the mails are sent.
     fn apply(&mut self, actions: &[Action], steps: usize, conditions: Conditions) {
-        for action in actions.iter().take(steps) {
-            match action {
-                Action::Rotate { old, present, notice } => {
-                    let held: BTreeSet<_> = self.keys.iter().map(|key| &key.id).collect();
-                    assert_eq!(held, present.iter().collect(), "the plan must hold");
-                    assert!(held.len() < 2, "IAM allows no third key");
-                    let successor = self.create();
-                    self.published = Some(successor);
-                    if let Some(notice) = notice {
-                        self.tell(old, notice, conditions);
-                    }
-                }
-                Action::Notify { key, notice } => self.tell(key, notice, conditions),
-                Action::Disable { key, safeguard, .. } => self.disable(key, safeguard),
-                Action::Contain { key } => self.deactivate(key),
-                Action::Delete(deletable) => {
-                    self.delete(deletable.key(), deletable.reason());
-                    if !deletable.keeps_memory() {
-                        self.tags.remove(&state_tag(deletable.key()));
-                    }
-                }
-                Action::Adopt { key, .. } => {
-                    assert_eq!(self.key(key).status, KeyStatus::Inactive, "only an inactive key is adopted");
-                    self.inactive_since.insert(key.clone(), self.now);
-                    self.remember(key, Remembered::Disabled(self.now));
-                }
-                Action::Forget { key } => {
-                    assert!(self.keys.iter().all(|held| held.id != *key), "only a key that is gone is forgotten");
-                    self.tags.remove(&state_tag(key));
-                }
-                Action::Warn { .. } | Action::Postpone { .. } | Action::Report(_) => {}
+        let mails: Vec<Mail> = actions.iter().take(steps).flat_map(|action| self.apply_one(action)).collect();
+        if conditions.mail && steps >= actions.len() {
+            for mail in mails {
+                self.accept(mail);
             }
         }
     }
 
-    fn tell(&mut self, key: &AccessKeyId, notice: &Notice, conditions: Conditions) {
-        if conditions.mail {
-            self.accepted.push(Accepted { key: key.clone(), at: self.now, disable_due: notice.disable_due });
-            self.remember(key, notice.kind.record(self.now));
+    /// What is told of it.
+    fn apply_one(&mut self, action: &Action) -> Vec<Mail> {
+        let now = self.now;
+        let mail = |key: &AccessKeyId, state: KeyState, says| vec![Mail { key: key.clone(), state, says }];
+        match action {
+            Action::Rotate { old, present, notice, contained } => {
+                let held: BTreeSet<_> = self.keys.iter().map(|key| &key.id).collect();
+                assert_eq!(held, present.iter().collect(), "the plan must hold");
+                assert!(held.len() < 2, "IAM allows no third key");
+                let successor = self.create();
+                self.published = Some(successor.clone());
+                let noticed = notice.iter().flat_map(|notice| mail(old, notice.state(now), disabled_on(notice)));
+                let contained = contained.iter().flat_map(|state| {
+                    mail(old, KeyState { successor: Some(successor.clone()), ..state.clone() }, Says::HasSuccessor)
+                });
+                noticed.chain(contained).collect()
+            }
+            Action::Notify { key, notice } => {
+                self.record(key, &notice.state(now).not_told());
+                mail(key, notice.state(now), disabled_on(notice))
+            }
+            Action::Disable { key, precondition, delete_due } => {
+                self.disable(key, precondition);
+                let state = KeyState::new(KeyStateKind::Disabled, now).until(*delete_due);
+                self.record(key, &state.clone().not_told());
+                mail(key, state, Says::IsInactive(Some(*delete_due)))
+            }
+            Action::Contain { key, state } => {
+                self.make_inactive(key);
+                self.record(key, state);
+                mail(key, state.clone(), Says::IsInactive(None))
+            }
+            Action::Delete(deletable) => {
+                self.delete(deletable.key(), deletable.reason());
+                if !deletable.keeps_state() {
+                    self.tags.remove(&state_tag(deletable.key()));
+                }
+                Vec::new()
+            }
+            Action::Adopt { key, state, delete_due } => {
+                assert_eq!(self.key(key).status, KeyStatus::Inactive, "only an inactive key is adopted");
+                self.inactive_since.insert(key.clone(), now);
+                self.record(key, &state.clone().not_told());
+                mail(key, state.clone(), Says::IsInactive(Some(*delete_due)))
+            }
+            Action::Announce { key, what, state } => mail(
+                key,
+                state.clone(),
+                match what {
+                    Announcement::Disabled { delete_due } => Says::IsInactive(Some(*delete_due)),
+                    Announcement::Contained => Says::IsInactive(None),
+                    Announcement::Successor { .. } => Says::HasSuccessor,
+                },
+            ),
+            Action::Record { key, state } => {
+                self.record(key, state);
+                Vec::new()
+            }
+            Action::Restore { key, disable_due, request } => {
+                self.inactive_since.remove(key);
+                let held = self.keys.iter_mut().find(|held| held.id == *key).expect("a key of the user");
+                held.status = KeyStatus::Active;
+                let state = KeyState::new(KeyStateKind::Restored, now).by(*request).until(*disable_due);
+                mail(key, state, Says::WillBeDisabled(*disable_due))
+            }
+            Action::Forget { key } => {
+                let gone = self.keys.iter().all(|held| held.id != *key);
+                assert!(gone || self.exempt_at == Some(now), "forgotten though it is there and its user not exempt");
+                self.tags.remove(&state_tag(key));
+                Vec::new()
+            }
+            Action::Warn { .. } | Action::Postpone { .. } | Action::Report(_) => Vec::new(),
         }
     }
 
-    /// The first promise: notice before harm. And the last look before it.
-    fn disable(&mut self, key: &AccessKeyId, safeguard: &Safeguard) {
-        let grace = SignedDuration::from_hours(24 * i64::from(self.policy.install_grace()));
-        let since = match safeguard {
-            Safeguard::SuccessorInHand { successor } => {
+    fn accept(&mut self, mail: Mail) {
+        let Mail { key, state, says } = mail;
+        let by_request = state.by.is_some();
+        let install_grace = SignedDuration::from_hours(24 * i64::from(self.policy.install_grace()));
+        self.record(&key, &state.accepted(self.now));
+        self.accepted.push(Accepted { key, at: self.now, says, by_request, install_grace });
+    }
+
+    /// What its owner was last told of a key.
+    fn last_told(&self, key: &AccessKeyId) -> Option<&Accepted> {
+        self.accepted.iter().rev().find(|told| told.key == *key && told.says != Says::HasSuccessor)
+    }
+
+    /// The first promise: notice before harm, and not before the date that was told. And the last look before it.
+    fn disable(&mut self, key: &AccessKeyId, precondition: &DisablePrecondition) {
+        let since = match precondition {
+            DisablePrecondition::SuccessorInHand { successor } => {
                 assert_ne!(successor, key);
                 let successor = self.key(successor);
                 assert_eq!(successor.status, KeyStatus::Active, "the successor is live");
                 assert!(self.in_hand(successor), "somebody has the successor");
                 successor.created
             }
-            Safeguard::StillUnused => {
+            DisablePrecondition::StillUnused => {
                 assert!(self.key(key).last_use.is_none());
                 Timestamp::MIN
             }
         };
-        let told = self.accepted.iter().any(|notice| {
-            let given = notice.key == *key && notice.at >= since;
-            let in_time = notice
-                .at
-                .saturating_add(grace)
-                .is_ok_and(|due| due <= self.now.saturating_add(WHOLE_SECOND).expect("a duration"));
-            given && in_time && notice.disable_due.is_some_and(|due| due <= self.now)
-        });
-        assert!(told, "{key} was disabled without a notice of {} days: {self:?}", self.policy.install_grace());
-        self.deactivate(key);
+        let told = self.last_told(key).unwrap_or_else(|| panic!("{key} was disabled without a notice: {self:?}"));
+        let Says::WillBeDisabled(date) = told.says else { panic!("{key} was disabled after {told:?}: {self:?}") };
+        assert!(told.at >= since, "{key} was disabled after a notice about another successor: {self:?}");
+        assert!(date <= self.now, "{key} was disabled before the date that was told: {self:?}");
+        let had = self.now.duration_since(told.at) + WHOLE_SECOND;
+        assert!(had >= told.install_grace, "{key} was disabled within the install grace: {self:?}");
+        let void = self.exempt_at.is_some_and(|exempt| told.at < exempt) && !told.by_request;
+        assert!(!void, "{key} was disabled after a notice from before an exemption: {self:?}");
+        assert_eq!(self.key(key).status, KeyStatus::Active, "only an active key is disabled");
+        self.make_inactive(key);
     }
 
-    fn deactivate(&mut self, key: &AccessKeyId) {
+    fn make_inactive(&mut self, key: &AccessKeyId) {
         let now = self.now;
         let held = self.keys.iter_mut().find(|held| held.id == *key).expect("a key of the user");
-        assert_eq!(held.status, KeyStatus::Active, "only an active key is disabled");
         held.status = KeyStatus::Inactive;
         self.inactive_since.insert(key.clone(), now);
-        self.remember(key, Remembered::Disabled(now));
+        self.disabled_by_tool.insert(key.clone(), now);
     }
 
     /// The second promise: no live key is ever deleted.
@@ -258,6 +355,9 @@ impl Model {
                 assert!(self.now.duration_since(since) + WHOLE_SECOND >= grace, "deleted too early: {self:?}");
                 let idle = held.last_use.is_none_or(|when| self.now.duration_since(when) + LAG + WHOLE_SECOND >= grace);
                 assert!(idle, "deleted although it was used within the recovery grace: {self:?}");
+                let told = self.last_told(key).unwrap_or_else(|| panic!("{key} was deleted, never told: {self:?}"));
+                let Says::IsInactive(date) = told.says else { panic!("{key} was deleted after {told:?}: {self:?}") };
+                assert!(date.is_none_or(|date| date <= self.now), "deleted before the date that was told: {self:?}");
             }
             DeleteReason::MakesRoomForForced | DeleteReason::Contained => {}
         }
@@ -279,8 +379,8 @@ impl Model {
         }
     }
 
-    fn remember(&mut self, key: &AccessKeyId, remembered: Remembered) {
-        self.tags.insert(state_tag(key), remembered.to_string());
+    fn record(&mut self, key: &AccessKeyId, state: &KeyState) {
+        self.tags.insert(state_tag(key), state.to_string());
     }
 
     fn key(&self, key: &AccessKeyId) -> &ModelKey {
@@ -301,15 +401,21 @@ impl Model {
     }
 
     /// Takes every state tag away, as a person tidying up might.
-    pub(crate) fn lose_memory(&mut self) {
+    pub(crate) fn lose_state_tags(&mut self) {
         self.tags.retain(|key, _| !key.starts_with(STATE_TAG_PREFIX));
     }
 }
 
-/// Asked again at the same instant, nothing more is changed; a notice that was refused is all there is to try again.
+/// What a notice says.
+fn disabled_on(notice: &Notice) -> Says {
+    Says::WillBeDisabled(notice.disable_due.expect("every notice has its date"))
+}
+
+/// Asked again at the same instant, nothing more is changed; a mail that was refused is all there is to try again.
 fn assert_settled(again: &[Action], conditions: Conditions, first: &[Action]) {
     for action in again.iter().filter(|action| action.changes()) {
-        let tried_again = matches!(action, Action::Notify { .. }) && !conditions.mail;
+        let is_mail = matches!(action, Action::Notify { .. } | Action::Announce { .. } | Action::Adopt { .. });
+        let tried_again = is_mail && !conditions.mail;
         assert!(tried_again, "asked again, there is more to do: {action:?} after {first:?}");
     }
 }

@@ -16,9 +16,12 @@ fn told(action: &Action) -> String {
         Action::Rotate { old, .. } => format!("rotate {}", short(old)),
         Action::Notify { key, .. } => format!("notify {}", short(key)),
         Action::Disable { key, .. } => format!("disable {}", short(key)),
-        Action::Contain { key } => format!("contain {}", short(key)),
+        Action::Contain { key, .. } => format!("contain {}", short(key)),
         Action::Delete(deletable) => format!("delete {}", short(deletable.key())),
         Action::Adopt { key, .. } => format!("adopt {}", short(key)),
+        Action::Record { key, .. } => format!("record {}", short(key)),
+        Action::Announce { key, .. } => format!("announce {}", short(key)),
+        Action::Restore { key, .. } => format!("restore {}", short(key)),
         Action::Forget { key } => format!("forget {}", short(key)),
         Action::Warn { key, upcoming, due } => {
             let what = match upcoming {

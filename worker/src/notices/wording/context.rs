@@ -108,7 +108,8 @@ impl WordingContext<'_> {
 
     /// Days of 24 hours since the key was made.
     pub fn age_days(&self, item: &DigestItem) -> Option<i64> {
-        item.key.as_ref().map(|key| self.now.duration_since(key.created).as_hours().max(0) / 24)
+        let created = item.key.as_ref()?.created?;
+        Some(self.now.duration_since(created).as_hours().max(0) / 24)
     }
 
     pub(super) fn why_due(&self, item: &DigestItem) -> String {

@@ -9,6 +9,7 @@ use super::{AttemptFailure, RotationAttempt};
 use crate::aws::iam::NewKey;
 use crate::aws::secrets::SecretRecord;
 use crate::error::StepError;
+use crate::steps::access_keys;
 
 /// How often the compare-and-swap is tried in all, each time from what is published by then.
 const MAX_CAS_ATTEMPTS: usize = 3;
@@ -90,7 +91,7 @@ impl RotationAttempt<'_> {
         if is_current(&new.id) {
             return Ok(PublicationState::Published);
         }
-        let keys = match self.work.keys(&self.session).await {
+        let keys = match access_keys(&self.work, &self.session).await {
             Ok(keys) => keys,
             Err(error) => return Err(self.delete_unless_maybe_published(new, current.as_deref(), error).await),
         };

@@ -58,7 +58,7 @@ impl RotationAttempt<'_> {
     }
 
     fn pauses(&self) -> impl Iterator<Item = Duration> + use<> {
-        let longest = self.work.account.rotator.attempt_wait;
+        let longest = self.work.account.worker.attempt_wait;
         PAUSES.into_iter().map(move |part| longest / part)
     }
 }

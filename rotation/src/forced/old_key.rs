@@ -1,0 +1,134 @@
+//! Which key a request is about, and which one it has made: by what is on record, and never by guessing.
+
+use jiff::Timestamp;
+
+use super::{Obstacle, Rules};
+use crate::evidence::{disabled_record, known_publication, no_earlier};
+use crate::ids::AccessKeyId;
+use crate::key::{Key, KeyStatus};
+use crate::refusal::Refusal;
+use crate::state::{KeyState, KeyStateKind};
+
+/// The key that is to be replaced.
+pub(super) enum OldKey<'a> {
+    Present(&'a Key),
+    /// It was contained by this request, and is gone: what is left is its state tag.
+    Gone {
+        id: AccessKeyId,
+        state: KeyState,
+    },
+}
+
+impl<'a> Rules<'a> {
+    /// The key this request is about: the one that is on record for it; else the one that is named; else the user's only active
+    /// one, which must be older than the request.
+    pub(super) fn old_key(&self) -> Result<OldKey<'a>, Obstacle> {
+        if let Some(old) = self.key_on_record() {
+            return Ok(old);
+        }
+        let old = match &self.request.access_key_id {
+            Some(named) => self.named_key(named)?,
+            None => self.only_active_key()?,
+        };
+        match &old.state {
+            Some(state) if state.kind == KeyStateKind::Restored && self.is_after_request(state.at) => {
+                let user = self.user.name.clone();
+                Err(Refusal::RestoredSince { user, key: old.id.clone(), at: state.at }.into())
+            }
+            Some(_) | None => Ok(OldKey::Present(old)),
+        }
+    }
+
+    fn key_on_record(&self) -> Option<OldKey<'a>> {
+        let is_named = |id: &AccessKeyId| self.request.access_key_id.as_ref().is_none_or(|named| named == id);
+        if let Some(key) = self.user.keys.iter().find(|key| is_named(&key.id) && self.is_on_record(key)) {
+            return Some(OldKey::Present(key));
+        }
+        let mut gone = self.user.orphaned_states();
+        let (id, state) = gone.find(|(id, state)| is_named(id) && self.is_this_requests(state))?;
+        Some(OldKey::Gone { id: id.clone(), state: state.clone() })
+    }
+
+    /// Whether the key's state tag says that this request is about it.
+    pub(super) fn is_on_record(&self, key: &Key) -> bool {
+        key.state.as_ref().is_some_and(|state| self.is_this_requests(state))
+    }
+
+    fn is_this_requests(&self, state: &KeyState) -> bool {
+        let by_this_request = state.by == Some(self.request.origin.id);
+        by_this_request
+            && match state.kind {
+                KeyStateKind::Disabled | KeyStateKind::Forced => true,
+                KeyStateKind::Notified | KeyStateKind::Restored => false,
+            }
+    }
+
+    fn named_key(&self, named: &AccessKeyId) -> Result<&'a Key, Obstacle> {
+        let user = || self.user.name.clone();
+        let Some(key) = self.user.keys.iter().find(|key| key.id == *named) else {
+            return Err(Refusal::NotTheUsersKey { user: user(), key: named.clone() }.into());
+        };
+        match key.status {
+            KeyStatus::Inactive if !self.may_have_been_contained(key) => {
+                Err(Refusal::AlreadyInactive { user: user(), key: named.clone() }.into())
+            }
+            KeyStatus::Active | KeyStatus::Inactive => Ok(key),
+        }
+    }
+
+    fn only_active_key(&self) -> Result<&'a Key, Obstacle> {
+        let user = || self.user.name.clone();
+        let active = self.keys(KeyStatus::Active);
+        let (older, newer): (Vec<&Key>, Vec<&Key>) = active.into_iter().partition(|key| self.is_older(key));
+        match (older.as_slice(), newer.as_slice()) {
+            ([only], []) => Ok(only),
+            // Replaced by a scheduled run since the request was made: that run's key is the successor.
+            ([old], [successor]) if known_publication(successor)? => Ok(old),
+            ([a, b, ..], _) | ([a], [b, ..]) => {
+                Err(Refusal::TwoActiveKeys { user: user(), keys: vec![self.describe(a)?, self.describe(b)?] }.into())
+            }
+            ([], newer) => match (self.unrecorded_containment(), newer.first()) {
+                (Some(key), _) => Ok(key),
+                (None, Some(key)) => Err(Refusal::CreatedSince { user: user(), key: key.id.clone() }.into()),
+                (None, None) => Err(Refusal::NoActiveKey { user: user() }.into()),
+            },
+        }
+    }
+
+    /// Of the inactive keys, the newest that an earlier delivery may have contained without getting to record it.
+    fn unrecorded_containment(&self) -> Option<&'a Key> {
+        let mut inactive = self.keys(KeyStatus::Inactive).into_iter().rev();
+        inactive.find(|key| self.is_older(key) && self.may_have_been_contained(key))
+    }
+
+    fn may_have_been_contained(&self, key: &Key) -> bool {
+        self.request.disable_old_now && self.request.origin.redelivered && disabled_record(key).is_none()
+    }
+
+    /// Among the active keys the one that this tool has made and published since: by this request, or by a scheduled run that
+    /// came before it.
+    pub(super) fn successor_of(&self, old: &OldKey<'a>) -> Result<Option<&'a Key>, Obstacle> {
+        let (old_id, state) = match old {
+            OldKey::Present(key) => (&key.id, key.state.as_ref()),
+            OldKey::Gone { id, state } => (id, Some(state)),
+        };
+        let asked = self.request.origin.requested_at;
+        // By whichever clock is behind: what was made since the request was put on record was made since it was asked for.
+        let since = state.filter(|state| self.is_this_requests(state)).map_or(asked, |state| state.at.min(asked));
+        for key in self.keys(KeyStatus::Active) {
+            if key.id != *old_id && no_earlier(key.created, since) && known_publication(key)? {
+                return Ok(Some(key));
+            }
+        }
+        Ok(None)
+    }
+
+    /// IAM's creation times are whole seconds, so the request's second counts as after the request.
+    fn is_older(&self, key: &Key) -> bool {
+        !no_earlier(key.created, self.request.origin.requested_at)
+    }
+
+    fn is_after_request(&self, at: Timestamp) -> bool {
+        at.as_second() > self.request.origin.requested_at.as_second()
+    }
+}

@@ -1,0 +1,89 @@
+//! Inactive keys, each for itself; what was done to them and not told; and the records of keys that are gone.
+
+use jiff::Timestamp;
+
+use super::{Rules, kept};
+use crate::evidence::{Known, disabled_record, known_publication, used_after_disable};
+use crate::key::Key;
+use crate::plan::{Action, Announcement, Deletable, DeleteReason, Upcoming};
+use crate::policy::after;
+use crate::request::MAX_REQUEST_AGE;
+use crate::state::{KeyState, KeyStateKind};
+use crate::user::User;
+
+impl Rules {
+    /// An inactive key: adopted if this tool did not disable it; told of again if its owner has not been told that it did;
+    /// deleted when its recovery grace is over.
+    pub(super) fn inactive(&self, key: &Key) -> Option<Action> {
+        if let Some(state) = disabled_record(key)
+            && !state.told
+        {
+            return Some(self.announce(key, state));
+        }
+        match self.deletion_of(key) {
+            None => Some(self.adopt(key)),
+            Some((disabled, due)) if self.now >= due => {
+                Some(Action::Delete(Deletable::new(key.id.clone(), DeleteReason::RecoveryGraceOver { disabled })))
+            }
+            Some((_, due)) => self.warn(key, Upcoming::Delete, due),
+        }
+    }
+
+    /// Since when an inactive key is known to be disabled, and when it may be deleted. A key that was used since was
+    /// active in between, unseen: its record is void, and its recovery grace starts anew; so is one of which nobody knows.
+    pub(super) fn deletion_of(&self, key: &Key) -> Option<(Timestamp, Timestamp)> {
+        let state = disabled_record(key).filter(|state| state.told && !used_after_disable(key, state.at))?;
+        Some((state.at, kept(self.delete_due(state.at), state)))
+    }
+
+    pub(super) fn delete_due(&self, disabled: Timestamp) -> Timestamp {
+        after(disabled, self.policy.recovery_grace())
+    }
+
+    fn adopt(&self, key: &Key) -> Action {
+        let delete_due = self.delete_due(self.now);
+        let disabled = KeyState::new(KeyStateKind::Disabled, self.now).until(delete_due);
+        // The request that contained it goes on being known by that.
+        let state = match &key.state {
+            Some(known) if known.is_containment() => {
+                KeyState { by: known.by, successor: known.successor.clone(), ..disabled }
+            }
+            Some(_) | None => disabled,
+        };
+        Action::Adopt { key: key.id.clone(), state, delete_due }
+    }
+
+    fn announce(&self, key: &Key, state: &KeyState) -> Action {
+        let delete_due = self.delete_due(self.now);
+        let what = match state.is_containment() {
+            true => Announcement::Contained,
+            false => Announcement::Disabled { delete_due },
+        };
+        let state = what.recorded_in(state.clone().until(delete_due));
+        Action::Announce { key: key.id.clone(), what, state }
+    }
+
+    /// The key that a request made in place of the one it contained, where its owner has not been told of it.
+    pub(super) fn untold_successor(&self, contained: &Key, active: &Key) -> Known<Option<Action>> {
+        let Some(state) = disabled_record(contained).filter(|state| state.is_containment()) else {
+            return Ok(None);
+        };
+        let is_candidate = state.successor.is_none() && active.created >= contained.created;
+        if !is_candidate || !known_publication(active)? {
+            return Ok(None);
+        }
+        let what = Announcement::Successor { by: active.id.clone() };
+        let state = what.recorded_in(state.clone().until(self.delete_due(self.now)));
+        Ok(Some(Action::Announce { key: contained.id.clone(), what, state }))
+    }
+
+    /// State tags of keys that are gone. They stay for the recovery grace, and as long as the request may come again that they
+    /// name: by them it knows what it has done already.
+    pub(super) fn forget_orphans(&self, user: &User) -> Vec<Action> {
+        let may_come_again =
+            |state: &KeyState| state.by.is_some() && self.now.duration_since(state.at) <= MAX_REQUEST_AGE;
+        let orphans =
+            user.orphaned_states().filter(|(_, state)| self.now >= self.delete_due(state.at) && !may_come_again(state));
+        orphans.map(|(key, _)| Action::Forget { key: key.clone() }).collect()
+    }
+}

@@ -1,0 +1,119 @@
+//! Why an operator's request is refused: each a sentence that tells what to do instead.
+
+use jiff::Timestamp;
+
+use crate::ids::{AccessKeyId, UserName};
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error(
+        "the request was made at {requested_at}, more than 14 days ago: the user may not be as it was then. If it is still meant, make it anew"
+    )]
+    TooOld { requested_at: Timestamp },
+    #[error(
+        "the request says that it was made at {requested_at}, but it was sent at {sent}: correct the clock of whoever makes the requests, and make it anew"
+    )]
+    FromTheFuture { requested_at: Timestamp, sent: Timestamp },
+    #[error(
+        "the user {user} carries the tag key-rotation:protected: this tool may not touch it; do it by hand, or remove the tag"
+    )]
+    Protected { user: UserName },
+    #[error("the user {user} is exempt ({why}): it is rotated only by a request that overrides the exemption")]
+    Exempt {
+        user: UserName,
+        /// By what.
+        why: String,
+    },
+    /// Something a person has to look at first.
+    #[error("nothing is changed for the user {user}: {why}")]
+    Standstill {
+        user: UserName,
+        /// The findings.
+        why: String,
+    },
+
+    #[error("the user {user} has no active access key: there is nothing to rotate")]
+    NoActiveKey { user: UserName },
+    #[error("the user {user} has no access key {key}: check the key id and the account")]
+    NotTheUsersKey { user: UserName, key: AccessKeyId },
+    #[error(
+        "the key {key} of the user {user} is inactive already: it signs nothing. To rotate the user's active key, send the request without a key id"
+    )]
+    AlreadyInactive { user: UserName, key: AccessKeyId },
+    /// Two active keys, none named.
+    #[error("the user {user} has two active access keys, so one of them has to be given up: {}. Name it, and ask for it to be disabled now: it is disabled and deleted, and a successor made", .keys.join("; "))]
+    TwoActiveKeys {
+        user: UserName,
+        /// Both, described: id, age, last use.
+        keys: Vec<String>,
+    },
+    /// Two active keys, one named, but not to be disabled now.
+    #[error(
+        "the user {user} has two active access keys, and IAM allows no third: the key {key} can only be replaced by disabling and deleting it first; ask for it to be disabled now if that is meant"
+    )]
+    NamedKeyWouldHaveToGo { user: UserName, key: AccessKeyId },
+
+    /// No key named, and the only active one is not the one that the operator can have meant.
+    #[error(
+        "the active access key {key} of the user {user} was created after the request was made, so it is not the one that was meant; if it is, make the request anew and name it"
+    )]
+    CreatedSince { user: UserName, key: AccessKeyId },
+    #[error(
+        "the access key {key} of the user {user} was made active again at {at}, after the request was made; if it is to be replaced all the same, make the request anew"
+    )]
+    RestoredSince { user: UserName, key: AccessKeyId, at: Timestamp },
+    #[error(
+        "the access key {key} of the user {user} is gone, and the user has two other keys, so there is no room for a successor: they are left as they are"
+    )]
+    NoRoomForSuccessor { user: UserName, key: AccessKeyId },
+
+    #[error(
+        "the access key {key} of the user {user} was disabled at {at}, after the request to restore it was made: it stays disabled. Find out why; if it is to be restored all the same, make the request anew"
+    )]
+    DisabledSince { user: UserName, key: AccessKeyId, at: Timestamp },
+    /// To be restored: too late, or never this user's.
+    #[error(
+        "the user {user} has no access key {key}: if it has been deleted it is too late, a deleted key cannot be brought back; its successor is in Secrets Manager"
+    )]
+    Gone { user: UserName, key: AccessKeyId },
+    #[error(
+        "the user {user} has no inactive access key: there is nothing to restore; a key that has been deleted cannot be brought back"
+    )]
+    NothingInactive { user: UserName },
+    #[error("the user {user} has two inactive access keys, {}: name the one to be restored", .keys.iter().map(AccessKeyId::as_str).collect::<Vec<_>>().join(" and "))]
+    SeveralInactive { user: UserName, keys: Vec<AccessKeyId> },
+}
+
+/// The field of a message that would have made the difference. How it is spelled where the request is written (a field, an
+/// option of a command) is told by whoever shows the refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestOption {
+    OverrideExemption,
+    AccessKeyId,
+    DisableOldNow,
+}
+
+impl Refusal {
+    /// What the request could have said to be granted.
+    pub fn options(&self) -> &'static [RequestOption] {
+        match self {
+            Refusal::Exempt { .. } => &[RequestOption::OverrideExemption],
+            Refusal::TwoActiveKeys { .. } => &[RequestOption::AccessKeyId, RequestOption::DisableOldNow],
+            Refusal::NamedKeyWouldHaveToGo { .. } => &[RequestOption::DisableOldNow],
+            Refusal::SeveralInactive { .. } => &[RequestOption::AccessKeyId],
+            Refusal::TooOld { .. }
+            | Refusal::FromTheFuture { .. }
+            | Refusal::Protected { .. }
+            | Refusal::Standstill { .. }
+            | Refusal::NoActiveKey { .. }
+            | Refusal::NotTheUsersKey { .. }
+            | Refusal::AlreadyInactive { .. }
+            | Refusal::CreatedSince { .. }
+            | Refusal::RestoredSince { .. }
+            | Refusal::NoRoomForSuccessor { .. }
+            | Refusal::DisabledSince { .. }
+            | Refusal::Gone { .. }
+            | Refusal::NothingInactive { .. } => &[],
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Operators' requests that come late, twice, copied or with a wrong clock, while people and other requests act.
+
+use end_to_end::scenario::{leave_intent, publish, remember};
+use end_to_end::{ACCOUNT, Stage, USER};
+use jiff::SignedDuration;
+use rotation::job::{ForceRotate, Whom};
+use rotation::{AccessKeyId, Job, Task};
+use sandbox::KeySpec;
+use sandbox::serve::REGION;
+use sandbox::services::ses::RefuseAs;
+use sandbox::world::MANAGEMENT_ACCOUNT;
+
+fn used(days: i64) -> KeySpec {
+    KeySpec::aged(days).used_days_ago(1)
+}
+
+fn whom() -> Whom {
+    Whom::User(USER.parse().expect("a user name"))
+}
+
+fn key_id(key: &str) -> AccessKeyId {
+    AccessKeyId::new(key).expect("a key id")
+}
+
+fn leak(stage: &Stage, whom: Whom) -> Job {
+    stage.job(Task::ForceRotate(ForceRotate { whom, disable_old_now: true, override_exemption: false }))
+}
+
+fn overriding(stage: &Stage) -> Job {
+    stage.job(Task::ForceRotate(ForceRotate { whom: whom(), disable_old_now: true, override_exemption: true }))
+}
+
+fn restore(stage: &Stage) -> Job {
+    stage.job(Task::Restore { user: USER.parse().expect("a user name"), access_key_id: None })
+}
+
+/// Delivered once; its retries wait.
+async fn deliver(stage: &Stage, job: &Job) {
+    stage.send(job).await;
+    stage.work().await;
+}
+
+/// The retries that wait are delivered.
+async fn retry(stage: &Stage) {
+    stage.pass(SignedDuration::from_mins(16));
+    stage.work().await;
+}
+
+async fn only_refusal(stage: &Stage) -> String {
+    let dead = stage.dead_letters().await;
+    let [(reason, message, _)] = &dead[..] else { panic!("one dead letter, not {dead:?}") };
+    assert_eq!(reason, "Refused", "{message}");
+    message.clone()
+}
+
+fn is_active(stage: &Stage, key: &str) -> bool {
+    stage.keys().contains(&(key.to_owned(), true))
+}
+
+// ---- restore -------------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_restore_that_a_containment_has_overtaken_leaves_the_leaked_key_inactive() {
+    let stage = Stage::with(false).await;
+    let keys = stage.user(&[used(101).inactive(), used(11)]);
+    publish(&stage, &keys[1]);
+    remember(&stage, &keys[0], "disabled", 1);
+    stage.world(|world| world.mail.knobs.refuse_all = Some(RefuseAs::SendingPaused));
+    deliver(&stage, &restore(&stage)).await;
+    assert!(is_active(&stage, &keys[0]), "restored, but its owner could not be told: it will be delivered again");
+    stage.world(|world| world.mail.knobs.refuse_all = None);
+
+    stage.pass(SignedDuration::from_secs(1));
+    deliver(&stage, &leak(&stage, Whom::UserAndKey(USER.parse().expect("a user name"), key_id(&keys[0])))).await;
+    assert!(!is_active(&stage, &keys[0]), "contained");
+    retry(&stage).await;
+
+    assert!(!is_active(&stage, &keys[0]), "and it stays so");
+    assert_eq!(stage.waiting(), 0);
+    let message = only_refusal(&stage).await;
+    assert!(message.contains(USER), "{message}");
+}
+
+#[tokio::test]
+async fn a_restore_asked_for_before_the_key_was_disabled_is_refused_and_one_asked_for_after_is_carried_out() {
+    let stage = Stage::new().await;
+    let key = stage.user(&[used(50)]).remove(0);
+    let early = restore(&stage);
+    stage.pass(SignedDuration::from_hours(1));
+    deliver(&stage, &leak(&stage, whom())).await;
+    assert!(!is_active(&stage, &key));
+    deliver(&stage, &early).await;
+    assert!(!is_active(&stage, &key));
+    assert!(only_refusal(&stage).await.contains("after the request to restore it was made"));
+
+    stage.pass(SignedDuration::from_hours(1));
+    deliver(&stage, &restore(&stage)).await;
+    assert!(is_active(&stage, &key));
+}
+
+// ---- leak response -------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_leak_response_that_was_held_up_never_takes_the_key_a_person_made_meanwhile() {
+    let stage = Stage::new().await;
+    let leaked = stage.user(&[used(50)]).remove(0);
+    stage.world(|world| world.faults.deny(ACCOUNT, "secretsmanager:DescribeSecret", None));
+    deliver(&stage, &leak(&stage, whom())).await;
+    assert!(!is_active(&stage, &leaked), "contained at once");
+    stage.pass(SignedDuration::from_mins(5));
+    let by_hand = stage.world(|world| {
+        world.remove_key(ACCOUNT, USER, &leaked);
+        world.add_key(ACCOUNT, USER, &KeySpec::aged(0).used_days_ago(0))
+    });
+    stage.world(|world| world.faults.allow_all(ACCOUNT));
+    retry(&stage).await;
+
+    assert!(is_active(&stage, &by_hand), "the key that a person made and installed");
+    let successor = stage.published_key().expect("a published key");
+    assert!(is_active(&stage, &successor) && successor != by_hand);
+    assert_eq!((stage.waiting(), stage.dead_letters().await.len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_request_by_user_whose_only_key_is_newer_is_refused() {
+    let stage = Stage::new().await;
+    stage.world(|world| {
+        world.add_user(ACCOUNT, USER);
+    });
+    let request = leak(&stage, whom());
+    stage.pass(SignedDuration::from_mins(5));
+    let by_hand = stage.world(|world| world.add_key(ACCOUNT, USER, &KeySpec::aged(0)));
+    deliver(&stage, &request).await;
+    assert!(is_active(&stage, &by_hand));
+    assert!(only_refusal(&stage).await.contains("created after the request was made"));
+}
+
+#[tokio::test]
+async fn a_request_whose_clock_is_ahead_and_that_comes_twice_does_not_contain_its_own_successor() {
+    let stage = Stage::with(false).await;
+    let leaked = stage.user(&[used(50)]).remove(0);
+    let request = leak(&stage, whom());
+    let ahead = Job { requested_at: Some(stage.now() + SignedDuration::from_mins(4)), ..request };
+    deliver(&stage, &ahead).await;
+    let after_one = stage.keys();
+    assert_eq!((after_one.len(), is_active(&stage, &leaked)), (2, false));
+    stage.pass(SignedDuration::from_mins(1));
+    deliver(&stage, &ahead).await;
+    assert_eq!(stage.keys(), after_one, "nothing more is made, and nothing harmed");
+    assert_eq!((stage.waiting(), stage.dead_letters().await.len(), stage.mails().len()), (0, 0, 1));
+}
+
+#[tokio::test]
+async fn a_body_copied_under_no_id_of_its_own_is_refused_and_not_taken_for_what_was_done_before() {
+    let stage = Stage::with(false).await;
+    stage.user(&[used(50)]);
+    let request = leak(&stage, whom());
+    stage.pass(SignedDuration::from_secs(1));
+    deliver(&stage, &request).await;
+    let after_one = stage.keys();
+    stage.pass(SignedDuration::from_hours(24));
+    deliver(&stage, &Job { run_id: None, ..request }).await;
+    assert_eq!(stage.keys(), after_one);
+    assert!(only_refusal(&stage).await.contains("created after the request was made"));
+}
+
+#[tokio::test]
+async fn a_request_from_the_future_or_of_more_than_two_weeks_ago_is_refused() {
+    let stage = Stage::with(false).await;
+    let key = stage.user(&[used(50)]).remove(0);
+    let request = leak(&stage, whom());
+    let future = Job { requested_at: Some(stage.now() + SignedDuration::from_mins(6)), ..request.clone() };
+    deliver(&stage, &future).await;
+    assert!(only_refusal(&stage).await.contains("correct the clock"));
+    stage.pass_days(15);
+    deliver(&stage, &request).await;
+    assert!(is_active(&stage, &key));
+    let dead = stage.dead_letters().await;
+    assert!(dead.iter().any(|(_, message, _)| message.contains("more than 14 days ago")), "{dead:?}");
+}
+
+// ---- containment waits for nothing -----------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn with_secrets_manager_failing_or_a_last_use_unknown_a_leaked_key_is_inactive_after_the_first_delivery() {
+    for denied in ["secretsmanager:DescribeSecret", "iam:GetAccessKeyLastUsed"] {
+        for by_key in [false, true] {
+            let stage = Stage::new().await;
+            let leaked = stage.user(&[used(50)]).remove(0);
+            stage.world(|world| world.faults.deny(ACCOUNT, denied, None));
+            let whom = if by_key { Whom::Key(key_id(&leaked)) } else { whom() };
+            deliver(&stage, &leak(&stage, whom)).await;
+            assert!(!is_active(&stage, &leaked), "{denied}");
+            assert_eq!(stage.waiting(), 1, "{denied}: the rest is tried again");
+
+            stage.world(|world| world.faults.allow_all(ACCOUNT));
+            retry(&stage).await;
+            assert_eq!((stage.waiting(), stage.dead_letters().await.len()), (0, 0), "{denied}");
+            assert!(stage.published_key().is_some_and(|key| is_active(&stage, &key)), "{denied}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_but_the_protected_tag_shields_a_leaked_key_from_a_request_that_overrides_the_exemption() {
+    let state = |key: &str| format!("key-rotation:state:{key}");
+    for shield in ["state", "exempt-until", "group"] {
+        let stage = Stage::new().await;
+        let leaked = stage.user(&[used(50)]).remove(0);
+        stage.world(|world| match shield {
+            "state" => world.tag_user(ACCOUNT, USER, &state(&leaked), "yesterday"),
+            "exempt-until" => world.tag_user(ACCOUNT, USER, "key-rotation:exempt-until", "some day"),
+            _ => world.faults.deny(ACCOUNT, "iam:GetGroup", None),
+        });
+        deliver(&stage, &overriding(&stage)).await;
+        assert!(!is_active(&stage, &leaked), "{shield}");
+    }
+    let stage = Stage::new().await;
+    let protected = stage.user(&[used(50)]).remove(0);
+    stage.world(|world| world.tag_user(ACCOUNT, USER, "key-rotation:protected", "true"));
+    deliver(&stage, &overriding(&stage)).await;
+    assert!(is_active(&stage, &protected));
+    assert!(only_refusal(&stage).await.contains("key-rotation:protected"));
+}
+
+// ---- a request is done when it is done -------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_leak_response_beside_what_an_interrupted_rotation_and_a_person_left_ends_with_a_successor() {
+    let stage = Stage::new().await;
+    let leaked = stage.user(&[used(50)]).remove(0);
+    leave_intent(&stage, &leaked, 30);
+    // Made within the interrupted attempt's time, and used: a person's.
+    let by_hand = KeySpec { age: SignedDuration::from_mins(29), ..KeySpec::aged(0).used_days_ago(0) };
+    let by_hand = stage.world(|world| world.add_key(ACCOUNT, USER, &by_hand));
+    deliver(&stage, &leak(&stage, Whom::UserAndKey(USER.parse().expect("a user name"), key_id(&leaked)))).await;
+
+    assert!(stage.keys().iter().all(|(key, active)| *key != leaked || !active), "contained");
+    assert!(is_active(&stage, &by_hand));
+    let successor = stage.published_key().expect("a successor is stored and published");
+    assert!(is_active(&stage, &successor));
+    assert_eq!((stage.waiting(), stage.dead_letters().await.len()), (0, 0));
+}
+
+// ---- dead letters ------------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_request_without_an_id_of_its_own_is_the_same_request_after_it_was_a_dead_letter() {
+    let stage = Stage::with(false).await;
+    let leaked = stage.user(&[used(50)]).remove(0);
+    stage.world(|world| world.faults.deny(ACCOUNT, "secretsmanager:DescribeSecret", None));
+    let body = format!(
+        r#"{{"account":"{ACCOUNT}","email":"owner@example.org","ForceRotate":"{USER}","disable_old_now":true}}"#
+    );
+    stage.send_body(&body, None, None).await;
+    for _ in 0..8 {
+        stage.work().await;
+        stage.pass(SignedDuration::from_mins(16));
+    }
+    assert_eq!((stage.waiting(), stage.dead_letters().await.len()), (0, 1));
+    assert!(!is_active(&stage, &leaked));
+
+    stage.world(|world| world.faults.allow_all(ACCOUNT));
+    stage.pass_days(1);
+    let arn = |queue: &str| format!("arn:aws:sqs:{REGION}:{MANAGEMENT_ACCOUNT}:{queue}");
+    let (from, to) = (arn(stage.dead_letters.name()), arn(stage.queue.name()));
+    let back = stage.connection("test").sqs().start_message_move_task().source_arn(from).destination_arn(to);
+    back.send().await.expect("the letter is moved back");
+    stage.work().await;
+
+    assert_eq!((stage.waiting(), stage.dead_letters().await.len()), (0, 0), "known by what it has done before");
+    assert!(stage.published_key().is_some_and(|key| is_active(&stage, &key)));
+}

@@ -1,0 +1,95 @@
+//! What work is done with: what all messages share, what one message is about, and the user it is at. Data only.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use key_rotation_aws::{Connection, MemberRole};
+use rotation::{AccountId, Job, Policy, RequestOrigin, UserName};
+
+use crate::aws::iam::UserRecord;
+use crate::aws::secrets::Secrets;
+use crate::notices::Notices;
+use crate::queue::Stop;
+use crate::sessions::Sessions;
+use crate::tally::Tally;
+
+/// What all messages share.
+pub struct WorkerContext {
+    pub connection: Connection,
+    /// The role in member accounts.
+    pub role: MemberRole,
+    /// Audit mode: nothing is changed, whatever a message says.
+    pub dry_run: bool,
+    /// In a forecast: the time decisions are made for.
+    pub as_of: Option<Timestamp>,
+    pub policy: Policy,
+    pub exemption_group: String,
+    pub owner_tag: Option<String>,
+    /// Where secrets are stored, if not in each user's own account.
+    pub central: Option<CentralStore>,
+    pub kms_key_id: Option<String>,
+    pub replication_regions: Vec<String>,
+    /// Users of one account worked on at once.
+    pub users_at_once: usize,
+    /// How long an attempt waits for another one of the same user to end.
+    pub attempt_wait: Duration,
+    pub notices: Notices,
+    pub tally: Arc<Tally>,
+}
+
+/// The central store of secrets: Secrets Manager in the worker's own account.
+#[derive(Debug, Clone)]
+pub struct CentralStore {
+    pub account: AccountId,
+    pub secrets: Secrets,
+    /// The policy that lets users read their own secret there.
+    pub read_policy_name: Option<String>,
+}
+
+/// What one message is about.
+pub struct AccountContext<'a> {
+    pub worker: &'a WorkerContext,
+    pub job: &'a Job,
+    pub sessions: Sessions,
+    /// Whether nothing may be changed: the worker only audits, or the message asks for no more.
+    pub dry_run: bool,
+    /// Where an operator's request comes from.
+    pub origin: RequestOrigin,
+    /// Once it is asked for, no further user is begun.
+    pub stop: &'a Stop,
+}
+
+/// One user, while it is worked on.
+#[derive(Clone, Copy)]
+pub struct UserContext<'a> {
+    pub account: &'a AccountContext<'a>,
+    pub record: &'a UserRecord,
+    pub user: &'a UserName,
+    /// Its ARN, path included.
+    pub arn: &'a str,
+    pub in_exemption_group: bool,
+}
+
+impl AccountContext<'_> {
+    /// AWS's time.
+    pub fn now(&self) -> Timestamp {
+        self.worker.connection.clock().now()
+    }
+
+    /// The time decisions are made for: the earliest that it can be by AWS's clocks, or in a forecast another.
+    pub fn decision_time(&self) -> Timestamp {
+        self.worker.as_of.unwrap_or_else(|| self.worker.connection.clock().earliest())
+    }
+}
+
+impl<'a> UserContext<'a> {
+    pub fn new(account: &'a AccountContext<'a>, record: &'a UserRecord, in_exemption_group: bool) -> Self {
+        Self { account, record, user: &record.name, arn: &record.arn, in_exemption_group }
+    }
+
+    /// AWS's time.
+    pub fn now(&self) -> Timestamp {
+        self.account.now()
+    }
+}

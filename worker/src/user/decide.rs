@@ -1,0 +1,55 @@
+//! Asks the rules what the message asks for.
+
+use rotation::{ForceRotateRequest, Plan, Request, RestoreRequest, Task, Verdict};
+use tracing::debug;
+
+use super::UserError;
+use super::look::UserSnapshot;
+use crate::context::{AccountContext, UserContext};
+use crate::error::StepError;
+use crate::tally::Tally;
+
+/// What is to be done about a user.
+pub(super) enum Decision {
+    /// Settle what an interrupted rotation left, then look again.
+    Settle,
+    /// Possibly nothing.
+    Act(Plan),
+}
+
+/// Decides about one user.
+///
+/// # Errors
+/// [`UserError`]: refused, or a fact is not known and cannot be done without.
+pub(super) fn decide(context: &UserContext<'_>, snapshot: &UserSnapshot) -> Result<Decision, UserError> {
+    let account = context.account;
+    match rotation::decide(account.decision_time(), &account.worker.policy, &snapshot.user, &request(account)) {
+        Verdict::Exempt(exemption) => {
+            debug!(reason = exemption.as_str(), "the user is exempt and left alone");
+            Tally::count(&account.worker.tally.exempt);
+            Ok(Decision::Act(Plan::default()))
+        }
+        Verdict::SettleFirst => Ok(Decision::Settle),
+        Verdict::Act(plan) => Ok(Decision::Act(plan)),
+        Verdict::Undecided(missing) => Err(UserError::Step(match snapshot.failure(&missing) {
+            Some(error) => StepError::Aws(error.clone()),
+            None => StepError::Undecided(missing),
+        })),
+        Verdict::Refused(refusal) => Err(UserError::Refused(refusal)),
+    }
+}
+
+fn request(account: &AccountContext<'_>) -> Request {
+    match &account.job.task {
+        Task::Account | Task::User(_) => Request::Scheduled,
+        Task::ForceRotate(asked) => Request::ForceRotate(ForceRotateRequest {
+            access_key_id: asked.whom.access_key_id().cloned(),
+            disable_old_now: asked.disable_old_now,
+            override_exemption: asked.override_exemption,
+            origin: account.origin.clone(),
+        }),
+        Task::Restore { access_key_id, .. } => {
+            Request::Restore(RestoreRequest { access_key_id: access_key_id.clone(), origin: account.origin.clone() })
+        }
+    }
+}

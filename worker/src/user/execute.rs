@@ -1,0 +1,272 @@
+//! Carries out what was decided about one user, in its order, and collects what is to be told.
+
+use key_rotation_aws::MemberSession;
+use rotation::{
+    AccessKeyId, Action, Announcement, Finding, Key, KeyState, KeyStateKind, KeyStatus, LastUse, Notice, Plan,
+    Published, User,
+};
+use tracing::{info, warn};
+
+use super::decide::Decision;
+use super::{Next, Round};
+use crate::aws::iam::Iam;
+use crate::context::UserContext;
+use crate::error::StepError;
+use crate::notices::{DigestItem, Event, KeyFacts, SecretLocation};
+use crate::steps::destination::location;
+use crate::steps::retire::{self, DisableOutcome};
+use crate::steps::rotate::{AttemptKind, AttemptOutcome, attempt};
+use crate::tally::Tally;
+
+/// In audit mode it changes nothing, and tells what would be done.
+pub(super) struct UserExecutor<'a> {
+    context: UserContext<'a>,
+    session: MemberSession,
+    user: &'a User,
+    items: Vec<DigestItem>,
+}
+
+impl<'a> UserExecutor<'a> {
+    pub(super) fn new(context: UserContext<'a>, session: MemberSession, user: &'a User) -> Self {
+        Self { context, session, user, items: Vec::new() }
+    }
+
+    /// What is told counts also where a later action fails.
+    pub(super) async fn execute(mut self, decision: &Decision) -> Round {
+        let next = match decision {
+            Decision::Settle => self.settle().await,
+            Decision::Act(plan) => self.carry_out(plan).await,
+        };
+        Round { items: self.items, next: next.map_err(Into::into) }
+    }
+
+    async fn carry_out(&mut self, plan: &Plan) -> Result<Next, StepError> {
+        for action in &plan.actions {
+            if self.carry_out_one(action).await? == Next::LookAgain {
+                return Ok(Next::LookAgain);
+            }
+        }
+        Ok(if plan.decide_again && !self.is_audit() { Next::LookAgain } else { Next::Done })
+    }
+
+    async fn carry_out_one(&mut self, action: &Action) -> Result<Next, StepError> {
+        match action {
+            Action::Rotate { old, present, notice, contained } => {
+                return self.rotate(old, present, notice.as_ref(), contained.as_ref()).await;
+            }
+            Action::Notify { key, notice } => {
+                let event = Event::Noticed { kind: notice.kind.clone(), disable_due: notice.disable_due };
+                let state = notice.state(self.context.now());
+                self.record_not_told(key, &state).await?;
+                self.queue_notice(key, event, Some(state));
+            }
+            Action::Adopt { key, state, delete_due } => {
+                self.record_not_told(key, state).await?;
+                self.queue_notice(key, Event::FoundInactive { delete_due: *delete_due }, Some(state.clone()));
+            }
+            Action::Announce { key, what, state } => {
+                self.record_again(key).await?;
+                self.queue_notice(key, announcement(what), Some(state.clone()));
+            }
+            Action::Report(finding) => self.report_finding(finding.clone()),
+            Action::Warn { key, upcoming, due } => {
+                Tally::count(&self.context.account.worker.tally.warned);
+                self.queue_notice(key, Event::Upcoming { what: upcoming.clone(), due: *due }, None);
+            }
+            Action::Postpone { key, until, .. } => self.queue_notice(key, Event::Postponed { until: *until }, None),
+            Action::Disable { .. }
+            | Action::Contain { .. }
+            | Action::Delete(_)
+            | Action::Record { .. }
+            | Action::Restore { .. }
+            | Action::Forget { .. } => self.change(action).await?,
+        }
+        Ok(Next::Done)
+    }
+
+    /// What changes a key or its record at once. What has been done to a key is told also where it cannot be recorded.
+    async fn change(&mut self, action: &Action) -> Result<(), StepError> {
+        let is_audit = self.is_audit();
+        let (context, session) = (self.context, self.session.clone());
+        match action {
+            Action::Disable { key, precondition, delete_due } => {
+                let outcome = match is_audit {
+                    true => DisableOutcome::Disabled,
+                    false => retire::disable(&context, &session, key, precondition).await?,
+                };
+                match outcome {
+                    DisableOutcome::Disabled => {
+                        let state = KeyState::new(KeyStateKind::Disabled, context.now()).until(*delete_due);
+                        self.queue_notice(key, Event::Disabled { delete_due: *delete_due }, Some(state.clone()));
+                        self.record_not_told(key, &state).await?;
+                    }
+                    DisableOutcome::Withheld(finding) => self.report_finding(finding),
+                }
+            }
+            Action::Contain { key, state } => {
+                if !is_audit {
+                    retire::contain(&context, &session, key).await?;
+                }
+                self.queue_notice(key, Event::Contained, Some(state.clone()));
+                self.record_not_told(key, state).await?;
+            }
+            Action::Delete(deletable) => {
+                if !is_audit {
+                    retire::delete(&context, &session, deletable).await?;
+                }
+                self.queue_notice(deletable.key(), Event::Deleted, None);
+            }
+            Action::Restore { key, disable_due, request } => {
+                let is_active = self.key(key).is_some_and(|key| key.status == KeyStatus::Active);
+                self.record_again(key).await?;
+                if !is_audit && !is_active {
+                    retire::enable(&context, &session, key).await?;
+                }
+                let state = KeyState::new(KeyStateKind::Restored, context.now()).by(*request).until(*disable_due);
+                self.queue_notice(key, Event::Restored { disable_due: *disable_due }, Some(state));
+            }
+            Action::Record { key, state } => self.record(key, state).await?,
+            Action::Forget { key } if !is_audit => Iam::of(&session).remove_state(context.user, key).await?,
+            Action::Forget { .. }
+            | Action::Rotate { .. }
+            | Action::Notify { .. }
+            | Action::Adopt { .. }
+            | Action::Announce { .. }
+            | Action::Warn { .. }
+            | Action::Postpone { .. }
+            | Action::Report(_) => {}
+        }
+        Ok(())
+    }
+
+    async fn rotate(
+        &mut self,
+        old: &AccessKeyId,
+        present: &[AccessKeyId],
+        notice: Option<&Notice>,
+        contained: Option<&KeyState>,
+    ) -> Result<Next, StepError> {
+        let disable_due = notice.and_then(|notice| notice.disable_due);
+        let record = |successor: Option<AccessKeyId>| match (notice, contained) {
+            (Some(notice), _) => Some(notice.state(self.context.now())),
+            (None, Some(contained)) => Some(KeyState { successor, ..contained.clone() }),
+            (None, None) => None,
+        };
+        if self.is_audit() {
+            let record = record(None);
+            self.queue_notice(old, Event::Rotated { by: None, disable_due }, record);
+            return Ok(Next::Done);
+        }
+        match attempt(self.context, AttemptKind::Successor { old, present }).await? {
+            AttemptOutcome::Created(new) => {
+                Tally::count(&self.context.account.worker.tally.rotated);
+                let record = record(Some(new.clone()));
+                self.queue_notice(old, Event::Rotated { by: Some(new), disable_due }, record);
+                Ok(Next::Done)
+            }
+            AttemptOutcome::LookAgain(findings) => Ok(self.look_again(findings)),
+        }
+    }
+
+    async fn settle(&mut self) -> Result<Next, StepError> {
+        if self.is_audit() {
+            info!("an interrupted rotation would be settled first");
+            return Ok(Next::Done);
+        }
+        match attempt(self.context, AttemptKind::Settle { seen: &self.user.tags.intents }).await? {
+            AttemptOutcome::Created(_) => Ok(Next::LookAgain),
+            AttemptOutcome::LookAgain(findings) => Ok(self.look_again(findings)),
+        }
+    }
+
+    /// With a finding, a person has to look; asking again would only repeat it. But a request goes on until it is carried out or
+    /// refused: with a finding alone it is neither.
+    fn look_again(&mut self, findings: Vec<Finding>) -> Next {
+        let is_done = !findings.is_empty() && !self.context.account.job.is_request();
+        let next = if is_done { Next::Done } else { Next::LookAgain };
+        for finding in findings {
+            self.report_finding(finding);
+        }
+        next
+    }
+
+    fn report_finding(&mut self, finding: Finding) {
+        Tally::count(&self.context.account.worker.tally.findings);
+        warn!(%finding, "a finding");
+        let item = self.item(None, Event::Finding(finding), None);
+        self.items.push(item);
+    }
+
+    /// Before a mail is sent it is found out that it can be recorded; and should it not be accepted, the record says what is still
+    /// to be told.
+    async fn record_not_told(&self, key: &AccessKeyId, state: &KeyState) -> Result<(), StepError> {
+        self.record(key, &state.clone().not_told()).await
+    }
+
+    /// The same where the record says already what is still to be told.
+    async fn record_again(&self, key: &AccessKeyId) -> Result<(), StepError> {
+        match self.user.tags.state_of(key) {
+            Some(state) => self.record(key, &state).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn record(&self, key: &AccessKeyId, state: &KeyState) -> Result<(), StepError> {
+        if self.is_audit() {
+            return Ok(());
+        }
+        Ok(Iam::of(&self.session).record_state(self.context.user, key, state).await?)
+    }
+
+    /// `record`: the key's state once the notice is accepted.
+    fn queue_notice(&mut self, key: &AccessKeyId, event: Event, record: Option<KeyState>) {
+        info!(access_key_id = %key, event = event.as_str(), dry_run = self.is_audit(), "there is something to tell");
+        let item = self.item(Some(key), event, record);
+        self.items.push(item);
+    }
+
+    fn item(&self, key: Option<&AccessKeyId>, event: Event, record: Option<KeyState>) -> DigestItem {
+        let account = self.context.account;
+        let central = account.worker.central.as_ref().map(|central| &central.account);
+        let published = self.user.keys.iter().find(|key| key.published == Published::Yes);
+        let secret = location(central, account.worker.connection.region(), &account.job.account, self.context.user);
+        DigestItem {
+            user: self.context.user.clone(),
+            key: key.map(|id| self.facts(id)),
+            event,
+            owner_tag: self.owner_tag(),
+            secret: SecretLocation { publishes: published.map(|key| key.id.clone()), ..secret },
+            last_reminded: self.user.tags.reminded,
+            record,
+        }
+    }
+
+    fn facts(&self, id: &AccessKeyId) -> KeyFacts {
+        match self.key(id) {
+            Some(key) => KeyFacts { id: id.clone(), created: Some(key.created), last_use: key.last_use.clone() },
+            None => KeyFacts { id: id.clone(), created: None, last_use: LastUse::Unknown },
+        }
+    }
+
+    fn key(&self, id: &AccessKeyId) -> Option<&'a Key> {
+        self.user.keys.iter().find(|key| key.id == *id)
+    }
+
+    /// The value of the user's owner tag, if there is such a setting and such a tag.
+    fn owner_tag(&self) -> Option<String> {
+        let wanted = self.context.account.worker.owner_tag.as_deref()?;
+        self.context.record.tags.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.clone())
+    }
+
+    fn is_audit(&self) -> bool {
+        self.context.account.dry_run
+    }
+}
+
+fn announcement(what: &Announcement) -> Event {
+    match what {
+        Announcement::Disabled { delete_due } => Event::Disabled { delete_due: *delete_due },
+        Announcement::Contained => Event::Contained,
+        Announcement::Successor { by } => Event::Rotated { by: Some(by.clone()), disable_due: None },
+    }
+}

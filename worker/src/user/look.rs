@@ -1,0 +1,132 @@
+//! What is known of one user: first cheaply, then everything the rules may want to know.
+
+use futures::future::join_all;
+use key_rotation_aws::{AwsError, ErrorClass, MemberSession};
+use rotation::user::UserTags;
+use rotation::{Key, LastUse, MissingFact, Published, Request, Task, User, Verdict};
+use tracing::{debug, warn};
+
+use crate::aws::iam::{Iam, KeyRecord};
+use crate::context::UserContext;
+use crate::error::StepError;
+use crate::sessions::MIN_SESSION_FOR_READS;
+use crate::steps::access_keys;
+use crate::steps::destination::Destination;
+use crate::tally::Tally;
+
+/// How often a user's keys and tags are read until they go together.
+const MAX_SNAPSHOT_READS: usize = 3;
+
+/// A user as the rules take it, and the calls that failed where it says "unknown".
+pub(super) struct UserSnapshot {
+    pub(super) user: User,
+    failures: Vec<(MissingFact, AwsError)>,
+}
+
+impl UserSnapshot {
+    /// Why a fact is not known.
+    pub(super) fn failure(&self, missing: &MissingFact) -> Option<&AwsError> {
+        self.failures.iter().find(|(fact, _)| fact == missing).map(|(_, error)| error)
+    }
+}
+
+/// The cheap look: one call. Only for ordinary work; what an operator asks for is always looked at closely.
+pub(super) async fn is_nothing_due(context: &UserContext<'_>) -> Result<bool, StepError> {
+    match context.account.job.task {
+        Task::Account | Task::User(_) => {}
+        Task::ForceRotate(_) | Task::Restore { .. } => return Ok(false),
+    }
+    let mut user = user_of(context, read_tags(&context.record.tags));
+    let now = context.account.decision_time();
+    let policy = &context.account.worker.policy;
+    // Who is exempt costs no call, unless there are notices to be made void.
+    if let Verdict::Exempt(exemption) = rotation::decide(now, policy, &user, &Request::Scheduled) {
+        debug!(reason = exemption.as_str(), "the user is exempt and left alone");
+        Tally::count(&context.account.worker.tally.exempt);
+        return Ok(true);
+    }
+    let session = context.account.sessions.with(MIN_SESSION_FOR_READS).await?;
+    let keys = access_keys(context, &session).await?;
+    user.keys = keys.into_iter().map(|key| key_of(key, &user.tags, LastUse::Unknown, Published::Unknown)).collect();
+    Ok(match rotation::decide(now, policy, &user, &Request::Scheduled) {
+        Verdict::Exempt(_) => true,
+        Verdict::Act(plan) => plan.actions.is_empty(),
+        Verdict::SettleFirst | Verdict::Undecided(_) | Verdict::Refused(_) => false,
+    })
+}
+
+/// Everything the rules may want to know, read afresh. Where a last use or the secret cannot be read, that is unknown to the
+/// rules, which know what can be decided without it.
+///
+/// Keys are read before the tags and after them, until both lists agree. A key that an attempt under way has just made is then
+/// seen together with its intent, or with its published version, and not taken for a person's; and one that another worker
+/// has just disabled not for one that a person re-enabled.
+///
+/// # Errors
+/// [`StepError`]: keys or tags cannot be read, or the session has ended.
+pub(super) async fn read(context: &UserContext<'_>, session: &MemberSession) -> Result<UserSnapshot, StepError> {
+    let iam = Iam::of(session);
+    let mut keys = access_keys(context, session).await?;
+    let mut reads = 0;
+    let tags = loop {
+        let tags = iam.user_tags(context.user).await?;
+        let again = access_keys(context, session).await?;
+        if again == keys {
+            break read_tags(&tags);
+        }
+        keys = again;
+        reads += 1;
+        if reads == MAX_SNAPSHOT_READS {
+            return Err(StepError::Changed("its keys change while they are being looked at".into()));
+        }
+    };
+    let mut failures = Vec::new();
+    let last_uses = join_all(keys.iter().map(|key| iam.last_use(&key.id))).await;
+    let destination = Destination::new(context, session);
+    let secret = destination.secrets.describe(&destination.name).await;
+    let mut known = Vec::new();
+    for (key, last_use) in keys.into_iter().zip(last_uses) {
+        let last_use = unless_failed(last_use, || MissingFact::LastUse(key.id.clone()), &mut failures)?;
+        let published = match &secret {
+            Ok(Some(secret)) if secret.publishes(&key.id) => Ok(Published::Yes),
+            Ok(Some(_) | None) => Ok(Published::No),
+            Err(error) => Err(error.clone()),
+        };
+        let published = unless_failed(published, || MissingFact::Published(key.id.clone()), &mut failures)?;
+        let (last_use, published) = (last_use.unwrap_or(LastUse::Unknown), published.unwrap_or(Published::Unknown));
+        known.push(key_of(key, &tags, last_use, published));
+    }
+    for (missing, error) in &failures {
+        warn!(%error, access_key_id = %missing.access_key_id(), "a fact about the key is not known");
+    }
+    Ok(UserSnapshot { user: User { keys: known, ..user_of(context, tags) }, failures })
+}
+
+/// What a call answered; `None`, and the failure noted, where it did not. With the session over nothing can be done at all.
+fn unless_failed<T>(
+    answer: Result<T, AwsError>,
+    fact: impl Fn() -> MissingFact,
+    failures: &mut Vec<(MissingFact, AwsError)>,
+) -> Result<Option<T>, StepError> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if error.class == ErrorClass::SessionEnded => Err(error.into()),
+        Err(error) => {
+            failures.push((fact(), error));
+            Ok(None)
+        }
+    }
+}
+
+fn user_of(context: &UserContext<'_>, tags: UserTags) -> User {
+    User { name: context.user.clone(), keys: Vec::new(), in_exemption_group: context.in_exemption_group, tags }
+}
+
+fn read_tags(tags: &[(String, String)]) -> UserTags {
+    UserTags::read(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())))
+}
+
+fn key_of(key: KeyRecord, tags: &UserTags, last_use: LastUse, published: Published) -> Key {
+    let state = tags.state_of(&key.id);
+    Key { id: key.id, status: key.status, created: key.created, last_use, published, state }
+}
