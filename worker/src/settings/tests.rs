@@ -29,6 +29,15 @@ fn audit_mode_is_the_default() {
 }
 
 #[test]
+fn audit_mails_to_the_administrator_need_an_address_of_the_administrator() {
+    let administrator = ["--sender-email", "a@example.com", "--audit-mails", "administrator"];
+    assert!(refused(&administrator).starts_with("AUDIT_MAILS=administrator needs ADMIN_SUMMARY_EMAIL"));
+    let known: Vec<&str> = administrator.into_iter().chain(["--admin-summary-email", "b@example.com"]).collect();
+    assert_eq!(check(&known).expect("an address").mail.audit_mails, crate::notices::AuditMails::Administrator);
+    assert!(refused(&["--audit-run-interval", "0"]).starts_with("AUDIT_RUN_INTERVAL must be at least 1"));
+}
+
+#[test]
 fn a_central_store_needs_a_key_that_other_accounts_can_use() {
     let problem = refused(&["--store-secrets-in-central-account"]);
     assert!(problem.starts_with("STORE_SECRETS_IN_CENTRAL_ACCOUNT needs SECRET_KMS_KEY_ID"), "{problem}");
