@@ -291,7 +291,7 @@ fn with_the_tag_guard_only_the_rotation_writes_what_it_remembers_and_only_stewar
     let (state, intent) = ("key-rotation:state:AKIA", "key-rotation:intent:1");
     // A service control policy allows nothing by itself: what it does not deny is for others to allow.
     for action in ["iam:TagUser", "iam:UntagUser", "iam:CreateUser"] {
-        for key in [state, intent, "KEY-Rotation:STATE:AKIA"] {
+        for key in [state, intent, "KEY-Rotation:STATE:AKIA", "key-rotation:reminded"] {
             assert_eq!(tries(&rotation, action, &[key]), Answer::NotAllowed, "{action} {key}");
             for by in [itself, steward, namesake] {
                 assert_eq!(tries(by, action, &[key]), Answer::Denied, "{action} {key} by {by}");
