@@ -98,7 +98,8 @@ def commands():
             if words and re.fullmatch(r"[a-z][a-z-]+", words[0]) and subcommands(known[key]):
                 problems.append(f"{page.relative_to(ROOT)}: `{written.strip()}`: {' '.join(path)} has no {words[0]}")
             for flag in re.findall(r"(?<!\S)\[?(--[a-z][a-z-]*)", " ".join(words)):
-                if not re.search(rf"{flag}(?![a-z-])", known[key]):
+                # A command understands the settings, too, which the program's own help shows.
+                if not re.search(rf"{flag}(?![a-z-])", known[key] + known[tuple(path[:1])]):
                     problems.append(f"{page.relative_to(ROOT)}: `{written.strip()}`: {' '.join(path)} has no {flag}")
 
 

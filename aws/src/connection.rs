@@ -1,16 +1,20 @@
 //! The way to AWS with the process's own credentials: one configuration, one HTTP client, one clock for all clients.
 
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_sts::config::retry::RetryConfig;
 use aws_types::app_name::AppName;
+use aws_types::os_shim_internal::{Env, Fs};
 use rotation::names::Partition;
 
 use crate::clock::AwsClock;
+use crate::error::{AwsError, ErrorClass};
 
 /// The process's own connection to AWS. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Connection {
     config: SdkConfig,
     region: String,
+    partition: Partition,
     clock: AwsClock,
 }
 
@@ -20,28 +24,46 @@ pub enum ConnectionError {
     /// No region anywhere.
     #[error("no AWS region is set: set AWS_REGION, or a region in the profile that AWS_PROFILE names")]
     NoRegion,
+    /// A profile that does not exist.
+    #[error(
+        "AWS_PROFILE is wrong: there is no profile \"{0}\" in AWS's configuration files (~/.aws/config, ~/.aws/credentials)"
+    )]
+    UnknownProfile(String),
+    /// AWS's configuration files.
+    #[error("AWS's configuration files cannot be read: {0}")]
+    ConfigurationFiles(String),
+    /// The credentials are wrong, or over.
+    #[error("AWS does not accept the credentials: {0}")]
+    CredentialsRefused(AwsError),
+    /// No answer, for whatever reason.
+    #[error("AWS cannot be called: {0}")]
+    NoAnswer(AwsError),
 }
 
 impl Connection {
-    /// Reads AWS's own settings (environment, profile, container or instance role) as every AWS tool does.
+    /// Reads AWS's own settings (environment, profile, container or instance role) as every AWS tool does, and asks AWS who this
+    /// process is: so whatever is wrong with credentials, endpoint or network is told at once.
     ///
     /// # Errors
-    /// [`ConnectionError::NoRegion`] where no region is configured.
+    /// [`ConnectionError`].
     pub async fn load(application: &'static str) -> Result<Self, ConnectionError> {
         let mut loader = aws_config::defaults(BehaviorVersion::latest());
         if let Ok(name) = AppName::new(application) {
             loader = loader.app_name(name);
         }
-        Self::from_sdk_config(loader.load().await)
+        check_profile().await?;
+        let mut connection = Self::from_sdk_config(loader.load().await)?;
+        connection.partition = own_partition(&connection).await?;
+        Ok(connection)
     }
 
-    /// Takes a configuration as it is.
+    /// Takes a configuration as it is, in the partition `aws`.
     ///
     /// # Errors
     /// [`ConnectionError::NoRegion`] where it has no region.
     pub fn from_sdk_config(config: SdkConfig) -> Result<Self, ConnectionError> {
         let region = config.region().ok_or(ConnectionError::NoRegion)?.to_string();
-        Ok(Self { config, region, clock: AwsClock::default() })
+        Ok(Self { config, region, partition: Partition::AWS, clock: AwsClock::default() })
     }
 
     /// The region worked in: secrets, mail, queues and STS are this region's.
@@ -49,9 +71,9 @@ impl Connection {
         &self.region
     }
 
-    /// The partition of that region.
+    /// The partition that this process's own identity is in.
     pub fn partition(&self) -> Partition {
-        Partition::of_region(&self.region)
+        self.partition
     }
 
     /// AWS's clock, as its answers set it.
@@ -66,7 +88,7 @@ impl Connection {
 
     /// The same with other credentials: nothing else differs.
     pub(crate) fn with_config(&self, config: SdkConfig) -> Self {
-        Self { config, region: self.region.clone(), clock: self.clock.clone() }
+        Self { config, ..self.clone() }
     }
 
     /// Security Token Service.
@@ -104,4 +126,34 @@ impl Connection {
         let config = aws_sdk_sesv2::config::Builder::from(&self.config).interceptor(self.clock.clone());
         aws_sdk_sesv2::Client::from_conf(config.build())
     }
+}
+
+/// The SDK only says that it finds no region or no credentials where the profile does not exist.
+async fn check_profile() -> Result<(), ConnectionError> {
+    let Some(profile) = std::env::var("AWS_PROFILE").ok().filter(|profile| !profile.is_empty()) else { return Ok(()) };
+    let files = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await;
+    let files = files.map_err(|error| ConnectionError::ConfigurationFiles(error.to_string()))?;
+    if files.get_profile(&profile).is_some() { Ok(()) } else { Err(ConnectionError::UnknownProfile(profile)) }
+}
+
+/// The partition of the ARN that AWS gives this process. `GetCallerIdentity` needs no permission, so a refusal is about the
+/// credentials. It is asked once, without the SDK's retries: somebody may be waiting for the answer.
+async fn own_partition(connection: &Connection) -> Result<Partition, ConnectionError> {
+    const OPERATION: &str = "sts:GetCallerIdentity";
+    let once = aws_sdk_sts::config::Builder::new().retry_config(RetryConfig::disabled());
+    let answer = connection.sts().get_caller_identity().customize().config_override(once).send().await;
+    let answer = answer.map_err(|error| AwsError::of(OPERATION, error)).map_err(|error| match error.class {
+        ErrorClass::SessionEnded | ErrorClass::Denied | ErrorClass::Invalid => {
+            ConnectionError::CredentialsRefused(error)
+        }
+        ErrorClass::Throttled
+        | ErrorClass::Transient
+        | ErrorClass::NotFound
+        | ErrorClass::Conflict
+        | ErrorClass::LimitExceeded
+        | ErrorClass::Rejected
+        | ErrorClass::SendingOff => ConnectionError::NoAnswer(error),
+    })?;
+    Partition::of_arn(answer.arn().unwrap_or_default())
+        .map_err(|error| ConnectionError::NoAnswer(AwsError::incomplete(OPERATION, &error.to_string())))
 }

@@ -3,12 +3,16 @@
 //! From typed errors and codes, never from message text. What is done about a class is decided by who made the call; what
 //! class an error has is decided here and nowhere else.
 
+mod cause;
+
 use std::fmt;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use rotation::Reason;
+
+use self::cause::Cause;
 
 /// What an error means to whoever made the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,6 +37,23 @@ pub enum ErrorClass {
     SendingOff,
     /// The request is wrong: trying again will not help.
     Invalid,
+}
+
+impl ErrorClass {
+    /// Whether the same call may succeed a little later.
+    pub fn may_pass(self) -> bool {
+        match self {
+            ErrorClass::Throttled | ErrorClass::Transient => true,
+            ErrorClass::SessionEnded
+            | ErrorClass::Denied
+            | ErrorClass::NotFound
+            | ErrorClass::Conflict
+            | ErrorClass::LimitExceeded
+            | ErrorClass::Rejected
+            | ErrorClass::SendingOff
+            | ErrorClass::Invalid => false,
+        }
+    }
 }
 
 impl From<ErrorClass> for Reason {
@@ -67,6 +88,8 @@ pub struct AwsError {
     pub code: Option<String>,
     /// Whether the call may have taken effect all the same.
     pub ambiguous: bool,
+    /// Whether there were no credentials to sign the call with. A person at a terminal need not wait for that to pass.
+    pub unsigned: bool,
     what: String,
 }
 
@@ -81,12 +104,10 @@ impl AwsError {
                 Self::local(operation, ErrorClass::Invalid, "the request could not be built")
             }
             SdkError::TimeoutError(_) => Self::unknown(operation, "no answer in time"),
-            SdkError::DispatchFailure(failure) if failure.is_user() => {
-                Self::local(operation, ErrorClass::Invalid, "the request could not be sent as it was configured")
+            SdkError::DispatchFailure(failure) => {
+                let connector = failure.as_connector_error();
+                Self::not_answered(operation, connector.and_then(|error| Cause::find(error)), failure.is_timeout())
             }
-            // A connection that broke, in whichever way: the request may have arrived, and its answer been lost. (A connection
-            // closed without an answer is neither "io" nor "timeout" to the SDK.)
-            SdkError::DispatchFailure(_) => Self::unknown(operation, "the connection broke"),
             SdkError::ResponseError(_) => Self::unknown(operation, "the answer could not be read"),
             // The SDK counts an answer of success whose body it cannot read as the service's error.
             SdkError::ServiceError(answer) if answer.raw().status().is_success() => {
@@ -99,7 +120,7 @@ impl AwsError {
                 let class = classify(operation, code.as_deref().unwrap_or_default(), status);
                 let shown = code.as_deref().unwrap_or("no code");
                 let ambiguous = status >= 500 || code.as_deref().is_some_and(is_servers_fault);
-                Self { operation, class, ambiguous, what: format!("{shown}: {sentence}"), code }
+                Self { operation, class, ambiguous, unsigned: false, what: format!("{shown}: {sentence}"), code }
             }
             other => Self::unknown(operation, &format!("{}", VariantName(&other))),
         }
@@ -110,12 +131,27 @@ impl AwsError {
         Self::unknown(operation, what)
     }
 
+    fn not_answered(operation: &'static str, cause: Option<Cause>, timeout: bool) -> Self {
+        let what = match &cause {
+            Some(cause) => cause.sentence(),
+            None if timeout => {
+                "the endpoint could not be reached in time: check the network and HTTPS_PROXY".to_owned()
+            }
+            None => "the connection broke".to_owned(),
+        };
+        let unsigned = cause.is_some_and(|cause| cause.is_credentials());
+        // A container's or an instance's credentials may be there the next time, so this too is transient. But for a call that
+        // was not signed, the request may have arrived and its answer been lost.
+        Self { operation, class: ErrorClass::Transient, code: None, ambiguous: !unsigned, unsigned, what }
+    }
+
     fn local(operation: &'static str, class: ErrorClass, what: &str) -> Self {
-        Self { operation, class, code: None, ambiguous: false, what: what.to_owned() }
+        Self { operation, class, code: None, ambiguous: false, unsigned: false, what: what.to_owned() }
     }
 
     fn unknown(operation: &'static str, what: &str) -> Self {
-        Self { operation, class: ErrorClass::Transient, code: None, ambiguous: true, what: what.to_owned() }
+        let class = ErrorClass::Transient;
+        Self { operation, class, code: None, ambiguous: true, unsigned: false, what: what.to_owned() }
     }
 }
 

@@ -1,4 +1,8 @@
-//! A queue's address, and what follows from it: whether it is FIFO, and then the ids each message needs.
+//! A queue's address, and what follows from it: whether it is FIFO, and then the ids each message needs. Below: what a queue
+//! says of itself.
+
+pub mod depth;
+pub mod redrive;
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,6 +21,17 @@ pub struct QueueUrl(String);
 )]
 pub struct InvalidQueueUrl(String);
 
+/// A sentence for each queue whose URL names another region than this.
+pub fn elsewhere(
+    work: &QueueUrl,
+    dead_letters: Option<&QueueUrl>,
+    urgent: Option<&QueueUrl>,
+    region: &str,
+) -> Vec<String> {
+    let queues = [("QUEUE_URL", Some(work)), ("DEAD_LETTER_QUEUE_URL", dead_letters), ("URGENT_QUEUE_URL", urgent)];
+    queues.into_iter().filter_map(|(variable, queue)| queue?.elsewhere(variable, region)).collect()
+}
+
 /// The namespace of deduplication ids.
 const DEDUPLICATION_NAMESPACE: Uuid = uuid!("0d4a9e0e-5c5e-5b0b-8f4e-2b7d6c1f9a33");
 
@@ -29,6 +44,16 @@ impl QueueUrl {
     /// The queue's name: the URL's last part.
     pub fn name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+
+    /// A sentence, where the queue this variable names is in another region than the one worked in. The SDK would ask the
+    /// wrong region, which knows no such queue. Hosts other than `sqs.<region>.amazonaws...` tell no region.
+    fn elsewhere(&self, variable: &str, region: &str) -> Option<String> {
+        let host = self.0.split("://").nth(1)?.split('/').next()?;
+        let (named, domain) = host.strip_prefix("sqs.")?.split_once('.')?;
+        (domain.starts_with("amazonaws.") && named != region).then(|| {
+            format!("{variable} is wrong: the queue is in {named}, but the AWS region is {region} (AWS_REGION, or the profile's)")
+        })
     }
 
     /// Whether the queue is FIFO. (SQS developer guide: "The name of a FIFO queue must end with the .fifo suffix.")
@@ -67,5 +92,19 @@ impl FromStr for QueueUrl {
 impl fmt::Display for QueueUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_in_another_region_is_told_by_its_url() {
+        let elsewhere = |url: &str| url.parse::<QueueUrl>().unwrap().elsewhere("QUEUE_URL", "eu-west-1");
+        assert_eq!(elsewhere("https://sqs.eu-west-1.amazonaws.com/123456789012/work"), None);
+        assert_eq!(elsewhere("http://127.0.0.1:4599/123456789012/work"), None, "tells no region");
+        let sentence = elsewhere("https://sqs.us-east-1.amazonaws.com/123456789012/work").unwrap();
+        assert!(sentence.starts_with("QUEUE_URL is wrong: the queue is in us-east-1"), "{sentence}");
     }
 }

@@ -16,6 +16,7 @@ use rotation::intent::SESSION_SECONDS;
 use crate::clock::AwsClock;
 use crate::connection::Connection;
 use crate::error::AwsError;
+use crate::session_policy::SessionPolicy;
 
 /// The retries one client may have outstanding: the SDK's own default (500, at 5 a retry), but per session. The SDK shares
 /// one bucket per service across a whole process, so one throttled account would use up every other account's retries.
@@ -43,7 +44,7 @@ impl MemberRole {
         connection: &Connection,
         account: &AccountId,
         session_name: &str,
-        policy: Option<String>,
+        policy: Option<SessionPolicy>,
     ) -> Result<MemberSession, AwsError> {
         let (assumed, ends) = self.credentials(connection, account, session_name, policy).await?;
         Ok(MemberSession::new(account.clone(), ends, &assumed))
@@ -68,7 +69,7 @@ impl MemberRole {
         connection: &Connection,
         account: &AccountId,
         session_name: &str,
-        policy: Option<String>,
+        policy: Option<SessionPolicy>,
     ) -> Result<(Connection, Timestamp), AwsError> {
         const OPERATION: &str = "sts:AssumeRole";
         let answer = connection
@@ -78,7 +79,7 @@ impl MemberRole {
             .role_session_name(allowed_session_name(session_name))
             .duration_seconds(SESSION_SECONDS)
             .set_external_id(self.external_id.clone())
-            .set_policy(policy)
+            .set_policy(policy.map(SessionPolicy::document))
             .send()
             .await
             .map_err(|error| AwsError::of(OPERATION, error))?;

@@ -1,11 +1,13 @@
 //! The command line: what there is, and how its results are printed.
 
 use std::io::Write;
+use std::path::PathBuf;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use clap_complete::Shell;
+use key_rotation_aws::connection::ConnectionError;
 use key_rotation_aws::settings::LogSettings;
-use key_rotation_aws::{Connection, telemetry};
+use key_rotation_aws::{Connection, command_line, telemetry};
 
 use crate::command::{CommandError, ExitStatus, Report};
 use crate::dead_letters::{DeleteOptions, ListOptions, RedriveOptions};
@@ -20,73 +22,99 @@ use crate::{dead_letters, force_rotate, restore, schedule, status};
 /// Messages go onto an SQS queue; workers do the work. Every setting is a flag and an environment variable, the flag winning;
 /// AWS's own variables (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL, ...) work as everywhere.
 #[derive(Debug, Parser)]
-#[command(name = "producer", version, propagate_version = true, after_help = EXIT_CODES)]
+#[command(
+    name = "producer",
+    version = command_line::version(),
+    propagate_version = true,
+    override_usage = "producer [SETTINGS] <COMMAND>",
+    after_help = PROGRAM_HELP
+)]
 pub struct Cli {
     /// Print the result as one JSON object
     #[arg(long, global = true)]
     pub json: bool,
 
-    /// The settings.
     #[command(flatten)]
     pub settings: RawSettings,
 
-    /// Logging.
     #[command(flatten)]
     pub log: LogSettings,
 
-    /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-const EXIT_CODES: &str = "Exit status: 0 done; 1 some or all of the work failed (what, on stderr); \
-    2 usage or settings wrong, nothing was done.";
+const PROGRAM_HELP: &str = "Examples:
+  producer schedule --dry-run                                     audit the whole organization
+  producer schedule --ou ou-ab12-34cd56ef --watch                 one unit, until it is done
+  producer force-rotate --access-key-id AKIA... --disable-old-now --wait    a leaked key
+  producer status
+  producer dead-letters list
+
+Exit status: 0 done; 1 some or all of the work failed (what, on stderr); 2 usage or settings wrong, nothing was done.";
+
+const COMMAND_HELP: &str = "Settings (queues, roles, log format) and exit status: producer --help";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-#[expect(missing_docs, reason = "clap takes a command's help, and so its documentation, from its options")]
 pub enum Command {
-    #[command(after_help = EXIT_CODES)]
-    Schedule(ScheduleOptions),
-    #[command(after_help = EXIT_CODES)]
-    ForceRotate(ForceRotateOptions),
-    #[command(after_help = EXIT_CODES)]
-    Restore(RestoreOptions),
-    /// Show how many messages wait, are in flight, are delayed and are dead, on every queue that is set.
-    ///
-    /// SQS's counts are approximate and lag by up to a minute. The age of the oldest message SQS tells only through CloudWatch
-    /// (ApproximateAgeOfOldestMessage); looking would count as a delivery, so it is shown as unknown.
-    #[command(after_help = EXIT_CODES)]
-    Status,
-    /// Look at messages that workers have given up on, send them back, or delete them.
-    #[command(subcommand, after_help = EXIT_CODES)]
-    DeadLetters(DeadLettersCommand),
+    #[command(flatten)]
+    Aws(AwsCommand),
     /// Print a completion script for a shell, to be sourced.
+    #[command(override_usage = "producer completions <SHELL>")]
     Completions {
-        /// The shell.
+        /// The shell
         #[arg(value_enum)]
         shell: Shell,
     },
+    /// Print the manual page, or write one for each command into a directory.
+    #[command(override_usage = "producer man [--out <DIR>]")]
+    Man {
+        /// Directory for the pages; made if it is not there
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+}
+
+/// Commands that call AWS. What clap shows of those with options is their options' documentation.
+#[derive(Debug, Subcommand)]
+pub enum AwsCommand {
+    #[command(after_help = COMMAND_HELP, override_usage = "producer schedule [OPTIONS]")]
+    Schedule(ScheduleOptions),
+    #[command(
+        after_help = COMMAND_HELP,
+        override_usage = "producer force-rotate --account <ID> --user <NAME> [OPTIONS]\n       producer force-rotate --access-key-id <AKIA...> [OPTIONS]"
+    )]
+    ForceRotate(ForceRotateOptions),
+    #[command(after_help = COMMAND_HELP, override_usage = "producer restore --account <ID> --user <NAME> [OPTIONS]")]
+    Restore(RestoreOptions),
+    /// Show how many messages wait, are in flight, are delayed and are dead, on every queue that is set.
+    ///
+    /// SQS's counts are approximate and lag by up to a minute. It tells the age of the oldest message only through CloudWatch
+    /// (ApproximateAgeOfOldestMessage).
+    #[command(after_help = COMMAND_HELP, override_usage = "producer status [OPTIONS]")]
+    Status,
+    /// Look at messages that workers have given up on, send them back, or delete them.
+    #[command(subcommand, after_help = COMMAND_HELP, override_usage = "producer dead-letters <COMMAND>")]
+    DeadLetters(DeadLettersCommand),
 }
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
-#[expect(missing_docs, reason = "clap takes a command's help, and so its documentation, from its options")]
 pub enum DeadLettersCommand {
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = COMMAND_HELP, override_usage = "producer dead-letters list [OPTIONS]")]
     List(ListOptions),
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = COMMAND_HELP, override_usage = "producer dead-letters redrive [OPTIONS]")]
     Redrive(RedriveOptions),
-    #[command(after_help = EXIT_CODES)]
+    #[command(
+        after_help = COMMAND_HELP,
+        override_usage = "producer dead-letters delete [--reason <REASON>] [--account <ID>]"
+    )]
     Delete(DeleteOptions),
 }
 
 /// Runs a command and prints what came of it.
 pub async fn run(cli: &Cli) -> ExitStatus {
-    if let Command::Completions { shell } = cli.command {
-        clap_complete::generate(shell, &mut Cli::command(), "producer", &mut std::io::stdout());
-        return ExitStatus::Done;
-    }
     telemetry::init(&cli.log);
     match execute(cli).await {
         Ok(status) => status,
@@ -98,35 +126,48 @@ pub async fn run(cli: &Cli) -> ExitStatus {
 }
 
 async fn execute(cli: &Cli) -> Result<ExitStatus, CommandError> {
-    let settings = cli.settings.check();
-    let connection = Connection::load("key-rotation-producer").await;
-    let (settings, connection) = match (settings, connection) {
-        (Ok(settings), Ok(connection)) => (settings, connection),
-        (settings, connection) => {
-            let mut problems = settings.err().map(|invalid| invalid.0).unwrap_or_default();
-            problems.extend(connection.err().map(|error| error.to_string()));
-            return Err(CommandError::Usage(problems.join("\nproducer: ")));
+    let command = match &cli.command {
+        Command::Aws(command) => command,
+        Command::Completions { shell } => {
+            command_line::print_completions::<Cli>(*shell);
+            return Ok(ExitStatus::Done);
+        }
+        Command::Man { out } => {
+            let written = command_line::write_manual::<Cli>(out.as_deref());
+            written.map_err(|error| CommandError::Failed(format!("the manual could not be written: {error}")))?;
+            return Ok(ExitStatus::Done);
         }
     };
-    command(cli, &connection, &settings).await
+    let (settings, connection) = connect(cli).await?;
+    match command {
+        AwsCommand::Schedule(options) => show(cli, &schedule::run(&connection, &settings, options).await?),
+        AwsCommand::ForceRotate(options) => show(cli, &force_rotate::run(&connection, &settings, options).await?),
+        AwsCommand::Restore(options) => show(cli, &restore::run(&connection, &settings, options).await?),
+        AwsCommand::Status => show(cli, &status::run(&connection, &settings).await?),
+        AwsCommand::DeadLetters(DeadLettersCommand::List(options)) => {
+            show(cli, &dead_letters::list::run(&connection, &settings, options).await?)
+        }
+        AwsCommand::DeadLetters(DeadLettersCommand::Redrive(options)) => {
+            show(cli, &dead_letters::redrive::run(&connection, &settings, options).await?)
+        }
+        AwsCommand::DeadLetters(DeadLettersCommand::Delete(options)) => {
+            show(cli, &dead_letters::delete::run(&connection, &settings, options).await?)
+        }
+    }
 }
 
-async fn command(cli: &Cli, connection: &Connection, settings: &Settings) -> Result<ExitStatus, CommandError> {
-    match &cli.command {
-        Command::Schedule(options) => show(cli, &schedule::run(connection, settings, options).await?),
-        Command::ForceRotate(options) => show(cli, &force_rotate::run(connection, settings, options).await?),
-        Command::Restore(options) => show(cli, &restore::run(connection, settings, options).await?),
-        Command::Status => show(cli, &status::run(connection, settings).await?),
-        Command::DeadLetters(DeadLettersCommand::List(options)) => {
-            show(cli, &dead_letters::list::run(connection, settings, options).await?)
-        }
-        Command::DeadLetters(DeadLettersCommand::Redrive(options)) => {
-            show(cli, &dead_letters::redrive::run(connection, settings, options).await?)
-        }
-        Command::DeadLetters(DeadLettersCommand::Delete(options)) => {
-            show(cli, &dead_letters::delete::run(connection, settings, options).await?)
-        }
-        Command::Completions { .. } => Ok(ExitStatus::Done),
+/// The settings checked, and the way to AWS tried: whatever is wrong with either is told before anything is done.
+async fn connect(cli: &Cli) -> Result<(Settings, Connection), CommandError> {
+    let settings = cli.settings.check().map_err(|invalid| CommandError::Usage(invalid.0.join("\nproducer: ")))?;
+    let connection = Connection::load("key-rotation-producer").await.map_err(|error| match error {
+        ConnectionError::NoAnswer(_) => CommandError::Failed(error.to_string()),
+        _ => CommandError::Usage(error.to_string()),
+    })?;
+    let problems = settings.queues_elsewhere(connection.region());
+    if problems.is_empty() {
+        Ok((settings, connection))
+    } else {
+        Err(CommandError::Usage(problems.join("\nproducer: ")))
     }
 }
 
@@ -150,10 +191,12 @@ fn tell(problem: &str) {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
-        Cli::try_parse_from(line.split_whitespace())
+        command_line::try_parse(&line.split_whitespace().map(Into::into).collect::<Vec<_>>())
     }
 
     #[test]
@@ -189,6 +232,26 @@ mod tests {
     }
 
     #[test]
+    fn an_error_shows_the_usage_without_settings() {
+        let error = parse("producer force-rotate --queue-url https://sqs.eu-west-1.amazonaws.com/1/q").unwrap_err();
+        let text = error.to_string();
+        let (_, usage) = text.split_once("Usage: ").expect("an error shows the usage");
+        assert!(usage.starts_with("producer force-rotate --account <ID> --user <NAME>"), "{text}");
+        assert!(!usage.contains("--queue-url"), "{text}");
+    }
+
+    #[test]
+    fn help_fits_a_screen_and_shows_the_settings_once() {
+        let help = |line: &str| parse(line).unwrap_err().to_string();
+        assert!(help("producer -h").contains("--queue-url"));
+        for command in ["schedule", "force-rotate", "restore", "status", "dead-letters list", "dead-letters redrive"] {
+            let text = help(&format!("producer {command} -h"));
+            assert!(!text.contains("--queue-url"), "{text}");
+            assert!(text.lines().count() <= 40, "{command}: {} lines", text.lines().count());
+        }
+    }
+
+    #[test]
     fn an_unknown_reason_is_answered_with_the_list_of_reasons() {
         assert!(parse("producer dead-letters redrive --reason roleRefused,Undeliverable").is_ok());
         let error = parse("producer dead-letters list --reason Hopeless").unwrap_err();
@@ -200,7 +263,7 @@ mod tests {
     fn accounts_and_units_may_be_repeated_and_mistyped_ones_are_refused() {
         let line = "producer schedule --ou ou-ab12-34cd56ef --account 123456789012 --account 123456789013,123456789014 \
                     --exclude-account 123456789015 --granularity user --dry-run";
-        let Command::Schedule(options) = parse(line).unwrap().command else { panic!("not schedule") };
+        let Command::Aws(AwsCommand::Schedule(options)) = parse(line).unwrap().command else { panic!("not schedule") };
         assert_eq!((options.units.len(), options.accounts.len(), options.excluded.len()), (1, 3, 1));
         assert_eq!(options.granularity, schedule::Granularity::User);
         assert!(options.dry_run);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::SignedDuration;
 use key_rotation_aws::AwsError;
 use serde::Serialize;
 
@@ -61,5 +62,22 @@ pub trait Report: fmt::Display + Serialize {
     /// How the process ends.
     fn exit_status(&self) -> ExitStatus {
         if self.problems().is_empty() { ExitStatus::Done } else { ExitStatus::Failed }
+    }
+}
+
+/// A number of things, in words.
+pub(crate) fn count(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+/// An age in its largest unit; from two days on, in days.
+pub(crate) fn age(age: SignedDuration) -> String {
+    let seconds = age.as_secs().max(0);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..172_800 => format!("{} h", seconds / 3600),
+        172_800.. => format!("{} d", seconds / 86_400),
+        ..0 => unreachable!("an age below zero has been made zero"),
     }
 }

@@ -9,13 +9,11 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use key_rotation_aws::{AwsError, Connection, QueueUrl};
+use key_rotation_aws::{AwsError, Connection, QueueUrl, RetryPolicy};
 use rotation::Job;
 use tokio::sync::mpsc::Receiver;
 
-pub use batch::{Batch, Entry};
-
-use crate::backoff::{self, Patience};
+pub use batch::{Batch, BatchEntry};
 
 /// Batches on their way at once. A FIFO queue takes 300 calls a second, which these reach at 25 ms a call.
 const BATCHES_AT_ONCE: usize = 8;
@@ -25,13 +23,11 @@ const BATCHES_AT_ONCE: usize = 8;
 pub struct Enqueuer {
     client: Client,
     queue: QueueUrl,
-    patience: Patience,
-    patience_with_queue: Patience,
 }
 
 /// A job that did not get onto the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unsent {
+pub struct UnsentJob {
     /// The job.
     pub job: Job,
     /// Why.
@@ -40,11 +36,11 @@ pub struct Unsent {
 
 /// What became of the jobs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sent {
+pub struct SendSummary {
     /// Messages on the queue.
     pub messages: u64,
     /// Those that are not.
-    pub failed: Vec<Unsent>,
+    pub failed: Vec<UnsentJob>,
     /// Why sending stopped before the last job, if it did.
     pub broken_off: Option<AwsError>,
 }
@@ -52,25 +48,18 @@ pub struct Sent {
 /// What became of one batch.
 struct BatchSent {
     messages: u64,
-    failed: Vec<Unsent>,
+    failed: Vec<UnsentJob>,
 }
 
 impl Enqueuer {
     /// An enqueuer for this queue.
     pub fn new(connection: &Connection, queue: &QueueUrl) -> Self {
-        let (client, queue) = (connection.sqs(), queue.clone());
-        Self { client, queue, patience: Patience::MESSAGE, patience_with_queue: Patience::RUN }
-    }
-
-    /// The same with another patience, for whoever cannot wait.
-    #[must_use]
-    pub fn with_patience(self, patience: Patience) -> Self {
-        Self { patience, patience_with_queue: patience, ..self }
+        Self { client: connection.sqs(), queue: queue.clone() }
     }
 
     /// Sends every job that comes in, until no more come or the queue takes nothing any more.
-    pub async fn send_all(&self, mut jobs: Receiver<Job>) -> Sent {
-        let mut sent = Sent::default();
+    pub async fn send_all(&self, mut jobs: Receiver<Job>) -> SendSummary {
+        let mut sent = SendSummary::default();
         let mut under_way = FuturesUnordered::new();
         let mut filling = Batch::default();
         let mut open = true;
@@ -78,7 +67,7 @@ impl Enqueuer {
             tokio::select! {
                 job = jobs.recv(), if open && under_way.len() < BATCHES_AT_ONCE => {
                     let full = match job {
-                        Some(job) => filling.push(Entry::new(job)),
+                        Some(job) => filling.push(BatchEntry::new(job)),
                         None => {
                             open = false;
                             filling.take()
@@ -109,37 +98,39 @@ impl Enqueuer {
     /// Sends one job.
     ///
     /// # Errors
-    /// [`AwsError`] after patience is at its end.
+    /// [`AwsError`] after the last attempt.
     pub async fn send(&self, job: &Job) -> Result<String, AwsError> {
-        self.send_one(&Entry::new(job.clone())).await
+        self.send_one(&BatchEntry::new(job.clone())).await
     }
 
-    async fn send_one(&self, entry: &Entry) -> Result<String, AwsError> {
+    async fn send_one(&self, entry: &BatchEntry) -> Result<String, AwsError> {
         const OPERATION: &str = "sqs:SendMessage";
-        let answer = backoff::retry(self.patience, async || {
-            let call = self
-                .client
-                .send_message()
-                .queue_url(self.queue.as_str())
-                .message_body(&entry.body)
-                .set_message_group_id(self.queue.group_id(&entry.job))
-                .set_message_deduplication_id(self.queue.deduplication_id(&entry.body));
-            call.send().await.map_err(|error| AwsError::of(OPERATION, error))
-        })
-        .await?;
+        let answer = RetryPolicy::MESSAGE
+            .retry(async || {
+                let call = self
+                    .client
+                    .send_message()
+                    .queue_url(self.queue.as_str())
+                    .message_body(&entry.body)
+                    .set_message_group_id(self.queue.group_id(&entry.job))
+                    .set_message_deduplication_id(self.queue.deduplication_id(&entry.body));
+                call.send().await.map_err(|error| AwsError::of(OPERATION, error))
+            })
+            .await?;
         answer.message_id.ok_or_else(|| AwsError::incomplete(OPERATION, "no message id came"))
     }
 
-    async fn send_batch(&self, batch: Vec<Entry>) -> Result<BatchSent, (AwsError, Vec<Unsent>)> {
+    async fn send_batch(&self, batch: Vec<BatchEntry>) -> Result<BatchSent, (AwsError, Vec<UnsentJob>)> {
         const OPERATION: &str = "sqs:SendMessageBatch";
         let called = match self.entries(&batch) {
             Ok(entries) => {
-                backoff::retry(self.patience_with_queue, async || {
-                    let call = self.client.send_message_batch().queue_url(self.queue.as_str());
-                    let call = call.set_entries(Some(entries.clone()));
-                    call.send().await.map_err(|error| AwsError::of(OPERATION, error))
-                })
-                .await
+                RetryPolicy::RUN
+                    .retry(async || {
+                        let call = self.client.send_message_batch().queue_url(self.queue.as_str());
+                        let call = call.set_entries(Some(entries.clone()));
+                        call.send().await.map_err(|error| AwsError::of(OPERATION, error))
+                    })
+                    .await
             }
             Err(error) => Err(error),
         };
@@ -168,7 +159,7 @@ impl Enqueuer {
         Ok(sent)
     }
 
-    fn entries(&self, batch: &[Entry]) -> Result<Vec<SendMessageBatchRequestEntry>, AwsError> {
+    fn entries(&self, batch: &[BatchEntry]) -> Result<Vec<SendMessageBatchRequestEntry>, AwsError> {
         let entries = batch.iter().enumerate().map(|(index, entry)| {
             SendMessageBatchRequestEntry::builder()
                 .id(index.to_string())

@@ -2,29 +2,26 @@
 //!
 //! SQS tells nobody what became of a message, so it is pieced together from three things that a producer can see:
 //!
-//! 1. **The account.** Keys, tags and published versions show that the request has been carried out (`goal`).
+//! 1. **The account.** Keys, tags and published versions show that the request has been carried out ([`rotation::progress`]).
 //! 2. **The dead letters.** A refusal, or a failure for good, ends there with its reason and the request's run id.
 //! 3. **The queue.** A worker deletes a message only once it is done or copied to the dead letters. So a queue that is
 //!    empty, with no dead letter of the request, means that it is done. This says nothing while other messages are about.
 //!
 //! What is known in the end is said, and what is not known is said to be so.
 
-mod goal;
 mod observe;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use key_rotation_aws::{Connection, QueueUrl};
+use key_rotation_aws::{Connection, Depth, QueueUrl};
+use rotation::progress::{Expectation, Progress, UserSnapshot};
 use rotation::{AccessKeyId, AccountId, UserName};
 use serde::Serialize;
 use uuid::Uuid;
 
-pub use goal::{Goal, Progress};
-pub use observe::{Published, Seen, SeenKey};
-
 use crate::dead_letters::{Letter, LetterReason, scan};
-use crate::queue::{self, Depth, Emptiness};
+use crate::queue::{self, EmptyQueueDetector};
 use crate::settings::Settings;
 use observe::Observer;
 
@@ -72,7 +69,7 @@ pub struct Request {
     /// The key, if named.
     pub access_key_id: Option<AccessKeyId>,
     /// What was asked for.
-    pub goal: Goal,
+    pub expectation: Expectation,
 }
 
 /// Follows a request. Made before it is sent, so as to know how the user was before.
@@ -80,16 +77,16 @@ pub struct Follower<'a> {
     connection: &'a Connection,
     request: Request,
     dead_letters: Option<QueueUrl>,
-    eyes: Result<(Observer<'a>, Seen), String>,
+    observer: Result<(Observer<'a>, UserSnapshot), String>,
 }
 
 impl<'a> Follower<'a> {
     /// Looks at the user as it is before the request.
     pub async fn new(connection: &'a Connection, settings: &'a Settings, request: Request) -> Self {
-        let eyes = match &request.goal {
-            Goal::Looked => Err("an audit leaves nothing to be seen".to_owned()),
-            Goal::Rotated(_) | Goal::Restored { .. } => {
-                open_eyes(connection, settings, &request).await.inspect_err(|why| {
+        let observer = match &request.expectation {
+            Expectation::Audited => Err("an audit leaves nothing to be seen".to_owned()),
+            Expectation::Rotated(_) | Expectation::Restored { .. } => {
+                open_observer(connection, settings, &request).await.inspect_err(|why| {
                     tracing::warn!(account = %request.account, why, "the account cannot be looked into while waiting");
                 })
             }
@@ -101,12 +98,12 @@ impl<'a> Follower<'a> {
                 None
             }
         };
-        Self { connection, request, dead_letters, eyes }
+        Self { connection, request, dead_letters, observer }
     }
 
-    /// Waits for the end, at most this long; `settle` is how long after sending SQS's counts are not believed.
-    pub async fn to_the_end(mut self, at_most: Duration, settle: Duration) -> Outcome {
-        let mut emptiness = Emptiness::after(settle);
+    /// Waits for the end, at most this long; `counts_lag` is how long after sending SQS's counts are not believed.
+    pub async fn wait(mut self, at_most: Duration, counts_lag: Duration) -> Outcome {
+        let mut detector = EmptyQueueDetector::after(counts_lag);
         let mut letters_before = None;
         loop {
             let pending = match self.look_into_account().await {
@@ -114,8 +111,8 @@ impl<'a> Follower<'a> {
                 Progress::Pending(what) => what,
             };
             // The queue first: a message that has left it by now is among the letters read after.
-            let gone = emptiness.believed(self.depth(Some(&self.request.queue)).await);
-            let late = emptiness.elapsed() >= at_most;
+            let gone = detector.is_empty(self.depth(Some(&self.request.queue)).await);
+            let late = detector.elapsed() >= at_most;
             let letters = self.depth(self.dead_letters.as_ref()).await.map(Depth::total);
             if gone || late || letters != letters_before {
                 letters_before = letters;
@@ -137,18 +134,18 @@ impl<'a> Follower<'a> {
     }
 
     async fn look_into_account(&mut self) -> Progress {
-        let (observer, before) = match &mut self.eyes {
-            Ok(eyes) => eyes,
+        let (observer, before) = match &mut self.observer {
+            Ok(observed) => observed,
             Err(why) => return Progress::Pending(format!("the account cannot be looked into ({why})")),
         };
-        match observer.look().await {
-            Ok(now) => self.request.goal.judge(before, &now, self.request.requested_at),
+        match observer.snapshot().await {
+            Ok(now) => self.request.expectation.progress(before, &now, self.request.requested_at),
             Err(error) => Progress::Pending(format!("the account could not be looked into ({error})")),
         }
     }
 
     async fn depth(&self, queue: Option<&QueueUrl>) -> Option<Depth> {
-        queue::attributes(self.connection, queue?).await.ok().map(|attributes| attributes.depth)
+        queue::depth(self.connection, queue?).await.ok()
     }
 
     async fn own_letter(&self) -> Option<Letter> {
@@ -166,18 +163,18 @@ impl<'a> Follower<'a> {
     /// Neither on the queue nor among the dead letters.
     fn gone(&self, pending: &str) -> Outcome {
         let worked_off = "the message has been worked off and is no dead letter";
-        let looked = self.eyes.is_ok();
-        match (&self.request.goal, self.dead_letters.is_some()) {
-            (Goal::Looked, true) => Outcome::Done {
+        let looked = self.observer.is_ok();
+        match (&self.request.expectation, self.dead_letters.is_some()) {
+            (Expectation::Audited, true) => Outcome::Done {
                 what: format!(
                     "{worked_off}: what would be done is in the worker's log and notices, under run {}",
                     self.request.run_id
                 ),
             },
-            (Goal::Rotated(_) | Goal::Restored { .. }, true) if !looked => {
+            (Expectation::Rotated(_) | Expectation::Restored { .. }, true) if !looked => {
                 Outcome::Done { what: format!("{worked_off}; {pending}") }
             }
-            (Goal::Rotated(_) | Goal::Restored { .. } | Goal::Looked, _) => Outcome::Unknown {
+            (Expectation::Rotated(_) | Expectation::Restored { .. } | Expectation::Audited, _) => Outcome::Unknown {
                 what: format!(
                     "{worked_off} that could be found, but {pending}; a worker that only audits (DRY_RUN) changes nothing: see its log for run {}",
                     self.request.run_id
@@ -187,16 +184,16 @@ impl<'a> Follower<'a> {
     }
 }
 
-async fn open_eyes<'a>(
+async fn open_observer<'a>(
     connection: &'a Connection,
     settings: &'a Settings,
     request: &Request,
-) -> Result<(Observer<'a>, Seen), String> {
+) -> Result<(Observer<'a>, UserSnapshot), String> {
     let session_name = format!("key-rotation-{}", request.run_id);
     let (user, key) = (request.user.as_ref(), request.access_key_id.as_ref());
     let observer = Observer::open(connection, &settings.member_role, &session_name, &request.account, user, key).await;
     let mut observer = observer.map_err(|error| error.to_string())?;
-    let before = observer.look().await.map_err(|error| error.to_string())?;
+    let before = observer.snapshot().await.map_err(|error| error.to_string())?;
     Ok((observer, before))
 }
 

@@ -8,7 +8,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::command::CommandError;
-use crate::request::{Desk, RequestReport, WaitOptions};
+use crate::request::{RequestReport, RequestSender, WaitOptions};
 use crate::settings::Settings;
 
 /// Rotate one user's access key now, by user or by nothing but a leaked key's id.
@@ -71,11 +71,11 @@ async fn request(
     run_id: Uuid,
 ) -> Result<RequestReport, CommandError> {
     let whom = whom(options)?;
-    let desk = Desk::open(connection, settings, run_id).await?;
+    let sender = RequestSender::open(connection, settings, run_id).await?;
     let account = match (&options.account, whom.access_key_id()) {
         (Some(account), None) => account.clone(),
         (named, Some(key)) => {
-            let account = desk.account_of(key).await?;
+            let account = sender.account_of(key).await?;
             if let Some(named) = named.as_ref().filter(|named| **named != account) {
                 return Err(CommandError::Usage(format!(
                     "the key {key} belongs to account {account}, not to {named}; nothing was sent"
@@ -85,10 +85,10 @@ async fn request(
         }
         (None, None) => return Err(CommandError::Usage("name an account, or a key with --access-key-id".to_owned())),
     };
-    let member = desk.member(&account).await?;
+    let member = sender.member(&account).await?;
     let (disable_old_now, override_exemption) = (options.disable_old_now, options.override_exemption);
     let task = Task::ForceRotate(ForceRotate { whom, disable_old_now, override_exemption });
-    desk.send(member, task, options.dry_run, options.wait).await
+    sender.send(member, task, options.dry_run, options.wait).await
 }
 
 fn whom(options: &ForceRotateOptions) -> Result<Whom, CommandError> {

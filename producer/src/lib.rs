@@ -8,7 +8,6 @@
 //! Every command is a function of a connection, settings and options that returns a report: a value that can be printed,
 //! serialized, or looked at by a caller in the same process.
 
-pub mod backoff;
 pub mod cli;
 pub mod command;
 pub mod dead_letters;

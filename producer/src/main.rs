@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use key_rotation_aws::command_line;
 use producer::cli::{self, Cli};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    ExitCode::from(cli::run(&Cli::parse()).await.code())
+    ExitCode::from(cli::run(&command_line::parse::<Cli>()).await.code())
 }

@@ -7,13 +7,12 @@ mod scope;
 
 use aws_sdk_organizations::Client;
 use aws_sdk_organizations::types::{Account, AccountState};
-use key_rotation_aws::{AwsError, Connection, ErrorClass};
+use key_rotation_aws::{AwsError, Connection, ErrorClass, RetryPolicy};
 use rotation::AccountId;
 use tokio::sync::RwLock;
 
-pub use scope::{Left, Listed, Resolved, Scope, Standing, UnitId};
+pub use scope::{Excluded, ListingSummary, MemberState, Resolved, Scope, UnitId};
 
-use crate::backoff::{self, Patience};
 use crate::settings::OrgListRole;
 
 /// The organization, read with the own credentials or with a role that may.
@@ -22,8 +21,8 @@ pub struct Organization {
     connection: Connection,
     role: Option<OrgListRole>,
     session_name: String,
-    client: RwLock<Client>,
-    patience: Patience,
+    /// `None` before the first call.
+    client: RwLock<Option<Client>>,
 }
 
 /// One account of the organization.
@@ -36,12 +35,12 @@ pub struct Member {
     /// Its address.
     pub email: Option<String>,
     /// Whether it can be worked in.
-    pub standing: Standing,
+    pub state: MemberState,
 }
 
 /// What the organization says of one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Described {
+pub enum AccountLookup {
     /// It belongs to it.
     Member(Member),
     /// It does not.
@@ -57,30 +56,17 @@ struct Page<T> {
 }
 
 impl Organization {
-    /// Opens it: assumes the role to list with, where there is one.
-    ///
-    /// # Errors
-    /// [`AwsError`] where that role cannot be assumed.
-    pub async fn open(
-        connection: &Connection,
-        role: Option<&OrgListRole>,
-        session_name: &str,
-    ) -> Result<Self, AwsError> {
-        let client = client(connection, role, session_name).await?;
-        Ok(Self {
-            connection: connection.clone(),
-            role: role.cloned(),
-            session_name: session_name.to_owned(),
-            client: RwLock::new(client),
-            patience: Patience::RUN,
-        })
+    /// The organization, read with the role to list with, where there is one. Nothing is called yet.
+    pub fn new(connection: &Connection, role: Option<&OrgListRole>, session_name: &str) -> Self {
+        let (connection, role) = (connection.clone(), role.cloned());
+        Self { connection, role, session_name: session_name.to_owned(), client: RwLock::new(None) }
     }
 
     /// Looks one account up.
     ///
     /// # Errors
     /// [`AwsError`] where the question got no answer at all.
-    pub async fn describe(&self, account: &AccountId) -> Result<Described, AwsError> {
+    pub async fn describe(&self, account: &AccountId) -> Result<AccountLookup, AwsError> {
         const OPERATION: &str = "organizations:DescribeAccount";
         let answer = self
             .call(async |client| {
@@ -90,12 +76,12 @@ impl Organization {
             .await;
         match answer {
             Ok(found) => match found.account.as_ref().and_then(member) {
-                Some(member) => Ok(Described::Member(member)),
+                Some(member) => Ok(AccountLookup::Member(member)),
                 None => Err(AwsError::incomplete(OPERATION, "the answer holds no account")),
             },
             Err(error) => match error.class {
-                ErrorClass::NotFound => Ok(Described::Foreign),
-                ErrorClass::Denied => Ok(Described::Unreadable(error)),
+                ErrorClass::NotFound => Ok(AccountLookup::Foreign),
+                ErrorClass::Denied => Ok(AccountLookup::Unreadable(error)),
                 ErrorClass::Throttled
                 | ErrorClass::Transient
                 | ErrorClass::SessionEnded
@@ -153,32 +139,42 @@ impl Organization {
         }
     }
 
-    /// Makes a call, patiently, with a session renewed once if it has ended meanwhile.
+    /// Makes a call, tried again where it may pass, with a session renewed once if it has ended meanwhile.
     async fn call<T>(&self, request: impl AsyncFn(Client) -> Result<T, AwsError>) -> Result<T, AwsError> {
-        let attempt =
-            async || backoff::retry(self.patience, async || request(self.client.read().await.clone()).await).await;
+        let attempt = async || {
+            let client = self.client().await?;
+            RetryPolicy::RUN.retry(async || request(client.clone()).await).await
+        };
         match attempt().await {
             Err(error) if error.class == ErrorClass::SessionEnded && self.role.is_some() => {
-                let renewed = client(&self.connection, self.role.as_ref(), &self.session_name).await?;
-                *self.client.write().await = renewed;
+                *self.client.write().await = None;
                 attempt().await
             }
             answer => answer,
         }
     }
-}
 
-async fn client(connection: &Connection, role: Option<&OrgListRole>, session_name: &str) -> Result<Client, AwsError> {
-    match role {
-        None => Ok(connection.organizations()),
-        Some(list) => Ok(list.role.connect(connection, &list.account, session_name).await?.organizations()),
+    /// The client, with a session of the role to list with.
+    async fn client(&self) -> Result<Client, AwsError> {
+        if let Some(client) = self.client.read().await.as_ref() {
+            return Ok(client.clone());
+        }
+        let mut current = self.client.write().await;
+        if let Some(client) = current.as_ref() {
+            return Ok(client.clone());
+        }
+        let client = match &self.role {
+            None => self.connection.organizations(),
+            Some(list) => list.role.connect(&self.connection, &list.account, &self.session_name).await?.organizations(),
+        };
+        Ok(current.insert(client).clone())
     }
 }
 
 fn member(account: &Account) -> Option<Member> {
     let id = account.id().unwrap_or_default();
     let Ok(account_id) = AccountId::new(id) else {
-        tracing::error!(account = id, "the organization lists an account whose id is none: it is left out");
+        tracing::error!(account = id, "the organization lists a malformed account id: the account is left out");
         return None;
     };
     // `Status` was retired in September 2026; an endpoint older than `State` has only that.
@@ -191,16 +187,16 @@ fn member(account: &Account) -> Option<Member> {
         account: account_id,
         name: account.name().map(str::to_owned),
         email: account.email().map(str::to_owned),
-        standing: standing(state),
+        state: member_state(state),
     })
 }
 
-fn standing(state: Option<&str>) -> Standing {
+fn member_state(state: Option<&str>) -> MemberState {
     match state {
-        Some(state) if state == AccountState::Active.as_str() => Standing::Active,
-        Some(state) if AccountState::values().contains(&state) => Standing::Inactive(state.to_owned()),
-        Some(state) => Standing::Unknown(Some(state.to_owned())),
-        None => Standing::Unknown(None),
+        Some(state) if state == AccountState::Active.as_str() => MemberState::Active,
+        Some(state) if AccountState::values().contains(&state) => MemberState::Inactive(state.to_owned()),
+        Some(state) => MemberState::Unknown(Some(state.to_owned())),
+        None => MemberState::Unknown(None),
     }
 }
 
@@ -210,16 +206,16 @@ mod tests {
 
     use super::*;
 
-    fn listed(state: Option<AccountState>, status: Option<AccountStatus>) -> Standing {
+    fn listed(state: Option<AccountState>, status: Option<AccountStatus>) -> MemberState {
         let account = Account::builder().id("123456789012").set_state(state).set_status(status).build();
-        member(&account).unwrap().standing
+        member(&account).unwrap().state
     }
 
     #[test]
     fn only_the_state_active_counts_as_active() {
-        assert_eq!(listed(Some(AccountState::Active), None), Standing::Active);
+        assert_eq!(listed(Some(AccountState::Active), None), MemberState::Active);
         for state in [AccountState::Suspended, AccountState::PendingClosure, AccountState::PendingActivation] {
-            assert_eq!(listed(Some(state.clone()), None), Standing::Inactive(state.as_str().to_owned()));
+            assert_eq!(listed(Some(state.clone()), None), MemberState::Inactive(state.as_str().to_owned()));
         }
     }
 
@@ -227,24 +223,24 @@ mod tests {
     fn the_state_wins_over_the_retired_status() {
         assert_eq!(
             listed(Some(AccountState::Closed), Some(AccountStatus::Active)),
-            Standing::Inactive("CLOSED".to_owned())
+            MemberState::Inactive("CLOSED".to_owned())
         );
     }
 
     #[test]
     fn where_an_older_endpoint_has_no_state_the_status_counts() {
-        assert_eq!(listed(None, Some(AccountStatus::Active)), Standing::Active);
-        assert_eq!(listed(None, Some(AccountStatus::Suspended)), Standing::Inactive("SUSPENDED".to_owned()));
+        assert_eq!(listed(None, Some(AccountStatus::Active)), MemberState::Active);
+        assert_eq!(listed(None, Some(AccountStatus::Suspended)), MemberState::Inactive("SUSPENDED".to_owned()));
     }
 
     #[test]
     fn a_state_this_version_does_not_know_is_unknown_and_not_active() {
-        assert_eq!(listed(Some("FROZEN".into()), None), Standing::Unknown(Some("FROZEN".to_owned())));
-        assert_eq!(listed(None, None), Standing::Unknown(None));
+        assert_eq!(listed(Some("FROZEN".into()), None), MemberState::Unknown(Some("FROZEN".to_owned())));
+        assert_eq!(listed(None, None), MemberState::Unknown(None));
     }
 
     #[test]
-    fn an_account_whose_id_is_none_is_left_out() {
+    fn an_account_with_a_malformed_id_is_left_out() {
         assert_eq!(member(&Account::builder().id("12").build()), None);
     }
 }

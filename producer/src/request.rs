@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use key_rotation_aws::{AwsError, Connection, ErrorClass};
+use key_rotation_aws::{AwsError, Connection, ErrorClass, RetryPolicy, SessionPolicy, iam};
+use rotation::progress::Expectation;
 use rotation::{AccessKeyId, AccountId, Job, Task, UserName};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::backoff::{self, Patience};
 use crate::command::{CommandError, Report};
 use crate::enqueue::Enqueuer;
-use crate::follow::{Follower, Goal, Outcome, Request};
-use crate::organization::{Described, Member, Organization, Standing};
+use crate::follow::{Follower, Outcome, Request};
+use crate::organization::{AccountLookup, Member, MemberState, Organization};
 use crate::queue;
 use crate::settings::Settings;
 
@@ -30,8 +30,8 @@ pub struct WaitOptions {
     pub wait_timeout: u64,
 
     /// With --wait: believe an empty queue no sooner than this many seconds after sending, as SQS's counts lag
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    pub settle: u64,
+    #[arg(long, alias = "settle", value_name = "SECONDS", default_value_t = 60)]
+    pub queue_settle_seconds: u64,
 }
 
 /// A request on its way, or at its end.
@@ -59,13 +59,13 @@ pub struct RequestReport {
 }
 
 /// A request being made: its id and the way to AWS.
-pub(crate) struct Desk<'a> {
+pub(crate) struct RequestSender<'a> {
     pub(crate) connection: &'a Connection,
     pub(crate) settings: &'a Settings,
     run_id: Uuid,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> RequestSender<'a> {
     /// Makes sure that the queue is there, which also sets AWS's clock.
     pub(crate) async fn open(
         connection: &'a Connection,
@@ -81,11 +81,12 @@ impl<'a> Desk<'a> {
     pub(crate) async fn account_of(&self, key: &AccessKeyId) -> Result<AccountId, CommandError> {
         const OPERATION: &str = "sts:GetAccessKeyInfo";
         let sts = self.connection.sts();
-        let answer = backoff::retry(Patience::MESSAGE, async || {
-            let call = sts.get_access_key_info().access_key_id(key.as_str());
-            call.send().await.map_err(|error| AwsError::of(OPERATION, error))
-        })
-        .await;
+        let answer = RetryPolicy::MESSAGE
+            .retry(async || {
+                let call = sts.get_access_key_info().access_key_id(key.as_str());
+                call.send().await.map_err(|error| AwsError::of(OPERATION, error))
+            })
+            .await;
         let unknown =
             |why: &str| CommandError::Usage(format!("AWS knows no account of the key {key}: {why}; nothing was sent"));
         match answer {
@@ -113,26 +114,47 @@ impl<'a> Desk<'a> {
     /// goes on with the id alone, since a leaked key does not wait for a permission.
     pub(crate) async fn member(&self, account: &AccountId) -> Result<Member, CommandError> {
         let session_name = format!("key-rotation-{}", self.run_id);
-        let organization = Organization::open(self.connection, self.settings.org_list.as_ref(), &session_name).await;
-        let described = match organization {
-            Ok(organization) => organization.describe(account).await,
-            Err(error) => Err(error),
-        };
+        let organization = Organization::new(self.connection, self.settings.org_list.as_ref(), &session_name);
+        let described = organization.describe(account).await;
         let as_named = |error: &AwsError| {
             tracing::warn!(%account, %error, "the organization cannot be read: the account is taken as it is named");
-            Member { account: account.clone(), name: None, email: None, standing: Standing::Active }
+            Member { account: account.clone(), name: None, email: None, state: MemberState::Active }
         };
         match described {
-            Ok(Described::Foreign) => Err(CommandError::Usage(format!(
+            Ok(AccountLookup::Foreign) => Err(CommandError::Usage(format!(
                 "the account {account} does not belong to this organization; nothing was sent"
             ))),
-            Ok(Described::Member(member)) => {
-                if member.standing != Standing::Active {
-                    tracing::warn!(%account, "the account is {}: the worker may not get in", member.standing);
+            Ok(AccountLookup::Member(member)) => {
+                if member.state != MemberState::Active {
+                    tracing::warn!(%account, "the account is {}: the worker may not get in", member.state);
                 }
                 Ok(member)
             }
-            Ok(Described::Unreadable(error)) | Err(error) => Ok(as_named(&error)),
+            Ok(AccountLookup::Unreadable(error)) | Err(error) => Ok(as_named(&error)),
+        }
+    }
+
+    /// Refuses a user that the account does not have. Where that cannot be found out, the worker will tell.
+    async fn check_user(&self, account: &AccountId, user: &UserName) -> Result<(), CommandError> {
+        let session_name = format!("key-rotation-{}", self.run_id);
+        let policy = Some(SessionPolicy::FollowRequest);
+        let session = self.settings.member_role.assume(self.connection, account, &session_name, policy).await;
+        let found = match session {
+            Ok(session) => iam::access_keys(session.iam(), user).await,
+            Err(error) => {
+                tracing::debug!(%account, %error, "the account cannot be read: whether it has the user is not known");
+                return Ok(());
+            }
+        };
+        match found {
+            Err(error) if error.class == ErrorClass::NotFound => {
+                Err(CommandError::Usage(format!("the account {account} has no user {user}; nothing was sent")))
+            }
+            Err(error) => {
+                tracing::debug!(%account, %error, "whether the account has the user is not known");
+                Ok(())
+            }
+            Ok(_) => Ok(()),
         }
     }
 
@@ -144,9 +166,13 @@ impl<'a> Desk<'a> {
         dry_run: bool,
         wait: WaitOptions,
     ) -> Result<RequestReport, CommandError> {
+        let (user, access_key_id) = (task.user().cloned(), task.access_key_id().cloned());
+        if let Some(user) = &user {
+            self.check_user(&member.account, user).await?;
+        }
         let queue = self.settings.operators_queue();
         let requested_at = self.connection.clock().now();
-        let (goal, user, access_key_id) = describe(&task, dry_run);
+        let expectation = Expectation::new(&task, dry_run);
         let job = Job {
             name: member.name.clone(),
             email: member.email,
@@ -162,7 +188,7 @@ impl<'a> Desk<'a> {
             account: member.account.clone(),
             user: user.clone(),
             access_key_id: access_key_id.clone(),
-            goal,
+            expectation,
         };
         let follower =
             if wait.wait { Some(Follower::new(self.connection, self.settings, followed).await) } else { None };
@@ -171,8 +197,8 @@ impl<'a> Desk<'a> {
         tracing::info!(account = %member.account, message_id, "the request is on the queue");
         let outcome = match follower {
             Some(follower) => {
-                let (at_most, settle) = (Duration::from_secs(wait.wait_timeout), Duration::from_secs(wait.settle));
-                Some(follower.to_the_end(at_most, settle).await)
+                let counts_lag = Duration::from_secs(wait.queue_settle_seconds);
+                Some(follower.wait(Duration::from_secs(wait.wait_timeout), counts_lag).await)
             }
             None => None,
         };
@@ -188,20 +214,6 @@ impl<'a> Desk<'a> {
             outcome,
         })
     }
-}
-
-fn describe(task: &Task, dry_run: bool) -> (Goal, Option<UserName>, Option<AccessKeyId>) {
-    let (goal, user, key) = match task {
-        Task::Account => (Goal::Looked, None, None),
-        Task::User(user) => (Goal::Looked, Some(user), None),
-        Task::ForceRotate(request) => {
-            (Goal::Rotated(request.clone()), request.whom.user(), request.whom.access_key_id())
-        }
-        Task::Restore { user, access_key_id } => {
-            (Goal::Restored { access_key_id: access_key_id.clone() }, Some(user), access_key_id.as_ref())
-        }
-    };
-    (if dry_run { Goal::Looked } else { goal }, user.cloned(), key.cloned())
 }
 
 impl Report for RequestReport {

@@ -7,7 +7,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::command::CommandError;
-use crate::request::{Desk, RequestReport, WaitOptions};
+use crate::request::{RequestReport, RequestSender, WaitOptions};
 use crate::settings::Settings;
 
 /// Make a user's disabled key active again, as long as it has not been deleted.
@@ -44,10 +44,10 @@ pub async fn run(
 ) -> Result<RequestReport, CommandError> {
     let run_id = Uuid::new_v4();
     let request = async {
-        let desk = Desk::open(connection, settings, run_id).await?;
-        let member = desk.member(&options.account).await?;
+        let sender = RequestSender::open(connection, settings, run_id).await?;
+        let member = sender.member(&options.account).await?;
         let task = Task::Restore { user: options.user.clone(), access_key_id: options.access_key_id.clone() };
-        desk.send(member, task, false, options.wait).await
+        sender.send(member, task, false, options.wait).await
     };
     request.instrument(tracing::info_span!("restore", %run_id)).await
 }

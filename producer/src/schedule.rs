@@ -1,8 +1,9 @@
 //! `producer schedule`: one message per account, or per user, on the work queue.
 //!
-//! Listing, spreading to users and sending run side by side over short channels: with 10,000 accounts the first message is
+//! Listing, expanding accounts to users and sending run side by side over short channels: with 10,000 accounts the first message is
 //! on the queue after the first page, and no more than a few hundred are ever held.
 
+mod earlier;
 mod report;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use tokio::sync::mpsc;
 use tracing::Instrument;
 use uuid::Uuid;
 
+pub use earlier::{EarlierMessages, RunRecord};
 pub use report::{Problem, ScheduleReport};
 
 use crate::command::CommandError;
@@ -23,7 +25,7 @@ use crate::enqueue::Enqueuer;
 use crate::organization::{Member, Organization, Scope, UnitId};
 use crate::queue;
 use crate::settings::Settings;
-use crate::users::{Spread, Users};
+use crate::users::{ExpansionSummary, Users};
 use crate::watch;
 
 /// What stands between two stages at most.
@@ -61,8 +63,8 @@ pub struct ScheduleOptions {
     pub watch: bool,
 
     /// With --watch: believe an empty queue no sooner than this many seconds after sending, as SQS's counts lag
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    pub settle: u64,
+    #[arg(long, alias = "settle", value_name = "SECONDS", default_value_t = 60)]
+    pub queue_settle_seconds: u64,
 }
 
 /// What a message is about.
@@ -87,7 +89,8 @@ pub async fn run(
 ) -> Result<ScheduleReport, CommandError> {
     let run_id = Uuid::new_v4();
     let span = tracing::info_span!("schedule", %run_id);
-    schedule(connection, settings, options, run_id).instrument(span).await
+    // Boxed: it is a deep nest of futures, which whoever calls it need not carry.
+    Box::pin(schedule(connection, settings, options, run_id)).instrument(span).await
 }
 
 async fn schedule(
@@ -96,11 +99,15 @@ async fn schedule(
     options: &ScheduleOptions,
     run_id: Uuid,
 ) -> Result<ScheduleReport, CommandError> {
-    queue::check(connection, "QUEUE_URL", &settings.queue).await?;
+    let earlier = match queue::check(connection, "QUEUE_URL", &settings.queue).await? {
+        Some(depth) => EarlierMessages::read(connection, &settings.queue, depth).await,
+        None => None,
+    };
+    if let Some(earlier) = &earlier {
+        tracing::warn!("{earlier}");
+    }
     let session_name = format!("key-rotation-{run_id}");
-    let organization = Organization::open(connection, settings.org_list.as_ref(), &session_name)
-        .await
-        .map_err(|error| CommandError::failed("the role to list the organization with could not be assumed", &error))?;
+    let organization = Organization::new(connection, settings.org_list.as_ref(), &session_name);
     let scope = Scope {
         units: options.units.clone(),
         accounts: options.accounts.clone(),
@@ -113,16 +120,25 @@ async fn schedule(
     let enqueuer = Enqueuer::new(connection, &settings.queue);
     let (found, members) = mpsc::channel(BETWEEN_STAGES);
     let (ready, jobs) = mpsc::channel(BETWEEN_STAGES);
-    let (listed, spread, sent) = tokio::join!(
+    let (listed, expanded, sent) = tokio::join!(
         resolved.list(&organization, found),
         run.jobs(members, ready, options.granularity, &users),
         enqueuer.send_all(jobs),
     );
-    let mut report = ScheduleReport::new(&run, &settings.queue, options.granularity, listed, spread, sent);
+    let mut report = ScheduleReport::new(&run, &settings.queue, options.granularity, listed, expanded, sent);
+    report.earlier = earlier;
+    if report.messages > 0 {
+        let record = RunRecord { run_id, requested_at: run.requested_at, messages: report.messages };
+        if let Err(error) = earlier::record(connection, &settings.queue, &record).await {
+            report
+                .remarks
+                .push(format!("this run is not on record on the queue, so a later one cannot tell its age: {error}"));
+        }
+    }
     tracing::info!(messages = report.messages, accounts = report.accounts, "scheduled");
     if options.watch {
-        let settle = Duration::from_secs(options.settle);
-        match watch::until_worked_off(connection, settings, run_id, report.messages, settle).await {
+        let counts_lag = Duration::from_secs(options.queue_settle_seconds);
+        match watch::until_empty(connection, settings, run_id, report.messages, counts_lag).await {
             Ok(watched) => report.watched = Some(watched),
             Err(error) => report.problems.push(Problem::general(error.to_string())),
         }
@@ -155,18 +171,18 @@ impl Run {
         to: mpsc::Sender<Job>,
         granularity: Granularity,
         users: &Users<'_>,
-    ) -> Spread {
+    ) -> ExpansionSummary {
         match granularity {
-            Granularity::User => users.spread(members, to, |member, user| self.job(member, Task::User(user))).await,
+            Granularity::User => users.expand(members, to, |member, user| self.job(member, Task::User(user))).await,
             Granularity::Account => {
-                let mut spread = Spread::default();
+                let mut summary = ExpansionSummary::default();
                 while let Some(member) = members.recv().await {
                     if to.send(self.job(member, Task::Account)).await.is_err() {
                         break;
                     }
-                    spread.accounts += 1;
+                    summary.accounts += 1;
                 }
-                spread
+                summary
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use key_rotation_aws::settings::{DEFAULT_MEMBER_ROLE, Problems, QueueSettings, RoleSettings, given};
-use key_rotation_aws::{MemberRole, QueueUrl};
+use key_rotation_aws::{MemberRole, QueueUrl, queue};
 use rotation::AccountId;
 
 /// The settings as they are written.
@@ -66,6 +66,11 @@ impl Settings {
             org_list: None,
             member_role: MemberRole { name: DEFAULT_MEMBER_ROLE.to_owned(), external_id: None },
         }
+    }
+
+    /// A sentence for each queue whose URL names another region than this.
+    pub fn queues_elsewhere(&self, region: &str) -> Vec<String> {
+        queue::elsewhere(&self.queue, self.dead_letter_queue.as_ref(), self.urgent_queue.as_ref(), region)
     }
 
     /// The queue an operator's request goes to.

@@ -2,16 +2,15 @@
 //!
 //! How old the oldest message is, SQS tells only through CloudWatch (`ApproximateAgeOfOldestMessage`, which the deployment's
 //! alarm watches). Looking would be a receive: it counts towards the redrive policy and hides the message from workers, so
-//! a status that is asked often would turn work into dead letters. It is said to be unknown. Dead letters' ages are in
-//! `producer dead-letters list`.
+//! a status that is asked often would turn work into dead letters. Dead letters' ages are in `producer dead-letters list`.
 
 use std::fmt;
 
-use key_rotation_aws::{Connection, QueueUrl};
+use key_rotation_aws::{Connection, Depth, QueueUrl};
 use serde::Serialize;
 
 use crate::command::{CommandError, Report};
-use crate::queue::{self, Depth};
+use crate::queue;
 use crate::settings::Settings;
 
 /// The queues as they are now.
@@ -33,8 +32,6 @@ pub struct QueueStatus {
     /// Its messages.
     #[serde(flatten)]
     pub depth: Depth,
-    /// The age of the oldest message in seconds: always unknown, see the module.
-    pub oldest_message_age_seconds: Option<u64>,
 }
 
 /// What a queue is for.
@@ -78,13 +75,8 @@ pub async fn run(connection: &Connection, settings: &Settings) -> Result<StatusR
 
 impl StatusReport {
     async fn look(&mut self, connection: &Connection, purpose: Purpose, queue: &QueueUrl) {
-        match queue::attributes(connection, queue).await {
-            Ok(attributes) => self.queues.push(QueueStatus {
-                purpose,
-                name: queue.name().to_owned(),
-                depth: attributes.depth,
-                oldest_message_age_seconds: None,
-            }),
+        match queue::depth(connection, queue).await {
+            Ok(depth) => self.queues.push(QueueStatus { purpose, name: queue.name().to_owned(), depth }),
             Err(error) => self.problems.push(format!("the queue {queue} could not be read: {error}")),
         }
     }
@@ -96,47 +88,55 @@ impl Report for StatusReport {
     }
 }
 
+/// The widest table that a terminal of 80 columns shows.
+const NAME_WIDTH: usize = 80 - 12 - 3 * 11 - 2;
+
 impl fmt::Display for StatusReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.queues.iter().map(|queue| queue.name.len()).max().unwrap_or(0).max("queue".len());
-        let header = ["waiting", "in flight", "delayed", "oldest"];
-        write!(f, "{:12}  {:width$}", "", "queue")?;
-        header.iter().try_for_each(|title| write!(f, "  {title:>9}"))?;
+        write!(f, "{:12}  {:>9}  {:>9}  {:>9}  queue", "", "waiting", "in flight", "delayed")?;
         for queue in &self.queues {
             let Depth { waiting, in_flight, delayed } = queue.depth;
-            let oldest = queue.oldest_message_age_seconds.map_or("unknown".to_owned(), |age| format!("{age} s"));
-            write!(f, "\n{:12}  {:width$}", queue.purpose.as_str(), queue.name)?;
-            write!(f, "  {waiting:>9}  {in_flight:>9}  {delayed:>9}  {oldest:>9}")?;
+            write!(f, "\n{:12}  {waiting:>9}  {in_flight:>9}  {delayed:>9}", queue.purpose.as_str())?;
+            write!(f, "  {}", shortened(&queue.name))?;
         }
         Ok(())
     }
+}
+
+/// A queue's name may have 80 characters; its end tells most.
+fn shortened(name: &str) -> String {
+    let length = name.chars().count();
+    if length <= NAME_WIDTH {
+        return name.to_owned();
+    }
+    std::iter::once('…').chain(name.chars().skip(length - NAME_WIDTH + 1)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn report() -> StatusReport {
+    fn report(name: &str) -> StatusReport {
         let depth = Depth { waiting: 12, in_flight: 3, delayed: 0 };
-        let name = "work.fifo".to_owned();
-        let queue = QueueStatus { purpose: Purpose::Work, name, depth, oldest_message_age_seconds: None };
+        let queue = QueueStatus { purpose: Purpose::DeadLetters, name: name.to_owned(), depth };
         StatusReport { queues: vec![queue], problems: vec![] }
     }
 
     #[test]
-    fn the_status_is_a_table_and_says_that_the_oldest_age_is_unknown() {
-        let text = report().to_string();
+    fn the_status_is_a_table_that_fits_80_columns() {
+        let text = report("work.fifo").to_string();
         let words: Vec<&str> = text.lines().nth(1).unwrap().split_whitespace().collect();
-        assert_eq!(words, ["work", "work.fifo", "12", "3", "0", "unknown"]);
+        assert_eq!(words, ["dead", "letters", "12", "3", "0", "work.fifo"]);
+        let text = report(&format!("{}.fifo", "x".repeat(75))).to_string();
+        assert!(text.lines().all(|line| line.chars().count() <= 80) && text.ends_with("x.fifo"), "{text}");
     }
 
     #[test]
-    fn in_json_the_counts_stand_beside_the_name_and_the_unknown_age_is_null() {
-        let json = serde_json::to_value(report()).unwrap();
+    fn in_json_the_counts_stand_beside_the_name() {
+        let json = serde_json::to_value(report("dead.fifo")).unwrap();
         assert_eq!(
             json["queues"][0],
-            serde_json::json!({"purpose": "work", "name": "work.fifo", "waiting": 12, "in_flight": 3, "delayed": 0,
-                "oldest_message_age_seconds": null})
+            serde_json::json!({"purpose": "dead-letters", "name": "dead.fifo", "waiting": 12, "in_flight": 3, "delayed": 0})
         );
     }
 }

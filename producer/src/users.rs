@@ -6,11 +6,10 @@
 use std::sync::{Mutex, PoisonError};
 
 use futures::{StreamExt, stream};
-use key_rotation_aws::{AwsError, Connection, MemberRole};
+use key_rotation_aws::{AwsError, Connection, MemberRole, RetryPolicy, SessionPolicy};
 use rotation::{AccountId, Job, UserName};
 use tokio::sync::mpsc::{Receiver, Sender};
 
-use crate::backoff::{self, Patience};
 use crate::organization::Member;
 
 /// Accounts whose users are listed at once.
@@ -19,13 +18,9 @@ const ACCOUNTS_AT_ONCE: usize = 16;
 /// IAM API reference, `ListUsers`: `MaxItems` up to 1,000. IAM may still answer with fewer, and a marker.
 const USERS_A_PAGE: i32 = 1000;
 
-/// All that a session for listing may do.
-const SESSION_POLICY: &str =
-    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:ListUsers","Resource":"*"}]}"#;
-
 /// An account whose users could not be listed, or not all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unlisted {
+pub struct IncompleteListing {
     /// The account.
     pub account: AccountId,
     /// Users handed on before it failed.
@@ -36,11 +31,11 @@ pub struct Unlisted {
 
 /// What became of the accounts on their way to being jobs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Spread {
+pub struct ExpansionSummary {
     /// Accounts that came in.
     pub accounts: u64,
     /// Those whose users are not all among the jobs.
-    pub unlisted: Vec<Unlisted>,
+    pub unlisted: Vec<IncompleteListing>,
 }
 
 /// Lists users of accounts.
@@ -56,29 +51,29 @@ pub struct Users<'a> {
 
 impl Users<'_> {
     /// Hands on a job for every user of every account that comes in. Ends early when nobody takes them any more.
-    pub async fn spread(
+    pub async fn expand(
         &self,
         members: Receiver<Member>,
         to: Sender<Job>,
         job: impl Fn(Member, UserName) -> Job,
-    ) -> Spread {
-        let spread = Mutex::new(Spread::default());
-        let spread_now = || spread.lock().unwrap_or_else(PoisonError::into_inner);
+    ) -> ExpansionSummary {
+        let summary = Mutex::new(ExpansionSummary::default());
+        let summary_now = || summary.lock().unwrap_or_else(PoisonError::into_inner);
         let members = stream::unfold(members, async |mut members| Some((members.recv().await?, members)));
         members
             .take_until(to.closed())
             .for_each_concurrent(ACCOUNTS_AT_ONCE, async |member| {
-                spread_now().accounts += 1;
+                summary_now().accounts += 1;
                 let mut listed = 0;
                 if let Err(error) = self.list(&member, &to, &job, &mut listed).await {
                     let account = member.account.clone();
                     tracing::error!(%account, %error, listed, "the account's users could not be listed");
-                    let failure = Unlisted { account, listed, why: error.to_string() };
-                    spread_now().unlisted.push(failure);
+                    let failure = IncompleteListing { account, listed, why: error.to_string() };
+                    summary_now().unlisted.push(failure);
                 }
             })
             .await;
-        spread.into_inner().unwrap_or_else(PoisonError::into_inner)
+        summary.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn list(
@@ -89,18 +84,18 @@ impl Users<'_> {
         listed: &mut u64,
     ) -> Result<(), AwsError> {
         const OPERATION: &str = "iam:ListUsers";
-        let policy = Some(SESSION_POLICY.to_owned());
-        let session = backoff::retry(Patience::MESSAGE, async || {
-            self.role.assume(self.connection, &member.account, self.session_name, policy.clone()).await
-        })
-        .await?;
+        let policy = Some(SessionPolicy::ListUsers);
+        let session = RetryPolicy::MESSAGE
+            .retry(async || self.role.assume(self.connection, &member.account, self.session_name, policy).await)
+            .await?;
         let mut marker: Option<String> = None;
         loop {
-            let page = backoff::retry(Patience::MESSAGE, async || {
-                let call = session.iam().list_users().max_items(USERS_A_PAGE).set_marker(marker.clone());
-                call.send().await.map_err(|error| AwsError::of(OPERATION, error))
-            })
-            .await?;
+            let page = RetryPolicy::MESSAGE
+                .retry(async || {
+                    let call = session.iam().list_users().max_items(USERS_A_PAGE).set_marker(marker.clone());
+                    call.send().await.map_err(|error| AwsError::of(OPERATION, error))
+                })
+                .await?;
             for user in page.users() {
                 let name = UserName::new(user.user_name())
                     .map_err(|error| AwsError::incomplete(OPERATION, &error.to_string()))?;

@@ -5,6 +5,7 @@
 
 mod bar;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -12,9 +13,9 @@ use key_rotation_aws::Connection;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::command::CommandError;
+use crate::command::{CommandError, count};
 use crate::dead_letters::{Letter, LetterReason, scan};
-use crate::queue::{self, Depth, Emptiness};
+use crate::queue::{self, EmptyQueueDetector};
 use crate::settings::Settings;
 
 /// How often the queue is asked. Its counts are approximate and lag; faster would show nothing more.
@@ -24,8 +25,10 @@ const LETTERS_READ: usize = 10_000;
 
 /// How a queue was worked off.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Watched {
-    /// The most messages there were at a time.
+pub struct WatchReport {
+    /// Messages of the run.
+    pub sent: u64,
+    /// The most messages there were on the queue at a time, of whichever run.
     pub messages: u64,
     /// How long it took, in seconds.
     pub seconds: u64,
@@ -44,7 +47,7 @@ pub struct DeadLetter {
     pub message: Option<String>,
 }
 
-impl Watched {
+impl WatchReport {
     /// What went wrong, a sentence each.
     pub fn problems(&self) -> Vec<String> {
         let Some(letters) = &self.dead_letters else {
@@ -60,35 +63,52 @@ impl Watched {
     }
 }
 
-impl fmt::Display for Watched {
+impl fmt::Display for WatchReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "worked off in {} s, {} messages at most", self.seconds, self.messages)?;
-        match &self.dead_letters {
-            Some(letters) if !letters.is_empty() => write!(f, ", {} of them now dead letters", letters.len()),
-            Some(_) | None => Ok(()),
+        write!(f, "the queue is empty after {} s: ", self.seconds)?;
+        let sent = count(self.sent, "message");
+        match self.dead_letters.as_deref() {
+            Some([]) => write!(f, "{sent} of this run done")?,
+            Some(letters) => {
+                let done = self.sent.saturating_sub(letters.len() as u64);
+                write!(f, "{done} of {sent} of this run done, {} dead ({})", letters.len(), by_reason(letters))?;
+            }
+            None => write!(f, "{sent} of this run done or dead")?,
         }
+        f.write_str("; what workers did or would do to keys is in their log and mails, under the run's id")
     }
+}
+
+/// How many letters there are of each reason.
+fn by_reason(letters: &[DeadLetter]) -> String {
+    let mut counts: BTreeMap<&LetterReason, usize> = BTreeMap::new();
+    for letter in letters {
+        *counts.entry(&letter.reason).or_default() += 1;
+    }
+    counts.iter().map(|(reason, count)| format!("{count} {reason}")).collect::<Vec<_>>().join(", ")
 }
 
 /// Follows the work queue until it is believed empty, and looks for the run's dead letters.
 ///
 /// # Errors
 /// [`CommandError::Failed`] where the queue cannot be read: the messages are on it all the same.
-pub async fn until_worked_off(
+pub async fn until_empty(
     connection: &Connection,
     settings: &Settings,
     run_id: Uuid,
     sent: u64,
-    settle: Duration,
-) -> Result<Watched, CommandError> {
-    let mut emptiness = Emptiness::after(settle);
+    counts_lag: Duration,
+) -> Result<WatchReport, CommandError> {
+    let mut detector = EmptyQueueDetector::after(counts_lag);
     let mut bar = bar::Bar::new(sent);
     let mut most = sent;
     loop {
-        let depth = depth(connection, settings).await?;
+        let depth = queue::depth(connection, &settings.queue).await.map_err(|error| {
+            CommandError::failed("the queue can no longer be watched; the messages are on it all the same", &error)
+        })?;
         most = most.max(depth.total());
-        bar.show(depth, emptiness.elapsed());
-        if emptiness.believed(Some(depth)) {
+        bar.show(depth, detector.elapsed());
+        if detector.is_empty(Some(depth)) {
             break;
         }
         tokio::time::sleep(LOOK_EVERY).await;
@@ -101,16 +121,7 @@ pub async fn until_worked_off(
             None
         }
     };
-    Ok(Watched { messages: most, seconds: emptiness.elapsed().as_secs(), dead_letters })
-}
-
-async fn depth(connection: &Connection, settings: &Settings) -> Result<Depth, CommandError> {
-    match queue::attributes(connection, &settings.queue).await {
-        Ok(attributes) => Ok(attributes.depth),
-        Err(error) => {
-            Err(CommandError::failed("the queue can no longer be watched; the messages are on it all the same", &error))
-        }
-    }
+    Ok(WatchReport { sent, messages: most, seconds: detector.elapsed().as_secs(), dead_letters })
 }
 
 async fn dead_letters_of(
@@ -130,8 +141,8 @@ async fn dead_letters_of(
 mod tests {
     use super::*;
 
-    fn watched(dead_letters: Option<Vec<DeadLetter>>) -> Watched {
-        Watched { messages: 20, seconds: 3, dead_letters }
+    fn watched(dead_letters: Option<Vec<DeadLetter>>) -> WatchReport {
+        WatchReport { sent: 20, messages: 20, seconds: 3, dead_letters }
     }
 
     #[test]
@@ -146,7 +157,11 @@ mod tests {
             watched.problems(),
             ["account 123456789012 ended as a dead letter (RoleRefused): the role is missing"]
         );
-        assert_eq!(watched.to_string(), "worked off in 3 s, 20 messages at most, 1 of them now dead letters");
+        assert_eq!(
+            watched.to_string(),
+            "the queue is empty after 3 s: 19 of 20 messages of this run done, 1 dead (1 RoleRefused); \
+             what workers did or would do to keys is in their log and mails, under the run's id"
+        );
     }
 
     #[test]

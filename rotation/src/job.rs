@@ -67,6 +67,26 @@ pub enum Whom {
     Key(AccessKeyId),
 }
 
+impl Task {
+    /// The user it is about, if it is about one.
+    pub fn user(&self) -> Option<&UserName> {
+        match self {
+            Task::Account => None,
+            Task::User(user) | Task::Restore { user, .. } => Some(user),
+            Task::ForceRotate(request) => request.whom.user(),
+        }
+    }
+
+    /// The key it names, if it names one.
+    pub fn access_key_id(&self) -> Option<&AccessKeyId> {
+        match self {
+            Task::Account | Task::User(_) => None,
+            Task::ForceRotate(request) => request.whom.access_key_id(),
+            Task::Restore { access_key_id, .. } => access_key_id.as_ref(),
+        }
+    }
+}
+
 impl Whom {
     /// The user, if named.
     pub fn user(&self) -> Option<&UserName> {
@@ -241,11 +261,7 @@ impl Job {
 
     /// The user the job is about, if it is about one.
     pub fn user(&self) -> Option<&UserName> {
-        match &self.task {
-            Task::Account => None,
-            Task::User(user) | Task::Restore { user, .. } => Some(user),
-            Task::ForceRotate(request) => request.whom.user(),
-        }
+        self.task.user()
     }
 }
 

@@ -17,6 +17,7 @@ mod lifecycle;
 pub mod names;
 pub mod plan;
 pub mod policy;
+pub mod progress;
 mod refusal;
 mod request;
 mod restore;

@@ -1,11 +1,11 @@
 //! Every name the tool gives to a thing in AWS, in one place: secrets, versions, tags, ARNs.
 
+use std::fmt;
+
 use uuid::{Uuid, uuid};
 
-use crate::ids::{AccessKeyId, AccountId, UserName};
+use crate::ids::{AccessKeyId, AccountId, UserName, shown};
 
-/// All tags of this tool begin so; the member role may touch no others.
-pub const TAG_PREFIX: &str = "key-rotation:";
 /// A user with this tag is out of reach: exempt here, and denied by the member role's policy.
 pub const PROTECTED_TAG: &str = "key-rotation:protected";
 /// Exempt up to and including this day (`2027-01-31`, UTC).
@@ -44,46 +44,72 @@ pub fn version_id(key: &AccessKeyId) -> String {
     Uuid::new_v5(&VERSION_NAMESPACE, key.as_str().as_bytes()).to_string()
 }
 
-/// AWS's partitions differ in ARNs; which one applies follows from the region.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Partition {
-    /// Commercial regions.
-    Aws,
-    /// GovCloud (US).
-    AwsUsGov,
-    /// China.
-    AwsCn,
+/// A partition of AWS, as ARNs spell it: `aws`, `aws-us-gov`, `aws-cn`, `aws-eusc`, and those for which there is no list. It is
+/// read off an ARN that AWS gave, and never guessed from a region's name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Partition {
+    /// The name, and zeros. Inline, so that it can be handed on like the small word it is.
+    bytes: [u8; Self::LONGEST],
+    length: usize,
 }
 
+/// A text that is not an ARN of AWS.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is not the ARN of anything in AWS")]
+pub struct InvalidArn(String);
+
 impl Partition {
-    /// The partition a region belongs to.
-    pub fn of_region(region: &str) -> Self {
-        if region.starts_with("us-gov-") {
-            Partition::AwsUsGov
-        } else if region.starts_with("cn-") {
-            Partition::AwsCn
-        } else {
-            Partition::Aws
+    /// The commercial regions' partition.
+    pub const AWS: Partition = Partition::from_name("aws");
+    /// Longer than any known, `aws-us-gov`.
+    const LONGEST: usize = 24;
+
+    const fn from_name(name: &str) -> Self {
+        let (name, mut bytes, mut length) = (name.as_bytes(), [0; Self::LONGEST], 0);
+        while length < name.len() {
+            bytes[length] = name[length];
+            length += 1;
         }
+        Self { bytes, length }
+    }
+
+    /// The partition of an ARN.
+    ///
+    /// # Errors
+    /// [`InvalidArn`] where the text is not an ARN of `aws` or of `aws-` and something.
+    pub fn of_arn(arn: &str) -> Result<Self, InvalidArn> {
+        let name = arn.strip_prefix("arn:").and_then(|rest| rest.split(':').next());
+        let is_partition = |name: &&str| {
+            let further = name.strip_prefix("aws").unwrap_or("?");
+            let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+            name.len() <= Self::LONGEST
+                && (further.is_empty() || further.starts_with('-'))
+                && further.bytes().all(allowed)
+        };
+        let name = name.filter(is_partition).ok_or_else(|| InvalidArn(shown(arn, 100)))?;
+        Ok(Self::from_name(name))
     }
 
     /// As ARNs spell it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Partition::Aws => "aws",
-            Partition::AwsUsGov => "aws-us-gov",
-            Partition::AwsCn => "aws-cn",
-        }
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.length]).expect("it was made from letters")
     }
 
     /// A role's ARN. `role` may carry a path (`path/name`).
     pub fn role_arn(self, account: &AccountId, role: &str) -> String {
-        format!("arn:{}:iam::{account}:role/{}", self.as_str(), role.trim_start_matches('/'))
+        format!("arn:{self}:iam::{account}:role/{}", role.trim_start_matches('/'))
     }
+}
 
-    /// A user's ARN; `path` begins and ends with a slash.
-    pub fn user_arn(self, account: &AccountId, path: &str, user: &UserName) -> String {
-        format!("arn:{}:iam::{account}:user{path}{user}", self.as_str())
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Partition({self})")
     }
 }
 
@@ -102,5 +128,35 @@ mod tests {
     fn a_keys_version_id_is_fixed_for_ever() {
         let key = AccessKeyId::new("AKIAIOSFODNN7EXAMPLE").unwrap();
         assert_eq!(version_id(&key), "390ec0dc-a655-5e6f-afa5-33408e8422ec");
+    }
+
+    #[test]
+    fn a_partition_is_read_off_an_arn_whatever_partitions_there_are() {
+        for name in ["aws", "aws-us-gov", "aws-cn", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e"] {
+            let partition = Partition::of_arn(&format!("arn:{name}:sts::123456789012:assumed-role/a/b")).unwrap();
+            assert_eq!(partition.as_str(), name);
+            let account = AccountId::new("123456789012").unwrap();
+            assert_eq!(
+                partition.role_arn(&account, "/path/role"),
+                format!("arn:{name}:iam::123456789012:role/path/role")
+            );
+        }
+        assert_eq!(Partition::of_arn("arn:aws:iam::1:root"), Ok(Partition::AWS));
+    }
+
+    #[test]
+    fn what_is_no_arn_of_aws_has_no_partition() {
+        for wrong in [
+            "",
+            "aws",
+            "arn:",
+            "arn::iam",
+            "arn:azure:iam",
+            "arn:awsome:iam",
+            "arn:aws-A:iam",
+            &format!("arn:aws-{}:iam", "x".repeat(30)),
+        ] {
+            assert!(Partition::of_arn(wrong).is_err(), "{wrong}");
+        }
     }
 }

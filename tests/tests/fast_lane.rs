@@ -87,7 +87,7 @@ async fn force_while_busy(stage: &Stage, urgent: Option<QueueUrl>) -> Figures {
         disable_old_now: true,
         override_exemption: false,
         dry_run: false,
-        wait: WaitOptions { wait: false, wait_timeout: 0, settle: 0 },
+        wait: WaitOptions { wait: false, wait_timeout: 0, queue_settle_seconds: 0 },
     };
     let is_done = || {
         stage.world(|world| {

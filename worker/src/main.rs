@@ -5,8 +5,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use jiff::Timestamp;
-use key_rotation_aws::{Connection, telemetry};
+use key_rotation_aws::queue::elsewhere;
+use key_rotation_aws::{Connection, command_line, telemetry};
 use rotation::names::Partition;
 use rotation::{AccountId, UserName};
 use tracing::info;
@@ -20,7 +22,11 @@ use worker::{RawSettings, Settings, Tally, preview};
 /// variables (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL, …) work as everywhere. Exit status: 0 done; 1 it could not start,
 /// or --drain left messages; 2 settings wrong, nothing was done.
 #[derive(Debug, Parser)]
-#[command(name = "worker", version)]
+#[command(
+    name = "worker",
+    version = command_line::version(),
+    override_usage = "worker [OPTIONS]\n       worker preview-mail [OPTIONS]"
+)]
 struct Cli {
     #[command(flatten)]
     settings: RawSettings,
@@ -36,6 +42,18 @@ enum Command {
     /// member role and with a session that can only read, with the settings and templates they would have; --as-of says on
     /// which day. Nothing is changed, and no queue is touched. index.txt says who would get which mail.
     PreviewMail(PreviewMail),
+    /// Print a completion script for a shell, to be sourced.
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print the manual page, or write one for each command into a directory.
+    Man {
+        /// Directory for the pages; made if it is not there
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -63,10 +81,23 @@ struct PreviewMail {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = command_line::parse();
     telemetry::init(&cli.settings.log);
-    if let Some(Command::PreviewMail(options)) = &cli.command {
-        return preview_mail(cli.settings, options).await.unwrap_or_else(|problems| refuse(&problems));
+    match &cli.command {
+        Some(Command::PreviewMail(options)) => {
+            return preview_mail(cli.settings, options).await.unwrap_or_else(|problems| refuse(&problems));
+        }
+        Some(Command::Completions { shell }) => {
+            command_line::print_completions::<Cli>(*shell);
+            return ExitCode::SUCCESS;
+        }
+        Some(Command::Man { out }) => {
+            return match command_line::write_manual::<Cli>(out.as_deref()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => refuse(&[format!("the manual could not be written: {error}")]),
+            };
+        }
+        None => {}
     }
     // From here on: a signal that comes before it is listened for ends the process in the system's own way.
     let stop = stop_signal();
@@ -78,6 +109,11 @@ async fn main() -> ExitCode {
         Ok(connection) => connection,
         Err(error) => return refuse(&[error.to_string()]),
     };
+    let Settings { queue, dead_letter_queue, urgent_queue, .. } = &settings;
+    let problems = elsewhere(queue, dead_letter_queue.as_ref(), urgent_queue.as_ref(), connection.region());
+    if !problems.is_empty() {
+        return refuse(&problems);
+    }
     match worker::run(&settings, &connection, Arc::new(Tally::default()), stop).await {
         Ok(report) if report.left == 0 => ExitCode::SUCCESS,
         Ok(report) => {
@@ -108,7 +144,7 @@ async fn preview_mail(raw: RawSettings, options: &PreviewMail) -> Result<ExitCod
     } else {
         // Samples show every mail there is, whatever day it is.
         let mail = MailSettings { audit_run_interval: 7, ..mail };
-        let notices = Notices::new(mail, None, Partition::Aws).map_err(|error| vec![error.to_string()])?;
+        let notices = Notices::new(mail, None, Partition::AWS).map_err(|error| vec![error.to_string()])?;
         let as_of = raw.as_of().unwrap_or_else(Timestamp::now);
         preview::of_samples(&notices, &preview::Options { as_of, audit, out })
     };

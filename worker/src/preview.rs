@@ -84,7 +84,7 @@ pub fn of_samples(notices: &Notices, options: &Options) -> Result<Written, Previ
     let many_keys = ("300-keys".to_owned(), sample::many_keys_at(options.as_of, options.audit, 300));
     let mut folder = Folder::new(&options.out)?;
     for (name, digest) in iter::once(one_key).chain(parts).chain([many_keys]) {
-        folder.add(notices, &name, &digest, Partition::Aws)?;
+        folder.add(notices, &name, &digest, Partition::AWS)?;
     }
     folder.close()
 }

@@ -5,13 +5,11 @@
 //! an overrun or a lost connection is one failed delivery, never a lost message; a stop is no failure.
 
 pub mod acknowledge;
-pub mod backoff;
 pub mod consumer;
 pub mod delivery;
 mod groups;
 pub mod heartbeat;
 pub mod limits;
-pub mod redrive;
 pub mod stop;
 
 use std::future::Future;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use key_rotation_aws::{AwsError, Connection, QueueUrl};
+use key_rotation_aws::{AwsError, Connection, QueueUrl, Redrive, RedriveError};
 use rotation::AccountId;
 use tracing::{info, warn};
 
@@ -11,7 +11,6 @@ use crate::context::{CentralStore, WorkerContext};
 use crate::handler::RotationHandler;
 use crate::notices::{MailSettings, Notices, TemplateError};
 use crate::queue::consumer::RunMode;
-use crate::queue::redrive::{Redrive, RedriveError};
 use crate::queue::{Consumer, ConsumerReport, Limits, QueueConfig, Stop};
 use crate::settings::Settings;
 use crate::tally::Tally;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -34,7 +35,8 @@ pub struct RawSettings {
     /// Audit mode: tell what would be done, change nothing. Set to false to enforce
     #[arg(
         long, env = "DRY_RUN", value_name = "BOOL", default_value = "true",
-        num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set, global = true
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set,
+        value_parser = BoolishValueParser::new(), global = true
     )]
     dry_run: bool,
 
@@ -74,7 +76,8 @@ pub struct RawSettings {
     /// Store secrets in the worker's own account instead of each user's
     #[arg(
         long, env = "STORE_SECRETS_IN_CENTRAL_ACCOUNT", value_name = "BOOL", default_value = "false",
-        num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set, global = true
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set,
+        value_parser = BoolishValueParser::new(), global = true
     )]
     store_secrets_in_central_account: bool,
     /// KMS key for secrets [default: AWS's own; required with the central store, whose readers are in other accounts]

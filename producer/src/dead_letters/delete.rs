@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::letter::Letter;
 use super::list::Filter;
-use super::walk::{Acted, walk};
+use super::walk::{LetterOutcome, walk};
 use crate::command::{CommandError, Report};
 use crate::queue;
 use crate::settings::Settings;
@@ -23,7 +23,7 @@ use crate::settings::Settings;
 #[derive(Debug, Clone, Default, Args)]
 pub struct DeleteOptions {
     #[command(flatten)]
-    /// Which letters. Everything at once is not to be had.
+    /// Which letters. Deleting without a filter is refused.
     pub filter: Filter,
 }
 
@@ -59,21 +59,21 @@ pub async fn run(
     }
     let queue = queue::dead_letter_queue(connection, settings).await?;
     let mut deleted = Vec::new();
-    let walked = walk(connection, &queue, &options.filter, async |scanner, letter| {
+    let summary = walk(connection, &queue, &options.filter, async |scanner, letter| {
         tracing::info!(message_id = letter.message_id, reason = %letter.reason, body = letter.body, "to be deleted");
-        if let Err(error) = scanner.take_away(&letter).await {
-            return Acted::Left(format!("{} is still a dead letter: {error}", letter.subject()));
+        if let Err(error) = scanner.delete(&letter).await {
+            return LetterOutcome::Kept(format!("{} is still a dead letter: {error}", letter.subject()));
         }
         deleted.push(letter);
-        Acted::Done
+        LetterOutcome::Done
     })
     .await?;
     Ok(DeleteReport {
         queue: queue.name().to_owned(),
         deleted,
-        left: walked.left,
-        not_seen: walked.not_seen,
-        problems: walked.problems,
+        left: summary.left,
+        not_seen: summary.not_seen,
+        problems: summary.problems,
     })
 }
 

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use clap::Args;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use key_rotation_aws::Connection;
 use rotation::{AccountId, Reason};
 use serde::Serialize;
 
 use super::letter::{Letter, LetterReason};
 use super::scan;
-use crate::command::{CommandError, Report};
+use crate::command::{CommandError, Report, age, count};
 use crate::queue;
 use crate::settings::Settings;
 
@@ -98,9 +98,9 @@ pub async fn run(
 ) -> Result<DeadLettersReport, CommandError> {
     let queue = queue::dead_letter_queue(connection, settings).await?;
     let unreadable = |error| CommandError::failed("the dead-letter queue could not be read", &error);
-    let count = queue::attributes(connection, &queue).await.map_err(unreadable)?.depth.total();
+    let on_queue = queue::depth(connection, &queue).await.map_err(unreadable)?.total();
     let letters = scan::read(connection, &queue, options.limit).await.map_err(unreadable)?;
-    let not_seen = count.saturating_sub(letters.len() as u64);
+    let not_seen = on_queue.saturating_sub(letters.len() as u64);
     let letters = letters.into_iter().filter(|letter| options.filter.admits(letter)).collect();
     Ok(DeadLettersReport {
         queue: queue.name().to_owned(),
@@ -134,8 +134,8 @@ impl Report for DeadLettersReport {
 
 impl fmt::Display for DeadLettersReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count: usize = self.groups.iter().map(|group| group.letters.len()).sum();
-        write!(f, "{count} dead {} in {}", if count == 1 { "letter" } else { "letters" }, self.queue)?;
+        let letters: usize = self.groups.iter().map(|group| group.letters.len()).sum();
+        write!(f, "{} in {}", count(letters as u64, "dead letter"), self.queue)?;
         if self.groups.len() > 1 {
             let counts: Vec<String> =
                 self.groups.iter().map(|group| format!("{} {}", group.letters.len(), group.reason)).collect();
@@ -160,11 +160,8 @@ impl DeadLettersReport {
         write!(f, "\n  Redriving helps: {}", group.redriving_helps)?;
         let shown = by_sentence(&group.letters[..group.letters.len().min(SHOWN)]);
         for (n, letter) in shown.iter().enumerate() {
-            let attempts = match letter.attempts {
-                Some(1) => "1 attempt".to_owned(),
-                Some(attempts) => format!("{attempts} attempts"),
-                None => "unknown attempts".to_owned(),
-            };
+            let attempts = letter.attempts.map(|attempts| count(attempts.into(), "attempt"));
+            let attempts = attempts.unwrap_or("unknown attempts".to_owned());
             let age = letter.since.map_or("?".to_owned(), |since| age(self.now.duration_since(since)));
             write!(f, "\n  - {}, {attempts}, {age} ago", letter.subject())?;
             if let Some(run_id) = letter.run_id {
@@ -188,18 +185,6 @@ fn by_sentence(letters: &[Letter]) -> Vec<&Letter> {
     let mut sorted: Vec<&Letter> = letters.iter().collect();
     sorted.sort_by_key(|letter| first_with(letter));
     sorted
-}
-
-/// An age in its largest unit.
-fn age(age: SignedDuration) -> String {
-    let seconds = age.as_secs().max(0);
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", seconds / 60),
-        3600..86_400 => format!("{} h", seconds / 3600),
-        86_400.. => format!("{} d", seconds / 86_400),
-        ..0 => unreachable!("an age below zero has been made zero"),
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `producer dead-letters redrive`: sends dead letters back to be worked on again.
 //!
-//! By hand, each letter is sent first and taken away afterwards: interrupted in between, there are two of it and never
+//! One by one, each letter is sent first and taken away afterwards: interrupted in between, there are two of it and never
 //! none. On a FIFO queue the second sending of the same letter is recognised by its deduplication id, which is the letter's
 //! own; the body's would not do, since SQS would swallow a letter sent back within five minutes of its first sending.
 //!
@@ -11,17 +11,16 @@
 use std::fmt;
 use std::time::Duration;
 
-use aws_sdk_sqs::types::MessageAttributeValue;
+use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
 use clap::Args;
-use key_rotation_aws::{AwsError, Connection, QueueUrl};
+use key_rotation_aws::{AwsError, Connection, QueueUrl, RetryPolicy};
 use rotation::{Job, Task};
 use serde::Serialize;
 use uuid::{Uuid, uuid};
 
 use super::letter::Letter;
 use super::list::Filter;
-use super::walk::{Acted, walk};
-use crate::backoff::{self, Patience};
+use super::walk::{LetterOutcome, walk};
 use crate::command::{CommandError, Report};
 use crate::queue;
 use crate::settings::Settings;
@@ -48,7 +47,7 @@ pub struct RedriveReport {
     /// The dead-letter queue.
     pub queue: String,
     /// How it was done.
-    pub by: Way,
+    pub by: RedriveMethod,
     /// Letters sent back.
     pub redriven: u64,
     /// Letters left where they are because they are not meant.
@@ -62,11 +61,11 @@ pub struct RedriveReport {
 /// How letters are sent back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Way {
+pub enum RedriveMethod {
     /// By SQS's `StartMessageMoveTask`.
     MoveTask,
     /// One by one: sent, then taken away.
-    ByHand,
+    OneByOne,
 }
 
 /// Carries it out.
@@ -79,42 +78,44 @@ pub async fn run(
     options: &RedriveOptions,
 ) -> Result<RedriveReport, CommandError> {
     let dead_letters = queue::dead_letter_queue(connection, settings).await?;
-    match way(settings, &options.filter) {
-        Way::MoveTask => by_move_task(connection, settings, &dead_letters).await,
-        Way::ByHand => by_hand(connection, settings, &dead_letters, &options.filter).await,
+    match method(settings, &options.filter) {
+        RedriveMethod::MoveTask => by_move_task(connection, settings, &dead_letters).await,
+        RedriveMethod::OneByOne => one_by_one(connection, settings, &dead_letters, &options.filter).await,
     }
 }
 
-fn way(settings: &Settings, filter: &Filter) -> Way {
+fn method(settings: &Settings, filter: &Filter) -> RedriveMethod {
     let one_lane = settings.urgent_queue.is_none() && !settings.queue.is_fifo();
-    if filter.is_everything() && one_lane { Way::MoveTask } else { Way::ByHand }
+    if filter.is_everything() && one_lane { RedriveMethod::MoveTask } else { RedriveMethod::OneByOne }
 }
 
-async fn by_hand(
+async fn one_by_one(
     connection: &Connection,
     settings: &Settings,
     dead_letters: &QueueUrl,
     filter: &Filter,
 ) -> Result<RedriveReport, CommandError> {
     let sqs = connection.sqs();
-    let walked = walk(connection, dead_letters, filter, async |scanner, letter| {
+    let summary = walk(connection, dead_letters, filter, async |scanner, letter| {
         let subject = letter.subject();
         if let Err(error) = send_back(&sqs, settings, &letter).await {
-            return Acted::Left(format!("{subject} is still a dead letter: {error}"));
+            return LetterOutcome::Kept(format!("{subject} is still a dead letter: {error}"));
         }
         tracing::info!(account = letter.account.as_ref().map(|id| id.as_str()), reason = %letter.reason, "redriven");
-        match scanner.take_away(&letter).await {
-            Ok(()) => Acted::Done,
-            Err(error) => Acted::DoneBut(format!("{subject} is sent back, but still a dead letter besides: {error}")),
+        match scanner.delete(&letter).await {
+            Ok(()) => LetterOutcome::Done,
+            Err(error) => LetterOutcome::DoneWithProblem(format!(
+                "{subject} is sent back, but still a dead letter besides: {error}"
+            )),
         }
     })
     .await?;
     Ok(RedriveReport {
-        redriven: walked.done,
-        left: walked.left,
-        not_seen: walked.not_seen,
-        problems: walked.problems,
-        ..RedriveReport::new(dead_letters, Way::ByHand)
+        redriven: summary.done,
+        left: summary.left,
+        not_seen: summary.not_seen,
+        problems: summary.problems,
+        ..RedriveReport::new(dead_letters, RedriveMethod::OneByOne)
     })
 }
 
@@ -132,22 +133,23 @@ async fn send_back(sqs: &aws_sdk_sqs::Client, settings: &Settings, letter: &Lett
         .string_value(letter.attempts.unwrap_or(1).to_string())
         .build()
         .expect("the data type is set");
-    backoff::retry(Patience::MESSAGE, async || {
-        let mut call = sqs
-            .send_message()
-            .queue_url(queue.as_str())
-            .message_body(&letter.body)
-            .message_attributes("Attempts", attempts.clone())
-            .message_attributes("FirstMessageId", text(&letter.first.id));
-        if let Some(sent) = &letter.first.sent {
-            call = call.message_attributes("FirstSent", text(sent));
-        }
-        if queue.is_fifo() {
-            call = call.message_group_id(group()).message_deduplication_id(own_id());
-        }
-        call.send().await.map(|_| ()).map_err(|error| AwsError::of(OPERATION, error))
-    })
-    .await
+    RetryPolicy::MESSAGE
+        .retry(async || {
+            let mut call = sqs
+                .send_message()
+                .queue_url(queue.as_str())
+                .message_body(&letter.body)
+                .message_attributes("Attempts", attempts.clone())
+                .message_attributes("FirstMessageId", text(&letter.first.id));
+            if let Some(sent) = &letter.first.sent {
+                call = call.message_attributes("FirstSent", text(sent));
+            }
+            if queue.is_fifo() {
+                call = call.message_group_id(group()).message_deduplication_id(own_id());
+            }
+            call.send().await.map(|_| ()).map_err(|error| AwsError::of(OPERATION, error))
+        })
+        .await
 }
 
 fn text(value: &str) -> MessageAttributeValue {
@@ -175,15 +177,16 @@ async fn by_move_task(
     let sqs = connection.sqs();
     let started = sqs.start_message_move_task().source_arn(&source).destination_arn(destination).send().await;
     let handle = started.map_err(|error| failed(AwsError::of("sqs:StartMessageMoveTask", error)))?.task_handle;
-    let mut report = RedriveReport::new(dead_letters, Way::MoveTask);
+    let mut report = RedriveReport::new(dead_letters, RedriveMethod::MoveTask);
     // Interrupted here, SQS goes on by itself.
     loop {
-        let tasks = backoff::retry(Patience::MESSAGE, async || {
-            let call = sqs.list_message_move_tasks().source_arn(&source).max_results(10);
-            call.send().await.map_err(|error| AwsError::of("sqs:ListMessageMoveTasks", error))
-        })
-        .await
-        .map_err(failed)?;
+        let tasks = RetryPolicy::MESSAGE
+            .retry(async || {
+                let call = sqs.list_message_move_tasks().source_arn(&source).max_results(10);
+                call.send().await.map_err(|error| AwsError::of("sqs:ListMessageMoveTasks", error))
+            })
+            .await
+            .map_err(failed)?;
         // Only a running task has a handle; the newest comes first.
         let running = tasks.results().iter().find(|task| handle.is_some() && task.task_handle == handle);
         let Some(task) = running.or_else(|| tasks.results().first()) else { return Ok(report) };
@@ -202,14 +205,18 @@ async fn by_move_task(
 }
 
 async fn arn(connection: &Connection, queue: &QueueUrl) -> Result<String, CommandError> {
-    let attributes = queue::attributes(connection, queue).await;
-    let attributes =
-        attributes.map_err(|error| CommandError::failed(&format!("the queue {queue} could not be read"), &error))?;
-    attributes.arn.ok_or_else(|| CommandError::Failed(format!("the queue {queue} tells no ARN")))
+    const OPERATION: &str = "sqs:GetQueueAttributes";
+    let call = connection.sqs().get_queue_attributes().queue_url(queue.as_str());
+    let answer = call.attribute_names(QueueAttributeName::QueueArn).send().await;
+    let answer = answer.map_err(|error| AwsError::of(OPERATION, error)).and_then(|answer| {
+        let arn = answer.attributes.and_then(|mut all| all.remove(&QueueAttributeName::QueueArn));
+        arn.ok_or_else(|| AwsError::incomplete(OPERATION, "the answer has no ARN"))
+    });
+    answer.map_err(|error| CommandError::failed(&format!("the queue {queue} could not be read"), &error))
 }
 
 impl RedriveReport {
-    fn new(queue: &QueueUrl, by: Way) -> Self {
+    fn new(queue: &QueueUrl, by: RedriveMethod) -> Self {
         Self { queue: queue.name().to_owned(), by, redriven: 0, left: 0, not_seen: 0, problems: Vec::new() }
     }
 }
@@ -251,10 +258,14 @@ mod tests {
     fn sqs_moves_the_letters_only_where_all_are_meant_and_all_go_to_one_standard_queue() {
         let everything = Filter::default();
         let some = Filter { reasons: vec![rotation::Reason::Denied], accounts: vec![] };
-        assert_eq!(way(&settings("", false), &everything), Way::MoveTask);
-        assert_eq!(way(&settings("", false), &some), Way::ByHand);
-        assert_eq!(way(&settings("", true), &everything), Way::ByHand, "requests go to the urgent queue");
-        assert_eq!(way(&settings(".fifo", false), &everything), Way::ByHand, "groups are given anew");
+        assert_eq!(method(&settings("", false), &everything), RedriveMethod::MoveTask);
+        assert_eq!(method(&settings("", false), &some), RedriveMethod::OneByOne);
+        assert_eq!(
+            method(&settings("", true), &everything),
+            RedriveMethod::OneByOne,
+            "requests go to the urgent queue"
+        );
+        assert_eq!(method(&settings(".fifo", false), &everything), RedriveMethod::OneByOne, "groups are given anew");
     }
 
     #[test]

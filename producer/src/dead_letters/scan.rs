@@ -9,10 +9,9 @@ use std::collections::HashSet;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, MessageSystemAttributeName};
 use futures::{StreamExt, stream};
-use key_rotation_aws::{AwsError, Connection, QueueUrl};
+use key_rotation_aws::{AwsError, Connection, QueueUrl, RetryPolicy};
 
 use super::letter::Letter;
-use crate::backoff::{self, Patience};
 
 /// How long a letter is held, in seconds, unless it is released before.
 const HELD_SECONDS: i32 = 60;
@@ -50,19 +49,20 @@ impl Scanner {
         const OPERATION: &str = "sqs:ReceiveMessage";
         let believed = if self.queue.is_fifo() { 1 } else { EMPTY_ANSWERS_BELIEVED };
         for _ in 0..believed {
-            let answer = backoff::retry(Patience::MESSAGE, async || {
-                let call = self
-                    .client
-                    .receive_message()
-                    .queue_url(self.queue.as_str())
-                    .max_number_of_messages(PER_CALL)
-                    .visibility_timeout(HELD_SECONDS)
-                    .wait_time_seconds(WAIT_SECONDS)
-                    .message_attribute_names("All")
-                    .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
-                call.send().await.map_err(|error| AwsError::of(OPERATION, error))
-            })
-            .await?;
+            let answer = RetryPolicy::MESSAGE
+                .retry(async || {
+                    let call = self
+                        .client
+                        .receive_message()
+                        .queue_url(self.queue.as_str())
+                        .max_number_of_messages(PER_CALL)
+                        .visibility_timeout(HELD_SECONDS)
+                        .wait_time_seconds(WAIT_SECONDS)
+                        .message_attribute_names("All")
+                        .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
+                    call.send().await.map_err(|error| AwsError::of(OPERATION, error))
+                })
+                .await?;
             let letters: Vec<Letter> = answer.messages.unwrap_or_default().into_iter().map(Letter::read).collect();
             self.held.extend(letters.iter().map(|letter| letter.receipt_handle.clone()));
             // What comes again was held for too long: the scan has been round the queue.
@@ -79,14 +79,15 @@ impl Scanner {
     ///
     /// # Errors
     /// [`AwsError`] where it could not be: it stays.
-    pub async fn take_away(&self, letter: &Letter) -> Result<(), AwsError> {
+    pub async fn delete(&self, letter: &Letter) -> Result<(), AwsError> {
         const OPERATION: &str = "sqs:DeleteMessage";
-        backoff::retry(Patience::MESSAGE, async || {
-            let call = self.client.delete_message().queue_url(self.queue.as_str());
-            let call = call.receipt_handle(&letter.receipt_handle);
-            call.send().await.map(|_| ()).map_err(|error| AwsError::of(OPERATION, error))
-        })
-        .await
+        RetryPolicy::MESSAGE
+            .retry(async || {
+                let call = self.client.delete_message().queue_url(self.queue.as_str());
+                let call = call.receipt_handle(&letter.receipt_handle);
+                call.send().await.map(|_| ()).map_err(|error| AwsError::of(OPERATION, error))
+            })
+            .await
     }
 
     /// Releases every letter that is still there. Those that cannot be come back by themselves.

@@ -13,18 +13,18 @@ use crate::queue;
 const CLOCK_LAG: SignedDuration = SignedDuration::from_secs(2);
 
 /// What was done with a letter.
-pub(super) enum Acted {
+pub(super) enum LetterOutcome {
     /// What was to be done.
     Done,
     /// That, and something went wrong afterwards.
-    DoneBut(String),
+    DoneWithProblem(String),
     /// Nothing, and why: it is still a dead letter.
-    Left(String),
+    Kept(String),
 }
 
 /// What came of it.
 #[derive(Debug, Default)]
-pub(super) struct Walked {
+pub(super) struct WalkSummary {
     /// Letters that were acted on.
     pub(super) done: u64,
     /// Letters left where they are: not meant, or something went wrong.
@@ -43,16 +43,16 @@ pub(super) async fn walk(
     connection: &Connection,
     dead_letters: &QueueUrl,
     filter: &Filter,
-    mut act: impl AsyncFnMut(&Scanner, Letter) -> Acted,
-) -> Result<Walked, CommandError> {
+    mut act: impl AsyncFnMut(&Scanner, Letter) -> LetterOutcome,
+) -> Result<WalkSummary, CommandError> {
     let unreadable = |error| CommandError::failed("the dead-letter queue could not be read", &error);
-    let before = queue::attributes(connection, dead_letters).await.map_err(unreadable)?.depth.total();
+    let before = queue::depth(connection, dead_letters).await.map_err(unreadable)?.total();
     let started = connection.clock().now();
     let mut scanner = Scanner::new(connection, dead_letters);
-    let mut walked = Walked::default();
+    let mut summary = WalkSummary::default();
     // Letters that fail again come back while this goes on. Each is acted on once, or this would never end.
     let read = loop {
-        if walked.done >= before {
+        if summary.done >= before {
             break Ok(());
         }
         let letters = match scanner.next().await {
@@ -63,18 +63,18 @@ pub(super) async fn walk(
         for letter in letters {
             let came_back = letter.since.is_some_and(|since| since.duration_since(started) > CLOCK_LAG);
             if came_back || !filter.admits(&letter) {
-                walked.left += 1;
+                summary.left += 1;
                 continue;
             }
             match act(&scanner, letter).await {
-                Acted::Done => walked.done += 1,
-                Acted::DoneBut(problem) => {
-                    walked.done += 1;
-                    walked.problems.push(problem);
+                LetterOutcome::Done => summary.done += 1,
+                LetterOutcome::DoneWithProblem(problem) => {
+                    summary.done += 1;
+                    summary.problems.push(problem);
                 }
-                Acted::Left(problem) => {
-                    walked.left += 1;
-                    walked.problems.push(problem);
+                LetterOutcome::Kept(problem) => {
+                    summary.left += 1;
+                    summary.problems.push(problem);
                 }
             }
         }
@@ -82,11 +82,11 @@ pub(super) async fn walk(
     scanner.release().await;
     match read {
         Ok(()) => {}
-        Err(error) if walked.done == 0 => return Err(unreadable(error)),
+        Err(error) if summary.done == 0 => return Err(unreadable(error)),
         Err(error) => {
-            walked.problems.push(format!("there may be more, but the queue could no longer be read: {error}"));
+            summary.problems.push(format!("there may be more, but the queue could no longer be read: {error}"));
         }
     }
-    walked.not_seen = before.saturating_sub(walked.done + walked.left);
-    Ok(walked)
+    summary.not_seen = before.saturating_sub(summary.done + summary.left);
+    Ok(summary)
 }

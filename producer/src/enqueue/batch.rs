@@ -2,7 +2,7 @@
 
 use rotation::Job;
 
-use super::Unsent;
+use super::UnsentJob;
 
 /// SQS API reference, `SendMessageBatch`: "up to 10 messages".
 const MOST_ENTRIES: usize = 10;
@@ -12,14 +12,14 @@ const MOST_BYTES: usize = 256 * 1024;
 
 /// A job, and its body as it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct BatchEntry {
     /// The job.
     pub job: Job,
     /// Its body.
     pub body: String,
 }
 
-impl Entry {
+impl BatchEntry {
     /// Writes the body.
     pub fn new(job: Job) -> Self {
         let body = job.to_body();
@@ -27,21 +27,21 @@ impl Entry {
     }
 
     /// The job as one that was not sent.
-    pub(super) fn unsent(self, why: &str) -> Unsent {
-        Unsent { job: self.job, why: why.to_owned() }
+    pub(super) fn unsent(self, why: &str) -> UnsentJob {
+        UnsentJob { job: self.job, why: why.to_owned() }
     }
 }
 
 /// A batch being filled.
 #[derive(Debug, Default)]
 pub struct Batch {
-    entries: Vec<Entry>,
+    entries: Vec<BatchEntry>,
     bytes: usize,
 }
 
 impl Batch {
     /// Adds an entry; gives back a batch that is to be sent: the full one, or the one this entry did not fit into.
-    pub fn push(&mut self, entry: Entry) -> Option<Vec<Entry>> {
+    pub fn push(&mut self, entry: BatchEntry) -> Option<Vec<BatchEntry>> {
         let size = entry.body.len();
         let overflowing = if self.bytes + size > MOST_BYTES { self.take() } else { None };
         self.bytes += size;
@@ -50,7 +50,7 @@ impl Batch {
     }
 
     /// What is in it, if anything; it is empty afterwards.
-    pub fn take(&mut self) -> Option<Vec<Entry>> {
+    pub fn take(&mut self) -> Option<Vec<BatchEntry>> {
         self.bytes = 0;
         let entries = std::mem::take(&mut self.entries);
         (!entries.is_empty()).then_some(entries)
@@ -63,14 +63,14 @@ mod tests {
 
     use super::*;
 
-    fn entry(size: usize) -> Entry {
+    fn entry(size: usize) -> BatchEntry {
         let job = Job::new(AccountId::new("123456789012").unwrap(), Task::Account);
-        Entry { job, body: "x".repeat(size) }
+        BatchEntry { job, body: "x".repeat(size) }
     }
 
     fn pack(sizes: &[usize]) -> Vec<Vec<usize>> {
         let mut batch = Batch::default();
-        let mut batches: Vec<Vec<Entry>> = sizes.iter().filter_map(|size| batch.push(entry(*size))).collect();
+        let mut batches: Vec<Vec<BatchEntry>> = sizes.iter().filter_map(|size| batch.push(entry(*size))).collect();
         batches.extend(batch.take());
         batches.iter().map(|batch| batch.iter().map(|entry| entry.body.len()).collect()).collect()
     }

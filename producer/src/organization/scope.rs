@@ -12,7 +12,7 @@ use key_rotation_aws::{AwsError, ErrorClass};
 use rotation::AccountId;
 use tokio::sync::mpsc::Sender;
 
-use super::{Described, Member, Organization, Page};
+use super::{AccountLookup, Member, Organization, Page};
 use crate::command::CommandError;
 
 /// Named accounts looked up at once. Organizations refuses more than a few calls a second.
@@ -59,7 +59,7 @@ impl FromStr for UnitId {
 
 /// Whether an account can be worked in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum MemberState {
     /// Its state is `ACTIVE`.
     Active,
     /// Any other state.
@@ -68,13 +68,13 @@ pub enum Standing {
     Unknown(Option<String>),
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for MemberState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Standing::Active => f.write_str("ACTIVE"),
-            Standing::Inactive(state) => f.write_str(state),
-            Standing::Unknown(Some(state)) => write!(f, "in a state this version does not know ({state})"),
-            Standing::Unknown(None) => f.write_str("without a state"),
+            MemberState::Active => f.write_str("ACTIVE"),
+            MemberState::Inactive(state) => f.write_str(state),
+            MemberState::Unknown(Some(state)) => write!(f, "in a state this version does not know ({state})"),
+            MemberState::Unknown(None) => f.write_str("without a state"),
         }
     }
 }
@@ -101,22 +101,22 @@ pub struct Resolved {
 
 /// What was left out of a listing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Left {
+pub struct Excluded {
     /// Excluded by the operator.
-    pub excluded: u64,
+    pub by_operator: u64,
     /// By state, for all that are not active.
     pub by_state: BTreeMap<String, u64>,
     /// Accounts asked for by id that are not active.
-    pub named: Vec<(AccountId, Standing)>,
+    pub named: Vec<(AccountId, MemberState)>,
     /// Exclusions that met no account of the whole organization: perhaps mistyped.
     pub unmet_exclusions: Vec<AccountId>,
 }
 
 /// How a listing ended.
 #[derive(Debug)]
-pub struct Listed {
+pub struct ListingSummary {
     /// What was left out.
-    pub left: Left,
+    pub left_out: Excluded,
     /// Why it ended before its end, if it did.
     pub broken_off: Option<AwsError>,
 }
@@ -134,12 +134,12 @@ impl Scope {
         let mut foreign = Vec::new();
         for (account, described) in looked_up {
             match described.map_err(|error| CommandError::failed("an account could not be looked up", &error))? {
-                Described::Member(member) => named.push(member),
-                Described::Foreign => foreign.push(account.as_str()),
-                Described::Unreadable(error) => {
+                AccountLookup::Member(member) => named.push(member),
+                AccountLookup::Foreign => foreign.push(account.as_str()),
+                AccountLookup::Unreadable(error) => {
                     tracing::warn!(%account, %error, "the organization cannot be read: the account is taken as it is named");
-                    let (account, standing) = (account.clone(), Standing::Active);
-                    named.push(Member { account, name: None, email: None, standing });
+                    let (account, state) = (account.clone(), MemberState::Active);
+                    named.push(Member { account, name: None, email: None, state });
                 }
             }
         }
@@ -163,7 +163,7 @@ impl Scope {
             }
             let below = organization.units_in(&unit).await.map_err(|error| match error.class {
                 ErrorClass::NotFound => CommandError::Usage(format!(
-                    "{unit} is no organizational unit of this organization; nothing was sent"
+                    "{unit} is not an organizational unit of this organization; nothing was sent"
                 )),
                 ErrorClass::Throttled
                 | ErrorClass::Transient
@@ -186,27 +186,32 @@ impl Scope {
 
 impl Resolved {
     /// Hands on every account concerned, each once. Ends early, without an error, when nobody takes them any more.
-    pub async fn list(self, organization: &Organization, to: Sender<Member>) -> Listed {
-        let mut sieve = Sieve::new(&self.excluded);
-        let broken_off = self.pour(organization, &mut sieve, &to).await.err().and_then(Stop::error);
+    pub async fn list(self, organization: &Organization, to: Sender<Member>) -> ListingSummary {
+        let mut filter = AccountFilter::new(&self.excluded);
+        let broken_off = self.stream_accounts(organization, &mut filter, &to).await.err().and_then(Stop::error);
         if self.everybody && broken_off.is_none() {
-            sieve.left.unmet_exclusions = self.excluded.difference(&sieve.met).cloned().collect();
+            filter.left_out.unmet_exclusions = self.excluded.difference(&filter.met).cloned().collect();
         }
-        Listed { left: sieve.left, broken_off }
+        ListingSummary { left_out: filter.left_out, broken_off }
     }
 
-    async fn pour(&self, organization: &Organization, sieve: &mut Sieve<'_>, to: &Sender<Member>) -> Result<(), Stop> {
+    async fn stream_accounts(
+        &self,
+        organization: &Organization,
+        filter: &mut AccountFilter<'_>,
+        to: &Sender<Member>,
+    ) -> Result<(), Stop> {
         for member in &self.named {
-            if member.standing != Standing::Active {
-                sieve.left.named.push((member.account.clone(), member.standing.clone()));
+            if member.state != MemberState::Active {
+                filter.left_out.named.push((member.account.clone(), member.state.clone()));
             }
-            sieve.pass(vec![member.clone()], to).await?;
+            filter.send_on(vec![member.clone()], to).await?;
         }
         if self.everybody {
-            pages(sieve, to, async |token| organization.accounts(token).await).await?;
+            pages(filter, to, async |token| organization.accounts(token).await).await?;
         }
         for unit in &self.units {
-            pages(sieve, to, async |token| organization.accounts_in(unit, token).await).await?;
+            pages(filter, to, async |token| organization.accounts_in(unit, token).await).await?;
         }
         Ok(())
     }
@@ -228,7 +233,7 @@ impl Stop {
 }
 
 async fn pages(
-    sieve: &mut Sieve<'_>,
+    filter: &mut AccountFilter<'_>,
     to: &Sender<Member>,
     page: impl AsyncFn(Option<String>) -> Result<Page<Member>, AwsError>,
 ) -> Result<(), Stop> {
@@ -236,7 +241,7 @@ async fn pages(
     loop {
         // A page may be empty and still not the last: only the missing token says so.
         let Page { items, next } = page(token).await.map_err(Stop::Error)?;
-        sieve.pass(items, to).await?;
+        filter.send_on(items, to).await?;
         match next {
             Some(next) => token = Some(next),
             None => return Ok(()),
@@ -245,49 +250,49 @@ async fn pages(
 }
 
 /// Lets through what is active, not excluded, and has not been through.
-struct Sieve<'a> {
+struct AccountFilter<'a> {
     excluded: &'a BTreeSet<AccountId>,
     /// All that have been seen: an account that is moved while the units are listed is seen twice. Ids only.
     seen: HashSet<AccountId>,
     met: BTreeSet<AccountId>,
-    left: Left,
+    left_out: Excluded,
 }
 
-impl<'a> Sieve<'a> {
+impl<'a> AccountFilter<'a> {
     fn new(excluded: &'a BTreeSet<AccountId>) -> Self {
-        Self { excluded, seen: HashSet::new(), met: BTreeSet::new(), left: Left::default() }
+        Self { excluded, seen: HashSet::new(), met: BTreeSet::new(), left_out: Excluded::default() }
     }
 
-    async fn pass(&mut self, members: Vec<Member>, to: &Sender<Member>) -> Result<(), Stop> {
+    async fn send_on(&mut self, members: Vec<Member>, to: &Sender<Member>) -> Result<(), Stop> {
         for member in members {
-            if self.lets_through(&member) {
+            if self.admits(&member) {
                 to.send(member).await.map_err(|_| Stop::NobodyListens)?;
             }
         }
         Ok(())
     }
 
-    fn lets_through(&mut self, member: &Member) -> bool {
+    fn admits(&mut self, member: &Member) -> bool {
         if !self.seen.insert(member.account.clone()) {
             return false;
         }
         if self.excluded.contains(&member.account) {
             self.met.insert(member.account.clone());
-            self.left.excluded += 1;
+            self.left_out.by_operator += 1;
             return false;
         }
-        let state = match &member.standing {
-            Standing::Active => return true,
-            Standing::Inactive(state) => {
+        let state = match &member.state {
+            MemberState::Active => return true,
+            MemberState::Inactive(state) => {
                 tracing::debug!(account = %member.account, state, "left out: the account is not active");
                 state.clone()
             }
-            Standing::Unknown(_) => {
-                tracing::warn!(account = %member.account, "left out: the account is {}", member.standing);
-                member.standing.to_string()
+            MemberState::Unknown(_) => {
+                tracing::warn!(account = %member.account, "left out: the account is {}", member.state);
+                member.state.to_string()
             }
         };
-        *self.left.by_state.entry(state).or_default() += 1;
+        *self.left_out.by_state.entry(state).or_default() += 1;
         false
     }
 }
@@ -296,9 +301,9 @@ impl<'a> Sieve<'a> {
 mod tests {
     use super::*;
 
-    fn member(id: u64, standing: Standing) -> Member {
+    fn member(id: u64, state: MemberState) -> Member {
         let account = AccountId::new(format!("{id:012}")).unwrap();
-        Member { account, name: None, email: None, standing }
+        Member { account, name: None, email: None, state }
     }
 
     #[test]
@@ -313,16 +318,16 @@ mod tests {
 
     #[test]
     fn an_account_goes_through_once_and_not_when_excluded_or_inactive() {
-        let excluded = BTreeSet::from([member(2, Standing::Active).account, member(9, Standing::Active).account]);
-        let mut sieve = Sieve::new(&excluded);
-        assert!(sieve.lets_through(&member(1, Standing::Active)));
-        assert!(!sieve.lets_through(&member(1, Standing::Active)), "moved to another unit meanwhile");
-        assert!(!sieve.lets_through(&member(2, Standing::Active)));
-        assert!(!sieve.lets_through(&member(3, Standing::Inactive("SUSPENDED".to_owned()))));
-        assert!(!sieve.lets_through(&member(4, Standing::Unknown(None))));
-        assert_eq!(sieve.left.excluded, 1);
-        assert_eq!(sieve.left.by_state["SUSPENDED"], 1);
-        assert_eq!(sieve.left.by_state["without a state"], 1);
-        assert!(!sieve.met.contains(&member(9, Standing::Active).account));
+        let excluded = BTreeSet::from([member(2, MemberState::Active).account, member(9, MemberState::Active).account]);
+        let mut filter = AccountFilter::new(&excluded);
+        assert!(filter.admits(&member(1, MemberState::Active)));
+        assert!(!filter.admits(&member(1, MemberState::Active)), "moved to another unit meanwhile");
+        assert!(!filter.admits(&member(2, MemberState::Active)));
+        assert!(!filter.admits(&member(3, MemberState::Inactive("SUSPENDED".to_owned()))));
+        assert!(!filter.admits(&member(4, MemberState::Unknown(None))));
+        assert_eq!(filter.left_out.by_operator, 1);
+        assert_eq!(filter.left_out.by_state["SUSPENDED"], 1);
+        assert_eq!(filter.left_out.by_state["without a state"], 1);
+        assert!(!filter.met.contains(&member(9, MemberState::Active).account));
     }
 }

@@ -9,12 +9,13 @@ use rotation::{AccountId, UserName};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::earlier::EarlierMessages;
 use super::{Granularity, Run};
-use crate::command::Report;
-use crate::enqueue::{Sent, Unsent};
-use crate::organization::Listed;
-use crate::users::Spread;
-use crate::watch::Watched;
+use crate::command::{Report, count};
+use crate::enqueue::{SendSummary, UnsentJob};
+use crate::organization::ListingSummary;
+use crate::users::ExpansionSummary;
+use crate::watch::WatchReport;
 
 /// A scheduled run, told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -37,12 +38,14 @@ pub struct ScheduleReport {
     pub excluded: u64,
     /// Accounts left out because they are not active, by state.
     pub not_active: BTreeMap<String, u64>,
+    /// What earlier runs had left on the queue, if anything.
+    pub earlier: Option<EarlierMessages>,
     /// What is strange, but no failure.
     pub remarks: Vec<String>,
     /// What failed.
     pub problems: Vec<Problem>,
     /// How the queue was worked off, where it was watched.
-    pub watched: Option<Watched>,
+    pub watched: Option<WatchReport>,
 }
 
 /// Something that failed.
@@ -65,7 +68,7 @@ impl Problem {
         Self { account: Some(account), user: None, what }
     }
 
-    fn unsent(unsent: Unsent) -> Self {
+    fn unsent(unsent: UnsentJob) -> Self {
         let user = unsent.job.user().cloned();
         let account = unsent.job.account;
         let what = match &user {
@@ -81,12 +84,12 @@ impl ScheduleReport {
         run: &Run,
         queue: &QueueUrl,
         granularity: Granularity,
-        listed: Listed,
-        spread: Spread,
-        sent: Sent,
+        listed: ListingSummary,
+        expanded: ExpansionSummary,
+        sent: SendSummary,
     ) -> Self {
-        let Spread { accounts, unlisted } = spread;
-        let Listed { left, broken_off } = listed;
+        let ExpansionSummary { accounts, unlisted } = expanded;
+        let ListingSummary { left_out, broken_off } = listed;
         let mut problems = Vec::new();
         if let Some(error) = broken_off {
             problems.push(Problem::general(format!(
@@ -99,8 +102,8 @@ impl ScheduleReport {
                 sent.messages
             )));
         }
-        problems.extend(left.named.into_iter().map(|(account, standing)| {
-            let what = format!("account {account} was asked for, but is {standing}: it is not on the queue");
+        problems.extend(left_out.named.into_iter().map(|(account, state)| {
+            let what = format!("account {account} was asked for, but is {state}: it is not on the queue");
             Problem::of_account(account, what)
         }));
         problems.extend(unlisted.into_iter().map(|unlisted| {
@@ -110,7 +113,7 @@ impl ScheduleReport {
         }));
         problems.extend(sent.failed.into_iter().map(Problem::unsent));
         let mut remarks: Vec<String> = Vec::new();
-        remarks.extend(left.unmet_exclusions.iter().map(|account| {
+        remarks.extend(left_out.unmet_exclusions.iter().map(|account| {
             format!("account {account} is excluded, but the organization has no such account: is the id right?")
         }));
         if sent.messages == 0 && problems.is_empty() {
@@ -124,8 +127,9 @@ impl ScheduleReport {
             dry_run: run.dry_run,
             accounts,
             messages: sent.messages,
-            excluded: left.excluded,
-            not_active: left.by_state,
+            excluded: left_out.by_operator,
+            not_active: left_out.by_state,
+            earlier: None,
             remarks,
             problems,
             watched: None,
@@ -135,7 +139,7 @@ impl ScheduleReport {
 
 impl Report for ScheduleReport {
     fn problems(&self) -> Vec<String> {
-        let watched = self.watched.iter().flat_map(Watched::problems);
+        let watched = self.watched.iter().flat_map(WatchReport::problems);
         self.problems.iter().map(|problem| problem.what.clone()).chain(watched).collect()
     }
 }
@@ -151,6 +155,9 @@ impl fmt::Display for ScheduleReport {
         if !left.is_empty() {
             write!(f, "\nleft out: {}", left.join(", "))?;
         }
+        if let Some(earlier) = &self.earlier {
+            write!(f, "\nnote: {earlier}")?;
+        }
         for remark in &self.remarks {
             write!(f, "\nnote: {remark}")?;
         }
@@ -161,39 +168,46 @@ impl fmt::Display for ScheduleReport {
     }
 }
 
-fn count(number: u64, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
-}
-
 #[cfg(test)]
 mod tests {
     use rotation::{Job, Task};
 
     use super::*;
     use crate::command::ExitStatus;
-    use crate::organization::{Left, Standing};
-    use crate::users::Unlisted;
+    use crate::organization::{Excluded, MemberState};
+    use crate::users::IncompleteListing;
 
     fn account(id: u64) -> AccountId {
         AccountId::new(format!("{id:012}")).unwrap()
     }
 
-    fn report(left: Left, spread: Spread, sent: Sent) -> ScheduleReport {
+    fn report(left_out: Excluded, expanded: ExpansionSummary, sent: SendSummary) -> ScheduleReport {
         let requested_at = "2026-11-22T10:00:00Z".parse().unwrap();
         let run = Run { run_id: Uuid::nil(), requested_at, dry_run: false };
         let queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/work.fifo".parse().unwrap();
-        ScheduleReport::new(&run, &queue, Granularity::Account, Listed { left, broken_off: None }, spread, sent)
+        ScheduleReport::new(
+            &run,
+            &queue,
+            Granularity::Account,
+            ListingSummary { left_out, broken_off: None },
+            expanded,
+            sent,
+        )
     }
 
     #[test]
     fn a_run_without_problems_says_what_it_sent_and_left_out_and_exits_0() {
-        let left = Left {
-            excluded: 1,
+        let left_out = Excluded {
+            by_operator: 1,
             by_state: BTreeMap::from([("SUSPENDED".to_owned(), 2)]),
             unmet_exclusions: vec![account(9)],
-            ..Left::default()
+            ..Excluded::default()
         };
-        let report = report(left, Spread { accounts: 20, unlisted: vec![] }, Sent { messages: 20, ..Sent::default() });
+        let report = report(
+            left_out,
+            ExpansionSummary { accounts: 20, unlisted: vec![] },
+            SendSummary { messages: 20, ..SendSummary::default() },
+        );
         assert_eq!(report.exit_status(), ExitStatus::Done);
         assert_eq!(
             report.to_string(),
@@ -206,14 +220,17 @@ mod tests {
     #[test]
     fn every_account_and_user_that_failed_is_named_and_the_exit_is_1() {
         let user = UserName::new("alice").unwrap();
-        let unsent = Unsent { job: Job::new(account(3), Task::User(user)), why: "refused".to_owned() };
+        let unsent = UnsentJob { job: Job::new(account(3), Task::User(user)), why: "refused".to_owned() };
         let report = report(
-            Left { named: vec![(account(1), Standing::Inactive("SUSPENDED".to_owned()))], ..Left::default() },
-            Spread {
-                accounts: 1,
-                unlisted: vec![Unlisted { account: account(2), listed: 100, why: "denied".to_owned() }],
+            Excluded {
+                named: vec![(account(1), MemberState::Inactive("SUSPENDED".to_owned()))],
+                ..Excluded::default()
             },
-            Sent { messages: 1, failed: vec![unsent], broken_off: None },
+            ExpansionSummary {
+                accounts: 1,
+                unlisted: vec![IncompleteListing { account: account(2), listed: 100, why: "denied".to_owned() }],
+            },
+            SendSummary { messages: 1, failed: vec![unsent], broken_off: None },
         );
         assert_eq!(report.exit_status(), ExitStatus::Failed);
         assert_eq!(
@@ -228,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_run_that_concerns_nobody_says_so() {
-        let report = report(Left::default(), Spread::default(), Sent::default());
+        let report = report(Excluded::default(), ExpansionSummary::default(), SendSummary::default());
         assert!(report.to_string().ends_with("note: nothing was sent: no active account is concerned"));
     }
 }

@@ -6,8 +6,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-
-use crate::queue::Depth;
+use key_rotation_aws::Depth;
 
 /// At most one plain line in this time.
 const LINE_EVERY: Duration = Duration::from_secs(10);

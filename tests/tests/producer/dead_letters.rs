@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use producer::command::{CommandError, ExitStatus, Report};
 use producer::dead_letters::delete::{self, DeleteOptions};
 use producer::dead_letters::list::{self, Filter, ListOptions};
-use producer::dead_letters::redrive::{self, RedriveOptions, Way};
+use producer::dead_letters::redrive::{self, RedriveMethod, RedriveOptions};
 use producer::status::{self, Purpose};
 use rotation::{Job, Reason, Task};
 use sandbox::world::MANAGEMENT_ACCOUNT;
@@ -57,7 +57,7 @@ async fn one_reason_is_redriven_and_the_others_stay() {
     for kind in [Kind::Fifo, Kind::Standard] {
         let stage = forty(kind).await;
         let report = redrive::run(&stage.connection, &stage.settings, &of_reason(Reason::Denied)).await.unwrap();
-        assert_eq!((report.redriven, report.left, report.by), (10, 30, Way::ByHand));
+        assert_eq!((report.redriven, report.left, report.by), (10, 30, RedriveMethod::OneByOne));
         assert_eq!(stage.work().len(), 10);
         assert_eq!(counts(&stage).await, ten_each(&[Reason::RoleRefused, Reason::Refused, Reason::MalformedMessage]));
     }
@@ -82,7 +82,7 @@ async fn where_all_letters_go_to_one_standard_queue_sqs_moves_them() {
     let mut stage = forty(Kind::Standard).await;
     stage.settings.urgent_queue = None;
     let report = redrive::run(&stage.connection, &stage.settings, &RedriveOptions::default()).await.unwrap();
-    assert_eq!((report.by, report.redriven), (Way::MoveTask, 40));
+    assert_eq!((report.by, report.redriven), (RedriveMethod::MoveTask, 40));
     assert_eq!(report.exit_status(), ExitStatus::Done);
     assert_eq!(stage.messages(&stage.settings.queue).len(), 40);
     assert!(stage.messages(stage.dead_letter_queue()).is_empty());
@@ -212,7 +212,7 @@ async fn a_letter_that_sqs_itself_put_aside_is_sent_back_as_one_that_was_deliver
     }
     assert_eq!(stage.messages(stage.dead_letter_queue()).len(), 1);
     let report = redrive::run(&stage.connection, &stage.settings, &RedriveOptions::default()).await.unwrap();
-    assert_eq!((report.redriven, report.by), (1, Way::ByHand));
+    assert_eq!((report.redriven, report.by), (1, RedriveMethod::OneByOne));
     let sent_back = stage.messages(&stage.settings.queue).remove(0);
     assert_eq!(sent_back.attributes["Attempts"].string_value.as_deref(), Some("1"));
 }

@@ -14,8 +14,8 @@ use sandbox::{KeySpec, KeyStatus, World};
 
 use crate::stage::{Kind, Stage, account, id, user, world};
 
-const NO_WAIT: WaitOptions = WaitOptions { wait: false, wait_timeout: 60, settle: 0 };
-const WAIT: WaitOptions = WaitOptions { wait: true, wait_timeout: 60, settle: 0 };
+const NO_WAIT: WaitOptions = WaitOptions { wait: false, wait_timeout: 60, queue_settle_seconds: 0 };
+const WAIT: WaitOptions = WaitOptions { wait: true, wait_timeout: 60, queue_settle_seconds: 0 };
 
 /// One account, with one user, alice, who has one key.
 fn alice() -> (World, String) {
@@ -104,6 +104,27 @@ async fn a_key_that_aws_does_not_know_and_a_key_of_another_account_are_refused()
 }
 
 #[tokio::test]
+async fn a_user_that_the_account_does_not_have_is_told_at_once_and_where_it_cannot_be_found_out_the_request_is_sent() {
+    let options = ForceRotateOptions {
+        account: Some(account(&id(1))),
+        user: Some(user("alicia")),
+        access_key_id: None,
+        ..by_key("AKIAIOSFODNN7EXAMPLE", NO_WAIT)
+    };
+    let stage = Stage::set(alice().0, Kind::Fifo).await;
+    let error = force(&stage, &options).await.unwrap_err();
+    assert_eq!(error.exit_status(), ExitStatus::Usage);
+    assert!(error.to_string().contains(&format!("the account {} has no user alicia", id(1))), "{error}");
+    assert!(stage.jobs(stage.urgent_queue()).is_empty());
+
+    let (mut world, _) = alice();
+    world.faults.deny(&id(1), "iam:*", None);
+    let stage = Stage::set(world, Kind::Fifo).await;
+    force(&stage, &options).await.unwrap();
+    assert_eq!(stage.jobs(stage.urgent_queue()).len(), 1);
+}
+
+#[tokio::test]
 async fn a_leak_does_not_wait_for_the_right_to_read_the_organization() {
     let (mut world, key) = alice();
     world.faults.deny(MANAGEMENT_ACCOUNT, "organizations:*", None);
@@ -186,7 +207,9 @@ async fn a_message_that_is_gone_with_nothing_done_is_not_called_done() {
 async fn a_request_that_nobody_takes_is_given_up_on_and_stays_on_its_way() {
     let (world, key) = alice();
     let stage = Stage::set(world, Kind::Standard).await;
-    let report = force(&stage, &by_key(&key, WaitOptions { wait: true, wait_timeout: 1, settle: 0 })).await.unwrap();
+    let report = force(&stage, &by_key(&key, WaitOptions { wait: true, wait_timeout: 1, queue_settle_seconds: 0 }))
+        .await
+        .unwrap();
     let Some(Outcome::Unknown { what }) = &report.outcome else { panic!("{report:?}") };
     assert!(what.contains("still under way"), "{what}");
     assert_eq!(stage.jobs(stage.urgent_queue()).len(), 1);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
+use key_rotation_aws::Connection;
 use producer::command::{CommandError, ExitStatus, Report};
 use producer::schedule::{self, Granularity, ScheduleOptions, ScheduleReport};
 use rotation::{Job, Task};
@@ -313,6 +314,55 @@ async fn watching_ends_when_the_queue_is_worked_off_and_tells_the_runs_dead_lett
     assert_eq!((report.messages, report.exit_status()), (26, ExitStatus::Failed));
     let sentence = format!("account {} ended as a dead letter (RoleRefused): as the test says", id(7));
     assert_eq!(report.problems(), [sentence]);
+}
+
+#[tokio::test]
+async fn a_run_says_what_an_earlier_one_left_on_the_queue_and_how_old_that_is() {
+    for kind in [Kind::Fifo, Kind::Standard] {
+        let mut stage = Stage::set(members(5), kind).await;
+        let first = run(&stage, &ScheduleOptions::default()).await.unwrap();
+        assert_eq!(first.earlier, None, "the queue was empty");
+        stage.sandbox.with(|world| world.clock.advance(SignedDuration::from_hours(26)));
+        // Another day's process: this one's clock does not believe a jump that one service alone tells of.
+        let config = stage.connection.sdk_config().clone();
+        stage.connection = Connection::from_sdk_config(config).expect("it has a region");
+
+        let second = run(&stage, &ScheduleOptions::default()).await.unwrap();
+
+        assert_eq!((second.messages, second.exit_status()), (6, ExitStatus::Done));
+        let earlier = second.earlier.as_ref().expect("the first run's messages wait");
+        assert_eq!(earlier.depth.total(), 6);
+        let record = earlier.last_run.as_ref().expect("the first run is on record");
+        assert_eq!((record.run_id, record.messages), (first.run_id, 6));
+        assert!(second.to_string().contains("note: before this run the queue held 6 messages"), "{second}");
+        assert!(second.to_string().contains("sent 6 messages 26 h ago"), "{second}");
+        let json = serde_json::to_value(&second).unwrap();
+        assert_eq!(json["earlier"]["waiting"], 6);
+        assert_eq!(json["earlier"]["last_run"]["run_id"], first.run_id.to_string());
+    }
+}
+
+#[tokio::test]
+async fn without_the_right_to_the_queues_tags_a_run_goes_on_and_says_what_it_does_not_know() {
+    let mut world = members(2);
+    world.faults.deny(MANAGEMENT_ACCOUNT, "sqs:ListQueueTags", None);
+    world.faults.deny(MANAGEMENT_ACCOUNT, "sqs:TagQueue", None);
+    let stage = Stage::set(world, Kind::Fifo).await;
+    let first = run(&stage, &ScheduleOptions::default()).await.unwrap();
+    let second = run(&stage, &ScheduleOptions::default()).await.unwrap();
+    assert_eq!((first.exit_status(), second.exit_status()), (ExitStatus::Done, ExitStatus::Done));
+    assert!(first.to_string().contains("note: this run is not on record on the queue"), "{first}");
+    assert!(second.to_string().contains("of which run is not on record"), "{second}");
+}
+
+#[tokio::test]
+async fn named_accounts_are_scheduled_without_the_right_to_read_the_organization() {
+    let mut world = members(2);
+    world.faults.deny(MANAGEMENT_ACCOUNT, "organizations:*", None);
+    let stage = Stage::set(world, Kind::Fifo).await;
+    let options = ScheduleOptions { accounts: vec![account(&id(1))], ..ScheduleOptions::default() };
+    let report = run(&stage, &options).await.unwrap();
+    assert_eq!((report.messages, report.exit_status()), (1, ExitStatus::Done));
 }
 
 #[tokio::test]

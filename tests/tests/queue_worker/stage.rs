@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use end_to_end::Stage;
+use key_rotation_aws::Redrive;
 use sandbox::call::Service;
 use sandbox::journal::Outcome as CallOutcome;
 use sandbox::services::sqs;
 use sandbox::world::MANAGEMENT_ACCOUNT;
 use tokio::task::JoinHandle;
 use worker::queue::consumer::RunMode;
-use worker::queue::redrive::Redrive;
 use worker::queue::{Consumer, ConsumerReport, Failure, Handler, Limits, Message, Outcome, Parsed, QueueConfig, Stop};
 
 /// A message and its body.

@@ -4,6 +4,8 @@ use aws_sdk_iam::Client;
 use aws_sdk_iam::config::retry::RetryConfig;
 use aws_sdk_iam::types::{EntityType, StatusType, Tag};
 use jiff::Timestamp;
+use key_rotation_aws::iam;
+pub use key_rotation_aws::iam::KeyRecord;
 use key_rotation_aws::{AwsError, ErrorClass, MemberSession};
 use rotation::names;
 use rotation::state::tag_time;
@@ -22,17 +24,6 @@ pub struct UserRecord {
     pub groups: Vec<String>,
     /// Its tags.
     pub tags: Vec<(String, String)>,
-}
-
-/// A key as `ListAccessKeys` shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyRecord {
-    /// Its id.
-    pub id: AccessKeyId,
-    /// Whether it works.
-    pub status: KeyStatus,
-    /// When it was made.
-    pub created: Timestamp,
 }
 
 /// A key just made. The one value in this program that holds a secret; it cannot be printed.
@@ -97,14 +88,9 @@ impl<'a> Iam<'a> {
         Ok(Some(UserRecord { name, arn: user.arn, groups: Vec::new(), tags }))
     }
 
-    /// A user's tags, read afresh, to the last page.
+    /// A user's tags, read afresh.
     pub async fn user_tags(self, name: &UserName) -> Result<Vec<(String, String)>, AwsError> {
-        let mut tags = Vec::new();
-        let mut pages = self.0.list_user_tags().user_name(name.as_str()).into_paginator().send();
-        while let Some(page) = pages.next().await {
-            tags.extend(pairs(page.map_err(|error| AwsError::of("iam:ListUserTags", error))?.tags));
-        }
-        Ok(tags)
+        iam::user_tags(self.0, name).await
     }
 
     /// The members of a group, to the last page. `None`: there is no such group.
@@ -121,30 +107,9 @@ impl<'a> Iam<'a> {
         Ok(Some(members))
     }
 
-    /// A user's keys, to the last page.
+    /// A user's keys.
     pub async fn access_keys(self, user: &UserName) -> Result<Vec<KeyRecord>, AwsError> {
-        const OPERATION: &str = "iam:ListAccessKeys";
-        let mut keys = Vec::new();
-        let mut pages = self.0.list_access_keys().user_name(user.as_str()).into_paginator().send();
-        while let Some(page) = pages.next().await {
-            for key in page.map_err(|error| AwsError::of(OPERATION, error))?.access_key_metadata {
-                let lacking = |what| AwsError::incomplete(OPERATION, what);
-                keys.push(KeyRecord {
-                    id: key_id(OPERATION, key.access_key_id)?,
-                    status: match key.status {
-                        Some(StatusType::Active) => KeyStatus::Active,
-                        Some(StatusType::Inactive) => KeyStatus::Inactive,
-                        // Of any other status it is not known what may be done to it.
-                        Some(_) | None => return Err(lacking("a key with an unknown status")),
-                    },
-                    created: key
-                        .create_date
-                        .and_then(|date| Timestamp::from_second(date.secs()).ok())
-                        .ok_or_else(|| lacking("a key without a creation date"))?,
-                });
-            }
-        }
-        Ok(keys)
+        iam::access_keys(self.0, user).await
     }
 
     /// When and where a key was last used.
@@ -166,16 +131,9 @@ impl<'a> Iam<'a> {
         }
     }
 
-    /// Whose key it is. `None`: IAM does not say; for a key that does not exist it answers `AccessDenied`, as for one it may
-    /// not tell about.
+    /// Whose key it is. `None`: IAM does not say.
     pub async fn owner_of(self, key: &AccessKeyId) -> Result<Option<UserName>, AwsError> {
-        const OPERATION: &str = "iam:GetAccessKeyLastUsed";
-        let answer = self.0.get_access_key_last_used().access_key_id(key.as_str()).send().await;
-        match answer.map_err(|error| AwsError::of(OPERATION, error)) {
-            Ok(answer) => Ok(answer.user_name.and_then(|name| UserName::new(name).ok())),
-            Err(error) if matches!(error.class, ErrorClass::NotFound | ErrorClass::Denied) => Ok(None),
-            Err(error) => Err(error),
-        }
+        iam::owner_of(self.0, key).await
     }
 
     // ---- writes -----------------------------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn the_secret_of_the_users_own_account_is_asked_for_by_name() {
         assert_eq!(
-            fetch_secret(&secret("deploy", None), &account(), Partition::Aws),
+            fetch_secret(&secret("deploy", None), &account(), Partition::AWS),
             "aws secretsmanager get-secret-value --secret-id Account_123456789012_User_deploy_AccessKey \
              --region eu-west-1 --query SecretString --output text"
         );
@@ -102,7 +102,11 @@ mod tests {
 
     #[test]
     fn a_central_secret_is_asked_for_by_arn_in_the_regions_partition() {
-        let line = fetch_secret(&secret("a,b", Some("210987654321")), &account(), Partition::AwsCn);
+        let line = fetch_secret(
+            &secret("a,b", Some("210987654321")),
+            &account(),
+            Partition::of_arn("arn:aws-cn:iam::123456789012:root").unwrap(),
+        );
         assert!(
             line.contains(
                 "arn:aws-cn:secretsmanager:eu-west-1:210987654321:secret:Account_123456789012_User_a/b_AccessKey"

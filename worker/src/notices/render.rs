@@ -217,7 +217,7 @@ mod tests {
     fn the_built_in_templates_have_a_value_for_everything_they_print() {
         for owner_tag in [None, Some("owner".to_owned())] {
             let settings = MailSettings { resource_owner_tag: owner_tag, ..MailSettings::default() };
-            let renderer = MailRenderer::new(settings, Partition::Aws).unwrap();
+            let renderer = MailRenderer::new(settings, Partition::AWS).unwrap();
             renderer.try_templates(&renderer.built_in).unwrap();
         }
     }

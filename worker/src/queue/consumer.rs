@@ -8,21 +8,20 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
+use aws_sdk_sqs::types::MessageSystemAttributeName;
 use futures::FutureExt;
 use futures::future::join_all;
-use key_rotation_aws::{AwsError, QueueUrl};
+use key_rotation_aws::backoff::PollPause;
+use key_rotation_aws::{AwsError, Depth, QueueUrl, Redrive};
 use rotation::Reason;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use super::acknowledge::Acknowledger;
-use super::backoff::PollPause;
 use super::delivery::{ATTEMPTS, Delivery, Ending, FIRST_MESSAGE_ID, FIRST_SENT, OpenReceive, QueueContext};
 use super::groups::{Groups, ReadDelivery, WorkItem};
 use super::limits::BATCH;
-use super::redrive::Redrive;
 use super::{Failure, Handler, Limits, Outcome, Stop};
 
 /// One queue to serve.
@@ -150,20 +149,6 @@ impl<H: Handler> Consumer<H> {
         let received = answer.map_err(|error| AwsError::of("sqs:ReceiveMessage", error))?.messages.unwrap_or_default();
         Ok(received.into_iter().filter_map(|message| Delivery::new(message, &self.context)).collect())
     }
-
-    /// Messages in the queue, visible or not.
-    async fn depth(&self) -> Result<u64, AwsError> {
-        let names = [
-            QueueAttributeName::ApproximateNumberOfMessages,
-            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
-            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
-        ];
-        let call = self.context.sqs.get_queue_attributes().queue_url(self.context.queue.as_str());
-        let answer = call.set_attribute_names(Some(names.to_vec())).send().await;
-        let answer = answer.map_err(|error| AwsError::of("sqs:GetQueueAttributes", error))?;
-        let attributes = answer.attributes.unwrap_or_default();
-        Ok(names.iter().filter_map(|name| attributes.get(name)?.parse::<u64>().ok()).sum())
-    }
 }
 
 /// A consumer at work.
@@ -252,7 +237,8 @@ impl<'a, H: Handler> Serving<'a, H> {
         if self.consumer.mode == RunMode::UntilStopped || self.groups.held() > 0 || !self.work.is_empty() {
             return false;
         }
-        match self.consumer.depth().await {
+        let QueueContext { sqs, queue, .. } = &self.consumer.context;
+        match Depth::read(sqs, queue).await.map(Depth::total) {
             Ok(0) => true,
             Ok(left) => {
                 self.report.left = left;

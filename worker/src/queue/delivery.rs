@@ -8,16 +8,15 @@ use std::time::Duration;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeName};
 use jiff::Timestamp;
-use key_rotation_aws::{AwsError, QueueUrl};
+use key_rotation_aws::backoff::retry_delay;
+use key_rotation_aws::{AwsError, QueueUrl, Redrive};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 use uuid::{Uuid, uuid};
 
 use super::acknowledge::Acknowledger;
-use super::backoff::retry_delay;
 use super::heartbeat::{Heartbeat, change_visibility};
 use super::limits::LONGEST_VISIBILITY;
-use super::redrive::Redrive;
 use super::{Failure, Limits, Message, Outcome};
 
 /// The namespace of dead letters' deduplication ids.

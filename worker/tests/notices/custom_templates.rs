@@ -22,7 +22,7 @@ fn dir(name: &str, files: &[(&str, &str)]) -> PathBuf {
 }
 
 fn with(template_dir: PathBuf) -> Result<Notices, TemplateError> {
-    Notices::new(MailSettings { template_dir: Some(template_dir), ..settings() }, None, Partition::Aws)
+    Notices::new(MailSettings { template_dir: Some(template_dir), ..settings() }, None, Partition::AWS)
 }
 
 fn refusal(name: &str, files: &[(&str, &str)]) -> String {

@@ -88,7 +88,7 @@ fn where_audit_mails_go_to_the_administrator_nobody_else_is_mailed_and_the_admin
         audit_run_interval: 7,
         ..settings()
     };
-    let notices = Notices::new(settings, None, rotation::names::Partition::Aws).unwrap();
+    let notices = Notices::new(settings, None, rotation::names::Partition::AWS).unwrap();
     let enforced = with_owners(&[Some("a@example.com"), None]);
     assert_eq!(notices.render_all(&enforced).unwrap().len(), 2, "it is about audit mode alone");
 
@@ -106,7 +106,7 @@ fn failures_with_the_same_cause_are_told_together_and_the_administrator_is_told_
     failed.incomplete = ["ci-runner", "deploy", "reports"].map(denied).to_vec();
     failed.incomplete.insert(1, incomplete("backup", "no answer in time"));
     let settings = MailSettings { admin: Some("admin@example.com".to_owned()), ..settings() };
-    let notices = Notices::new(settings, None, rotation::names::Partition::Aws).unwrap();
+    let notices = Notices::new(settings, None, rotation::names::Partition::AWS).unwrap();
     let [account, admin] = &notices.render_all(&failed).unwrap()[..] else { panic!("two mails") };
     let advice = rotation::Reason::Denied.advice().text;
     for said in [
@@ -121,7 +121,7 @@ fn failures_with_the_same_cause_are_told_together_and_the_administrator_is_told_
 #[test]
 fn the_administrator_gets_a_summary_of_an_account_with_failures_or_findings_and_of_no_other() {
     let settings = MailSettings { admin: Some("admin@example.com".to_owned()), ..settings() };
-    let notices = Notices::new(settings, None, rotation::names::Partition::Aws).unwrap();
+    let notices = Notices::new(settings, None, rotation::names::Partition::AWS).unwrap();
     let admins = |digest: &Digest| {
         let mut mails = notices.render_all(digest).unwrap();
         mails.retain(|mail| mail.recipient == RecipientClass::Administrator);

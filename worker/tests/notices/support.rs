@@ -28,7 +28,7 @@ pub(crate) fn settings() -> MailSettings {
 
 pub(crate) fn notices() -> &'static Notices {
     static NOTICES: LazyLock<Notices> =
-        LazyLock::new(|| Notices::new(settings(), None, Partition::Aws).expect("the built-in templates"));
+        LazyLock::new(|| Notices::new(settings(), None, Partition::AWS).expect("the built-in templates"));
     &NOTICES
 }
 

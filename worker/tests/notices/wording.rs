@@ -37,7 +37,7 @@ fn the_administrators_summary() {
         resource_owner_tag: Some("owner".to_owned()),
         ..settings()
     };
-    let notices = Notices::new(settings, None, rotation::names::Partition::Aws).unwrap();
+    let notices = Notices::new(settings, None, rotation::names::Partition::AWS).unwrap();
     let mails = notices.render_all(&sample::every_event_at(now(), false)).unwrap();
     let summary = mails.iter().find(|mail| mail.recipient == RecipientClass::Administrator).unwrap();
     insta::assert_snapshot!(format!("Subject: {}\n\n{}", summary.subject, summary.text));

@@ -1,11 +1,13 @@
 //! The redrive policy: after how many receives SQS itself gives up on a message, and where it puts it.
 //!
-//! Read at start. The worker gives up one step earlier, on the last delivery, so that the dead letter carries its reason;
-//! SQS's own redrive stays as the backstop for workers that die.
+//! The worker reads it at start and gives up one step earlier, on the last delivery, so that the dead letter carries its
+//! reason; SQS's own redrive stays as the backstop for workers that die. The producer reads it to find the dead letters.
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName;
-use key_rotation_aws::{AwsError, QueueUrl};
+
+use super::QueueUrl;
+use crate::error::AwsError;
 
 /// Where messages go that cannot succeed, and after how many receives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +34,7 @@ pub enum RedriveError {
     },
     /// Neither a setting nor a policy.
     #[error(
-        "the queue {0} has no redrive policy and DEAD_LETTER_QUEUE_URL is not set: there is nowhere to put messages that cannot succeed"
+        "the queue {0} has no redrive policy and DEAD_LETTER_QUEUE_URL is not set: it is not known where messages go that cannot succeed"
     )]
     NoDeadLetterQueue(QueueUrl),
     /// A policy that cannot be read.
@@ -113,5 +115,24 @@ impl Policy {
             None => u32::try_from(count.as_u64()?).ok()?,
         };
         Some(Self { account, name, max_receives })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Option<(String, String, u32)> {
+        Policy::parse(text).map(|policy| (policy.account, policy.name, policy.max_receives))
+    }
+
+    #[test]
+    fn the_dead_letter_queue_and_the_count_are_read_off_the_policy() {
+        let arn = r#""deadLetterTargetArn":"arn:aws:sqs:eu-west-1:123456789012:dead.fifo""#;
+        let expected = Some(("123456789012".to_owned(), "dead.fifo".to_owned(), 10));
+        assert_eq!(parsed(&format!(r#"{{{arn},"maxReceiveCount":"10"}}"#)), expected);
+        assert_eq!(parsed(&format!(r#"{{{arn},"maxReceiveCount":10}}"#)), expected);
+        assert_eq!(parsed("{}"), None);
+        assert_eq!(parsed("not JSON"), None);
     }
 }
