@@ -11,6 +11,7 @@ use rotation::{AccessKeyId, AccountId, Intent, Job, Task, UserName};
 use sandbox::KeySpec;
 use sandbox::serve::REGION;
 use uuid::Uuid;
+use worker::steps::destination::owner_policy;
 
 use crate::{ACCOUNT, Stage, USER};
 
@@ -107,6 +108,8 @@ fn put(stage: &Stage, version: &str, key: &str) {
     stage.world(|world| {
         let now = world.now();
         world.secrets.arrange(now, ACCOUNT, REGION, &secret(), version, &value(key));
+        let policy = owner_policy(&format!("arn:aws:iam::{ACCOUNT}:user/{USER}")).to_string();
+        world.secrets.arrange_policy(ACCOUNT, REGION, &secret(), &policy);
     });
 }
 

@@ -35,6 +35,11 @@ pub enum StepError {
     /// would make and delete another.
     #[error("the new key could not be stored, so it was deleted again and no other is made before this is mended: {0}")]
     NotStored(AwsError),
+    /// A user was renamed, and another has its name now: the secret of that name publishes the renamed one's key.
+    #[error(
+        "the secret {secret} belongs to another user, that had this name before (its tag key-rotation:user-id says so): rename or delete the secret once that user has its key"
+    )]
+    SecretOfAnother { secret: String },
     /// Another attempt has won, or IAM's limit was hit by one.
     #[error("another rotation attempt got ahead: {0}")]
     Outrun(String),
@@ -63,6 +68,7 @@ impl StepError {
             StepError::Aws(error) | StepError::NotStored(error) => error.class.into(),
             StepError::Ambiguous { .. } => Reason::Ambiguous,
             StepError::OthersAtWork { .. } => Reason::OthersAtWork,
+            StepError::SecretOfAnother { .. } => Reason::Conflict,
             StepError::Outrun(_) => Reason::Outrun,
             StepError::Changed(_) => Reason::Changed,
             StepError::Undecided(_) => Reason::Undecided,
@@ -86,6 +92,7 @@ impl StepError {
             }
             StepError::Aws(_)
             | StepError::NotStored(_)
+            | StepError::SecretOfAnother { .. }
             | StepError::Outrun(_)
             | StepError::Changed(_)
             | StepError::Undecided(_)
@@ -95,7 +102,7 @@ impl StepError {
 
     /// Whether a person has to mend something first: trying the message again would do harm.
     pub fn needs_a_person(&self) -> bool {
-        matches!(self, StepError::NotStored(_))
+        matches!(self, StepError::NotStored(_) | StepError::SecretOfAnother { .. })
     }
 
     /// Whether a new session is needed before anything else is tried.
@@ -105,6 +112,7 @@ impl StepError {
             StepError::Aws(error) | StepError::Ambiguous { error, .. } => error.class == ErrorClass::SessionEnded,
             StepError::OthersAtWork { .. }
             | StepError::NotStored(_)
+            | StepError::SecretOfAnother { .. }
             | StepError::Outrun(_)
             | StepError::Changed(_)
             | StepError::Undecided(_) => false,

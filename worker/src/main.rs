@@ -110,7 +110,8 @@ async fn main() -> ExitCode {
         Err(error) => return refuse(&[error.to_string()]),
     };
     let Settings { queue, dead_letter_queue, urgent_queue, .. } = &settings;
-    let problems = elsewhere(queue, dead_letter_queue.as_ref(), urgent_queue.as_ref(), connection.region());
+    let mut problems = elsewhere(queue, dead_letter_queue.as_ref(), urgent_queue.as_ref(), connection.region());
+    problems.extend(settings.check_region(connection.region()).err());
     if !problems.is_empty() {
         return refuse(&problems);
     }

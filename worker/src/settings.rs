@@ -383,16 +383,7 @@ impl Settings {
                 problems.add(format!("{name} must be at least 1"));
             }
         }
-        if raw.store_secrets_in_central_account && raw.secret_kms_key_id.is_none() {
-            problems.add(
-                "STORE_SECRETS_IN_CENTRAL_ACCOUNT needs SECRET_KMS_KEY_ID: the AWS-managed key cannot be used from other accounts, so nobody could read the secrets",
-            );
-        }
-        if raw.store_secrets_in_central_account && raw.credential_replication_regions.iter().any(|r| !r.is_empty()) {
-            problems.add(
-                "CREDENTIAL_REPLICATION_REGIONS cannot stand beside STORE_SECRETS_IN_CENTRAL_ACCOUNT: replicas are encrypted with their region's AWS-managed key, which cannot be used from other accounts",
-            );
-        }
+        let replication_regions = store::check(&raw, &mut problems);
         if raw.as_of.is_some() && !raw.dry_run {
             problems.add("--as-of is for audit mode only: it cannot stand beside DRY_RUN=false");
         }
@@ -429,7 +420,7 @@ impl Settings {
             central_store: raw.store_secrets_in_central_account,
             central_read_policy: raw.central_secret_read_policy,
             kms_key_id: raw.secret_kms_key_id,
-            replication_regions: raw.credential_replication_regions.into_iter().filter(|r| !r.is_empty()).collect(),
+            replication_regions,
             mail: MailOptions {
                 sender: raw.sender_email,
                 reply_to: raw.reply_to_email.into_iter().filter(|address| !address.is_empty()).collect(),
@@ -449,5 +440,16 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Checks what depends on the region that AWS's own settings name.
+    ///
+    /// # Errors
+    /// What is wrong, in one sentence.
+    pub fn check_region(&self, region: &str) -> Result<(), String> {
+        store::check_region(&self.replication_regions, region)
+    }
+}
+
+mod store;
 #[cfg(test)]
 mod tests;

@@ -103,6 +103,7 @@ pub fn handle(state: &mut State, world: &mut World, call: &Call) -> Reply {
     state.expire(now);
     match call.operation.as_str() {
         "CreateSecret" => create::create_secret(state, world, call, now),
+        "UpdateSecret" => manage::update(state, world, call, now),
         "PutSecretValue" => versions::put_value(state, world, call, now),
         "GetSecretValue" => versions::get_value(state, world, call, now),
         "UpdateSecretVersionStage" => versions::update_stage(state, world, call, now),

@@ -155,6 +155,14 @@ impl World {
         self.user_mut(account, name)
     }
 
+    /// Renames a user, as `UpdateUser` does: its unique id, its keys and all else stay.
+    pub fn rename_user(&mut self, account: &str, name: &str, new_name: &str) {
+        let users = &mut self.account_mut(account).users;
+        let mut user = users.remove(name).expect("a user that is there");
+        user.name = new_name.to_owned();
+        users.insert(new_name.to_owned(), user);
+    }
+
     /// Adds a key to a user; gives its id. The two-key limit does not hold here.
     pub fn add_key(&mut self, account: &str, user: &str, spec: &KeySpec) -> String {
         let now = self.now();

@@ -38,7 +38,7 @@ pub(crate) async fn needed() -> Rights {
         collect(&stage, &mut needed);
     }
     audit(&mut needed).await;
-    own_key_replicas_and_a_secret_scheduled_for_deletion(&mut needed).await;
+    replicas_and_a_secret_scheduled_for_deletion(&mut needed).await;
     central_store(&mut needed).await;
     a_message_to_be_retried_and_one_given_up(&mut needed).await;
     scheduled_runs(&mut needed).await;
@@ -109,7 +109,7 @@ async fn audit(needed: &mut Rights) {
     collect(&stage, needed);
 }
 
-async fn own_key_replicas_and_a_secret_scheduled_for_deletion(needed: &mut Rights) {
+async fn replicas_and_a_secret_scheduled_for_deletion(needed: &mut Rights) {
     let stage = Stage::new().await;
     let old = stage.user(&[due()]).remove(0);
     end_to_end::scenario::publish(&stage, &old);
@@ -119,22 +119,24 @@ async fn own_key_replicas_and_a_secret_scheduled_for_deletion(needed: &mut Right
     let session = role.assume(&stage.connection("test"), &account, "test", None).await.expect("a session");
     let call = session.secrets_manager().delete_secret().secret_id(&name).recovery_window_in_days(7);
     call.send().await.expect("the secret is scheduled for deletion");
-    let settings = Settings {
-        kms_key_id: Some(KMS_KEY.to_owned()),
-        replication_regions: vec!["eu-west-1".to_owned()],
-        ..settings(&stage)
-    };
+    let settings = Settings { replication_regions: vec!["eu-west-1".to_owned()], ..settings(&stage) };
     stage.schedule().await;
     stage.work_with(&settings).await;
     assert_eq!(stage.keys().len(), 2, "it was rotated");
     collect(&stage, needed);
-    key_rights(needed, Role::WorkerInAccounts);
 }
 
-/// In the central store a first rotation creates the secret, a second one finds it, and one finds it scheduled for deletion.
+/// In the central store a first rotation creates the secret, a second one finds it, one finds it scheduled for deletion, and one
+/// finds it encrypted with another key.
 async fn central_store(needed: &mut Rights) {
     let stage = Stage::new().await;
     stage.user(&[due()]);
+    stage.user_named("eve", &[due()]);
+    let name = rotation::names::secret_name(&ACCOUNT.parse().expect("an account id"), &"eve".parse().expect("a name"));
+    stage.world(|world| {
+        let now = world.now();
+        world.secrets.arrange(now, MANAGEMENT_ACCOUNT, REGION, &name, "of-an-earlier-tool-0000000000000000", "{}");
+    });
     let central = Settings {
         central_store: true,
         central_read_policy: Some("IAMKeyRotationReadOwnSecret".to_owned()),

@@ -7,9 +7,8 @@ use crate::policy::{Answer, Request};
 use crate::{Role, calls};
 
 const CENTRAL: [(&str, &str); 2] = [("StoreSecretsInCentralAccount", "True"), ("SecretKmsKeyArn", KEY)];
-const OWN_KEY: [(&str, &str); 1] = [("SecretKmsKeyArn", KEY)];
-/// The three ways to store secrets.
-const STORES: [&[(&str, &str)]; 3] = [&[], &OWN_KEY, &CENTRAL];
+/// The two ways to store secrets.
+const STORES: [&[(&str, &str)]; 2] = [&[], &CENTRAL];
 
 const USER: &str = "arn:aws:iam::222222222222:user/teams/ada";
 const SECRET: &str =

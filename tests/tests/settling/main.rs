@@ -6,6 +6,7 @@ mod lag;
 mod meeting;
 mod orphans;
 mod races;
+mod readable;
 mod storing;
 mod wrong_clocks;
 

@@ -18,6 +18,8 @@ use uuid::Uuid;
 pub struct UserRecord {
     /// Its name.
     pub name: UserName,
+    /// Its unique id (`AIDA...`), which no other user ever has, whatever users are renamed to.
+    pub id: String,
     /// Its ARN, path included.
     pub arn: String,
     /// Its groups, where the listing tells them.
@@ -63,6 +65,7 @@ impl<'a> Iam<'a> {
                 let name = user.user_name.ok_or_else(|| AwsError::incomplete(OPERATION, "a user without a name"))?;
                 users.push(UserRecord {
                     name: UserName::new(name).map_err(|_| AwsError::incomplete(OPERATION, "not a user name"))?,
+                    id: user.user_id.unwrap_or_default(),
                     arn: user.arn.unwrap_or_default(),
                     groups: user.group_list.unwrap_or_default(),
                     tags: pairs(user.tags.unwrap_or_default()),
@@ -85,7 +88,7 @@ impl<'a> Iam<'a> {
         let user = answer.user.ok_or_else(|| AwsError::incomplete(OPERATION, "no user"))?;
         let name = UserName::new(user.user_name).map_err(|_| AwsError::incomplete(OPERATION, "not a user name"))?;
         let tags = self.user_tags(&name).await?;
-        Ok(Some(UserRecord { name, arn: user.arn, groups: Vec::new(), tags }))
+        Ok(Some(UserRecord { name, id: user.user_id, arn: user.arn, groups: Vec::new(), tags }))
     }
 
     /// A user's tags, read afresh.

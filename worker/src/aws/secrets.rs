@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::types::{ReplicaRegionType, Tag};
+use aws_sdk_secretsmanager::types::{ReplicaRegionType, StatusType, Tag};
 use key_rotation_aws::{AwsError, ErrorClass, Tries};
 use rotation::AccessKeyId;
 use rotation::names::version_id;
@@ -23,8 +23,12 @@ pub struct SecretRecord {
     pub deleted: bool,
     /// Its versions and their stages.
     pub versions: BTreeMap<String, Vec<String>>,
-    /// Regions it is replicated to.
-    pub replicas: Vec<String>,
+    /// Regions it is replicated to, each with what went wrong there, if anything did.
+    pub replicas: BTreeMap<String, Option<String>>,
+    /// The customer's KMS key, as Secrets Manager shows it: "the key ID or alias ARN". `None` for `aws/secretsmanager`. (Secrets
+    /// Manager API reference, `DescribeSecret`, `KmsKeyId`.)
+    pub kms_key_id: Option<String>,
+    pub tags: BTreeMap<String, String>,
 }
 
 impl SecretRecord {
@@ -42,6 +46,13 @@ impl SecretRecord {
     /// Whether this key's secret is stored, published or not.
     pub fn holds(&self, key: &AccessKeyId) -> bool {
         self.versions.contains_key(&version_id(key))
+    }
+}
+
+fn failure(status: Option<StatusType>, message: Option<String>) -> Option<String> {
+    match status {
+        Some(StatusType::Failed) => Some(message.unwrap_or_else(|| "no reason is given".to_owned())),
+        Some(_) | None => None,
     }
 }
 
@@ -68,7 +79,12 @@ impl Secrets {
             arn: answer.arn.unwrap_or_default(),
             deleted: answer.deleted_date.is_some(),
             versions: answer.version_ids_to_stages.unwrap_or_default().into_iter().collect(),
-            replicas: replicas.into_iter().filter_map(|status| status.region).collect(),
+            replicas: replicas
+                .into_iter()
+                .filter_map(|status| Some((status.region?, failure(status.status, status.status_message))))
+                .collect(),
+            kms_key_id: answer.kms_key_id,
+            tags: answer.tags.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value?))).collect(),
         }))
     }
 
@@ -93,6 +109,26 @@ impl Secrets {
             Err(error) if error.code.as_deref() == Some("ResourceExistsException") => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Encrypts it with this KMS key from now on, the published version included.
+    pub async fn set_kms_key(&self, name: &str, kms_key: &str) -> Result<(), AwsError> {
+        let call = self.0.update_secret().secret_id(name).kms_key_id(kms_key);
+        call.send().await.map(|_| ()).map_err(|error| AwsError::of("secretsmanager:UpdateSecret", error))
+    }
+
+    /// Sets tags.
+    pub async fn tag(&self, name: &str, tags: &[(&str, &str)]) -> Result<(), AwsError> {
+        let tags = tags.iter().map(|(key, value)| Tag::builder().key(*key).value(*value).build()).collect();
+        let call = self.0.tag_resource().secret_id(name).set_tags(Some(tags));
+        call.send().await.map(|_| ()).map_err(|error| AwsError::of("secretsmanager:TagResource", error))
+    }
+
+    /// Its resource policy, if it has one.
+    pub async fn policy(&self, name: &str) -> Result<Option<String>, AwsError> {
+        let call = self.0.get_resource_policy().secret_id(name);
+        let answer = call.send().await.map_err(|error| AwsError::of("secretsmanager:GetResourcePolicy", error))?;
+        Ok(answer.resource_policy)
     }
 
     /// Cancels a scheduled deletion.

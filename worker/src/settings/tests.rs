@@ -56,6 +56,25 @@ fn a_central_store_is_not_replicated_to_where_nobody_could_read_it() {
 }
 
 #[test]
+fn a_kms_key_is_for_the_central_store() {
+    let problem = refused(&["--secret-kms-key-id", "alias/secrets"]);
+    assert!(problem.starts_with("SECRET_KMS_KEY_ID is for the central store only"), "{problem}");
+}
+
+#[test]
+fn regions_to_replicate_to_are_regions_each_once_and_none_of_them_the_own() {
+    let regions = |list| ["--credential-replication-regions", list];
+    for wrong in ["eu-west", "eu-west-1a", "EU-WEST-1", "eu-west-1;eu-west-2"] {
+        assert!(refused(&regions(wrong)).contains("is not the name of a region"), "{wrong}");
+    }
+    assert!(refused(&regions("eu-west-2,eu-west-2")).contains("names eu-west-2 twice"));
+    let settings = check(&regions("eu-west-2, eusc-de-east-1 ,us-gov-west-1,")).expect("spaces are nothing");
+    assert_eq!(settings.replication_regions, ["eu-west-2", "eusc-de-east-1", "us-gov-west-1"]);
+    assert!(settings.check_region("eu-west-1").is_ok());
+    assert!(settings.check_region("eu-west-2").expect_err("the own").contains("AWS_REGION"));
+}
+
+#[test]
 fn a_forecast_is_for_audit_mode() {
     let problem = refused(&["--dry-run=false", "--as-of", "2026-12-24T00:00:00Z"]);
     assert!(problem.starts_with("--as-of is for audit mode only"), "{problem}");

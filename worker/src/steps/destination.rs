@@ -2,7 +2,7 @@
 
 use rotation::names::secret_name;
 use rotation::{AccountId, UserName};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::aws::iam::Iam;
 use crate::aws::secrets::{SecretRecord, Secrets};
@@ -35,30 +35,48 @@ impl Destination {
         Ok(self.secrets.describe(&self.name).await?)
     }
 
-    /// Finds or creates the secret, cancels a scheduled deletion, sets who may read it, and replicates it. Run twice it
-    /// finds everything as it wants it. What it returns remembers which version is published now.
+    /// Finds or creates the secret and makes all of it as it should be: not scheduled for deletion, its KMS key, its tags, who may
+    /// read it, its replicas. Run twice it finds everything as it wants it. What it returns remembers which version is published
+    /// now.
+    ///
+    /// # Errors
+    /// [`StepError`]. [`StepError::SecretOfAnother`] where the secret belongs to a user that had this name before.
     pub async fn prepare(&self, context: &UserContext<'_>, session: &MemberSession) -> Result<SecretRecord, StepError> {
         let worker = context.account.worker;
         let account = &context.account.job.account;
+        // A tag's value takes no comma either: spelled as in the secret's name.
+        let user = context.user.as_str().replace(',', "/");
+        let tags =
+            [(ACCOUNT_TAG, account.as_str()), (USER_TAG, user.as_str()), (USER_ID_TAG, context.record.id.as_str())];
         let record = match self.look().await? {
             Some(record) => record,
             None => {
                 let description = format!("Access key of the IAM user {} in the account {account}", context.user);
-                // A tag's value takes no comma either: spelled as in the secret's name.
-                let user = context.user.as_str().replace(',', "/");
-                let tags = [("key-rotation:account", account.as_str()), ("key-rotation:user", user.as_str())];
                 self.secrets.create(&self.name, &description, worker.kms_key_id.as_deref(), &tags).await?;
                 self.look().await?.ok_or_else(|| StepError::Changed("its new secret is not to be seen yet".into()))?
             }
         };
+        if record.tags.get(USER_ID_TAG).is_some_and(|id| *id != context.record.id) {
+            return Err(StepError::SecretOfAnother { secret: self.name.clone() });
+        }
         if record.deleted {
             self.secrets.restore(&self.name).await?;
         }
-        self.secrets.put_policy(&self.name, &self.policy(context)).await?;
-        let missing: Vec<String> =
-            worker.replication_regions.iter().filter(|region| !record.replicas.contains(region)).cloned().collect();
+        self.mend_kms_key(context, &record).await?;
+        let missing: Vec<_> =
+            tags.into_iter().filter(|(key, value)| record.tags.get(*key).is_none_or(|is| is != value)).collect();
         if !missing.is_empty() {
-            self.secrets.replicate(&self.name, &missing).await?;
+            self.secrets.tag(&self.name, &missing).await?;
+        }
+        self.secrets.put_policy(&self.name, &owner_policy(context.arn).to_string()).await?;
+        let regions: Vec<String> = worker
+            .replication_regions
+            .iter()
+            .filter(|region| !record.replicas.contains_key(*region))
+            .cloned()
+            .collect();
+        if !regions.is_empty() {
+            self.secrets.replicate(&self.name, &regions).await?;
         }
         if let Some(central) = &worker.central
             && let Some(policy) = &central.read_policy_name
@@ -70,32 +88,88 @@ impl Destination {
         Ok(record)
     }
 
-    /// Only the user itself may read its secret. In its own account that is enough (everybody else is denied, whatever
-    /// their identity policies allow); this worker has no right to read any secret anyway.
-    fn policy(&self, context: &UserContext<'_>) -> String {
-        let read = "secretsmanager:GetSecretValue";
-        json!({
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Sid": "OwnerReads",
-                    "Effect": "Allow",
-                    "Principal": {"AWS": context.arn},
-                    "Action": [read, "secretsmanager:DescribeSecret"],
-                    "Resource": "*",
-                },
-                {
-                    "Sid": "NobodyElseReads",
-                    "Effect": "Deny",
-                    "Principal": {"AWS": "*"},
-                    "Action": read,
-                    "Resource": "*",
-                    "Condition": {"StringNotEquals": {"aws:PrincipalArn": context.arn}},
-                },
-            ],
-        })
-        .to_string()
+    /// Why the user cannot read its secret as it is now, if it cannot. To be asked before the user depends on it alone.
+    ///
+    /// # Errors
+    /// [`StepError`]: it cannot be found out.
+    pub async fn unreadable(
+        &self,
+        context: &UserContext<'_>,
+        record: &SecretRecord,
+    ) -> Result<Option<&'static str>, StepError> {
+        if record.deleted {
+            return Ok(Some("it is scheduled for deletion"));
+        }
+        if self.mend_kms_key(context, record).await? {
+            return Ok(Some("it was encrypted with another KMS key than SECRET_KMS_KEY_ID"));
+        }
+        let stored = self.secrets.policy(&self.name).await?;
+        let stored = stored.and_then(|text| serde_json::from_str::<Value>(&text).ok()).unwrap_or_default();
+        let wanted = owner_policy(context.arn);
+        let statement = |policy: &Value, sid| {
+            let statements = policy["Statement"].as_array().into_iter().flatten();
+            statements.into_iter().find(|statement| statement["Sid"] == sid).cloned()
+        };
+        let lets_the_owner_read =
+            [OWNER_READS, NOBODY_ELSE_READS].iter().all(|sid| statement(&stored, *sid) == statement(&wanted, *sid));
+        Ok((!lets_the_owner_read).then_some("its resource policy did not let the user read it"))
     }
+
+    /// Sets the KMS key where the secret has another; whether it had. Secrets Manager may show a key in another form than it is
+    /// set in: then whether it is another shows in whether setting it changes anything.
+    async fn mend_kms_key(&self, context: &UserContext<'_>, record: &SecretRecord) -> Result<bool, StepError> {
+        let Some(wanted) = context.account.worker.kms_key_id.as_deref() else { return Ok(false) };
+        let shown = record.kms_key_id.as_deref();
+        if shown.is_some_and(|shown| is_same_key(shown, wanted)) {
+            return Ok(false);
+        }
+        self.secrets.set_kms_key(&self.name, wanted).await?;
+        let now = self.look().await?;
+        Ok(now.is_none_or(|now| now.kms_key_id.as_deref() != shown))
+    }
+}
+
+/// The secret's tags: whose it is. The id is for a user that is renamed while another takes its name.
+const ACCOUNT_TAG: &str = "key-rotation:account";
+const USER_TAG: &str = "key-rotation:user";
+const USER_ID_TAG: &str = "key-rotation:user-id";
+
+/// The policy's statements.
+const OWNER_READS: &str = "OwnerReads";
+const NOBODY_ELSE_READS: &str = "NobodyElseReads";
+
+/// `alias/name`, a key's id or an ARN of either, which may be the other's end.
+fn is_same_key(shown: &str, wanted: &str) -> bool {
+    let ends = |long: &str, short: &str| {
+        long == short || long.ends_with(&format!(":{short}")) || long.ends_with(&format!("key/{short}"))
+    };
+    ends(shown, wanted) || ends(wanted, shown)
+}
+
+/// Only the user itself may read its secret. In its own account that is enough (everybody else is denied, whatever their
+/// identity policies allow); this worker has no right to read any secret anyway.
+pub fn owner_policy(user_arn: &str) -> Value {
+    let read = "secretsmanager:GetSecretValue";
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": OWNER_READS,
+                "Effect": "Allow",
+                "Principal": {"AWS": user_arn},
+                "Action": [read, "secretsmanager:DescribeSecret"],
+                "Resource": "*",
+            },
+            {
+                "Sid": NOBODY_ELSE_READS,
+                "Effect": "Deny",
+                "Principal": {"AWS": "*"},
+                "Action": read,
+                "Resource": "*",
+                "Condition": {"StringNotEquals": {"aws:PrincipalArn": user_arn}},
+            },
+        ],
+    })
 }
 
 /// Where owners are told to look.

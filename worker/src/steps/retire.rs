@@ -42,10 +42,21 @@ pub async fn disable(
             if find(&keys, successor).is_none_or(|key| key.status != KeyStatus::Active) {
                 return withheld(format!("its successor {successor} is not live"));
             }
-            let record = Destination::new(context, session).look().await?;
-            let published = record.is_some_and(|record| record.publishes(successor));
-            if !published && !iam.last_use(successor).await?.is_used() {
-                return withheld(format!("its successor {successor} is neither published nor ever used"));
+            let destination = Destination::new(context, session);
+            let record = destination.look().await?.filter(|record| record.publishes(successor));
+            // Who uses it has it.
+            if !iam.last_use(successor).await?.is_used() {
+                let Some(record) = record else {
+                    return withheld(format!("its successor {successor} is neither published nor ever used"));
+                };
+                if let Some(why) = destination.unreadable(context, &record).await? {
+                    destination.prepare(context, session).await?;
+                    // The notice told of a key that could not be fetched: it is given anew, with all its days.
+                    iam.remove_state(context.user, key).await?;
+                    return withheld(format!(
+                        "the owner could not read the secret of its successor {successor} ({why}; now mended), and is told anew"
+                    ));
+                }
             }
         }
         DisablePrecondition::StillUnused => match iam.last_use(key).await? {

@@ -252,10 +252,15 @@ impl<'a> UserExecutor<'a> {
         self.user.keys.iter().find(|key| key.id == *id)
     }
 
-    /// The value of the user's owner tag, if there is such a setting and such a tag.
+    /// The value of the user's owner tag, if there is such a setting and such a tag. IAM does not distinguish the case of tag keys.
     fn owner_tag(&self) -> Option<String> {
         let wanted = self.context.account.worker.owner_tag.as_deref()?;
-        self.context.record.tags.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.clone())
+        self.context
+            .record
+            .tags
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(wanted))
+            .map(|(_, value)| value.clone())
     }
 
     fn is_audit(&self) -> bool {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::secret::{Secret, SecretValue};
 use super::{Address, State};
+use crate::policy::Policy;
 
 impl State {
     /// Makes a secret whose published version has this id and this text.
@@ -51,5 +52,15 @@ impl State {
         secret
             .store(version, SecretValue::SecretString(text.to_owned()), &pending, now)
             .expect("a version that is not there yet");
+    }
+
+    /// Sets a secret's resource policy.
+    ///
+    /// # Panics
+    /// There is no such secret, or the policy cannot be read.
+    pub fn arrange_policy(&mut self, account: &str, region: &str, name: &str, policy: &str) {
+        let address = Address { account: account.to_owned(), region: region.to_owned(), name: name.to_owned() };
+        let secret = self.at_mut(&address).expect("a secret that is there");
+        secret.policy = Some(Policy::of_resource(policy).expect("a policy"));
     }
 }

@@ -1,4 +1,4 @@
-//! `CreateSecret` and `UpdateSecret`.
+//! `CreateSecret`.
 
 use std::collections::BTreeMap;
 

@@ -176,6 +176,19 @@ pub(super) fn restore(state: &mut State, world: &mut World, call: &Call, now: Ti
     Ok(Answer::Json(answer))
 }
 
+/// `UpdateSecret`, as far as it sets the KMS key: a new value goes by `PutSecretValue`.
+pub(super) fn update(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
+    let address = find(state, world, call, Use::Write)?;
+    let Some(key) = call.text("KmsKeyId") else {
+        return Err(error::invalid_parameter("sandbox: UpdateSecret only sets KmsKeyId"));
+    };
+    let secret = state.at_mut(&address)?;
+    secret.kms_key_id = Some(key.to_owned());
+    let answer = json!({ "ARN": secret.arn, "Name": secret.name });
+    changed(state, world, call, now, &address, Vec::new());
+    Ok(Answer::Json(answer))
+}
+
 pub(super) fn put_policy(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
     let address = find(state, world, call, Use::Write)?;
     let text =

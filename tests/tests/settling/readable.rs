@@ -1,0 +1,140 @@
+//! Published means that the owner can read it: what happened to a secret since is mended before the owner depends on it, and whose
+//! it is stays known.
+
+use end_to_end::scenario::{publish, remember};
+use end_to_end::{ACCOUNT, Stage, USER};
+use key_rotation_aws::MemberSession;
+use rotation::names::{secret_name, version_id};
+use sandbox::KeySpec;
+use sandbox::serve::REGION;
+use sandbox::services::secretsmanager::may_read;
+use sandbox::world::MANAGEMENT_ACCOUNT;
+use worker::Settings;
+
+use crate::due;
+
+const KMS_KEY: &str = "arn:aws:kms:eu-central-1:100000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
+fn secret() -> String {
+    secret_name(&ACCOUNT.parse().expect("an account id"), &USER.parse().expect("a user name"))
+}
+
+/// A replaced key that is to be disabled today, its successor not yet used.
+async fn to_be_disabled(stage: &Stage) -> (String, String) {
+    let keys = stage.user(&[KeySpec::aged(101).used_days_ago(1), KeySpec::aged(11)]);
+    remember(stage, &keys[0], "notified", 11);
+    (keys[0].clone(), keys[1].clone())
+}
+
+/// Whether the user itself may read its secret, by the secret's policy and key.
+fn owner_reads(stage: &Stage, central: bool) -> bool {
+    let account = if central { MANAGEMENT_ACCOUNT } else { ACCOUNT };
+    stage.world(|world| {
+        let world = &*world;
+        let secret = world.secrets.secret(account, REGION, &secret()).expect("the secret");
+        secret.deletion.is_none() && may_read(world, ACCOUNT, USER, REGION, secret)
+    })
+}
+
+/// Secrets Manager as an administrator of the account has it.
+async fn session(stage: &Stage) -> MemberSession {
+    let account = ACCOUNT.parse().expect("an account id");
+    stage.settings().role.assume(&stage.connection("test"), &account, "test", None).await.expect("a session")
+}
+
+fn central(stage: &Stage) -> Settings {
+    Settings {
+        central_store: true,
+        kms_key_id: Some(KMS_KEY.to_owned()),
+        central_read_policy: Some("IAMKeyRotationReadOwnSecret".to_owned()),
+        ..stage.settings()
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_its_owner_could_not_read_is_mended_before_the_old_key_goes_and_the_owner_is_told_anew() {
+    for is_deleted in [true, false] {
+        let stage = Stage::new().await;
+        let (old, new) = to_be_disabled(&stage).await;
+        publish(&stage, &new);
+        let session = session(&stage).await;
+        let secrets = session.secrets_manager();
+        if is_deleted {
+            secrets.delete_secret().secret_id(secret()).send().await.expect("it is scheduled for deletion");
+        } else {
+            let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":{"AWS":"*"},"Action":"secretsmanager:GetSecretValue","Resource":"*"}]}"#;
+            secrets
+                .put_resource_policy()
+                .secret_id(secret())
+                .resource_policy(policy)
+                .send()
+                .await
+                .expect("it has a policy");
+        }
+        assert!(!owner_reads(&stage, false), "the owner cannot fetch its key");
+        stage.run().await;
+        assert!(stage.keys().iter().all(|(_, active)| *active), "the owner's working key stays");
+        assert!(owner_reads(&stage, false));
+        // The notice is given anew, and all its days pass.
+        stage.run().await;
+        stage.pass_days(9);
+        stage.run().await;
+        assert!(stage.keys().iter().all(|(_, active)| *active));
+        stage.pass_days(2);
+        stage.run().await;
+        assert_eq!(stage.keys()[0], (old, false));
+    }
+}
+
+#[tokio::test]
+async fn a_central_secret_without_its_kms_key_gets_it_before_a_key_is_stored_or_disabled() {
+    // Before a rotation.
+    let stage = Stage::new().await;
+    let old = stage.user(&[due()]).remove(0);
+    let arrange = |key: &str| {
+        stage.world(|world| {
+            let now = world.now();
+            let version = version_id(&key.parse().expect("a key id"));
+            let value = serde_json::json!({"AccessKeyId": key, "SecretAccessKey": "earlier"}).to_string();
+            world.secrets.arrange(now, MANAGEMENT_ACCOUNT, REGION, &secret(), &version, &value);
+        });
+    };
+    arrange(&old);
+    stage.schedule().await;
+    stage.work_with(&central(&stage)).await;
+    assert_eq!(stage.keys().len(), 2);
+    assert!(owner_reads(&stage, true));
+
+    // Before a disable.
+    let stage = Stage::new().await;
+    let (_, new) = to_be_disabled(&stage).await;
+    let version = version_id(&new.parse().expect("a key id"));
+    stage.world(|world| {
+        let now = world.now();
+        world.secrets.arrange(now, MANAGEMENT_ACCOUNT, REGION, &secret(), &version, "{}");
+    });
+    assert!(!owner_reads(&stage, true));
+    stage.schedule().await;
+    stage.work_with(&central(&stage)).await;
+    assert!(stage.keys().iter().all(|(_, active)| *active), "the owner's working key stays");
+    assert!(owner_reads(&stage, true));
+}
+
+#[tokio::test]
+async fn a_user_that_has_a_renamed_ones_name_does_not_get_its_secret() {
+    let stage = Stage::new().await;
+    let first = stage.user(&[due()]).remove(0);
+    stage.run().await;
+    let published = stage.published_key();
+    assert_ne!(published.as_ref(), Some(&first), "it has a successor");
+    stage.world(|world| {
+        world.rename_user(ACCOUNT, USER, "renamed");
+        world.add_user(ACCOUNT, USER);
+        world.add_key(ACCOUNT, USER, &due());
+    });
+    stage.run().await;
+    assert_eq!(stage.keys().len(), 1, "no key is made");
+    assert_eq!(stage.published_key(), published, "the renamed user's key stays where it is");
+    let letters = stage.dead_letters().await;
+    assert!(letters.iter().any(|(kind, why, _)| kind == "Conflict" && why.contains("another user")), "{letters:?}");
+}
