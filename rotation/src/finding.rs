@@ -45,6 +45,16 @@ pub enum Finding {
         /// The newer key.
         new: AccessKeyId,
     },
+    /// The key that is to go is the one that is published, and is in use; the newer one was made by hand.
+    #[error(
+        "the key {old} is due to be disabled, but it is the one that is published in Secrets Manager and it is in use, while {new} was made by hand and nobody else can fetch it: {old} stays active. Delete {new}, so that a new key is made and published; or replace {old} by {new} wherever it is used"
+    )]
+    PublishedKeyInUse {
+        /// The key that stays active.
+        old: AccessKeyId,
+        /// The newer key.
+        new: AccessKeyId,
+    },
     /// A key appeared while a rotation was under way, and it has been used: a person's.
     #[error(
         "the key {key} appeared while a rotation was under way and has been used, but its secret was not stored by this tool: it is left alone"

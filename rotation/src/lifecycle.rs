@@ -328,11 +328,21 @@ impl Rules {
             let finding = Finding::SuccessorNotInHand { old: key.id.clone(), new: successor.id.clone() };
             return Ok(Some(Action::Report(finding)));
         }
+        if known_publication(key)? && !known_publication(successor)? && self.was_used_of_late(key)? {
+            let finding = Finding::PublishedKeyInUse { old: key.id.clone(), new: successor.id.clone() };
+            return Ok(Some(Action::Report(finding)));
+        }
         let until = after(due, self.policy.in_use_extension());
         if self.now < until && self.is_in_use(key)? && known_use(successor)?.is_none() {
             return Ok(Some(Action::Postpone { key: key.id.clone(), until, last_use: key.last_use.clone() }));
         }
         Ok(Some(self.disable(key, DisablePrecondition::SuccessorInHand { successor: successor.id.clone() })))
+    }
+
+    /// Whether the key was used within the install grace: its owner's time to go over to another.
+    fn was_used_of_late(&self, key: &Key) -> Known<bool> {
+        let from = before(self.now, self.policy.install_grace());
+        Ok(known_use(key)?.is_some_and(|when| when >= from))
     }
 
     fn disable(&self, key: &Key, precondition: DisablePrecondition) -> Action {

@@ -252,3 +252,17 @@ fn keys_made_in_the_same_second_are_told_apart_by_their_ids() {
     let user = user([key("B", 0).used(10), key("A", 0).used(10)]);
     assert_eq!(only_notice(&on(90, &user)).0, &id("A"));
 }
+
+/// Others fetch the published key from the secret; the one made by hand is in one person's hands only.
+#[test]
+fn a_published_key_in_use_does_not_go_in_favour_of_one_made_by_hand() {
+    let old = |last_used| key("OLD", 0).notified(90).published().used(last_used);
+    let by_hand = || key("NEW", 75).used(100);
+    let finding = Finding::PublishedKeyInUse { old: id("OLD"), new: id("NEW") };
+    assert_eq!(on(101, &user([old(95), by_hand()])), [Action::Report(finding)]);
+    assert!(disables(&on(101, &user([old(85), by_hand()])), "OLD"), "it has not been used for longer than the grace");
+    assert!(
+        disables(&on(101, &user([old(95), by_hand().published()])), "OLD"),
+        "whoever fetches the key gets the newer one"
+    );
+}

@@ -82,7 +82,8 @@ fn is_standing(finding: &Finding) -> bool {
         Finding::TooManyKeys { .. }
         | Finding::UnreadableTag { .. }
         | Finding::BadRotateAfterDays { .. }
-        | Finding::SuccessorNotInHand { .. } => true,
+        | Finding::SuccessorNotInHand { .. }
+        | Finding::PublishedKeyInUse { .. } => true,
         Finding::UsedButNotStored { .. } | Finding::LookBeforeHarm { .. } => false,
     }
 }

@@ -292,6 +292,7 @@ fn stormy_years_reach_every_kind_of_action_or_they_would_prove_nothing() {
         "Postpone",
         "Announce Disabled",
         "Report SuccessorNotInHand",
+        "Report PublishedKeyInUse",
         "Report BadRotateAfterDays",
     ] {
         assert!(seen.get(expected).is_some_and(|count| *count >= 5), "{expected}: {seen:?}");
