@@ -45,6 +45,14 @@ pub enum Finding {
         /// The newer key.
         new: AccessKeyId,
     },
+    /// Secrets Manager could not replicate the secret.
+    #[error("the secret is not replicated to {region}: {why}. Whoever reads it there does not get the newest key")]
+    NotReplicated {
+        /// The region.
+        region: String,
+        /// What Secrets Manager says.
+        why: String,
+    },
     /// The key that is to go is the one that is published, and is in use; the newer one was made by hand.
     #[error(
         "the key {old} is due to be disabled, but it is the one that is published in Secrets Manager and it is in use, while {new} was made by hand and nobody else can fetch it: {old} stays active. Delete {new}, so that a new key is made and published; or replace {old} by {new} wherever it is used"

@@ -36,6 +36,19 @@ fn story(stage: &Stage) -> Vec<(&'static str, String)> {
     })
 }
 
+/// The ids of all messages, in the order in which they were sent.
+fn messages_sent(stage: &Stage) -> Vec<String> {
+    stage.world(|world| {
+        let effects = world.journal.effects().iter();
+        effects
+            .filter_map(|record| match &record.effect {
+                Effect::MessageSent { id, .. } => Some(id.clone()),
+                _ => None,
+            })
+            .collect()
+    })
+}
+
 #[tokio::test]
 async fn a_permanent_failure_is_in_the_dead_letter_queue_before_the_original_is_deleted() {
     for fifo in [true, false] {
@@ -47,12 +60,15 @@ async fn a_permanent_failure_is_in_the_dead_letter_queue_before_the_original_is_
         let letters = letters(&stage);
         assert_eq!(letters.len(), 1);
         assert_eq!(letters[0].body, "body");
+        let first = &messages_sent(&stage)[0];
         assert_eq!(
             attributes(&letters[0]),
             [
                 ("Attempts", "1"),
                 ("ErrorKind", "Refused"),
                 ("ErrorMessage", "because the test says so"),
+                ("FirstMessageId", first.as_str()),
+                ("FirstSent", "2026-03-01T09:00:00Z"),
                 ("RunId", "run of body")
             ]
         );

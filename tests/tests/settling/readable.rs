@@ -138,3 +138,18 @@ async fn a_user_that_has_a_renamed_ones_name_does_not_get_its_secret() {
     let letters = stage.dead_letters().await;
     assert!(letters.iter().any(|(kind, why, _)| kind == "Conflict" && why.contains("another user")), "{letters:?}");
 }
+
+#[tokio::test]
+async fn a_replica_that_failed_is_a_finding() {
+    const ELSEWHERE: &str = "eu-west-1";
+    let stage = Stage::new().await;
+    stage.user(&[due()]);
+    stage.world(|world| {
+        let now = world.now();
+        world.secrets.arrange(now, ACCOUNT, ELSEWHERE, &secret(), "somebody-elses-version-0000000000000", "{}");
+    });
+    stage.schedule().await;
+    stage.work_with(&Settings { replication_regions: vec![ELSEWHERE.to_owned()], ..stage.settings() }).await;
+    assert_eq!(stage.keys().len(), 2, "it is rotated");
+    assert!(stage.mails().iter().any(|(_, text)| text.contains("not replicated to eu-west-1")), "{:?}", stage.mails());
+}

@@ -49,7 +49,7 @@ impl SecretRecord {
     }
 }
 
-fn failure(status: Option<StatusType>, message: Option<String>) -> Option<String> {
+fn failure(status: Option<&StatusType>, message: Option<String>) -> Option<String> {
     match status {
         Some(StatusType::Failed) => Some(message.unwrap_or_else(|| "no reason is given".to_owned())),
         Some(_) | None => None,
@@ -81,7 +81,7 @@ impl Secrets {
             versions: answer.version_ids_to_stages.unwrap_or_default().into_iter().collect(),
             replicas: replicas
                 .into_iter()
-                .filter_map(|status| Some((status.region?, failure(status.status, status.status_message))))
+                .filter_map(|status| Some((status.region?, failure(status.status.as_ref(), status.status_message))))
                 .collect(),
             kms_key_id: answer.kms_key_id,
             tags: answer.tags.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value?))).collect(),

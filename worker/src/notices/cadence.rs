@@ -83,7 +83,8 @@ fn is_standing(finding: &Finding) -> bool {
         | Finding::UnreadableTag { .. }
         | Finding::BadRotateAfterDays { .. }
         | Finding::SuccessorNotInHand { .. }
-        | Finding::PublishedKeyInUse { .. } => true,
+        | Finding::PublishedKeyInUse { .. }
+        | Finding::NotReplicated { .. } => true,
         Finding::UsedButNotStored { .. } | Finding::LookBeforeHarm { .. } => false,
     }
 }

@@ -13,7 +13,7 @@ use crate::aws::iam::Iam;
 use crate::context::UserContext;
 use crate::error::StepError;
 use crate::notices::{DigestItem, Event, KeyFacts, SecretLocation};
-use crate::steps::destination::location;
+use crate::steps::destination::{Destination, location};
 use crate::steps::retire::{self, DisableOutcome};
 use crate::steps::rotate::{AttemptKind, AttemptOutcome, attempt};
 use crate::tally::Tally;
@@ -162,10 +162,25 @@ impl<'a> UserExecutor<'a> {
                 Tally::count(&self.context.account.worker.tally.rotated);
                 let record = record(Some(new.clone()));
                 self.queue_notice(old, Event::Rotated { by: Some(new), disable_due }, record);
+                self.look_at_replicas().await?;
                 Ok(Next::Done)
             }
             AttemptOutcome::LookAgain(findings) => Ok(self.look_again(findings)),
         }
+    }
+
+    /// The new key is published where it was stored; whether it has reached the other regions shows only there.
+    async fn look_at_replicas(&mut self) -> Result<(), StepError> {
+        if self.context.account.worker.replication_regions.is_empty() {
+            return Ok(());
+        }
+        let destination = Destination::new(&self.context, &self.session);
+        for (region, failure) in destination.look().await?.map(|record| record.replicas).unwrap_or_default() {
+            if let Some(why) = failure {
+                self.report_finding(Finding::NotReplicated { region, why });
+            }
+        }
+        Ok(())
     }
 
     async fn settle(&mut self) -> Result<Next, StepError> {
