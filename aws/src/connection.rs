@@ -8,6 +8,7 @@ use rotation::names::Partition;
 
 use crate::clock::AwsClock;
 use crate::error::{AwsError, ErrorClass};
+use crate::https::{self, CaBundleError};
 
 /// The process's own connection to AWS. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -38,6 +39,9 @@ pub enum ConnectionError {
     /// No answer, for whatever reason.
     #[error("AWS cannot be called: {0}")]
     NoAnswer(AwsError),
+    /// The certificate authorities that were asked for cannot be had.
+    #[error(transparent)]
+    CaBundle(#[from] CaBundleError),
 }
 
 impl Connection {
@@ -45,9 +49,10 @@ impl Connection {
     /// process is: so whatever is wrong with credentials, endpoint or network is told at once.
     ///
     /// # Errors
-    /// [`ConnectionError`].
+    /// [`ConnectionError`], also where `AWS_CA_BUNDLE` names a file without certificates.
     pub async fn load(application: &'static str) -> Result<Self, ConnectionError> {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest());
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(https::client(std::env::var_os(https::CA_BUNDLE))?);
         if let Ok(name) = AppName::new(application) {
             loader = loader.app_name(name);
         }

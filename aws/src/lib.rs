@@ -8,6 +8,7 @@ pub mod clock;
 pub mod command_line;
 pub mod connection;
 pub mod error;
+pub mod https;
 pub mod iam;
 pub mod queue;
 pub mod session;

@@ -6,6 +6,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials as SdkCredentials;
 use aws_sdk_iam::config::retry::RetryConfig;
 use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_http_client::Builder;
 use aws_types::app_name::AppName;
 use jiff::Timestamp;
 use sandbox::world::MEMBER_ROLE;
@@ -68,6 +69,7 @@ pub(crate) async fn assume(sandbox: &Sandbox, policy: Option<&str>) -> Credentia
 pub(crate) async fn settings(sandbox: &Sandbox, credentials: &Credentials, app: &str) -> SdkConfig {
     let Credentials { access_key_id, secret_access_key, session_token } = credentials.clone();
     aws_config::defaults(BehaviorVersion::latest())
+        .http_client(Builder::new().build_http())
         .region(Region::new(REGION))
         .endpoint_url(sandbox.endpoint())
         .credentials_provider(SdkCredentials::new(access_key_id, secret_access_key, session_token, None, "sandbox"))

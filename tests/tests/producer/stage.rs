@@ -4,6 +4,7 @@ use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials as SdkCredentials;
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::types::MessageAttributeValue;
+use aws_smithy_http_client::Builder;
 use key_rotation_aws::{Connection, MemberRole, QueueUrl};
 use producer::Settings;
 use rotation::{AccountId, Job, UserName};
@@ -151,6 +152,7 @@ impl Stage {
 async fn connect(sandbox: &Sandbox) -> Connection {
     let Credentials { access_key_id, secret_access_key, session_token } = sandbox.operator_credentials();
     let config = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(Builder::new().build_http())
         .region(Region::new(REGION))
         .endpoint_url(sandbox.endpoint())
         .credentials_provider(SdkCredentials::new(access_key_id, secret_access_key, session_token, None, "sandbox"))

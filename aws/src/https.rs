@@ -1,0 +1,70 @@
+//! The HTTPS client for every call to AWS: the system's certificate authorities and those of `AWS_CA_BUNDLE`, the proxies of
+//! `HTTPS_PROXY` and `NO_PROXY`.
+//!
+//! The SDK's own would do, but for two things: it does not know `AWS_CA_BUNDLE`, and its TLS library takes longer to build than
+//! most of the SDK (see docs/decisions/build-time.md).
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder, ConnectorBuilder};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+/// The variable for a file of certificate authorities, as the AWS CLI has it. There the file takes the place of the system's
+/// authorities; here it adds to them.
+pub const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+
+/// Why the certificate authorities that were asked for cannot be had. AWS is not called without them: behind a proxy that
+/// presents certificates of its own every call would fail, and would not say why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{CA_BUNDLE} must name a PEM file with certificates of authorities to trust; {}: {problem}", path.display())]
+pub struct CaBundleError {
+    path: PathBuf,
+    problem: String,
+}
+
+/// The client, trusting the authorities of this file besides the system's.
+///
+/// # Errors
+/// [`CaBundleError`] where the file does not hold certificates. An empty name is none.
+pub fn client(bundle: Option<OsString>) -> Result<SharedHttpClient, CaBundleError> {
+    let authorities = match bundle.filter(|path| !path.is_empty()).map(PathBuf::from) {
+        None => TrustStore::default(),
+        Some(path) => match certificates(&path) {
+            Ok(pem) => TrustStore::default().with_pem_certificate(pem),
+            Err(problem) => return Err(CaBundleError { path, problem }),
+        },
+    };
+    Ok(trusting(authorities))
+}
+
+/// The file's text, once it is certain that the client can take it: it would panic at one that it cannot.
+fn certificates(path: &Path) -> Result<Vec<u8>, String> {
+    let pem = std::fs::read(path).map_err(|error| format!("it cannot be read ({error})"))?;
+    let mut authorities = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| format!("it is damaged ({error})"))?;
+        authorities.add(certificate).map_err(|error| format!("a certificate in it cannot be used ({error})"))?;
+    }
+    if authorities.is_empty() { Err("it holds no certificate".to_owned()) } else { Ok(pem) }
+}
+
+fn trusting(authorities: TrustStore) -> SharedHttpClient {
+    let tls = TlsContext::builder().with_trust_store(authorities).build().expect("a trust store is all it needs");
+    // Everything else is as in the SDK's default client.
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = ConnectorBuilder::default()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .tls_context(tls.clone())
+            .proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        connector.build()
+    })
+}
