@@ -233,6 +233,10 @@ MUTANTS = [
         (RETIRE, "DisablePrecondition::StillUnused => match iam.last_use(key).await? {", "DisablePrecondition::StillUnused => match LastUse::Never {"),
     ),
     mutant(
+        "a key whose deletion is due is restored at once",
+        (RESTORE, "if deletion_is_near(now, &policy, disabled) =>", "if false && deletion_is_near(now, &policy, disabled) =>"),
+    ),
+    mutant(
         "no look before a delete",
         (RETIRE, "Some(found) if found.status == KeyStatus::Active => {", "Some(found) if found.status == KeyStatus::Active && false => {"),
     ),

@@ -126,7 +126,7 @@ impl<'a> Rules<'a> {
     /// With a fact unknown, an attempt unsettled or a tag unreadable only containment goes ahead; then it is decided again.
     fn contain_or(&self, verdict: Verdict) -> Verdict {
         match self.contain_first() {
-            Some(action) => Verdict::Act(Plan { actions: vec![action], decide_again: true }),
+            Some(action) => Verdict::Act(Plan { actions: vec![action], decide_again: true, ..Plan::default() }),
             None => verdict,
         }
     }

@@ -390,6 +390,6 @@ fn notice(kind: NoticeKind, disable_due: Timestamp) -> Notice {
 }
 
 /// A date that an owner was told is kept: the later of it and what the settings of today say counts.
-fn kept(due: Timestamp, told: &KeyState) -> Timestamp {
+pub(crate) fn kept(due: Timestamp, told: &KeyState) -> Timestamp {
     told.until.map_or(due, |until| until.max(due))
 }

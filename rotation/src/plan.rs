@@ -17,6 +17,8 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// Whether this is only what cannot wait: once it is done, the user is looked at and decided about again.
     pub decide_again: bool,
+    /// Whether the rest of a request has to wait: it is decided about again after this time.
+    pub rest_after: Option<Timestamp>,
 }
 
 /// One thing to be done, or to be said.

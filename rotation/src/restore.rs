@@ -2,11 +2,17 @@
 //!
 //! It brings back the key that was disabled when it was made. A key that was disabled later (a leak contained, say, while the
 //! request waited for its next delivery) stays as it is.
+//!
+//! A key whose deletion is due may be on the point of being deleted by a worker that has looked already, or whose looks lag. So its
+//! record is renewed first; it is made active when nobody can act on the old record any more
+//! (`docs/decisions/a-late-restore-waits.md`).
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::evidence::disabled_record;
+use crate::intent::fence_after;
 use crate::key::{Key, KeyStatus};
+use crate::lifecycle::kept;
 use crate::plan::{Action, Plan};
 use crate::policy::{Policy, after};
 use crate::refusal::Refusal;
@@ -15,47 +21,58 @@ use crate::state::{KeyState, KeyStateKind};
 use crate::user::User;
 use crate::verdict::Verdict;
 
+/// A key that is deleted sooner than this counts as on the point of being deleted: longer than a session and its fence.
+const DELETION_IS_NEAR: SignedDuration = SignedDuration::from_hours(1);
+
 pub(crate) fn decide(now: Timestamp, policy: &Policy, user: &User, request: &RestoreRequest) -> Verdict {
     if user.tags.protected || user.tags.protected_in_other_case {
         return Verdict::Refused(Refusal::Protected { user: user.name.clone() });
     }
     match key_to_restore(user, request).and_then(|key| plan(now, policy, user, request, key)) {
-        Ok(actions) => Verdict::Act(Plan { actions, ..Plan::default() }),
+        Ok(plan) => Verdict::Act(plan),
         Err(refusal) => Verdict::Refused(refusal),
     }
 }
 
-fn plan(
-    now: Timestamp,
-    policy: &Policy,
-    user: &User,
-    request: &RestoreRequest,
-    key: &Key,
-) -> Result<Vec<Action>, Refusal> {
+fn plan(now: Timestamp, policy: &Policy, user: &User, request: &RestoreRequest, key: &Key) -> Result<Plan, Refusal> {
     if let Some(at) = disabled_since(key, request) {
         return Err(Refusal::DisabledSince { user: user.name.clone(), key: key.id.clone(), at });
     }
     let (policy, _) = user.policy(policy);
     let disable_due = after(now, policy.install_grace());
     let restore = Action::Restore { key: key.id.clone(), disable_due, request: request.origin.id };
-    Ok(match (key.status, disabled_record(key)) {
+    let state = KeyState::new(KeyStateKind::Disabled, now).by(request.origin.id);
+    let record = Action::Record { key: key.id.clone(), state };
+    let actions = match (key.status, disabled_record(key)) {
         // On record before it is active: by that a later delivery knows a key whose owner has not been told.
-        (KeyStatus::Inactive, None) => {
-            let state = KeyState::new(KeyStateKind::Disabled, now).by(request.origin.id);
-            vec![Action::Record { key: key.id.clone(), state }, restore]
+        (KeyStatus::Inactive, None) => vec![record, restore],
+        (KeyStatus::Inactive, Some(disabled)) if deletion_is_near(now, &policy, disabled) => {
+            return Ok(Plan { actions: vec![record], rest_after: Some(fence_after(now)), ..Plan::default() });
+        }
+        (KeyStatus::Inactive, Some(disabled)) if is_by(disabled, request) && now <= fence_after(disabled.at) => {
+            return Ok(Plan { rest_after: Some(fence_after(disabled.at)), ..Plan::default() });
         }
         // Inactive; or made active by an earlier delivery, its owner not yet told.
         (KeyStatus::Inactive | KeyStatus::Active, Some(_)) => vec![restore],
         // It is active, and that is on record: an earlier delivery has done it all.
         (KeyStatus::Active, None) => Vec::new(),
-    })
+    };
+    Ok(Plan { actions, ..Plan::default() })
+}
+
+fn deletion_is_near(now: Timestamp, policy: &Policy, disabled: &KeyState) -> bool {
+    kept(after(disabled.at, policy.recovery_grace()), disabled).duration_since(now) < DELETION_IS_NEAR
+}
+
+fn is_by(state: &KeyState, request: &RestoreRequest) -> bool {
+    state.by == Some(request.origin.id)
 }
 
 /// When an inactive key was disabled, if that was after the request was made, and not put on record by it. IAM and tags know
 /// whole seconds; what was disabled within the request's own counts as before.
 fn disabled_since(key: &Key, request: &RestoreRequest) -> Option<Timestamp> {
     let state = key.state.as_ref().filter(|_| key.status == KeyStatus::Inactive)?;
-    let by_this_request = state.by == Some(request.origin.id);
+    let by_this_request = is_by(state, request);
     let since = match state.kind {
         KeyStateKind::Disabled => !by_this_request && state.at.as_second() > request.origin.requested_at.as_second(),
         // It was made active by this request, and has been disabled again.
@@ -90,5 +107,5 @@ fn key_to_restore<'a>(user: &'a User, request: &RestoreRequest) -> Result<&'a Ke
 }
 
 fn is_restored_by(key: &Key, request: &RestoreRequest) -> bool {
-    key.state.as_ref().is_some_and(|state| state.by == Some(request.origin.id))
+    key.state.as_ref().is_some_and(|state| is_by(state, request))
 }

@@ -31,6 +31,14 @@ pub enum StepError {
         /// When the others' intents are old, or (where they may still be at work) have been silent for too long.
         not_before: Timestamp,
     },
+    /// The rest of a request must not be done yet: the key's deletion was due, and may be under way.
+    #[error(
+        "the deletion of the key was due and may be under way; unless it is gone by then, it is made active after {not_before}"
+    )]
+    HasToWait {
+        /// When it may be done.
+        not_before: Timestamp,
+    },
     /// The secret of a new key was refused, in a way that a person has to mend. The key was deleted again, and every further try
     /// would make and delete another.
     #[error("the new key could not be stored, so it was deleted again and no other is made before this is mended: {0}")]
@@ -67,7 +75,7 @@ impl StepError {
         match self {
             StepError::Aws(error) | StepError::NotStored(error) => error.class.into(),
             StepError::Ambiguous { .. } => Reason::Ambiguous,
-            StepError::OthersAtWork { .. } => Reason::OthersAtWork,
+            StepError::OthersAtWork { .. } | StepError::HasToWait { .. } => Reason::OthersAtWork,
             StepError::SecretOfAnother { .. } => Reason::Conflict,
             StepError::Outrun(_) => Reason::Outrun,
             StepError::Changed(_) => Reason::Changed,
@@ -87,9 +95,9 @@ impl StepError {
     /// Before when another try is pointless.
     pub fn not_before(&self) -> Option<Timestamp> {
         match self {
-            StepError::Ambiguous { settled_from: time, .. } | StepError::OthersAtWork { not_before: time } => {
-                Some(*time)
-            }
+            StepError::Ambiguous { settled_from: time, .. }
+            | StepError::OthersAtWork { not_before: time }
+            | StepError::HasToWait { not_before: time } => Some(*time),
             StepError::Aws(_)
             | StepError::NotStored(_)
             | StepError::SecretOfAnother { .. }
@@ -111,6 +119,7 @@ impl StepError {
             StepError::SessionEnded => true,
             StepError::Aws(error) | StepError::Ambiguous { error, .. } => error.class == ErrorClass::SessionEnded,
             StepError::OthersAtWork { .. }
+            | StepError::HasToWait { .. }
             | StepError::NotStored(_)
             | StepError::SecretOfAnother { .. }
             | StepError::Outrun(_)

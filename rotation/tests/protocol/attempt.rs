@@ -70,7 +70,7 @@ fn leave_intent(moves: &mut Moves<'_>, worker: Worker) {
         for lower in moves.lower_ids() {
             let mut world = *moves.world;
             if *answer != Answer::Refused && *answer != Answer::Unclear(false) {
-                // `sessions.with(TO_ATTEMPT)`: a new one where the present one is too short.
+                // `sessions.with(MIN_SESSION_FOR_ATTEMPT)`: a new one where the present one is too short.
                 world.new_session(moves.me);
                 if moves.scenario.with(Defence::Intent) {
                     world.leave_intent(moves.me, worker.settling, lower);

@@ -5,10 +5,10 @@ use crate::moves::{Answer, Moves};
 use crate::scenario::Defence;
 use crate::violation::Violation;
 use crate::worker::{AttemptStep, DeliveryStep, Mark, Place, Worker};
-use crate::world::{Memory, OLD, Set, World, has, members, one, own_key};
+use crate::world::{Memory, OLD, Set, StateTag, World, has, members, one, own_key};
 
 const END: Worker = Worker::at(Place::End);
-const NOTICE: Worker = Worker::at(Place::Delivery(DeliveryStep::Tell));
+pub(crate) const NOTICE: Worker = Worker::at(Place::Delivery(DeliveryStep::Tell));
 const DISABLED: Worker = Worker { mark: Mark::Disabled, ..Worker::at(Place::Delivery(DeliveryStep::Tell)) };
 
 /// What a delivery may do next, outside of an attempt.
@@ -40,13 +40,13 @@ fn look_keys(moves: &mut Moves<'_>) {
 
 fn look_tags(moves: &mut Moves<'_>, worker: Worker) {
     let Worker { active, inactive, .. } = worker;
-    for (seen, world) in moves.intents() {
+    for ((seen, tag), world) in moves.tags() {
         if seen == 0 && moves.scenario.leak {
             let next = decide_leak(moves, active);
             moves.go(words(next), world, next);
         } else if seen == 0 {
             for ((current, _), world) in Moves::looks_at(&world) {
-                let next = decide(moves, active, inactive, current);
+                let next = decide(moves, active, inactive, tag, current);
                 moves.go(words(next), world, next);
             }
         } else if seen & !world.old != 0 && moves.scenario.with(Defence::WaitForTurn) {
@@ -70,13 +70,13 @@ fn words(next: Worker) -> &'static str {
         (Place::Delivery(DeliveryStep::Disable), _) => "looks: the old key is to be disabled",
         (Place::Delivery(DeliveryStep::Delete), _) => "looks: the old key is to be deleted",
         (Place::Delivery(DeliveryStep::LookTags | DeliveryStep::LookKeys | DeliveryStep::Record), _)
-        | (Place::Idle | Place::Settle(_) | Place::End, _) => "looks: nothing is to be done",
+        | (Place::Idle | Place::Settle(_) | Place::Restore(_) | Place::End, _) => "looks: nothing is to be done",
     }
 }
 
 /// The plan for these keys.
-fn decide(moves: &Moves<'_>, active: Set, inactive: Set, current: u8) -> Worker {
-    let World { memory, grace_over, .. } = *moves.world;
+fn decide(moves: &Moves<'_>, active: Set, inactive: Set, tag: StateTag, current: u8) -> Worker {
+    let StateTag { memory, grace_over, .. } = tag;
     let keys = active | inactive;
     // More than two: a person has to look.
     if keys.count_ones() > 2 {
@@ -84,8 +84,8 @@ fn decide(moves: &Moves<'_>, active: Set, inactive: Set, current: u8) -> Worker 
     }
     if has(inactive, OLD) {
         return match memory {
-            Memory::Disabled if grace_over => Worker::at(Place::Delivery(DeliveryStep::Delete)),
-            Memory::Disabled => END,
+            Memory::Disabled | Memory::Renewed if grace_over => Worker::at(Place::Delivery(DeliveryStep::Delete)),
+            Memory::Disabled | Memory::Renewed => END,
             Memory::Noticed(_) | Memory::Nothing => DISABLED,
         };
     }
@@ -94,11 +94,11 @@ fn decide(moves: &Moves<'_>, active: Set, inactive: Set, current: u8) -> Worker 
     }
     let counts = |successor: u8| match memory {
         Memory::Noticed(made) => !moves.scenario.with(Defence::NoticeNotOlder) || has(made, successor),
-        Memory::Disabled | Memory::Nothing => false,
+        Memory::Disabled | Memory::Renewed | Memory::Nothing => false,
     };
     match (memory, members(keys & !one(OLD)).next()) {
         // Re-enabled by a person.
-        (Memory::Disabled, _) => NOTICE,
+        (Memory::Disabled | Memory::Renewed, _) => NOTICE,
         (Memory::Noticed(_) | Memory::Nothing, None) => Worker::at(Place::Attempt(AttemptStep::LeaveIntent)),
         // An inactive key has to be deleted first, in its time.
         (Memory::Noticed(_) | Memory::Nothing, Some(other)) if has(inactive, other) => END,

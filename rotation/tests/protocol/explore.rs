@@ -13,7 +13,7 @@ use crate::recovery;
 use crate::scenario::{Ids, Scenario};
 use crate::violation::Violation;
 use crate::worker::{Place, Worker};
-use crate::world::World;
+use crate::world::{Memory, World};
 
 /// The most workers at the same time.
 pub(crate) const WORKERS: usize = 3;
@@ -153,6 +153,11 @@ fn time(scenario: &Scenario, world: &World, moves: &mut Vec<Move>) {
             world.age(intent);
             pass(label, world);
         }
+    }
+    if scenario.restores && world.tag.memory != Memory::Nothing && !world.tag.is_old {
+        let mut world = *world;
+        world.tag_ages();
+        pass("the state tag is old", world);
     }
     if scenario.days {
         let mut world = *world;

@@ -113,6 +113,17 @@ fn the_old_key_is_disabled_and_deleted_only_when_its_successor_is_in_hand() {
     hold(&[("three workers, days", days)]);
 }
 
+#[test]
+fn a_key_that_is_being_deleted_and_restored_at_once_is_never_deleted_while_it_is_live() {
+    let restores = Scenario { restores: true, stale_reads: 4, ..TWO };
+    hold(&[
+        ("a restore and a deletion, stale reads", restores),
+        ("a restore and a deletion, stale reads, faults", Scenario { faults: true, ..restores }),
+        ("a restore and two deletions, stale reads", Scenario { workers: 3, ..restores }),
+        ("a restore and a deletion, stale reads, days", Scenario { days: true, ..restores }),
+    ]);
+}
+
 /// `-- --ignored`.
 #[test]
 #[ignore = "takes minutes and gigabytes"]

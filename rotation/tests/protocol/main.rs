@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `attempt.rs` | `worker/src/steps/rotate.rs` |
 //! | `settle.rs` | `worker/src/steps/settle.rs` |
+//! | `restore.rs` | `rotation/src/restore.rs`, where the key's deletion is due |
 //! | `delivery.rs` | `worker/src/user.rs`, `account.rs`, `steps/retire.rs`, and what `rotation::lifecycle` decides |
 //! | `world.rs` | IAM and Secrets Manager, as far as one user goes |
 //!
@@ -26,6 +27,7 @@ mod moves;
 mod person;
 mod progress;
 mod recovery;
+mod restore;
 mod scenario;
 mod settle;
 mod violation;

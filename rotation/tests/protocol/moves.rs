@@ -2,11 +2,12 @@
 
 use crate::attempt;
 use crate::delivery;
+use crate::restore;
 use crate::scenario::{Defence, Ids, Scenario};
 use crate::settle;
 use crate::violation::Violation;
-use crate::worker::{AttemptStep, DeliveryStep, Place, Worker};
-use crate::world::{NONE, NOTHING, Set, World, has, members, one};
+use crate::worker::{AttemptStep, DeliveryStep, Place, RestoreStep, Worker};
+use crate::world::{NONE, NOTHING, Set, StateTag, World, has, members, one};
 
 /// One thing that may happen.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +55,12 @@ impl<'a> Moves<'a> {
         }
         let mut moves = Self { scenario, me, world, out };
         match worker.place {
+            Place::End if scenario.restores => moves.go("receives the next message", *world, Worker::at(Place::Idle)),
             Place::End => {}
+            Place::Idle if scenario.restores && me == scenario.workers - 1 => {
+                moves.go("receives a restore", *world, Worker::at(Place::Restore(RestoreStep::LookKeys)));
+            }
+            Place::Restore(step) => restore::moves(&mut moves, step, worker),
             Place::Idle => moves.go("receives a message", *world, Worker::at(Place::Delivery(DeliveryStep::LookKeys))),
             Place::Delivery(step) => delivery::moves(&mut moves, step, worker),
             Place::Attempt(step) => attempt::moves(&mut moves, step, worker),
@@ -110,12 +116,38 @@ impl<'a> Moves<'a> {
         answers
     }
 
+    /// What a read of the tags may show: the intents of others, and the old key's state.
+    pub(crate) fn tags(&self) -> Vec<((Set, StateTag), World)> {
+        let me = one(self.me as u8);
+        let World { tag, tag_was, .. } = *self.world;
+        let mut answers = Vec::new();
+        for shown in std::iter::once(tag).chain(tag_was) {
+            for (seen, mut world) in self.intents() {
+                if shown != tag {
+                    if self.world.stale_reads == 0 {
+                        continue;
+                    }
+                    world.stale_reads = self.world.stale_reads - 1;
+                    world.before_tag |= me;
+                }
+                answers.push(((seen, shown), world));
+            }
+        }
+        answers
+    }
+
     /// The lists of keys that a read may show: live ones, and those that are not.
     pub(crate) fn lists(&self) -> Vec<((Set, Set), World)> {
-        let World { active, inactive, new_keys, ghosts, .. } = *self.world;
-        let missed = subsets(new_keys);
-        let shown = missed
-            .flat_map(|missed| subsets(ghosts).map(move |shown| ((active | shown) & !missed, inactive & !missed)));
+        let World { active, inactive, new_keys, ghosts, just_enabled, just_disabled, .. } = *self.world;
+        let shown = subsets(new_keys).flat_map(|missed| {
+            subsets(ghosts).flat_map(move |ghosts| {
+                subsets(just_enabled | just_disabled).map(move |was| {
+                    let (enabled, disabled) = (was & just_enabled, was & just_disabled);
+                    let active = (active | ghosts | disabled) & !enabled & !missed;
+                    (active, (inactive | enabled) & !disabled & !missed)
+                })
+            })
+        });
         reads(self.world, shown)
     }
 

@@ -43,6 +43,7 @@ pub(crate) fn moves(scenario: &Scenario, world: &World, moves: &mut Vec<Move>) {
                 for key in ours(world.active) {
                     let mut after = *world;
                     after.set_status(key, false);
+                    after.just_disabled &= !one(key);
                     after.meddled |= one(key);
                     done("a person makes the new key inactive", after);
                 }
@@ -50,6 +51,7 @@ pub(crate) fn moves(scenario: &Scenario, world: &World, moves: &mut Vec<Move>) {
             Act::EnablesOld => {
                 if has(world.inactive, OLD) {
                     after.set_status(OLD, true);
+                    after.just_enabled &= !one(OLD);
                     done("a person makes the old key active again", after);
                 }
             }

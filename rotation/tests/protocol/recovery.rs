@@ -66,9 +66,9 @@ fn good(world: &World) -> Result<(), Violation> {
     if successor != BY_HAND && !world.in_hand(successor) && !replaced {
         return Err(Violation::NotPublished);
     }
-    match world.memory {
+    match world.tag.memory {
         Memory::Noticed(made) if has(made, successor) => Ok(()),
-        Memory::Noticed(_) | Memory::Disabled | Memory::Nothing if !has(world.active, OLD) => Ok(()),
-        Memory::Noticed(_) | Memory::Disabled | Memory::Nothing => Err(Violation::NotTold),
+        _ if !has(world.active, OLD) => Ok(()),
+        Memory::Noticed(_) | Memory::Disabled | Memory::Renewed | Memory::Nothing => Err(Violation::NotTold),
     }
 }

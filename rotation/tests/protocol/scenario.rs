@@ -1,7 +1,7 @@
 //! What may happen in one search: how many workers, which faults, what a person does, and which defence is left out.
 
 use crate::violation::Violation;
-use crate::world::{BY_HAND, OLD, Set, World, one};
+use crate::world::{AGENTS, BY_HAND, Memory, OLD, Set, StateTag, World, one, own_key};
 
 /// One search's bounds.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +26,9 @@ pub(crate) struct Scenario {
     pub(crate) acts: u8,
     /// The old key was made by hand a moment ago and never used; an operator asks for its rotation.
     pub(crate) old_is_new: bool,
+    /// The old key was replaced and disabled, and its time is over, when an operator asks for its restore: the last worker's
+    /// message.
+    pub(crate) restores: bool,
     /// The old key has leaked: a person has made another by hand a moment ago, and an operator's request has had the old one
     /// deleted. A successor is still to be made.
     pub(crate) leak: bool,
@@ -116,6 +119,10 @@ pub(crate) enum Defence {
     LookBeforeDisable,
     /// The look before a delete.
     LookBeforeDelete,
+    /// A restore renews the record before it makes a key active.
+    RestoreRenews,
+    /// It makes it active when that record is old.
+    RestoreWaits,
 }
 
 impl Scenario {
@@ -132,6 +139,7 @@ impl Scenario {
             person: &[],
             acts: 0,
             old_is_new: false,
+            restores: false,
             leak: false,
             ids: Ids::Any,
             without: &[],
@@ -147,6 +155,18 @@ impl Scenario {
         if self.old_is_new {
             world.fresh = one(OLD);
             world.used = 0;
+        }
+        if self.restores {
+            let successor = own_key(AGENTS - 3);
+            world.inactive = one(OLD);
+            world.active = one(successor);
+            world.created |= one(successor);
+            world.versions |= one(successor);
+            world.current = successor;
+            world.published = one(successor);
+            world.tag = StateTag { memory: Memory::Disabled, grace_over: true, is_old: true };
+            world.told = one(OLD) | one(successor);
+            world.told_in_time = world.told;
         }
         if self.leak {
             world.first = one(BY_HAND);

@@ -138,3 +138,15 @@ fn without_the_look_before_a_delete_a_key_is_deleted_that_a_person_has_just_re_e
     let three = Scenario { workers: 3, days: true, person: &[Act::EnablesOld], acts: 1, ..PLAIN };
     breaks(&[Defence::LookBeforeDelete], three, Violation::OldKeyDeleted);
 }
+
+const RESTORE: Scenario = Scenario { restores: true, stale_reads: 2, ..PLAIN };
+
+#[test]
+fn where_a_restore_does_not_renew_the_record_its_key_is_deleted() {
+    breaks(&[Defence::RestoreRenews], RESTORE, Violation::OldKeyDeleted);
+}
+
+#[test]
+fn where_a_restore_does_not_wait_its_key_is_deleted() {
+    breaks(&[Defence::RestoreWaits], RESTORE, Violation::OldKeyDeleted);
+}

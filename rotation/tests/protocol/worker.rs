@@ -13,6 +13,8 @@ pub(crate) enum Place {
     Attempt(AttemptStep),
     /// In that attempt's settling.
     Settle(SettleStep),
+    /// An operator's request to make the old key active again.
+    Restore(RestoreStep),
     /// Done, or given up: the message is deleted, or comes again.
     End,
 }
@@ -77,6 +79,21 @@ pub(crate) enum AttemptStep {
     ClearIntent,
     /// The own intent is cleared after a failure.
     ClearAfterFailure,
+}
+
+/// `rotation/src/restore.rs`, `steps/retire.rs`: a restore of a key that may be about to be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum RestoreStep {
+    /// The keys.
+    LookKeys,
+    /// The tags; then the rules.
+    LookTags,
+    /// The record is renewed.
+    Renew,
+    /// The message comes again.
+    Again,
+    /// The key is made active.
+    Enable,
 }
 
 /// `steps/settle.rs`.
@@ -173,6 +190,7 @@ impl Worker {
             )
             | Place::Settle(SettleStep::Publish | SettleStep::Published | SettleStep::Look) => !central,
             Place::Delivery(DeliveryStep::LookTags | DeliveryStep::Disable | DeliveryStep::Delete)
+            | Place::Restore(RestoreStep::LookTags | RestoreStep::Renew | RestoreStep::Enable)
             | Place::Attempt(
                 AttemptStep::WaitForTurn
                 | AttemptStep::ListKeys
@@ -193,6 +211,7 @@ impl Worker {
             // These take a new session where the present one is too short, or are not calls in the account.
             Place::Delivery(DeliveryStep::LookKeys | DeliveryStep::Tell | DeliveryStep::Record)
             | Place::Attempt(AttemptStep::LeaveIntent)
+            | Place::Restore(RestoreStep::LookKeys | RestoreStep::Again)
             | Place::Idle
             | Place::End => false,
         }

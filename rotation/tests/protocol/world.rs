@@ -48,6 +48,22 @@ pub(crate) enum Memory {
     Noticed(Set),
     /// `disabled`.
     Disabled,
+    /// `disabled`, written for an operator's restore that is to follow.
+    Renewed,
+}
+
+/// The old key's state tag, as it is or was, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct StateTag {
+    pub(crate) memory: Memory,
+    /// Whether the period that it began is over: the install grace, or the recovery grace.
+    pub(crate) grace_over: bool,
+    /// Whether it was written so long ago that every session from before it, or that missed it, is over.
+    pub(crate) is_old: bool,
+}
+
+impl StateTag {
+    const NONE: Self = Self { memory: Memory::Nothing, grace_over: false, is_old: false };
 }
 
 /// AWS, as far as one user goes.
@@ -103,9 +119,15 @@ pub(crate) struct World {
     /// Versions that were ever published.
     pub(crate) published: Set,
     /// The old key's state tag.
-    pub(crate) memory: Memory,
-    /// Whether the period that the state tag began is over: the install grace, or the recovery grace.
-    pub(crate) grace_over: bool,
+    pub(crate) tag: StateTag,
+    /// What it was until seconds ago: a stale read of the tags still shows that.
+    pub(crate) tag_was: Option<StateTag>,
+    /// Workers whose sessions are over when the state tag is old: they had one when it was written, or missed it seconds later.
+    pub(crate) before_tag: Set,
+    /// Keys that the tool has made active seconds ago: a stale list shows them inactive.
+    pub(crate) just_enabled: Set,
+    /// Keys that the tool has made inactive seconds ago: a stale list shows them active.
+    pub(crate) just_disabled: Set,
     /// The keys that had been made when a mail about the old key was last accepted.
     pub(crate) told: Set,
     /// The same, of mails accepted an install grace ago.
@@ -146,8 +168,11 @@ impl World {
             versions: if first_version { 0 } else { one(FOREIGN) },
             current: if first_version { NONE } else { FOREIGN },
             published: 0,
-            memory: Memory::Nothing,
-            grace_over: false,
+            tag: StateTag::NONE,
+            tag_was: None,
+            before_tag: 0,
+            just_enabled: 0,
+            just_disabled: 0,
             told: 0,
             told_in_time: 0,
             stale_reads: 0,
@@ -222,6 +247,7 @@ impl World {
     pub(crate) fn new_session(&mut self, worker: usize) {
         let own = one(worker as u8);
         self.expired &= !own;
+        self.before_tag &= !own;
         for missed in &mut self.missed_by {
             *missed &= !own;
         }
@@ -272,6 +298,8 @@ impl World {
         self.fresh &= !one(key);
         self.new_keys &= !one(key);
         self.racing &= !one(key);
+        self.just_enabled &= !one(key);
+        self.just_disabled &= !one(key);
     }
 
     /// `iam:UpdateAccessKey`.
@@ -281,13 +309,21 @@ impl World {
         if has(*from, key) {
             *from &= !one(key);
             *to |= one(key);
+            let (just, not) = if active {
+                (&mut self.just_enabled, &mut self.just_disabled)
+            } else {
+                (&mut self.just_disabled, &mut self.just_enabled)
+            };
+            *just |= one(key);
+            *not &= !one(key);
         }
     }
 
     /// The old key's state tag, as of now, about what was told when these keys had been made.
     pub(crate) fn remember(&mut self, what: Memory) {
-        self.memory = what;
-        self.grace_over = false;
+        self.tag_was = Some(self.tag);
+        self.tag = StateTag { memory: what, ..StateTag::NONE };
+        self.before_tag = !self.expired;
     }
 
     // ---- the secret ------------------------------------------------------------------------------------------------
@@ -354,6 +390,17 @@ impl World {
         self.racing = 0;
         self.new_versions = 0;
         self.was_current = 0;
+        self.tag_was = None;
+        self.just_enabled = 0;
+        self.just_disabled = 0;
+    }
+
+    /// Fifteen minutes of session and five for clocks since the state tag was written.
+    pub(crate) fn tag_ages(&mut self) {
+        self.tag.is_old = true;
+        self.expired |= self.before_tag;
+        self.before_tag = 0;
+        self.up_to_date();
     }
 
     /// Minutes pass in which nobody does anything: all intents are old, all reads up to date.
@@ -361,6 +408,8 @@ impl World {
         self.old = self.intents;
         self.fresh = 0;
         self.ghosts = 0;
+        self.before_tag = 0;
+        self.tag.is_old = self.tag.memory != Memory::Nothing;
         self.up_to_date();
     }
 
@@ -368,7 +417,7 @@ impl World {
     pub(crate) fn days_pass(&mut self) {
         self.rest();
         self.expired = Set::MAX;
-        self.grace_over = self.memory != Memory::Nothing;
+        self.tag.grace_over = self.tag.memory != Memory::Nothing;
         self.told_in_time = self.told;
     }
 }

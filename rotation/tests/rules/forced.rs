@@ -432,7 +432,7 @@ fn a_leaked_key_is_contained_whatever_else_has_to_be_mended_first_and_only_then_
         tagged(key_a(), "key-rotation:intent:x", "y"),
         user([key("A", 0), key("B", 1).inactive(), key("C", 2).inactive()]),
     ] {
-        let expected = Verdict::Act(Plan { actions: vec![contain("A")], decide_again: true });
+        let expected = Verdict::Act(Plan { actions: vec![contain("A")], decide_again: true, ..Plan::default() });
         assert_eq!(asked(&user, &leaked()), expected);
         let mut inactive = user;
         inactive.keys[0] = key("A", 0).inactive().in_state(contained());

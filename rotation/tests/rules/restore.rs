@@ -149,3 +149,36 @@ fn a_request_is_no_later_than_its_message_was_sent_and_refused_where_it_claims_t
     assert!(matches!(at(6), Err(Refusal::FromTheFuture { .. })));
     assert_eq!(RequestOrigin::new(REQUEST, None, sent, false).map(|origin| origin.requested_at), Ok(sent));
 }
+
+// ---- a key whose deletion is due --------------------------------------------------------------------------------------
+
+/// What is done now, and after when the rest.
+fn plan(now: i64, user: &User) -> (Vec<Action>, Option<jiff::Timestamp>) {
+    match asked_on(now, user, None) {
+        Verdict::Act(plan) => (plan.actions, plan.rest_after),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_record_of_a_key_whose_deletion_is_due_is_renewed_and_the_key_made_active_when_no_deleter_can_have_missed_that() {
+    let due = user([key("A", 0).inactive().disabled(95), key("B", 90).published()]);
+    let fence = SignedDuration::from_mins(20);
+    assert_eq!(plan(105, &due), (vec![records("A")], Some(day(105) + fence)));
+    let renewed = |at| KeyState::new(KeyStateKind::Disabled, at).by(REQUEST);
+    let delivered = |made: jiff::Timestamp| {
+        let user = user([key("A", 0).inactive().in_state(renewed(made)), key("B", 90).published()]);
+        plan(106, &user)
+    };
+    assert_eq!(delivered(day(106) - fence), (Vec::new(), Some(day(106))), "a deletion may still be under way");
+    let restore = Action::Restore { key: id("A"), disable_due: day(116), request: REQUEST };
+    assert_eq!(delivered(day(106) - fence - SignedDuration::from_secs(1)), (vec![restore], None));
+}
+
+#[test]
+fn a_key_that_is_not_deleted_within_the_hour_is_made_active_at_once() {
+    let disabled = |hours| KeyState::new(KeyStateKind::Disabled, day(95) + SignedDuration::from_hours(hours));
+    let with = |hours| user([key("A", 0).inactive().in_state(disabled(hours)), key("B", 90).published()]);
+    assert_eq!(plan(105, &with(1)), (vec![restores("A")], None));
+    assert!(matches!(plan(105, &with(0)), (_, Some(_))));
+}

@@ -3,8 +3,8 @@
 use end_to_end::scenario::{publish, remember};
 use end_to_end::{ACCOUNT, Stage, USER};
 use jiff::SignedDuration;
-use rotation::{Period, Policy, UnusedKeys};
-use sandbox::faults::When;
+use rotation::{Period, Policy, Task, UnusedKeys};
+use sandbox::faults::{StaleReads, When};
 use sandbox::{KeySpec, KeyStatus};
 use worker::Settings;
 
@@ -65,4 +65,32 @@ async fn a_notice_dates_from_the_first_mail_that_was_accepted_and_not_from_its_r
     assert_eq!(stage.mails().len(), 2, "the account and the owner");
     let date = told.strftime("%Y-%m-%dT%H:%M:%SZ");
     assert!(stage.state_of(&old).is_some_and(|state| state.starts_with(&format!("notified={date} "))));
+}
+
+#[tokio::test]
+async fn a_key_restored_when_its_deletion_was_due_is_not_deleted_by_a_run_whose_looks_lag() {
+    let stage = Stage::new().await;
+    let keys = stage.user(&[KeySpec::aged(111).used_days_ago(20).inactive(), KeySpec::aged(21).used_days_ago(1)]);
+    publish(&stage, &keys[1]);
+    remember(&stage, &keys[0], "disabled", 11);
+    let user = USER.parse().expect("a user name");
+    // What was there before each write is kept from now on, and not shown yet.
+    let lag = |rate| {
+        stage.world(|world| world.faults.stale_reads = Some(StaleReads { seconds: 60, reads: None, rate }));
+    };
+    lag(0.0);
+    stage.send(&stage.job(Task::Restore { user, access_key_id: None })).await;
+    stage.work().await;
+    assert!(
+        stage.keys().contains(&(keys[0].clone(), false)),
+        "whoever is deleting it may not have seen the new record"
+    );
+    stage.pass(SignedDuration::from_mins(21));
+    stage.work().await;
+    assert_eq!((stage.keys(), stage.waiting()), (vec![(keys[0].clone(), true), (keys[1].clone(), true)], 0));
+    // Two seconds later everything looks as it did before that delivery.
+    stage.pass(SignedDuration::from_secs(2));
+    lag(1.0);
+    stage.run().await;
+    assert!(stage.keys().contains(&(keys[0].clone(), true)), "a live key is not deleted");
 }

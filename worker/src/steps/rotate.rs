@@ -101,7 +101,7 @@ impl RotationAttempt<'_> {
 
     async fn run(&self, kind: AttemptKind<'_>) -> Result<AttemptOutcome, StepError> {
         if let AttemptKind::Settle { seen } = kind
-            && seen.iter().any(|intent| !intent.is_old(self.work.now()))
+            && seen.iter().any(|intent| !intent.is_old(self.work.account.decision_time()))
         {
             // Somebody is at work: an intent more would only stand in the way.
             self.wait_until_no_attempt_is_under_way().await?;

@@ -46,6 +46,9 @@ impl<'a> UserExecutor<'a> {
                 return Ok(Next::LookAgain);
             }
         }
+        if let Some(not_before) = plan.rest_after.filter(|_| !self.is_audit()) {
+            return Err(StepError::HasToWait { not_before });
+        }
         Ok(if plan.decide_again && !self.is_audit() { Next::LookAgain } else { Next::Done })
     }
 

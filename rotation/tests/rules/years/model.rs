@@ -189,7 +189,7 @@ impl Model {
                 Verdict::Exempt(_) | Verdict::SettleFirst | Verdict::Undecided(_) => return false,
             };
             if plan.actions.is_empty() {
-                return true;
+                return plan.rest_after.is_none();
             }
             for action in plan.actions.iter().take(steps) {
                 if let (Action::Restore { key, .. }, Request::Restore(restore)) = (action, request) {
@@ -197,7 +197,7 @@ impl Model {
                 }
             }
             self.apply(&plan.actions, steps, conditions);
-            if steps < plan.actions.len() || !conditions.mail {
+            if steps < plan.actions.len() || !conditions.mail || plan.rest_after.is_some() {
                 return false;
             }
         }

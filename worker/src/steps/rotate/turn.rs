@@ -24,7 +24,7 @@ impl RotationAttempt<'_> {
         let mut pauses = self.pauses();
         loop {
             let others = self.read_intents_of_others().await?;
-            match Turn::new(Some(self.intent.attempt), &others, self.work.now()) {
+            match Turn::new(Some(self.intent.attempt), &others, self.work.account.decision_time()) {
                 Turn::Mine => return Ok(Some(others)),
                 Turn::OthersGiveWay => pause(&mut pauses, &others).await?,
                 Turn::GiveWay => {
@@ -43,7 +43,7 @@ impl RotationAttempt<'_> {
         let mut pauses = self.pauses();
         loop {
             let others = self.read_intents_of_others().await?;
-            match Turn::new(None, &others, self.work.now()) {
+            match Turn::new(None, &others, self.work.account.decision_time()) {
                 Turn::Mine => return Ok(()),
                 Turn::OthersGiveWay | Turn::GiveWay => pause(&mut pauses, &others).await?,
                 Turn::BackOff { until } => return Err(StepError::OthersAtWork { not_before: until }),
