@@ -57,7 +57,7 @@ impl<'a> Moves<'a> {
         match worker.place {
             Place::End if scenario.restores => moves.go("receives the next message", *world, Worker::at(Place::Idle)),
             Place::End => {}
-            Place::Idle if scenario.restores && me == scenario.workers - 1 => {
+            Place::Idle if scenario.restores && me + 1 == scenario.workers => {
                 moves.go("receives a restore", *world, Worker::at(Place::Restore(RestoreStep::LookKeys)));
             }
             Place::Restore(step) => restore::moves(&mut moves, step, worker),
