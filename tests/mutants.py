@@ -225,8 +225,21 @@ MUTANTS = [
     ),
     mutant(
         "no look before a disable: the successor",
-        (RETIRE, "if !published && !iam.last_use(successor).await?.is_used() {", "if false && !published && !iam.last_use(successor).await?.is_used() {"),
+        (RETIRE, "if !iam.last_use(successor).await?.is_used() {", "if false && !iam.last_use(successor).await?.is_used() {"),
         (RETIRE, "if find(&keys, successor).is_none_or(|key| key.status != KeyStatus::Active) {", "if false && find(&keys, successor).is_none() {"),
+    ),
+    mutant(
+        "no look before a disable: whether the owner can read the successor",
+        (RETIRE, "destination.unreadable(context, &record).await?", "None::<&str>"),
+    ),
+    mutant(
+        "a secret is the name's, whoever has the name",
+        ("worker/src/steps/destination.rs", "is_some_and(|id| *id != context.record.id)", "is_some_and(|_| false)"),
+    ),
+    mutant(
+        "a published key in use goes in favour of one made by hand",
+        ("rotation/src/lifecycle.rs", "if known_publication(key)? && !known_publication(successor)? && self.was_used_of_late(key)? {", "if false {"),
+        first="rules",
     ),
     mutant(
         "no look before a disable: still unused",
