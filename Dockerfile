@@ -27,6 +27,9 @@ RUN case "$TARGETARCH" in \
     fi
 WORKDIR /src
 COPY . .
+# What `--version` says the programs were built from.
+ARG KEY_ROTATION_COMMIT=""
+ENV KEY_ROTATION_COMMIT=$KEY_ROTATION_COMMIT
 ENV CARGO_INCREMENTAL=0 \
     CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
     CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER=x86_64-linux-gnu-gcc \
