@@ -118,7 +118,7 @@ def dead_letters_are_listed_by_reason_and_redriven_by_reason(stage):
         found = {group["reason"]: len(group["letters"]) for group in listed["groups"]}
         same(found, {"MalformedMessage": 1, "Refused": 1}, "letters by reason; listing hides none")
     said = json.loads(stage.producer("--json", "dead-letters", "redrive", "--reason", "Refused"))
-    same((said["redriven"], said["left"], said["by"]), (1, 1, "by-hand"), "what was redriven")
+    same((said["redriven"], said["left"], said["by"]), (1, 1, "one-by-one"), "what was redriven")
     same((stage.count(stage.queue), stage.count(stage.dead)), (1, 1), "messages on the work and the dead-letter queue")
     # What was in the way is gone: the request is done now.
     stage.member("iam").delete_access_key(UserName=USER, AccessKeyId=stage.before[USER][0])

@@ -98,11 +98,12 @@ class Stage:
         self.member("iam").tag_user(UserName=user, Tags=[tag])
 
     def publish(self, key, version=None, user=USER):
-        """Stores a published version, as an earlier rotation would have."""
+        """Stores a published version that its owner can read, as an earlier rotation would have."""
         value = json.dumps({"AccessKeyId": key, "SecretAccessKey": "earlier"})
-        self.member("secretsmanager").create_secret(
-            Name=self.secret_name(user), ClientRequestToken=version or version_of(key), SecretString=value
-        )
+        secrets, name = self.member("secretsmanager"), self.secret_name(user)
+        secrets.create_secret(Name=name, ClientRequestToken=version or version_of(key), SecretString=value)
+        policy = owner_policy(f"arn:aws:iam::{self.account}:user/{user}")
+        secrets.put_resource_policy(SecretId=name, ResourcePolicy=json.dumps(policy))
 
     # ---- acting ----
 
@@ -293,8 +294,27 @@ def word(tags, key):
     return state and state.partition("=")[0]
 
 
+def owner_policy(arn):
+    """Only the user itself may read its secret."""
+    read = "secretsmanager:GetSecretValue"
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "OwnerReads", "Effect": "Allow", "Principal": {"AWS": arn},
+                "Action": [read, "secretsmanager:DescribeSecret"], "Resource": "*",
+            },
+            {
+                "Sid": "NobodyElseReads", "Effect": "Deny", "Principal": {"AWS": "*"}, "Action": read, "Resource": "*",
+                "Condition": {"StringNotEquals": {"aws:PrincipalArn": arn}},
+            },
+        ],
+    }
+
+
 def of_the_tool(tag):
-    return tag.startswith("key-rotation:")
+    """But for the day of the last reminder, which stays on the user."""
+    return tag.startswith("key-rotation:") and tag != "key-rotation:reminded"
 
 
 def of_any(tag, keys):
