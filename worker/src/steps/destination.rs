@@ -100,7 +100,8 @@ impl Destination {
         if record.deleted {
             return Ok(Some("it is scheduled for deletion"));
         }
-        if self.mend_kms_key(context, record).await? {
+        let has_none = context.account.worker.kms_key_id.is_some() && record.kms_key_id.is_none();
+        if has_none || self.mend_kms_key(context, record).await? {
             return Ok(Some("it was encrypted with another KMS key than SECRET_KMS_KEY_ID"));
         }
         let stored = self.secrets.policy(&self.name).await?;
