@@ -197,7 +197,7 @@ MUTANTS = [
     ),
     mutant(
         "a reminder is not recorded",
-        (RECORDER, "gone(Iam::of(&session).record_reminder(user, at).await)", "{ let _ = (session, user, at); Ok(()) }"),
+        (RECORDER, "gone(Iam::new(&session).record_reminder(user, at).await)", "{ let _ = (session, user, at); Ok(()) }"),
     ),
     mutant(
         "settling deletes a key without asking whether it was used",
@@ -209,7 +209,7 @@ MUTANTS = [
     ),
     mutant(
         "a last use that cannot be read counts as never used",
-        (IAM, "let used = answer\n            .map_err(|error| AwsError::of(OPERATION, error))?", "let Ok(answer) = answer else { return Ok(LastUse::Never) };\n        let used = answer"),
+        (IAM, "let used = answer\n            .map_err(|error| AwsError::new(OPERATION, error))?", "let Ok(answer) = answer else { return Ok(LastUse::Never) };\n        let used = answer"),
     ),
     mutant(
         "an exemption group that cannot be read exempts nobody",

@@ -147,7 +147,7 @@ async fn own_partition(connection: &Connection) -> Result<Partition, ConnectionE
     const OPERATION: &str = "sts:GetCallerIdentity";
     let once = aws_sdk_sts::config::Builder::new().retry_config(RetryConfig::disabled());
     let answer = connection.sts().get_caller_identity().customize().config_override(once).send().await;
-    let answer = answer.map_err(|error| AwsError::of(OPERATION, error)).map_err(|error| match error.class {
+    let answer = answer.map_err(|error| AwsError::new(OPERATION, error)).map_err(|error| match error.class {
         ErrorClass::SessionEnded | ErrorClass::Denied | ErrorClass::Invalid => {
             ConnectionError::CredentialsRefused(error)
         }
@@ -159,6 +159,6 @@ async fn own_partition(connection: &Connection) -> Result<Partition, ConnectionE
         | ErrorClass::Rejected
         | ErrorClass::SendingOff => ConnectionError::NoAnswer(error),
     })?;
-    Partition::of_arn(answer.arn().unwrap_or_default())
+    Partition::from_arn(answer.arn().unwrap_or_default())
         .map_err(|error| ConnectionError::NoAnswer(AwsError::incomplete(OPERATION, &error.to_string())))
 }

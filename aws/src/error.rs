@@ -95,7 +95,7 @@ pub struct AwsError {
 
 impl AwsError {
     /// Classifies an SDK error of this call.
-    pub fn of<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
+    pub fn new<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata,
     {

@@ -28,7 +28,7 @@ pub async fn access_keys(iam: &Client, user: &UserName) -> Result<Vec<KeyRecord>
     let mut keys = Vec::new();
     let mut pages = iam.list_access_keys().user_name(user.as_str()).into_paginator().send();
     while let Some(page) = pages.next().await {
-        for key in page.map_err(|error| AwsError::of(OPERATION, error))?.access_key_metadata {
+        for key in page.map_err(|error| AwsError::new(OPERATION, error))?.access_key_metadata {
             let id = key.access_key_id.ok_or_else(|| lacking("a key without an id"))?;
             let created = key.create_date.and_then(|date| Timestamp::from_second(date.secs()).ok());
             keys.push(KeyRecord {
@@ -53,7 +53,7 @@ pub async fn user_tags(iam: &Client, user: &UserName) -> Result<Vec<(String, Str
     let mut tags = Vec::new();
     let mut pages = iam.list_user_tags().user_name(user.as_str()).into_paginator().send();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| AwsError::of("iam:ListUserTags", error))?;
+        let page = page.map_err(|error| AwsError::new("iam:ListUserTags", error))?;
         tags.extend(page.tags.into_iter().map(|tag| (tag.key, tag.value)));
     }
     Ok(tags)
@@ -67,7 +67,7 @@ pub async fn user_tags(iam: &Client, user: &UserName) -> Result<Vec<(String, Str
 pub async fn owner_of(iam: &Client, key: &AccessKeyId) -> Result<Option<UserName>, AwsError> {
     const OPERATION: &str = "iam:GetAccessKeyLastUsed";
     let answer = iam.get_access_key_last_used().access_key_id(key.as_str()).send().await;
-    match answer.map_err(|error| AwsError::of(OPERATION, error)) {
+    match answer.map_err(|error| AwsError::new(OPERATION, error)) {
         Ok(answer) => Ok(answer.user_name.and_then(|name| UserName::new(name).ok())),
         Err(error) if matches!(error.class, ErrorClass::NotFound | ErrorClass::Denied) => Ok(None),
         Err(error) => Err(error),

@@ -82,7 +82,7 @@ impl MemberRole {
             .set_policy(policy.map(SessionPolicy::document))
             .send()
             .await
-            .map_err(|error| AwsError::of(OPERATION, error))?;
+            .map_err(|error| AwsError::new(OPERATION, error))?;
         let given = answer.credentials().ok_or_else(|| AwsError::incomplete(OPERATION, "no credentials came"))?;
         let credentials = Credentials::new(
             given.access_key_id(),

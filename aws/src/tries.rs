@@ -30,7 +30,7 @@ impl Tries {
     where
         E: ProvideErrorMetadata,
     {
-        let mut error = AwsError::of(operation, error);
+        let mut error = AwsError::new(operation, error);
         error.ambiguous |= self.unanswered.load(Ordering::Relaxed);
         error
     }

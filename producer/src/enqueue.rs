@@ -114,7 +114,7 @@ impl Enqueuer {
                     .message_body(&entry.body)
                     .set_message_group_id(self.queue.group_id(&entry.job))
                     .set_message_deduplication_id(self.queue.deduplication_id(&entry.body));
-                call.send().await.map_err(|error| AwsError::of(OPERATION, error))
+                call.send().await.map_err(|error| AwsError::new(OPERATION, error))
             })
             .await?;
         answer.message_id.ok_or_else(|| AwsError::incomplete(OPERATION, "no message id came"))
@@ -128,7 +128,7 @@ impl Enqueuer {
                     .retry(async || {
                         let call = self.client.send_message_batch().queue_url(self.queue.as_str());
                         let call = call.set_entries(Some(entries.clone()));
-                        call.send().await.map_err(|error| AwsError::of(OPERATION, error))
+                        call.send().await.map_err(|error| AwsError::new(OPERATION, error))
                     })
                     .await
             }

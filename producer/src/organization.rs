@@ -71,7 +71,7 @@ impl Organization {
         let answer = self
             .call(async |client| {
                 let call = client.describe_account().account_id(account.as_str());
-                call.send().await.map_err(|error| AwsError::of(OPERATION, error))
+                call.send().await.map_err(|error| AwsError::new(OPERATION, error))
             })
             .await;
         match answer {
@@ -100,7 +100,7 @@ impl Organization {
         let answer = self
             .call(async |client| {
                 let call = client.list_accounts().set_next_token(token.clone());
-                call.send().await.map_err(|error| AwsError::of(OPERATION, error))
+                call.send().await.map_err(|error| AwsError::new(OPERATION, error))
             })
             .await?;
         Ok(Page { items: answer.accounts().iter().filter_map(member).collect(), next: answer.next_token })
@@ -112,7 +112,7 @@ impl Organization {
         let answer = self
             .call(async |client| {
                 let call = client.list_accounts_for_parent().parent_id(unit.as_str()).set_next_token(token.clone());
-                call.send().await.map_err(|error| AwsError::of(OPERATION, error))
+                call.send().await.map_err(|error| AwsError::new(OPERATION, error))
             })
             .await?;
         Ok(Page { items: answer.accounts().iter().filter_map(member).collect(), next: answer.next_token })
@@ -128,7 +128,7 @@ impl Organization {
                 .call(async |client| {
                     let call = client.list_organizational_units_for_parent().parent_id(unit.as_str());
                     let call = call.set_next_token(token.clone());
-                    call.send().await.map_err(|error| AwsError::of(OPERATION, error))
+                    call.send().await.map_err(|error| AwsError::new(OPERATION, error))
                 })
                 .await?;
             units.extend(answer.organizational_units().iter().filter_map(|unit| unit.id()?.parse().ok()));

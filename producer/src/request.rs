@@ -84,7 +84,7 @@ impl<'a> RequestSender<'a> {
         let answer = RetryPolicy::MESSAGE
             .retry(async || {
                 let call = sts.get_access_key_info().access_key_id(key.as_str());
-                call.send().await.map_err(|error| AwsError::of(OPERATION, error))
+                call.send().await.map_err(|error| AwsError::new(OPERATION, error))
             })
             .await;
         let unknown =

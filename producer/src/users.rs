@@ -93,7 +93,7 @@ impl Users<'_> {
             let page = RetryPolicy::MESSAGE
                 .retry(async || {
                     let call = session.iam().list_users().max_items(USERS_A_PAGE).set_marker(marker.clone());
-                    call.send().await.map_err(|error| AwsError::of(OPERATION, error))
+                    call.send().await.map_err(|error| AwsError::new(OPERATION, error))
                 })
                 .await?;
             for user in page.users() {

@@ -77,7 +77,7 @@ impl Partition {
     ///
     /// # Errors
     /// [`InvalidArn`] where the text is not an ARN of `aws` or of `aws-` and something.
-    pub fn of_arn(arn: &str) -> Result<Self, InvalidArn> {
+    pub fn from_arn(arn: &str) -> Result<Self, InvalidArn> {
         let name = arn.strip_prefix("arn:").and_then(|rest| rest.split(':').next());
         let is_partition = |name: &&str| {
             let further = name.strip_prefix("aws").unwrap_or("?");
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn a_partition_is_read_off_an_arn_whatever_partitions_there_are() {
         for name in ["aws", "aws-us-gov", "aws-cn", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e"] {
-            let partition = Partition::of_arn(&format!("arn:{name}:sts::123456789012:assumed-role/a/b")).unwrap();
+            let partition = Partition::from_arn(&format!("arn:{name}:sts::123456789012:assumed-role/a/b")).unwrap();
             assert_eq!(partition.as_str(), name);
             let account = AccountId::new("123456789012").unwrap();
             assert_eq!(
@@ -141,7 +141,7 @@ mod tests {
                 format!("arn:{name}:iam::123456789012:role/path/role")
             );
         }
-        assert_eq!(Partition::of_arn("arn:aws:iam::1:root"), Ok(Partition::AWS));
+        assert_eq!(Partition::from_arn("arn:aws:iam::1:root"), Ok(Partition::AWS));
     }
 
     #[test]
@@ -156,7 +156,7 @@ mod tests {
             "arn:aws-A:iam",
             &format!("arn:aws-{}:iam", "x".repeat(30)),
         ] {
-            assert!(Partition::of_arn(wrong).is_err(), "{wrong}");
+            assert!(Partition::from_arn(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -267,7 +267,7 @@ impl Faults {
 
 impl Calls {
     /// The calls of one action, with wildcards.
-    pub fn of(action: &str) -> Self {
+    pub fn new(action: &str) -> Self {
         Self { action: Some(action.to_owned()), ..Self::default() }
     }
 
@@ -289,7 +289,7 @@ mod tests {
     }
 
     fn throttling(rate: f64) -> Rule {
-        Rule { calls: Calls::of("iam:Create*"), fault: Fault::Throttle, rate, times: None }
+        Rule { calls: Calls::new("iam:Create*"), fault: Fault::Throttle, rate, times: None }
     }
 
     #[test]

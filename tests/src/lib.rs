@@ -45,11 +45,11 @@ impl Stage {
         let now: Timestamp = "2026-03-01T09:00:00Z".parse().expect("a valid time");
         let mut world = World::new(1, Clock::frozen_at(now));
         world.add_account(ACCOUNT, "prod", OWNER);
-        Self::of(world, fifo).await
+        Self::with_world(world, fifo).await
     }
 
     /// A stage of this world.
-    pub async fn of(world: impl Into<Cloud>, fifo: bool) -> Self {
+    pub async fn with_world(world: impl Into<Cloud>, fifo: bool) -> Self {
         Self::serving(SandboxOptions { longest_wait: Duration::from_millis(5), ..SandboxOptions::new(world) }, fifo)
             .await
     }

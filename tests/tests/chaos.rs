@@ -51,7 +51,7 @@ fn faults(world: &mut Cloud, rng: &mut ChaCha8Rng) {
         for action in ["secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"] {
             for fault in [Fault::LoseAnswer, Fault::Throttle] {
                 let rate = rng.random_range(0.0..0.6);
-                world.faults.add(Rule { calls: Calls::of(action), fault, rate, times: None });
+                world.faults.add(Rule { calls: Calls::new(action), fault, rate, times: None });
             }
         }
     }
@@ -60,7 +60,7 @@ fn faults(world: &mut Cloud, rng: &mut ChaCha8Rng) {
         world.faults.add(Rule { calls: Calls::default(), fault, rate, times: None });
     }
     // The one call whose lost answer loses a secret.
-    let create = Calls::of("iam:CreateAccessKey");
+    let create = Calls::new("iam:CreateAccessKey");
     world.faults.add(Rule { calls: create, fault: Fault::LoseAnswer, rate: rng.random_range(0.0..0.4), times: None });
     let rate = rng.random_range(0.0..0.5);
     world.faults.stale_reads = Some(StaleReads { seconds: 10, reads: Some(rng.random_range(1..6)), rate });
@@ -70,7 +70,7 @@ fn faults(world: &mut Cloud, rng: &mut ChaCha8Rng) {
     let service = ["iam:*", "sts:*", "sqs:*", "secretsmanager:*", "ses:*", "*"][rng.random_range(0..6)];
     let rate = if service == "*" { 0.01 } else { rng.random_range(0.0..1.0) };
     let off_by_seconds = rng.random_range(-30 * 86_400..30 * 86_400);
-    world.faults.wrong_dates = Some(WrongDates { calls: Calls::of(service), off_by_seconds, rate, times: None });
+    world.faults.wrong_dates = Some(WrongDates { calls: Calls::new(service), off_by_seconds, rate, times: None });
     let knobs = &mut world.queues.knobs;
     knobs.seed = rng.random();
     knobs.duplicate = rng.random_range(0.0..0.3);
@@ -125,7 +125,7 @@ async fn one(seed: u64) -> Result<u64, String> {
             exempt = Some(user.clone());
         }
     }
-    let stage = Stage::of(world, rng.random_bool(0.3)).await;
+    let stage = Stage::with_world(world, rng.random_bool(0.3)).await;
     stage.world(|world| faults(world, &mut rng));
     for day in 0..STORMY + QUIET {
         if day == STORMY {

@@ -46,7 +46,7 @@ async fn a_full_queue() -> Stage {
             world.add_key(&id, user, &KeySpec::aged(30).used_days_ago(1));
         }
     }
-    let stage = Stage::of(world, true).await;
+    let stage = Stage::with_world(world, true).await;
     let options = ScheduleOptions { excluded: vec![management()], ..ScheduleOptions::default() };
     schedule::run(&stage.connection("producer"), &stage.producer_settings(), &options).await.expect("a schedule");
     assert_eq!(stage.waiting(), ACCOUNTS);

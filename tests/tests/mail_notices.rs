@@ -293,7 +293,7 @@ async fn a_delivery_that_is_cut_short_goes_on_with_the_owners_it_has_not_told() 
 async fn mails_are_sent_below_the_rate_that_ses_allows_and_none_comes_too_early() {
     let mut world = World::new(1, Clock::real());
     world.add_account(ACCOUNT, "prod", OWNER);
-    let stage = Stage::of(world, true).await;
+    let stage = Stage::with_world(world, true).await;
     many_owners(&stage, 5);
     stage.world(|world| world.mail.knobs.max_send_rate = Some(4));
     stage.schedule().await;

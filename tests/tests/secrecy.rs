@@ -101,7 +101,7 @@ async fn play(scenario: &Scenario, trouble: Trouble) -> Stage {
     stage.world(|world| match trouble {
         Trouble::None => {}
         Trouble::Once(action, fault) => {
-            world.faults.add(Rule { calls: Calls::of(action), fault, rate: 1.0, times: Some(1) });
+            world.faults.add(Rule { calls: Calls::new(action), fault, rate: 1.0, times: Some(1) });
         }
         Trouble::Denied(action) => world.faults.deny(ACCOUNT, action, None),
     });
@@ -167,10 +167,10 @@ async fn debug_prints_no_secret() {
     let role: MemberRole = stage.settings().role;
     let session = role.assume(&connection, &account, "secrecy", None).await.expect("a session");
     let through = role.connect(&connection, &account, "secrecy").await.expect("a connection");
-    let iam = Iam::of(&session);
+    let iam = Iam::new(&session);
     let new = iam.create_access_key(&user).await.expect("a key");
     stage.world(|world| {
-        let calls = Calls::of("iam:CreateAccessKey");
+        let calls = Calls::new("iam:CreateAccessKey");
         world.faults.add(Rule { calls, fault: Fault::GarbleAnswer, rate: 1.0, times: Some(1) });
     });
     let error = iam.create_access_key(&user).await.expect_err("an answer that cannot be read");

@@ -24,7 +24,7 @@ impl Inventory {
     /// # Errors
     /// [`AwsError`]: if the exemption group cannot be read it is not known who is exempt, and nobody is looked at.
     pub async fn of_account(session: &MemberSession, exemption_group: &str) -> Result<Self, AwsError> {
-        let iam = Iam::of(session);
+        let iam = Iam::new(session);
         let exempt = exempt(iam, exemption_group).await?;
         let users = iam.all_users().await?;
         Ok(Self { users, exempt })
@@ -39,7 +39,7 @@ impl Inventory {
         exemption_group: Option<&str>,
         user: &UserName,
     ) -> Result<Self, AwsError> {
-        let iam = Iam::of(session);
+        let iam = Iam::new(session);
         let exempt = match exemption_group {
             Some(group) => exempt(iam, group).await?,
             None => HashSet::new(),
@@ -60,7 +60,7 @@ impl Inventory {
 /// # Errors
 /// [`AwsError`].
 pub async fn owner_of(session: &MemberSession, key: &AccessKeyId) -> Result<Option<UserName>, AwsError> {
-    let iam = Iam::of(session);
+    let iam = Iam::new(session);
     if let Some(user) = iam.owner_of(key).await? {
         return Ok(Some(user));
     }

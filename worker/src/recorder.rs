@@ -42,7 +42,7 @@ impl<'a> TagRecorder<'a> {
 
     async fn write_state(&self, user: &UserName, key: &AccessKeyId, told: &KeyState) -> Result<(), AwsError> {
         let session = self.account.sessions.with(MIN_SESSION_FOR_READS).await?;
-        gone(Iam::of(&session).record_state(user, key, told).await)
+        gone(Iam::new(&session).record_state(user, key, told).await)
     }
 
     /// A reminder that could not be recorded fails no message, which would only repeat it the sooner.
@@ -56,7 +56,7 @@ impl<'a> TagRecorder<'a> {
 
     async fn write_reminder(&self, user: &UserName, at: Timestamp) -> Result<(), AwsError> {
         let session = self.account.sessions.with(MIN_SESSION_FOR_READS).await?;
-        gone(Iam::of(&session).record_reminder(user, at).await)
+        gone(Iam::new(&session).record_reminder(user, at).await)
     }
 }
 

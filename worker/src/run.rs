@@ -137,7 +137,7 @@ pub async fn worker_context(
 async fn own_account(connection: &Connection) -> Result<AccountId, AwsError> {
     const OPERATION: &str = "sts:GetCallerIdentity";
     let answer = connection.sts().get_caller_identity().send().await;
-    let account = answer.map_err(|error| AwsError::of(OPERATION, error))?.account;
+    let account = answer.map_err(|error| AwsError::new(OPERATION, error))?.account;
     let account = account.and_then(|id| AccountId::new(id).ok());
     account.ok_or_else(|| AwsError::incomplete(OPERATION, "no account id came"))
 }

@@ -17,7 +17,7 @@ use crate::error::StepError;
 /// # Errors
 /// [`StepError::Aws`].
 pub async fn access_keys(context: &UserContext<'_>, session: &MemberSession) -> Result<Vec<KeyRecord>, StepError> {
-    Ok(Iam::of(session).access_keys(context.user).await?)
+    Ok(Iam::new(session).access_keys(context.user).await?)
 }
 
 /// The key of this id, if it is there.

@@ -31,7 +31,7 @@ impl Cause {
                 .map(Self::from)
                 .or_else(|| error.downcast_ref::<rustls::Error>().map(|error| Cause::Tls(error.to_string())))
                 .or_else(|| error.downcast_ref::<ResolveDnsError>().map(|_| Cause::UnknownHost))
-                .or_else(|| error.downcast_ref::<io::Error>().and_then(Self::of_io));
+                .or_else(|| error.downcast_ref::<io::Error>().and_then(Self::from_io));
             if cause.is_some() {
                 return cause;
             }
@@ -40,7 +40,7 @@ impl Cause {
         None
     }
 
-    fn of_io(error: &io::Error) -> Option<Self> {
+    fn from_io(error: &io::Error) -> Option<Self> {
         // An `io::Error` hides what it wraps from `source`.
         if let Some(inner) = error.get_ref()
             && let Some(cause) = Self::find(inner)

@@ -30,7 +30,7 @@ impl Depth {
             QueueAttributeName::ApproximateNumberOfMessagesDelayed,
         ];
         let call = sqs.get_queue_attributes().queue_url(queue.as_str()).set_attribute_names(Some(COUNTS.to_vec()));
-        let answer = call.send().await.map_err(|error| AwsError::of(OPERATION, error))?;
+        let answer = call.send().await.map_err(|error| AwsError::new(OPERATION, error))?;
         // A count that is missing is unknown, and unknown is not none.
         let count = |name: &QueueAttributeName| {
             let text = answer.attributes().and_then(|all| all.get(name)).map(String::as_str).unwrap_or_default();

@@ -63,7 +63,7 @@ impl Redrive {
             .attribute_names(QueueAttributeName::RedrivePolicy)
             .send()
             .await
-            .map_err(|error| aws(AwsError::of("sqs:GetQueueAttributes", error)))?;
+            .map_err(|error| aws(AwsError::new("sqs:GetQueueAttributes", error)))?;
         let policy = answer.attributes().and_then(|attributes| attributes.get(&QueueAttributeName::RedrivePolicy));
         let policy = match policy {
             Some(text) => Some(Policy::parse(text).ok_or_else(|| RedriveError::Unreadable(queue.clone()))?),
@@ -79,7 +79,7 @@ impl Redrive {
                     .queue_owner_aws_account_id(&policy.account)
                     .send()
                     .await
-                    .map_err(|error| aws(AwsError::of("sqs:GetQueueUrl", error)))?;
+                    .map_err(|error| aws(AwsError::new("sqs:GetQueueUrl", error)))?;
                 let url = found.queue_url().and_then(|url| url.parse().ok());
                 url.ok_or_else(|| RedriveError::Unreadable(queue.clone()))?
             }

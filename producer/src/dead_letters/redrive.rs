@@ -147,7 +147,7 @@ async fn send_back(sqs: &aws_sdk_sqs::Client, settings: &Settings, letter: &Lett
             if queue.is_fifo() {
                 call = call.message_group_id(group()).message_deduplication_id(own_id());
             }
-            call.send().await.map(|_| ()).map_err(|error| AwsError::of(OPERATION, error))
+            call.send().await.map(|_| ()).map_err(|error| AwsError::new(OPERATION, error))
         })
         .await
 }
@@ -176,14 +176,14 @@ async fn by_move_task(
     let destination = arn(connection, &settings.queue).await?;
     let sqs = connection.sqs();
     let started = sqs.start_message_move_task().source_arn(&source).destination_arn(destination).send().await;
-    let handle = started.map_err(|error| failed(AwsError::of("sqs:StartMessageMoveTask", error)))?.task_handle;
+    let handle = started.map_err(|error| failed(AwsError::new("sqs:StartMessageMoveTask", error)))?.task_handle;
     let mut report = RedriveReport::new(dead_letters, RedriveMethod::MoveTask);
     // Interrupted here, SQS goes on by itself.
     loop {
         let tasks = RetryPolicy::MESSAGE
             .retry(async || {
                 let call = sqs.list_message_move_tasks().source_arn(&source).max_results(10);
-                call.send().await.map_err(|error| AwsError::of("sqs:ListMessageMoveTasks", error))
+                call.send().await.map_err(|error| AwsError::new("sqs:ListMessageMoveTasks", error))
             })
             .await
             .map_err(failed)?;
@@ -208,7 +208,7 @@ async fn arn(connection: &Connection, queue: &QueueUrl) -> Result<String, Comman
     const OPERATION: &str = "sqs:GetQueueAttributes";
     let call = connection.sqs().get_queue_attributes().queue_url(queue.as_str());
     let answer = call.attribute_names(QueueAttributeName::QueueArn).send().await;
-    let answer = answer.map_err(|error| AwsError::of(OPERATION, error)).and_then(|answer| {
+    let answer = answer.map_err(|error| AwsError::new(OPERATION, error)).and_then(|answer| {
         let arn = answer.attributes.and_then(|mut all| all.remove(&QueueAttributeName::QueueArn));
         arn.ok_or_else(|| AwsError::incomplete(OPERATION, "the answer has no ARN"))
     });

@@ -60,7 +60,7 @@ impl Scanner {
                         .wait_time_seconds(WAIT_SECONDS)
                         .message_attribute_names("All")
                         .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
-                    call.send().await.map_err(|error| AwsError::of(OPERATION, error))
+                    call.send().await.map_err(|error| AwsError::new(OPERATION, error))
                 })
                 .await?;
             let letters: Vec<Letter> = answer.messages.unwrap_or_default().into_iter().map(Letter::read).collect();
@@ -85,7 +85,7 @@ impl Scanner {
             .retry(async || {
                 let call = self.client.delete_message().queue_url(self.queue.as_str());
                 let call = call.receipt_handle(&letter.receipt_handle);
-                call.send().await.map(|_| ()).map_err(|error| AwsError::of(OPERATION, error))
+                call.send().await.map(|_| ()).map_err(|error| AwsError::new(OPERATION, error))
             })
             .await
     }
@@ -98,7 +98,7 @@ impl Scanner {
             .for_each_concurrent(RELEASES_AT_ONCE, async |batch| {
                 let call = self.client.change_message_visibility_batch().queue_url(self.queue.as_str());
                 if let Err(error) = call.set_entries(Some(batch.to_vec())).send().await {
-                    let error = AwsError::of("sqs:ChangeMessageVisibilityBatch", error);
+                    let error = AwsError::new("sqs:ChangeMessageVisibilityBatch", error);
                     tracing::debug!(%error, "letters stay hidden until their visibility times out");
                 }
             })

@@ -56,7 +56,7 @@ impl<'a> Observer<'a> {
     async fn publication(&self) -> Result<Publication, AwsError> {
         let name = names::secret_name(self.session.account(), &self.user);
         let answer = self.session.secrets_manager().describe_secret().secret_id(name).send().await;
-        match answer.map_err(|error| AwsError::of("secretsmanager:DescribeSecret", error)) {
+        match answer.map_err(|error| AwsError::new("secretsmanager:DescribeSecret", error)) {
             Ok(secret) => {
                 let versions = secret.version_ids_to_stages().into_iter().flatten();
                 let current = versions.filter(|(_, stages)| stages.iter().any(|stage| stage == "AWSCURRENT"));

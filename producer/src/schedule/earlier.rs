@@ -101,7 +101,7 @@ async fn last_run(connection: &Connection, queue: &QueueUrl) -> Result<Option<Ru
     let sqs = connection.sqs();
     let answer = RetryPolicy::MESSAGE.retry(async || {
         let call = sqs.list_queue_tags().queue_url(queue.as_str());
-        call.send().await.map_err(|error| AwsError::of("sqs:ListQueueTags", error))
+        call.send().await.map_err(|error| AwsError::new("sqs:ListQueueTags", error))
     });
     let tags = answer.await.map_err(|error| error.to_string())?.tags.unwrap_or_default();
     tags.get(TAG).map(|value| value.parse::<RunRecord>().map_err(|error| error.to_string())).transpose()
@@ -116,7 +116,7 @@ pub(super) async fn record(connection: &Connection, queue: &QueueUrl, run: &RunR
     RetryPolicy::MESSAGE
         .retry(async || {
             let call = sqs.tag_queue().queue_url(queue.as_str()).tags(TAG, run.to_string());
-            call.send().await.map(|_| ()).map_err(|error| AwsError::of("sqs:TagQueue", error))
+            call.send().await.map(|_| ()).map_err(|error| AwsError::new("sqs:TagQueue", error))
         })
         .await
 }

@@ -64,7 +64,7 @@ impl Problem {
         Self { account: None, user: None, what }
     }
 
-    fn of_account(account: AccountId, what: String) -> Self {
+    fn account(account: AccountId, what: String) -> Self {
         Self { account: Some(account), user: None, what }
     }
 
@@ -104,12 +104,12 @@ impl ScheduleReport {
         }
         problems.extend(left_out.named.into_iter().map(|(account, state)| {
             let what = format!("account {account} was asked for, but is {state}: it is not on the queue");
-            Problem::of_account(account, what)
+            Problem::account(account, what)
         }));
         problems.extend(unlisted.into_iter().map(|unlisted| {
             let (account, listed, why) = (unlisted.account, unlisted.listed, unlisted.why);
             let what = format!("the users of account {account} could not all be listed ({listed} were): {why}");
-            Problem::of_account(account, what)
+            Problem::account(account, what)
         }));
         problems.extend(sent.failed.into_iter().map(Problem::unsent));
         let mut remarks: Vec<String> = Vec::new();

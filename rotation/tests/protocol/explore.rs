@@ -115,7 +115,7 @@ pub(crate) fn possible(scenario: &Scenario, state: &State, steps: &mut Vec<Step>
     steps.clear();
     let mut moves = Vec::new();
     for (me, worker) in state.workers.iter().take(scenario.workers).enumerate() {
-        Moves::of(scenario, &state.world, me, *worker, &mut moves);
+        Moves::collect(scenario, &state.world, me, *worker, &mut moves);
         steps.extend(moves.drain(..).map(|step| (Some(me), step)));
         // Idle workers are all alike: let them wake in their order.
         if worker.place == Place::Idle {

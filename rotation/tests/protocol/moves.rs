@@ -48,7 +48,7 @@ pub(crate) struct Moves<'a> {
 
 impl<'a> Moves<'a> {
     /// Adds what this worker may do next.
-    pub(crate) fn of(scenario: &'a Scenario, world: &'a World, me: usize, worker: Worker, out: &'a mut Vec<Move>) {
+    pub(crate) fn collect(scenario: &'a Scenario, world: &'a World, me: usize, worker: Worker, out: &'a mut Vec<Move>) {
         let fenced = worker.is_fenced(scenario.central) && has(world.expired, me as u8);
         if fenced && stops(scenario, worker.place) {
             return;

@@ -27,7 +27,7 @@ struct Graph {
 }
 
 impl Graph {
-    fn of(scenario: &Scenario) -> Self {
+    fn new(scenario: &Scenario) -> Self {
         let start = State::start(scenario);
         let mut places: HashMap<State, usize, BuildHasherDefault<Mixer>> = HashMap::default();
         places.insert(start, 0);
@@ -126,7 +126,7 @@ fn of_two_attempts_that_meet_one_makes_its_key_at_once() {
         ("two that meet, stale reads", Scenario { stale_reads: 3, ..TWO }),
         ("two that meet, a leak", Scenario { leak: true, ..TWO }),
     ] {
-        let graph = Graph::of(&scenario);
+        let graph = Graph::new(&scenario);
         println!("{name}: {} states", graph.states.len());
         assert!(graph.states.len() > 300, "{name}: only {} states", graph.states.len());
         if let Some(stuck) = graph.stuck() {
@@ -141,7 +141,7 @@ fn of_two_attempts_that_meet_one_makes_its_key_at_once() {
 /// them can still make its key.
 #[test]
 fn of_three_attempts_that_meet_one_can_always_make_its_key() {
-    let graph = Graph::of(&THREE);
+    let graph = Graph::new(&THREE);
     println!("three that meet: {} states", graph.states.len());
     assert_eq!(graph.stuck().map(|stuck| graph.trace(stuck)), None);
     let leading = graph.leading_to(|at| has_successor(&graph.states[at].world));
@@ -150,7 +150,7 @@ fn of_three_attempts_that_meet_one_can_always_make_its_key() {
 
 #[test]
 fn where_none_keeps_its_intent_two_give_way_to_each_other_for_ever() {
-    let graph = Graph::of(&Scenario { without: &[Defence::LowerStays], ..TWO });
+    let graph = Graph::new(&Scenario { without: &[Defence::LowerStays], ..TWO });
     let circles = graph.circles();
     assert!(!circles.is_empty());
     println!("without {:?}, for ever:\n  {}\n", Defence::LowerStays, graph.trace(circles[0]));
@@ -158,7 +158,7 @@ fn where_none_keeps_its_intent_two_give_way_to_each_other_for_ever() {
 
 #[test]
 fn where_none_gives_way_two_wait_for_each_other_until_their_intents_are_old() {
-    let graph = Graph::of(&Scenario { without: &[Defence::HigherYields], ..TWO });
+    let graph = Graph::new(&Scenario { without: &[Defence::HigherYields], ..TWO });
     let stuck = graph.stuck().expect("they wait for each other");
     println!("without {:?}:\n  {}\n", Defence::HigherYields, graph.trace(stuck));
 }

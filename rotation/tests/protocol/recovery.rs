@@ -27,7 +27,7 @@ pub(crate) fn recover(scenario: &Scenario, mut world: World) -> Result<(), (Viol
         let deadline = lines.len() + MOVES;
         while worker.place != Place::End {
             assert!(lines.len() < deadline, "a delivery that never ends: {lines:?}");
-            Moves::of(&scenario, &world, me, worker, &mut moves);
+            Moves::collect(&scenario, &world, me, worker, &mut moves);
             let Some(step) = moves.drain(..).next() else { break };
             lines.push(format!("delivery {delivery}: {}", step.label));
             (world, worker) = (step.world, step.worker);

@@ -105,7 +105,7 @@ mod tests {
     #[tokio::test]
     async fn the_call_named_is_held_up_where_it_was_asked_for_until_it_is_released() {
         let mut faults = Faults::new(1);
-        let hold = faults.hold(HoldPlan { calls: Calls::of("iam:Create*"), at_call: 2, when: When::After });
+        let hold = faults.hold(HoldPlan { calls: Calls::new("iam:Create*"), at_call: 2, when: When::After });
         assert!(faults.held(call("CreateAccessKey")).is_none());
         assert!(faults.held(call("ListUsers")).is_none());
         let held = faults.held(call("CreateAccessKey")).expect("the second of them");

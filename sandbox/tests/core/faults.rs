@@ -24,7 +24,7 @@ async fn client(sandbox: &Sandbox, app: &str) -> Client {
 }
 
 fn always(action: &str, fault: Fault) -> Rule {
-    Rule { calls: Calls::of(action), fault, rate: 1.0, times: Some(1) }
+    Rule { calls: Calls::new(action), fault, rate: 1.0, times: Some(1) }
 }
 
 fn keys_of_ada(sandbox: &Sandbox) -> usize {

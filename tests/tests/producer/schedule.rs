@@ -188,7 +188,7 @@ async fn the_organization_is_listed_with_the_role_that_may() {
 async fn a_throttled_page_is_asked_for_again() {
     let mut world = members(45);
     let throttled =
-        Rule { calls: Calls::of("organizations:ListAccounts"), fault: Fault::Throttle, rate: 1.0, times: Some(2) };
+        Rule { calls: Calls::new("organizations:ListAccounts"), fault: Fault::Throttle, rate: 1.0, times: Some(2) };
     world.faults.add(throttled);
     let stage = Stage::set(world, Kind::Fifo).await;
     let report = run(&stage, &ScheduleOptions::default()).await.unwrap();

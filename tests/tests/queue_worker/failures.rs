@@ -85,7 +85,7 @@ async fn a_handler_that_overruns_its_time_is_dropped_and_its_message_tried_again
     let stage = Stage::with(false).await;
     stage.user(&[KeySpec::aged(95).used_days_ago(1)]);
     stage.schedule().await;
-    let calls_of = Calls::of("secretsmanager:PutSecretValue");
+    let calls_of = Calls::new("secretsmanager:PutSecretValue");
     let hold = stage.world(|world| world.faults.hold(HoldPlan { calls: calls_of, at_call: 1, when: When::After }));
     let mut settings = stage.settings();
     settings.limits.handler_timeout = Duration::from_millis(300);

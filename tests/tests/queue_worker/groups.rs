@@ -158,7 +158,7 @@ async fn what_waits_for_its_group_is_kept_invisible_counts_as_held_and_is_handed
 async fn what_is_handed_back_cannot_be_taken_by_the_workers_own_long_poll() {
     let stage = Stage::with(false).await;
     // The second receive waits for messages until the test is over.
-    let plan = HoldPlan { calls: Calls::of("sqs:ReceiveMessage"), at_call: 2, when: When::Before };
+    let plan = HoldPlan { calls: Calls::new("sqs:ReceiveMessage"), at_call: 2, when: When::Before };
     let poll = stage.world(|world| world.faults.hold(plan));
     send_in(&stage, "a", "a").await;
     let (record, stop) = (Record::default(), Stop::default());

@@ -28,7 +28,7 @@ async fn stage() -> Stage {
             world.add_key(account, &user, &KeySpec::aged(5));
         }
     }
-    let stage = Stage::of(world, true).await;
+    let stage = Stage::with_world(world, true).await;
     for account in std::iter::once(ACCOUNT).chain(OTHERS) {
         stage.send(&Job::new(AccountId::new(account).expect("an account id"), Task::Account)).await;
     }
@@ -37,7 +37,7 @@ async fn stage() -> Stage {
 
 /// Some calls of an account are throttled: all, or the first few.
 fn throttle(stage: &Stage, account: &str, times: Option<u64>) {
-    let calls = Calls { account: Some(account.to_owned()), ..Calls::of("iam:ListAccessKeys") };
+    let calls = Calls { account: Some(account.to_owned()), ..Calls::new("iam:ListAccessKeys") };
     stage.world(|world| world.faults.add(Rule { calls, fault: Fault::Throttle, rate: 1.0, times }));
 }
 
@@ -78,7 +78,7 @@ async fn a_throttled_account_takes_no_retries_from_the_others() {
 #[tokio::test]
 async fn nobody_waits_for_a_slow_account() {
     let stage = stage().await;
-    let slow = Calls { account: Some(ACCOUNT.to_owned()), ..Calls::of("iam:GetGroup") };
+    let slow = Calls { account: Some(ACCOUNT.to_owned()), ..Calls::new("iam:GetGroup") };
     let hold = stage.world(|world| world.faults.hold(HoldPlan { calls: slow, at_call: 1, when: When::Before }));
     let settings = stage.settings();
     let others_are_done = async {

@@ -185,7 +185,7 @@ async fn organization() -> (Stage, producer::Settings) {
     let mut world = World::new(1, Clock::running_from("2026-03-01T09:00:00Z".parse().expect("a valid time")));
     world.add_account(ACCOUNT, "prod", OWNER);
     world.add_role(MANAGEMENT_ACCOUNT, LIST_ROLE);
-    let stage = Stage::of(world, true).await;
+    let stage = Stage::with_world(world, true).await;
     let mut settings = stage.producer_settings();
     let account = AccountId::new(MANAGEMENT_ACCOUNT).expect("an account id");
     settings.org_list =

@@ -14,7 +14,7 @@ fn reads_lag(stage: &Stage) {
 }
 
 fn fails(stage: &Stage, action: &str, fault: Fault, times: Option<u64>) {
-    stage.world(|world| world.faults.add(Rule { calls: Calls::of(action), fault, rate: 1.0, times }));
+    stage.world(|world| world.faults.add(Rule { calls: Calls::new(action), fault, rate: 1.0, times }));
 }
 
 /// Nothing fails or lags any more, and the message comes again when the intent is old.

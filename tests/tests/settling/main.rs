@@ -57,7 +57,7 @@ fn at_work(connection: &Connection, settings: Settings) -> JoinHandle<Arc<Tally>
 }
 
 fn hold(stage: &Stage, application: &str, (action, at_call): (&str, u64), when: When) -> Hold {
-    let calls = Calls { app: Some(application.to_owned()), ..Calls::of(action) };
+    let calls = Calls { app: Some(application.to_owned()), ..Calls::new(action) };
     stage.world(|world| world.faults.hold(HoldPlan { calls, at_call, when }))
 }
 

@@ -44,7 +44,7 @@ async fn where_storing_or_publishing_is_denied_one_key_is_made_and_the_dead_lett
 async fn where_storing_fails_for_a_while_it_is_tried_again() {
     let stage = Stage::new().await;
     let old = stage.user(&[due()]).remove(0);
-    let throttled = Calls::of("secretsmanager:PutSecretValue");
+    let throttled = Calls::new("secretsmanager:PutSecretValue");
     stage.world(|world| {
         world.faults.add(Rule { calls: throttled, fault: Fault::Throttle, rate: 1.0, times: Some(10) });
     });

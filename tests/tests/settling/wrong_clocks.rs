@@ -14,7 +14,7 @@ const A_MONTH: i64 = 30 * 24 * 60 * 60;
 
 /// One answer of any kind; all answers of one service; those about one account.
 fn wrong_dates(off_by_seconds: i64) -> Vec<WrongDates> {
-    let of = |action: &str| WrongDates { calls: Calls::of(action), off_by_seconds, rate: 1.0, times: None };
+    let of = |action: &str| WrongDates { calls: Calls::new(action), off_by_seconds, rate: 1.0, times: None };
     let mut all: Vec<WrongDates> =
         ["iam:*", "sts:*", "sqs:*", "secretsmanager:*", "ses:*"].into_iter().map(of).collect();
     for action in ["sts:AssumeRole", "iam:ListAccessKeys", "iam:ListUserTags", "secretsmanager:DescribeSecret"] {
@@ -49,7 +49,7 @@ async fn no_wrong_date_of_one_service_or_one_answer_disables_or_deletes_a_key_be
 async fn a_notice_is_not_dated_back_by_a_mail_service_whose_clock_is_behind() {
     let stage = Stage::new().await;
     let old = stage.user(&[due()]).remove(0);
-    let behind = WrongDates { calls: Calls::of("ses:*"), off_by_seconds: -A_MONTH, rate: 1.0, times: None };
+    let behind = WrongDates { calls: Calls::new("ses:*"), off_by_seconds: -A_MONTH, rate: 1.0, times: None };
     stage.world(|world| world.faults.wrong_dates = Some(behind));
     stage.run().await;
     assert_eq!(stage.mails().len(), 1, "{OWNER} is told");

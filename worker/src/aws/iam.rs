@@ -48,7 +48,7 @@ pub struct Iam<'a>(&'a Client);
 
 impl<'a> Iam<'a> {
     /// IAM through this session.
-    pub fn of(session: &'a MemberSession) -> Self {
+    pub fn new(session: &'a MemberSession) -> Self {
         Self(session.iam())
     }
 
@@ -61,7 +61,7 @@ impl<'a> Iam<'a> {
         let mut pages =
             self.0.get_account_authorization_details().filter(EntityType::User).into_paginator().page_size(PAGE).send();
         while let Some(page) = pages.next().await {
-            for user in page.map_err(|error| AwsError::of(OPERATION, error))?.user_detail_list.unwrap_or_default() {
+            for user in page.map_err(|error| AwsError::new(OPERATION, error))?.user_detail_list.unwrap_or_default() {
                 let name = user.user_name.ok_or_else(|| AwsError::incomplete(OPERATION, "a user without a name"))?;
                 users.push(UserRecord {
                     name: UserName::new(name).map_err(|_| AwsError::incomplete(OPERATION, "not a user name"))?,
@@ -80,7 +80,7 @@ impl<'a> Iam<'a> {
     pub async fn user(self, name: &UserName) -> Result<Option<UserRecord>, AwsError> {
         const OPERATION: &str = "iam:GetUser";
         let answer = self.0.get_user().user_name(name.as_str()).send().await;
-        let answer = match answer.map_err(|error| AwsError::of(OPERATION, error)) {
+        let answer = match answer.map_err(|error| AwsError::new(OPERATION, error)) {
             Ok(answer) => answer,
             Err(error) if error.class == ErrorClass::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -101,7 +101,7 @@ impl<'a> Iam<'a> {
         let mut members = Vec::new();
         let mut pages = self.0.get_group().group_name(group).into_paginator().page_size(PAGE).send();
         while let Some(page) = pages.next().await {
-            match page.map_err(|error| AwsError::of("iam:GetGroup", error)) {
+            match page.map_err(|error| AwsError::new("iam:GetGroup", error)) {
                 Ok(page) => members.extend(page.users.into_iter().map(|user| user.user_name)),
                 Err(error) if error.class == ErrorClass::NotFound && members.is_empty() => return Ok(None),
                 Err(error) => return Err(error),
@@ -120,7 +120,7 @@ impl<'a> Iam<'a> {
         const OPERATION: &str = "iam:GetAccessKeyLastUsed";
         let answer = self.0.get_access_key_last_used().access_key_id(key.as_str()).send().await;
         let used = answer
-            .map_err(|error| AwsError::of(OPERATION, error))?
+            .map_err(|error| AwsError::new(OPERATION, error))?
             .access_key_last_used
             .ok_or_else(|| AwsError::incomplete(OPERATION, "nothing about the key's last use"))?;
         match used.last_used_date {
@@ -147,7 +147,7 @@ impl<'a> Iam<'a> {
         let once = aws_sdk_iam::config::Builder::new().retry_config(RetryConfig::disabled());
         let answer = self.0.create_access_key().user_name(user.as_str()).customize().config_override(once).send().await;
         let key = answer
-            .map_err(|error| AwsError::of(OPERATION, error))?
+            .map_err(|error| AwsError::new(OPERATION, error))?
             .access_key
             .ok_or_else(|| AwsError::incomplete(OPERATION, "no key came"))?;
         let created = key.create_date.and_then(|date| Timestamp::from_second(date.secs()).ok());
@@ -165,13 +165,13 @@ impl<'a> Iam<'a> {
             KeyStatus::Inactive => StatusType::Inactive,
         };
         let call = self.0.update_access_key().user_name(user.as_str()).access_key_id(key.as_str()).status(status);
-        call.send().await.map(|_| ()).map_err(|error| AwsError::of("iam:UpdateAccessKey", error))
+        call.send().await.map(|_| ()).map_err(|error| AwsError::new("iam:UpdateAccessKey", error))
     }
 
     /// Deletes a key. Run twice it finds no key, which is what it wants.
     pub async fn delete_access_key(self, user: &UserName, key: &AccessKeyId) -> Result<(), AwsError> {
         let call = self.0.delete_access_key().user_name(user.as_str()).access_key_id(key.as_str());
-        gone(call.send().await.map(|_| ()).map_err(|error| AwsError::of("iam:DeleteAccessKey", error)))
+        gone(call.send().await.map(|_| ()).map_err(|error| AwsError::new("iam:DeleteAccessKey", error)))
     }
 
     /// Writes a key's state tag.
@@ -202,18 +202,18 @@ impl<'a> Iam<'a> {
     async fn tag(self, user: &UserName, key: String, value: String) -> Result<(), AwsError> {
         let tag = Tag::builder().key(key).value(value).build().expect("key and value are set");
         let call = self.0.tag_user().user_name(user.as_str()).tags(tag);
-        call.send().await.map(|_| ()).map_err(|error| AwsError::of("iam:TagUser", error))
+        call.send().await.map(|_| ()).map_err(|error| AwsError::new("iam:TagUser", error))
     }
 
     async fn untag(self, user: &UserName, keys: Vec<String>) -> Result<(), AwsError> {
         let call = self.0.untag_user().user_name(user.as_str()).set_tag_keys(Some(keys));
-        gone(call.send().await.map(|_| ()).map_err(|error| AwsError::of("iam:UntagUser", error)))
+        gone(call.send().await.map(|_| ()).map_err(|error| AwsError::new("iam:UntagUser", error)))
     }
 
     /// Attaches a customer-managed policy to a user. Run twice it finds it attached.
     pub async fn attach_policy(self, user: &UserName, policy_arn: &str) -> Result<(), AwsError> {
         let call = self.0.attach_user_policy().user_name(user.as_str()).policy_arn(policy_arn);
-        call.send().await.map(|_| ()).map_err(|error| AwsError::of("iam:AttachUserPolicy", error))
+        call.send().await.map(|_| ()).map_err(|error| AwsError::new("iam:AttachUserPolicy", error))
     }
 }
 

@@ -105,7 +105,7 @@ impl Mailer {
             .config_override(aws_sdk_sesv2::Config::builder().retry_config(self.patient()))
             .send()
             .await
-            .map_err(|error| AwsError::of(OPERATION, error))?;
+            .map_err(|error| AwsError::new(OPERATION, error))?;
         Ok(Accepted { message_id: sent.message_id, at: answered.get().unwrap_or(asked) })
     }
 

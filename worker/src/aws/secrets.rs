@@ -69,7 +69,7 @@ impl Secrets {
     /// Looks at a secret. `None`: there is none of that name.
     pub async fn describe(&self, name: &str) -> Result<Option<SecretRecord>, AwsError> {
         let answer = self.0.describe_secret().secret_id(name).send().await;
-        let answer = match answer.map_err(|error| AwsError::of("secretsmanager:DescribeSecret", error)) {
+        let answer = match answer.map_err(|error| AwsError::new("secretsmanager:DescribeSecret", error)) {
             Ok(answer) => answer,
             Err(error) if error.class == ErrorClass::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -104,7 +104,7 @@ impl Secrets {
             .description(description)
             .set_kms_key_id(kms_key.map(str::to_owned))
             .set_tags(Some(tags));
-        match call.send().await.map_err(|error| AwsError::of("secretsmanager:CreateSecret", error)) {
+        match call.send().await.map_err(|error| AwsError::new("secretsmanager:CreateSecret", error)) {
             Ok(_) => Ok(()),
             Err(error) if error.code.as_deref() == Some("ResourceExistsException") => Ok(()),
             Err(error) => Err(error),
@@ -114,40 +114,40 @@ impl Secrets {
     /// Encrypts it with this KMS key from now on, the published version included.
     pub async fn set_kms_key(&self, name: &str, kms_key: &str) -> Result<(), AwsError> {
         let call = self.0.update_secret().secret_id(name).kms_key_id(kms_key);
-        call.send().await.map(|_| ()).map_err(|error| AwsError::of("secretsmanager:UpdateSecret", error))
+        call.send().await.map(|_| ()).map_err(|error| AwsError::new("secretsmanager:UpdateSecret", error))
     }
 
     /// Sets tags.
     pub async fn tag(&self, name: &str, tags: &[(&str, &str)]) -> Result<(), AwsError> {
         let tags = tags.iter().map(|(key, value)| Tag::builder().key(*key).value(*value).build()).collect();
         let call = self.0.tag_resource().secret_id(name).set_tags(Some(tags));
-        call.send().await.map(|_| ()).map_err(|error| AwsError::of("secretsmanager:TagResource", error))
+        call.send().await.map(|_| ()).map_err(|error| AwsError::new("secretsmanager:TagResource", error))
     }
 
     /// Its resource policy, if it has one.
     pub async fn policy(&self, name: &str) -> Result<Option<String>, AwsError> {
         let call = self.0.get_resource_policy().secret_id(name);
-        let answer = call.send().await.map_err(|error| AwsError::of("secretsmanager:GetResourcePolicy", error))?;
+        let answer = call.send().await.map_err(|error| AwsError::new("secretsmanager:GetResourcePolicy", error))?;
         Ok(answer.resource_policy)
     }
 
     /// Cancels a scheduled deletion.
     pub async fn restore(&self, name: &str) -> Result<(), AwsError> {
         let call = self.0.restore_secret().secret_id(name);
-        call.send().await.map(|_| ()).map_err(|error| AwsError::of("secretsmanager:RestoreSecret", error))
+        call.send().await.map(|_| ()).map_err(|error| AwsError::new("secretsmanager:RestoreSecret", error))
     }
 
     /// Sets who may read it; a policy open to the public is refused by Secrets Manager itself.
     pub async fn put_policy(&self, name: &str, policy: &str) -> Result<(), AwsError> {
         let call = self.0.put_resource_policy().secret_id(name).resource_policy(policy).block_public_policy(true);
-        call.send().await.map(|_| ()).map_err(|error| AwsError::of("secretsmanager:PutResourcePolicy", error))
+        call.send().await.map(|_| ()).map_err(|error| AwsError::new("secretsmanager:PutResourcePolicy", error))
     }
 
     /// Replicates it to further regions.
     pub async fn replicate(&self, name: &str, regions: &[String]) -> Result<(), AwsError> {
         let regions = regions.iter().map(|region| ReplicaRegionType::builder().region(region).build()).collect();
         let call = self.0.replicate_secret_to_regions().secret_id(name).set_add_replica_regions(Some(regions));
-        call.send().await.map(|_| ()).map_err(|error| AwsError::of("secretsmanager:ReplicateSecretToRegions", error))
+        call.send().await.map(|_| ()).map_err(|error| AwsError::new("secretsmanager:ReplicateSecretToRegions", error))
     }
 
     /// Stores a key's secret as pending. Run twice with the same value it finds it stored. (Secrets Manager publishes the

@@ -75,7 +75,7 @@ impl SesAccount {
 
     async fn ask(&self) -> Result<Limits, AwsError> {
         let answer = self.client.get_account().send().await;
-        let account = answer.map_err(|error| AwsError::of("ses:GetAccount", error))?;
+        let account = answer.map_err(|error| AwsError::new("ses:GetAccount", error))?;
         let rate = account.send_quota.map(|quota| quota.max_send_rate).filter(|rate| *rate > 0.0);
         Ok(Limits { rate, is_sandbox: !account.production_access_enabled })
     }

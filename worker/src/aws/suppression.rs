@@ -59,7 +59,7 @@ impl SuppressionList {
             .config_override(aws_sdk_sesv2::Config::builder().retry_config(retries))
             .send()
             .await
-            .map_err(|error| AwsError::of("ses:GetSuppressedDestination", error));
+            .map_err(|error| AwsError::new("ses:GetSuppressedDestination", error));
         match answer {
             Ok(_) => Ok(true),
             Err(error) => match error.class {

@@ -105,7 +105,7 @@ mod tests {
         let line = fetch_secret(
             &secret("a,b", Some("210987654321")),
             &account(),
-            Partition::of_arn("arn:aws-cn:iam::123456789012:root").unwrap(),
+            Partition::from_arn("arn:aws-cn:iam::123456789012:root").unwrap(),
         );
         assert!(
             line.contains(

@@ -90,7 +90,7 @@ async fn delete(sqs: &Client, queue: &QueueUrl, mut batch: Vec<Request>) {
             .set_entries(Some(entries.collect()))
             .send()
             .await
-            .map_err(|error| AwsError::of("sqs:DeleteMessageBatch", error));
+            .map_err(|error| AwsError::new("sqs:DeleteMessageBatch", error));
         match answer {
             Ok(answer) => {
                 let mut failed = vec![false; batch.len()];

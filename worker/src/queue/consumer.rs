@@ -146,7 +146,7 @@ impl<H: Handler> Consumer<H> {
             .send()
             .await;
         open_receive.end();
-        let received = answer.map_err(|error| AwsError::of("sqs:ReceiveMessage", error))?.messages.unwrap_or_default();
+        let received = answer.map_err(|error| AwsError::new("sqs:ReceiveMessage", error))?.messages.unwrap_or_default();
         Ok(received.into_iter().filter_map(|message| Delivery::new(message, &self.context)).collect())
     }
 }

@@ -254,7 +254,7 @@ impl Delivery {
             let id = Uuid::new_v5(&DEDUPLICATION_NAMESPACE, self.message.id.as_bytes());
             send = send.message_group_id(&self.message.id).message_deduplication_id(id.to_string());
         }
-        send.send().await.map(|_| ()).map_err(|error| AwsError::of("sqs:SendMessage", error))?;
+        send.send().await.map(|_| ()).map_err(|error| AwsError::new("sqs:SendMessage", error))?;
         info!(queue = context.redrive.dead_letter_queue.name(), "the message has been copied to the dead-letter queue");
         Ok(())
     }

@@ -68,5 +68,5 @@ pub async fn change_visibility(
         .send()
         .await
         .map(|_| ())
-        .map_err(|error| AwsError::of("sqs:ChangeMessageVisibility", error))
+        .map_err(|error| AwsError::new("sqs:ChangeMessageVisibility", error))
 }

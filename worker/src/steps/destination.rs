@@ -83,7 +83,7 @@ impl Destination {
         {
             // Across accounts a resource policy alone lets nobody read: the user needs an identity policy as well.
             let arn = format!("arn:{}:iam::{account}:policy/{policy}", worker.connection.partition().as_str());
-            Iam::of(session).attach_policy(context.user, &arn).await?;
+            Iam::new(session).attach_policy(context.user, &arn).await?;
         }
         Ok(record)
     }

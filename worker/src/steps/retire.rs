@@ -35,7 +35,7 @@ pub async fn disable(
     if find(&keys, key).is_none_or(|key| key.status != KeyStatus::Active) {
         return Err(StepError::Changed(format!("the key {key} is not active any more")));
     }
-    let iam = Iam::of(session);
+    let iam = Iam::new(session);
     let withheld = |why: String| Ok(DisableOutcome::Withheld(Finding::LookBeforeHarm { key: key.clone(), why }));
     match precondition {
         DisablePrecondition::SuccessorInHand { successor } => {
@@ -78,7 +78,7 @@ pub async fn disable(
 /// # Errors
 /// [`StepError`].
 pub async fn contain(context: &UserContext<'_>, session: &MemberSession, key: &AccessKeyId) -> Result<(), StepError> {
-    Iam::of(session).set_status(context.user, key, KeyStatus::Inactive).await?;
+    Iam::new(session).set_status(context.user, key, KeyStatus::Inactive).await?;
     warn!(access_key_id = %key, "the key was disabled at once, on an operator's request");
     Ok(())
 }
@@ -88,7 +88,7 @@ pub async fn contain(context: &UserContext<'_>, session: &MemberSession, key: &A
 /// # Errors
 /// [`StepError`]; [`StepError::Changed`] where a fresh look shows the key active: then nothing is deleted.
 pub async fn delete(context: &UserContext<'_>, session: &MemberSession, key: &Deletable) -> Result<(), StepError> {
-    let iam = Iam::of(session);
+    let iam = Iam::new(session);
     let keys = access_keys(context, session).await?;
     match find(&keys, key.key()) {
         Some(found) if found.status == KeyStatus::Active => {
@@ -111,7 +111,7 @@ pub async fn delete(context: &UserContext<'_>, session: &MemberSession, key: &De
 /// # Errors
 /// [`StepError`].
 pub async fn enable(context: &UserContext<'_>, session: &MemberSession, key: &AccessKeyId) -> Result<(), StepError> {
-    Iam::of(session).set_status(context.user, key, KeyStatus::Active).await?;
+    Iam::new(session).set_status(context.user, key, KeyStatus::Active).await?;
     info!(access_key_id = %key, "the key was made active again, on an operator's request");
     Ok(())
 }

@@ -96,7 +96,7 @@ pub async fn attempt(work: UserContext<'_>, kind: AttemptKind<'_>) -> Result<Att
 
 impl RotationAttempt<'_> {
     fn iam(&self) -> Iam<'_> {
-        Iam::of(&self.session)
+        Iam::new(&self.session)
     }
 
     async fn run(&self, kind: AttemptKind<'_>) -> Result<AttemptOutcome, StepError> {

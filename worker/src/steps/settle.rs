@@ -95,7 +95,7 @@ async fn remove(
     key: &KeyRecord,
     findings: &mut Vec<Finding>,
 ) -> Result<(), StepError> {
-    let iam = Iam::of(session);
+    let iam = Iam::new(session);
     match iam.last_use(&key.id).await? {
         LastUse::Never => {
             warn!(key = %key.id, "an interrupted rotation left a key whose secret nobody has: it is deleted");

@@ -129,7 +129,7 @@ impl<'a> UserExecutor<'a> {
                 self.queue_notice(key, Event::Restored { disable_due: *disable_due }, Some(state));
             }
             Action::Record { key, state } => self.record(key, state).await?,
-            Action::Forget { key } if !is_audit => Iam::of(&session).remove_state(context.user, key).await?,
+            Action::Forget { key } if !is_audit => Iam::new(&session).remove_state(context.user, key).await?,
             Action::Forget { .. }
             | Action::Rotate { .. }
             | Action::Notify { .. }
@@ -233,7 +233,7 @@ impl<'a> UserExecutor<'a> {
         if self.is_audit() {
             return Ok(());
         }
-        Ok(Iam::of(&self.session).record_state(self.context.user, key, state).await?)
+        Ok(Iam::new(&self.session).record_state(self.context.user, key, state).await?)
     }
 
     /// `record`: the key's state once the notice is accepted.

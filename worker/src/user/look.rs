@@ -65,7 +65,7 @@ pub(super) async fn is_nothing_due(context: &UserContext<'_>) -> Result<bool, St
 /// # Errors
 /// [`StepError`]: keys or tags cannot be read, or the session has ended.
 pub(super) async fn read(context: &UserContext<'_>, session: &MemberSession) -> Result<UserSnapshot, StepError> {
-    let iam = Iam::of(session);
+    let iam = Iam::new(session);
     let mut keys = access_keys(context, session).await?;
     let mut reads = 0;
     let tags = loop {

@@ -55,7 +55,7 @@ pub(crate) struct Attempts {
 
 impl Attempts {
     /// Reads them off the journal.
-    pub(crate) fn of(world: &World) -> Self {
+    pub(crate) fn new(world: &World) -> Self {
         let mut attempts: Vec<Attempt<'_>> = Vec::new();
         // By intent tag; and the attempt a session is at for a user, the last it began.
         let mut by_tag: BTreeMap<&str, usize> = BTreeMap::new();

@@ -84,7 +84,7 @@ async fn kill_workers(fifo: bool, seed: u64) {
     broken.extend(storm.unexplained_letters());
     assert_eq!(broken, [] as [String; 0]);
     assert!(storm.kills >= KILLS, "only {} kills", storm.kills);
-    let attempts = storm.stage.world(|world| Attempts::of(world));
+    let attempts = storm.stage.world(|world| Attempts::new(world));
     assert!(attempts.orphans_deleted + attempts.pending_published > 0, "the kills missed the steps: {attempts}");
 }
 
@@ -203,7 +203,7 @@ impl Storm {
         self.stage.world(|world| {
             let users: usize = world.accounts.values().map(|account| account.users.len()).sum();
             println!("{kills} SIGKILLs of {WORKERS} workers at a time, {} due users of {users}", due.len());
-            println!("{}", Attempts::of(world));
+            println!("{}", Attempts::new(world));
             let effects = |is: fn(&Effect) -> bool| world.journal.effects().iter().filter(|e| is(&e.effect)).count();
             println!(
                 "messages: {} sent, {} deliveries, {} deleted, {} moved by the redrive policy, {redriven} dead letters sent \

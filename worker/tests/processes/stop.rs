@@ -26,7 +26,7 @@ const LONG_GRACE: (&str, &str) = ("STOP_GRACE", "3600");
 async fn in_the_middle(stage: &Stage, settings: &[(&str, &str)]) -> (Process, Hold) {
     stage.user(&[KeySpec::aged(95).used_days_ago(1)]);
     let hold = stage.world(|world| {
-        let calls = Calls::of("iam:CreateAccessKey");
+        let calls = Calls::new("iam:CreateAccessKey");
         world.faults.hold(HoldPlan { calls, at_call: 1, when: When::Before })
     });
     for _ in 0..2 {
