@@ -60,7 +60,7 @@ impl Fleet {
         settings.dry_run = args.audit;
         settings.drain = true;
         settings.mail.sender = Some(SENDER.to_owned());
-        settings.owner_tag = Some(generate::OWNER_TAG.to_owned());
+        settings.mail.owner_tag = Some(generate::OWNER_TAG.to_owned());
         settings.role.name = MEMBER_ROLE.to_owned();
         settings.limits.drain_patience = Duration::ZERO;
         let producing = producer::Settings {

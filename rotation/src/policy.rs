@@ -38,18 +38,18 @@ pub enum UnusedKeys {
     Retire,
 }
 
-/// The five periods by the names people set them by.
+/// The five periods, in days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Period {
-    /// `ROTATION_PERIOD`: at this age an active key gets a successor.
+    /// At this age an active key gets a successor.
     pub rotation: u32,
-    /// `INACTIVE_PERIOD`: at this age the replaced key is disabled.
+    /// At this age the replaced key is disabled.
     pub inactive: u32,
-    /// `RECOVERY_GRACE_PERIOD`: least time between disabled and deleted.
+    /// Least time between disabled and deleted.
     pub recovery_grace: u32,
-    /// `PENDING_ACTION_WARN_PERIOD`: how long ahead the owner is warned.
+    /// How long ahead the owner is warned.
     pub pending_action_warn: u32,
-    /// `IN_USE_EXTENSION`: for how long at most a disable is put off while the old key is still in use.
+    /// For how long at most a disable is put off while the old key is still in use.
     pub in_use_extension: u32,
 }
 
@@ -59,41 +59,40 @@ impl Default for Period {
     }
 }
 
-/// Periods that contradict each other or common sense.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Which of the periods an error is about: whoever has set it knows it by a name of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeriodName {
+    Rotation,
+    Inactive,
+    RecoveryGrace,
+    PendingActionWarn,
+    InUseExtension,
+}
+
+/// Why periods are refused: they contradict each other or common sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
-    /// R < 1.
-    #[error("ROTATION_PERIOD must be at least 1 day, but is {0}")]
-    RotationTooShort(u32),
-    /// I <= R.
+    #[error("it must be at least 1 day")]
+    LessThanADay(PeriodName),
+    #[error("it must be at most {LONGEST} days, but is {days}")]
+    TooLong { period: PeriodName, days: u32 },
     #[error(
-        "INACTIVE_PERIOD ({inactive}) must be greater than ROTATION_PERIOD ({rotation}): the days between are the owner's time to install the new key"
+        "it must be greater than the rotation period, but is {inactive} days, and the rotation period {rotation}: the days between are the owner's time to install the new key"
     )]
-    NoInstallGrace {
-        /// R.
-        rotation: u32,
-        /// I.
-        inactive: u32,
-    },
-    /// D < 1.
-    #[error("RECOVERY_GRACE_PERIOD must be at least 1 day, but is {0}")]
-    NoRecoveryGrace(u32),
-    /// W >= R.
-    #[error("PENDING_ACTION_WARN_PERIOD ({warn}) must be less than ROTATION_PERIOD ({rotation})")]
-    WarnTooEarly {
-        /// W.
-        warn: u32,
-        /// R.
-        rotation: u32,
-    },
-    /// Longer than any key will live.
-    #[error("{name} must be at most 36500 days, but is {value}")]
-    TooLong {
-        /// The setting.
-        name: &'static str,
-        /// Its value.
-        value: u32,
-    },
+    NoInstallGrace { rotation: u32, inactive: u32 },
+    #[error("it must be less than the rotation period, but is {warn} days, and the rotation period {rotation}")]
+    WarnTooEarly { warn: u32, rotation: u32 },
+}
+
+impl PolicyError {
+    /// The period that the sentence calls "it".
+    pub fn period(self) -> PeriodName {
+        match self {
+            PolicyError::LessThanADay(period) | PolicyError::TooLong { period, .. } => period,
+            PolicyError::NoInstallGrace { .. } => PeriodName::Inactive,
+            PolicyError::WarnTooEarly { .. } => PeriodName::PendingActionWarn,
+        }
+    }
 }
 
 /// A hundred years: keeps every sum of periods far from overflow.
@@ -107,25 +106,25 @@ impl Policy {
     pub fn new(period: Period, unused: UnusedKeys) -> Result<Self, Vec<PolicyError>> {
         let Period { rotation, inactive, recovery_grace, pending_action_warn, in_use_extension } = period;
         let mut errors = Vec::new();
-        for (name, value) in [
-            ("ROTATION_PERIOD", rotation),
-            ("INACTIVE_PERIOD", inactive),
-            ("RECOVERY_GRACE_PERIOD", recovery_grace),
-            ("PENDING_ACTION_WARN_PERIOD", pending_action_warn),
-            ("IN_USE_EXTENSION", in_use_extension),
+        for (period, days) in [
+            (PeriodName::Rotation, rotation),
+            (PeriodName::Inactive, inactive),
+            (PeriodName::RecoveryGrace, recovery_grace),
+            (PeriodName::PendingActionWarn, pending_action_warn),
+            (PeriodName::InUseExtension, in_use_extension),
         ] {
-            if value > LONGEST {
-                errors.push(PolicyError::TooLong { name, value });
+            if days > LONGEST {
+                errors.push(PolicyError::TooLong { period, days });
             }
         }
         if rotation < 1 {
-            errors.push(PolicyError::RotationTooShort(rotation));
+            errors.push(PolicyError::LessThanADay(PeriodName::Rotation));
         }
         if inactive <= rotation {
             errors.push(PolicyError::NoInstallGrace { rotation, inactive });
         }
         if recovery_grace < 1 {
-            errors.push(PolicyError::NoRecoveryGrace(recovery_grace));
+            errors.push(PolicyError::LessThanADay(PeriodName::RecoveryGrace));
         }
         if pending_action_warn >= rotation && rotation >= 1 {
             errors.push(PolicyError::WarnTooEarly { warn: pending_action_warn, rotation });

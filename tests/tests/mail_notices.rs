@@ -29,7 +29,7 @@ fn refuse(stage: &Stage, how: Option<RefuseAs>) {
 
 fn worker_with_owner_tag(stage: &Stage) -> worker::Settings {
     let mut settings = stage.settings();
-    settings.owner_tag = Some("owner".to_owned());
+    settings.mail.owner_tag = Some("owner".to_owned());
     settings
 }
 

@@ -36,7 +36,7 @@ fn options(name: &str) -> PlanOptions {
 /// The settings of an enforcing worker that sends mails: a preview must not mind.
 fn settings(stage: &Stage) -> Settings {
     let mut settings = stage.settings();
-    settings.owner_tag = Some("owner".to_owned());
+    settings.mail.owner_tag = Some("owner".to_owned());
     settings
 }
 

@@ -21,5 +21,5 @@ pub mod tally;
 pub mod user;
 
 pub use run::{Report, StartError, run};
-pub use settings::{MailOptions, RawSettings, Settings};
+pub use settings::{RawSettings, Settings};
 pub use tally::Tally;

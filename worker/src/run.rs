@@ -106,16 +106,7 @@ pub async fn worker_context(
     };
     // A forecast is for whoever asks for it: its dates must not reach owners as if they were the real ones.
     let sender = settings.mail.sender.clone().filter(|_| settings.as_of.is_none());
-    let mail = MailSettings {
-        sender,
-        template_dir: settings.mail.template_dir.clone(),
-        admin: settings.mail.admin.clone(),
-        configuration_set: settings.mail.configuration_set.clone(),
-        reply_to: settings.mail.reply_to.clone(),
-        resource_owner_tag: settings.owner_tag.clone(),
-        audit_mails: settings.mail.audit_mails,
-        audit_run_interval: settings.mail.audit_run_interval,
-    };
+    let mail = MailSettings { sender, ..settings.mail.clone() };
     Ok(WorkerContext {
         connection: connection.clone(),
         role: settings.role.clone(),
@@ -123,7 +114,7 @@ pub async fn worker_context(
         as_of: settings.as_of,
         policy: settings.policy,
         exemption_group: settings.exemption_group.clone(),
-        owner_tag: settings.owner_tag.clone(),
+        owner_tag: mail.owner_tag.clone(),
         central,
         kms_key_id: settings.kms_key_id.clone(),
         replication_regions: settings.replication_regions.clone(),

@@ -6,7 +6,6 @@ use jiff::SignedDuration;
 use rotation::{Period, Policy, Task, UnusedKeys};
 use sandbox::faults::{StaleReads, When};
 use sandbox::{KeySpec, KeyStatus};
-use worker::Settings;
 
 use crate::{Still, due};
 
@@ -58,7 +57,8 @@ async fn a_notice_dates_from_the_first_mail_that_was_accepted_and_not_from_its_r
     stage.world(|world| world.tag_user(ACCOUNT, USER, "owner", "leader@example.org"));
     stage.schedule().await;
     let told = stage.now();
-    let settings = Settings { owner_tag: Some("owner".to_owned()), ..stage.settings() };
+    let mut settings = stage.settings();
+    settings.mail.owner_tag = Some("owner".to_owned());
     let work = Still::at(&stage, "worker", "ses:SendEmail", When::After, settings).await;
     stage.pass(SignedDuration::from_mins(5));
     work.goes_on().await;

@@ -163,7 +163,7 @@ impl MailRenderer {
             mail_failures,
             sender,
             contact: self.settings.reply_to.first().map_or(sender, String::as_str),
-            owner_tag: self.settings.resource_owner_tag.as_deref(),
+            owner_tag: self.settings.owner_tag.as_deref(),
             partition: self.partition,
         }
     }
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn the_built_in_templates_have_a_value_for_everything_they_print() {
         for owner_tag in [None, Some("owner".to_owned())] {
-            let settings = MailSettings { resource_owner_tag: owner_tag, ..MailSettings::default() };
+            let settings = MailSettings { owner_tag, ..MailSettings::default() };
             let renderer = MailRenderer::new(settings, Partition::AWS).unwrap();
             renderer.try_templates(&renderer.built_in).unwrap();
         }

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
+use clap::ValueEnum;
+
 /// Who is mailed in audit mode.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum AuditMails {
-    /// The account's address and the owners, as when rotation is enforced.
+    /// Each account's address and the owners, as when enforcing
     #[default]
     Owners,
-    /// `ADMIN_SUMMARY_EMAIL` alone: for the first weeks, in which nobody has looked at what would be mailed.
+    /// ADMIN_SUMMARY_EMAIL alone
     Administrator,
 }
 
@@ -25,8 +27,8 @@ pub struct MailSettings {
     pub configuration_set: Option<String>,
     /// `REPLY_TO_EMAIL`.
     pub reply_to: Vec<String>,
-    /// `RESOURCE_OWNER_TAG`; here only for the wording.
-    pub resource_owner_tag: Option<String>,
+    /// `RESOURCE_OWNER_TAG`: the user tag that holds the owner's address.
+    pub owner_tag: Option<String>,
     /// `AUDIT_MAILS`.
     pub audit_mails: AuditMails,
     /// `AUDIT_RUN_INTERVAL`: days between two scheduled runs in audit mode, which leaves no record of its reminders.
@@ -41,7 +43,7 @@ impl Default for MailSettings {
             admin: None,
             configuration_set: None,
             reply_to: Vec::new(),
-            resource_owner_tag: None,
+            owner_tag: None,
             audit_mails: AuditMails::Owners,
             audit_run_interval: 1,
         }

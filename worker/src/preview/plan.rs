@@ -9,9 +9,9 @@ use rotation::{AccountId, Job, Task, UserName};
 
 use super::{Folder, PreviewError, Written};
 use crate::account;
-use crate::notices::{Digest, Notices};
+use crate::notices::{Digest, MailSettings, Notices};
 use crate::run;
-use crate::settings::{MailOptions, Settings};
+use crate::settings::Settings;
 use crate::tally::Tally;
 
 /// Stands in for the account's address where it was not given; `invalid` is nobody's (RFC 2606).
@@ -45,7 +45,8 @@ pub async fn of_plan(
     options: &PlanOptions,
 ) -> Result<Written, PreviewError> {
     // Whatever the settings say: it only looks, and has no sender.
-    let looks = Settings { dry_run: true, mail: MailOptions::default(), ..settings.clone() };
+    let mail = MailSettings { sender: None, ..settings.mail.clone() };
+    let looks = Settings { dry_run: true, mail, ..settings.clone() };
     let context = run::worker_context(&looks, connection, Arc::new(Tally::default())).await?;
     let job = Job {
         name: options.name.clone(),

@@ -2,7 +2,8 @@
 
 use clap::Parser;
 
-use super::{RawSettings, Settings, time_or_date};
+use super::raw::time_or_date;
+use super::{RawSettings, Settings};
 
 #[derive(Debug, Parser)]
 struct Line {

@@ -32,11 +32,8 @@ fn every_event_in_audit() {
 
 #[test]
 fn the_administrators_summary() {
-    let settings = MailSettings {
-        admin: Some("admin@example.com".to_owned()),
-        resource_owner_tag: Some("owner".to_owned()),
-        ..settings()
-    };
+    let settings =
+        MailSettings { admin: Some("admin@example.com".to_owned()), owner_tag: Some("owner".to_owned()), ..settings() };
     let notices = Notices::new(settings, None, rotation::names::Partition::AWS).unwrap();
     let mails = notices.render_all(&sample::every_event_at(now(), false)).unwrap();
     let summary = mails.iter().find(|mail| mail.recipient == RecipientClass::Administrator).unwrap();
