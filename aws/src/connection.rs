@@ -86,7 +86,6 @@ impl Connection {
         &self.clock
     }
 
-    /// The SDK's configuration.
     pub fn sdk_config(&self) -> &SdkConfig {
         &self.config
     }
@@ -96,37 +95,31 @@ impl Connection {
         Self { config, ..self.clone() }
     }
 
-    /// Security Token Service.
     pub fn sts(&self) -> aws_sdk_sts::Client {
         let config = aws_sdk_sts::config::Builder::from(&self.config).interceptor(self.clock.clone());
         aws_sdk_sts::Client::from_conf(config.build())
     }
 
-    /// Simple Queue Service.
     pub fn sqs(&self) -> aws_sdk_sqs::Client {
         let config = aws_sdk_sqs::config::Builder::from(&self.config).interceptor(self.clock.clone());
         aws_sdk_sqs::Client::from_conf(config.build())
     }
 
-    /// Organizations.
     pub fn organizations(&self) -> aws_sdk_organizations::Client {
         let config = aws_sdk_organizations::config::Builder::from(&self.config).interceptor(self.clock.clone());
         aws_sdk_organizations::Client::from_conf(config.build())
     }
 
-    /// Identity and Access Management.
     pub fn iam(&self) -> aws_sdk_iam::Client {
         let config = aws_sdk_iam::config::Builder::from(&self.config).interceptor(self.clock.clone());
         aws_sdk_iam::Client::from_conf(config.build())
     }
 
-    /// Secrets Manager.
     pub fn secrets_manager(&self) -> aws_sdk_secretsmanager::Client {
         let config = aws_sdk_secretsmanager::config::Builder::from(&self.config).interceptor(self.clock.clone());
         aws_sdk_secretsmanager::Client::from_conf(config.build())
     }
 
-    /// Simple Email Service.
     pub fn ses(&self) -> aws_sdk_sesv2::Client {
         let config = aws_sdk_sesv2::config::Builder::from(&self.config).interceptor(self.clock.clone());
         aws_sdk_sesv2::Client::from_conf(config.build())

@@ -82,7 +82,6 @@ impl From<ErrorClass> for Reason {
 pub struct AwsError {
     /// The call, as IAM policies spell it: `iam:CreateAccessKey`.
     pub operation: &'static str,
-    /// What it means.
     pub class: ErrorClass,
     /// The service's error code, where it answered with one.
     pub code: Option<String>,

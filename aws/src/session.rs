@@ -135,7 +135,6 @@ impl MemberSession {
         }
     }
 
-    /// The account.
     pub fn account(&self) -> &AccountId {
         &self.account
     }
@@ -145,12 +144,10 @@ impl MemberSession {
         self.ends.duration_since(self.clock.latest())
     }
 
-    /// IAM in that account.
     pub fn iam(&self) -> &aws_sdk_iam::Client {
         &self.iam
     }
 
-    /// Secrets Manager in that account.
     pub fn secrets_manager(&self) -> &aws_sdk_secretsmanager::Client {
         &self.secrets_manager
     }

@@ -15,7 +15,6 @@ pub enum SessionPolicy {
 }
 
 impl SessionPolicy {
-    /// Every policy there is.
     pub const ALL: [SessionPolicy; 3] = [SessionPolicy::Audit, SessionPolicy::FollowRequest, SessionPolicy::ListUsers];
 
     /// All that such a session may do.
@@ -37,7 +36,6 @@ impl SessionPolicy {
         }
     }
 
-    /// The policy document.
     pub fn document(self) -> String {
         serde_json::json!({
             "Version": "2012-10-17",

@@ -19,7 +19,6 @@ pub const DEFAULT_MEMBER_ROLE: &str = "asa-iam-key-rotation-lambda-assumed-role"
 pub struct Problems(Vec<String>);
 
 impl Problems {
-    /// Adds a sentence.
     pub fn add(&mut self, problem: impl Into<String>) {
         self.0.push(problem.into());
     }
@@ -49,12 +48,10 @@ impl Problems {
         MemberRole { name: name.to_owned(), external_id }
     }
 
-    /// Whether nothing is wrong.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The sentences.
     pub fn into_sentences(self) -> Vec<String> {
         self.0
     }
@@ -81,12 +78,10 @@ pub struct QueueSettings {
     pub urgent_queue_url: Option<String>,
 }
 
-/// The queues, checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Queues {
     /// The work queue; `None` only where that is among the problems.
     pub work: Option<QueueUrl>,
-    /// Its dead-letter queue.
     pub dead_letters: Option<QueueUrl>,
     /// The queue for operators' requests.
     pub urgent: Option<QueueUrl>,

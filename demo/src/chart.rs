@@ -47,7 +47,6 @@ impl Chart {
         self.days.push(counts);
     }
 
-    /// Draws it.
     pub(super) fn draw(&self) -> String {
         let step = self.days.len().div_ceil(WIDTH).max(1);
         let columns: Vec<_> = self.days.iter().step_by(step).collect();

@@ -3,8 +3,6 @@
 //! The real producer and the real workers run over a generated organization through real sockets, one scheduled run a simulated
 //! day. In the end the sandbox's own journal, not the product, says whether the promises were kept.
 
-#![allow(missing_docs, reason = "not published: what a name says needs no comment")]
-
 mod chart;
 pub mod fleet;
 mod life;

@@ -15,7 +15,6 @@ use rotation::Policy;
 
 use self::record::Record;
 
-/// The promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Promise {
     /// No active key is disabled until the install grace has passed since a notice about that key was accepted.
@@ -39,7 +38,6 @@ impl fmt::Display for Promise {
     }
 }
 
-/// A promise that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
     pub promise: Promise,

@@ -6,7 +6,6 @@ use jiff::SignedDuration;
 use key_rotation_aws::AwsError;
 use serde::Serialize;
 
-/// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitStatus {
     /// 0: done.
@@ -18,7 +17,6 @@ pub enum ExitStatus {
 }
 
 impl ExitStatus {
-    /// The number.
     pub fn code(self) -> u8 {
         match self {
             ExitStatus::Done => 0,
@@ -59,7 +57,6 @@ pub trait Report: fmt::Display + Serialize {
     /// What went wrong, a sentence each, for stderr.
     fn problems(&self) -> Vec<String>;
 
-    /// How the process ends.
     fn exit_status(&self) -> ExitStatus {
         if self.problems().is_empty() { ExitStatus::Done } else { ExitStatus::Failed }
     }

@@ -28,13 +28,10 @@ pub struct Enqueuer {
 /// A job that did not get onto the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnsentJob {
-    /// The job.
     pub job: Job,
-    /// Why.
     pub why: String,
 }
 
-/// What became of the jobs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SendSummary {
     /// Messages on the queue.
@@ -52,7 +49,6 @@ struct BatchSent {
 }
 
 impl Enqueuer {
-    /// An enqueuer for this queue.
     pub fn new(connection: &Connection, queue: &QueueUrl) -> Self {
         Self { client: connection.sqs(), queue: queue.clone() }
     }

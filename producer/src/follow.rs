@@ -30,7 +30,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Dead letters looked through for the request's.
 const LETTERS_READ: usize = 10_000;
 
-/// How a request ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Outcome {
@@ -47,22 +46,15 @@ pub enum Outcome {
         message: String,
     },
     /// Not known: too long under way, or gone without a trace.
-    Unknown {
-        /// What is known.
-        what: String,
-    },
+    Unknown { what: String },
 }
 
-/// What is followed.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Its run.
     pub run_id: Uuid,
     /// When it was made, by AWS's clock.
     pub requested_at: Timestamp,
-    /// The queue it is on.
     pub queue: QueueUrl,
-    /// The account.
     pub account: AccountId,
     /// The user, if named.
     pub user: Option<UserName>,

@@ -28,11 +28,8 @@ pub struct Organization {
 /// One account of the organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// Its id.
     pub account: AccountId,
-    /// Its name.
     pub name: Option<String>,
-    /// Its address.
     pub email: Option<String>,
     /// Whether it can be worked in.
     pub state: MemberState,

@@ -45,7 +45,6 @@ pub struct RequestReport {
     pub queue: String,
     /// Its message id there.
     pub message_id: String,
-    /// The account.
     pub account: AccountId,
     /// The account's name.
     pub account_name: Option<String>,

@@ -27,10 +27,8 @@ pub struct RawSettings {
     pub role: RoleSettings,
 }
 
-/// The settings, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The work queue.
     pub queue: QueueUrl,
     /// The dead-letter queue, where it is named and not read off the work queue.
     pub dead_letter_queue: Option<QueueUrl>,
@@ -38,16 +36,13 @@ pub struct Settings {
     pub urgent_queue: Option<QueueUrl>,
     /// The role to list the organization with.
     pub org_list: Option<OrgListRole>,
-    /// The role in every account.
     pub member_role: MemberRole,
 }
 
 /// The role that may list the organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrgListRole {
-    /// The account it is in.
     pub account: AccountId,
-    /// The role.
     pub role: MemberRole,
 }
 

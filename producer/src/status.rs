@@ -25,11 +25,8 @@ pub struct StatusReport {
 /// One queue as it is now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct QueueStatus {
-    /// What it is for.
     pub purpose: Purpose,
-    /// Its name.
     pub name: String,
-    /// Its messages.
     #[serde(flatten)]
     pub depth: Depth,
 }

@@ -21,11 +21,9 @@ const USERS_A_PAGE: i32 = 1000;
 /// An account whose users could not be listed, or not all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IncompleteListing {
-    /// The account.
     pub account: AccountId,
     /// Users handed on before it failed.
     pub listed: u64,
-    /// Why.
     pub why: String,
 }
 
@@ -43,7 +41,6 @@ pub struct ExpansionSummary {
 pub struct Users<'a> {
     /// The way to AWS.
     pub connection: &'a Connection,
-    /// The role in every account.
     pub role: &'a MemberRole,
     /// How the sessions show in the accounts' CloudTrail.
     pub session_name: &'a str,

@@ -39,9 +39,7 @@ pub struct WatchReport {
 /// A message of the run that ended as a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DeadLetter {
-    /// What it is about.
     pub subject: String,
-    /// Its `ErrorKind`.
     pub reason: LetterReason,
     /// The worker's sentence.
     pub message: Option<String>,

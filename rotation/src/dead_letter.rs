@@ -16,7 +16,6 @@ macro_rules! reasons {
         }
 
         impl Reason {
-            /// Every reason there is.
             pub const ALL: &[Reason] = &[$(Reason::$name),+];
 
             /// As the attribute `ErrorKind` spells it.

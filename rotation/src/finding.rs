@@ -9,26 +9,17 @@ pub enum Finding {
     #[error(
         "the user has {count} access keys, more than IAM's limit of two: nothing is changed until at most two are left"
     )]
-    TooManyKeys {
-        /// How many.
-        count: usize,
-    },
+    TooManyKeys { count: usize },
     /// A state tag this tool did not write.
     #[error(
         "the tag {tag} has a value that cannot be read (\"{value}\"): nothing is changed until it is mended or removed"
     )]
-    UnreadableTag {
-        /// The tag's key.
-        tag: String,
-        /// The tag's value.
-        value: String,
-    },
+    UnreadableTag { tag: String, value: String },
     /// A per-user rotation period out of bounds; the policy's own applies.
     #[error(
         "the tag key-rotation:rotate-after-days must be a whole number from 1 to {longest}, not \"{value}\": the default of {default} days applies"
     )]
     BadRotateAfterDays {
-        /// The tag's value.
         value: String,
         /// The greatest value allowed.
         longest: u32,
@@ -42,13 +33,11 @@ pub enum Finding {
     SuccessorNotInHand {
         /// The key that stays active.
         old: AccessKeyId,
-        /// The newer key.
         new: AccessKeyId,
     },
     /// Secrets Manager could not replicate the secret.
     #[error("the secret is not replicated to {region}: {why}. Whoever reads it there does not get the newest key")]
     NotReplicated {
-        /// The region.
         region: String,
         /// What Secrets Manager says.
         why: String,
@@ -60,21 +49,16 @@ pub enum Finding {
     PublishedKeyInUse {
         /// The key that stays active.
         old: AccessKeyId,
-        /// The newer key.
         new: AccessKeyId,
     },
     /// A key appeared while a rotation was under way, and it has been used: a person's.
     #[error(
         "the key {key} appeared while a rotation was under way and has been used, but its secret was not stored by this tool: it is left alone"
     )]
-    UsedButNotStored {
-        /// The key.
-        key: AccessKeyId,
-    },
+    UsedButNotStored { key: AccessKeyId },
     /// The look right before a disable did not show what the plan was made on.
     #[error("the key {key} was about to be disabled, but {why}: it stays active")]
     LookBeforeHarm {
-        /// The key.
         key: AccessKeyId,
         /// What was seen instead.
         why: String,

@@ -73,7 +73,6 @@ fn shield(now: Timestamp, user: &User, request: &ForceRotateRequest) -> Option<R
     Some(Refusal::Exempt { user: name(), why })
 }
 
-/// Why there is no plan.
 enum Obstacle {
     Missing(MissingFact),
     Refused(Refusal),

@@ -20,7 +20,7 @@ pub const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// An attempt is some fifteen calls, a second or two. Whoever has not cleared its intent after this time is dead, frozen, or slower than
 /// it is worth waiting for.
-pub const SILENT_AFTER: SignedDuration = SignedDuration::from_mins(1);
+const SILENT_AFTER: SignedDuration = SignedDuration::from_mins(1);
 
 /// When whoever had a session at this time can do nothing any more in the member account.
 pub fn fence_after(time: Timestamp) -> Timestamp {
@@ -31,7 +31,6 @@ pub fn fence_after(time: Timestamp) -> Timestamp {
 /// One attempt's intent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
-    /// The attempt.
     pub attempt: Uuid,
     /// When it was written, by AWS's clock.
     pub written: Timestamp,
@@ -131,7 +130,6 @@ impl Turn {
 }
 
 impl fmt::Display for Intent {
-    /// The tag's value.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&tag_time(self.written))?;
         if let Some(key) = &self.successor_of {

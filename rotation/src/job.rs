@@ -38,7 +38,6 @@ pub enum Task {
     ForceRotate(ForceRotate),
     /// Make a disabled key active again.
     Restore {
-        /// The user.
         user: UserName,
         /// The key, where the user has more than one inactive.
         access_key_id: Option<AccessKeyId>,
@@ -113,20 +112,10 @@ pub enum InvalidJob {
     Malformed(String),
     /// A name in it is not one.
     #[error("the message's field \"{field}\" is wrong: {source}")]
-    Name {
-        /// The field.
-        field: &'static str,
-        /// What is wrong with it.
-        source: InvalidId,
-    },
+    Name { field: &'static str, source: InvalidId },
     /// A field that is not what it should be.
     #[error("the message's field \"{field}\" is wrong: {why}")]
-    Field {
-        /// The field.
-        field: &'static str,
-        /// What is wrong with it.
-        why: String,
-    },
+    Field { field: &'static str, why: String },
     /// Fields that contradict each other.
     #[error("the message contradicts itself: {0}")]
     Contradiction(&'static str),

@@ -18,7 +18,6 @@ pub struct Key {
     pub state: Option<KeyState>,
 }
 
-/// IAM's key status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyStatus {
     Active,

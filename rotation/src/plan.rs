@@ -164,12 +164,15 @@ impl NoticeKind {
 /// What was done to a key in an earlier run, and its owner not told of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Announcement {
-    /// It was disabled.
-    Disabled { delete_due: Timestamp },
+    Disabled {
+        delete_due: Timestamp,
+    },
     /// It was disabled at once, on an operator's request.
     Contained,
     /// That request has made its successor.
-    Successor { by: AccessKeyId },
+    Successor {
+        by: AccessKeyId,
+    },
 }
 
 impl Announcement {
@@ -198,7 +201,6 @@ pub enum Upcoming {
     Rotate,
     /// The key is due for a successor, but an inactive key must be deleted first.
     RotateAfterDeletion {
-        /// The inactive key.
         of: AccessKeyId,
     },
     /// From then on the newer key counts as this one's successor.

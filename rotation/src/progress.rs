@@ -15,7 +15,6 @@ use crate::user::UserTags;
 /// What a request leads to, as far as it shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expectation {
-    /// A forced rotation.
     Rotated(ForceRotate),
     /// A key made active again.
     Restored {

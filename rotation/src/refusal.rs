@@ -26,11 +26,7 @@ pub enum Refusal {
     },
     /// Something a person has to look at first.
     #[error("nothing is changed for the user {user}: {why}")]
-    Standstill {
-        user: UserName,
-        /// The findings.
-        why: String,
-    },
+    Standstill { user: UserName, why: String },
 
     #[error("the user {user} has no active access key: there is nothing to rotate")]
     NoActiveKey { user: UserName },

@@ -17,13 +17,11 @@ use crate::verdict::Exemption;
 /// What is known of one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// The user's name.
     pub name: UserName,
     /// Its keys, in any order.
     pub keys: Vec<Key>,
     /// Whether it is in the exemption group.
     pub in_exemption_group: bool,
-    /// What its tags say.
     pub tags: UserTags,
 }
 

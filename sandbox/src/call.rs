@@ -103,7 +103,6 @@ impl Call {
     }
 }
 
-/// What a service answers.
 #[derive(Debug, Clone)]
 pub enum Answer {
     /// The XML inside `<XxxResult>…</XxxResult>` (already escaped); the server adds envelope and request id.
@@ -136,5 +135,4 @@ impl ApiError {
     }
 }
 
-/// What a service returns.
 pub type Reply = Result<Answer, ApiError>;

@@ -23,7 +23,6 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    /// Carries out a call.
     pub(crate) fn handle(&mut self, call: &Call) -> Reply {
         let Self { world, secrets, queues, mail } = self;
         match call.service {

@@ -54,13 +54,10 @@ pub struct Faults {
     draws: Draws,
 }
 
-/// A fault at a rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rule {
-    /// The calls it can hit.
     #[serde(flatten)]
     pub calls: Calls,
-    /// What happens to them.
     pub fault: Fault,
     /// How often, from 0 to 1.
     #[serde(default = "always")]
@@ -70,7 +67,6 @@ pub struct Rule {
     pub times: Option<u64>,
 }
 
-/// A set of calls.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Calls {
     /// The action, with wildcards: `iam:Create*`; any if not given.
@@ -84,7 +80,6 @@ pub struct Calls {
     pub app: Option<String>,
 }
 
-/// What happens to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
@@ -104,7 +99,6 @@ pub enum Fault {
     StallAfter,
 }
 
-/// A right that is missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Denial {
     /// The account of the caller's credentials.
@@ -156,7 +150,6 @@ pub(crate) struct Site<'a> {
 pub(crate) enum Fate {
     /// Carried out and answered.
     CarryOut,
-    /// A fault of a rule.
     Hit(Fault),
     /// Its worker is dead: the connection is closed and nothing is carried out.
     DeadBefore,

@@ -5,8 +5,6 @@
 //! an error that names it. Requests come in through [`server`], become a [`call::Call`], are carried out by one of the
 //! [`services`] on the [`cloud::Cloud`], and end in the [`journal`]. The [`clock`] can be moved, [`faults`] can be switched on.
 
-#![allow(missing_docs, reason = "not published: what a name says needs no comment")]
-
 mod authorize;
 pub mod call;
 pub mod client;

@@ -24,7 +24,6 @@ pub(crate) fn expired_credentials(service: Service) -> ApiError {
     ApiError::new(status, code, "The security token included in the request is expired")
 }
 
-/// A right that is missing.
 pub(crate) fn access_denied(service: Service, message: String) -> ApiError {
     let (status, code) = match service {
         Service::Iam | Service::Sts => (403, "AccessDenied"),

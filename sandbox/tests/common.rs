@@ -15,7 +15,6 @@ use sandbox::{Clock, Credentials, Sandbox, SandboxOptions, World};
 /// The region tests call from.
 pub(crate) const REGION: &str = "eu-west-1";
 
-/// A member account.
 pub(crate) const MEMBER: &str = "200000000001";
 
 /// Noon of the day every test happens on.
@@ -30,7 +29,6 @@ pub(crate) fn world() -> World {
     world
 }
 
-/// Serves a world.
 pub(crate) async fn serve(world: World) -> Sandbox {
     Sandbox::start(SandboxOptions::new(world)).await.expect("a free port")
 }

@@ -24,13 +24,9 @@ pub const USER: &str = "ada,b+l=o.v@e_l-ace";
 /// The account's address.
 pub const OWNER: &str = "owner@example.org";
 
-/// A stage.
 pub struct Stage {
-    /// AWS.
     pub sandbox: Sandbox,
-    /// The work queue.
     pub queue: QueueUrl,
-    /// Its dead-letter queue.
     pub dead_letters: QueueUrl,
 }
 
@@ -83,17 +79,14 @@ impl Stage {
         })
     }
 
-    /// Lets days pass.
     pub fn pass_days(&self, days: i64) {
         self.pass(SignedDuration::from_hours(24 * days));
     }
 
-    /// Lets time pass.
     pub fn pass(&self, time: SignedDuration) {
         self.world(|world| world.clock.advance(time));
     }
 
-    /// The time.
     pub fn now(&self) -> Timestamp {
         self.world(|world| world.now())
     }

@@ -15,10 +15,8 @@ use worker::steps::destination::owner_policy;
 
 use crate::{ACCOUNT, Stage, USER};
 
-/// A scenario.
 #[derive(Clone, Copy)]
 pub struct Scenario {
-    /// Its name, a sentence.
     pub name: &'static str,
     /// Prepares the user; gives the message.
     pub prepare: fn(&Stage) -> Job,
@@ -31,13 +29,11 @@ pub struct Scenario {
 pub struct Ending {
     /// Its keys: which, active or not, what is remembered of it.
     pub keys: Vec<(String, bool, Option<String>)>,
-    /// The published key.
     pub published: Option<String>,
     /// Tags of this tool that are not the state of a key that is there.
     pub left_over: Vec<String>,
     /// Kinds of dead letters.
     pub dead_letters: Vec<String>,
-    /// Messages left.
     pub waiting: usize,
 }
 
@@ -130,7 +126,6 @@ fn force(stage: &Stage, whom: Whom, disable_old_now: bool) -> Job {
     stage.job(Task::ForceRotate(ForceRotate { whom, disable_old_now, override_exemption: false }))
 }
 
-/// Every scenario.
 pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "a due key gets its first successor",

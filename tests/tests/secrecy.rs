@@ -18,7 +18,6 @@ use serde_json::Value;
 use tracing_subscriber::fmt::MakeWriter;
 use worker::aws::iam::{Iam, NewKey};
 
-/// What was logged.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

@@ -11,14 +11,12 @@ use crate::queue::{Failure, Outcome};
 /// Why work on a user stopped. Nothing is half done that a later delivery does not settle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StepError {
-    /// A call failed.
     #[error(transparent)]
     Aws(#[from] AwsError),
     /// A call that makes a key or publishes one may or may not have taken effect: the intent stays, and a later delivery
     /// settles it.
     #[error("{error}; whether it took effect is not known, so the attempt is left to be settled after {settled_from}")]
     Ambiguous {
-        /// The call.
         error: AwsError,
         /// When the attempt's intent is old.
         settled_from: Timestamp,
@@ -136,12 +134,7 @@ pub enum JobError {
     #[error(
         "the role {role} of the account cannot be assumed (it is missing there, does not trust this worker, or asks for another external id): {source}"
     )]
-    RoleRefused {
-        /// The role.
-        role: String,
-        /// STS's answer.
-        source: AwsError,
-    },
+    RoleRefused { role: String, source: AwsError },
     /// The account as a whole could not be read.
     #[error("the account could not be read: {0}")]
     Account(AwsError),
@@ -158,10 +151,7 @@ pub enum JobError {
     },
     /// The worker is to stop, and has not begun with all users.
     #[error("the worker is stopping: {not_begun} of the account's users have not been looked at yet")]
-    Stopped {
-        /// How many.
-        not_begun: usize,
-    },
+    Stopped { not_begun: usize },
     /// Mails could not be sent.
     #[error("the users were worked on, but {0}")]
     Mail(String),
@@ -170,12 +160,7 @@ pub enum JobError {
     Undeliverable(String),
     /// What was told could not be recorded: it will be told again.
     #[error("the owner of the key {key} was told, but that could not be recorded: {source}")]
-    NotRecorded {
-        /// The key.
-        key: AccessKeyId,
-        /// What went wrong.
-        source: AwsError,
-    },
+    NotRecorded { key: AccessKeyId, source: AwsError },
 }
 
 /// Whether a call that was refused so will be refused again.

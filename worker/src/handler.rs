@@ -8,7 +8,6 @@ use crate::account;
 use crate::context::WorkerContext;
 use crate::queue::{Failure, Handler, Message, Outcome, Parsed, Stop};
 
-/// Works on messages.
 pub struct RotationHandler {
     context: WorkerContext,
 }

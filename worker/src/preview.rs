@@ -39,12 +39,7 @@ pub struct Options {
 pub enum PreviewError {
     /// A directory or file cannot be written.
     #[error("{path} cannot be written: {error}", path = path.display())]
-    Unwritable {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
+    Unwritable { path: PathBuf, error: io::Error },
     /// A template asks for a value this mail does not have.
     #[error(transparent)]
     Template(#[from] TemplateError),
@@ -58,7 +53,6 @@ pub enum PreviewError {
     Account(#[from] JobError),
 }
 
-/// What was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Written {
     /// The files, the indexes last.

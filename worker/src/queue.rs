@@ -29,7 +29,6 @@ pub enum Outcome {
     Done,
     /// Not now: deliver it again after a while.
     Retry {
-        /// Why.
         failure: Failure,
         /// Not before this long, where that is known; otherwise by how often it has failed.
         after: Option<Duration>,
@@ -43,7 +42,6 @@ pub enum Outcome {
 /// Why a delivery failed. Holds no secret: it goes to the log and onto dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// For grouping.
     pub reason: Reason,
     /// A sentence for a person.
     pub message: String,

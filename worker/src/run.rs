@@ -32,7 +32,6 @@ pub enum StartError {
 /// What a worker did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Messages worked on.
     pub handled: u64,
     /// Draining: messages left that wait for a retry or that another worker has.
     pub left: u64,

@@ -26,7 +26,6 @@ const ATTEMPT_WAIT: Duration = Duration::from_secs(4);
 /// The worker's settings, checked.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The work queue.
     pub queue: QueueUrl,
     /// Its dead-letter queue, where not as its redrive policy says.
     pub dead_letter_queue: Option<QueueUrl>,
@@ -34,11 +33,8 @@ pub struct Settings {
     pub urgent_queue: Option<QueueUrl>,
     /// The role in member accounts.
     pub role: MemberRole,
-    /// Audit mode.
     pub dry_run: bool,
-    /// The periods.
     pub policy: Policy,
-    /// The exemption group.
     pub exemption_group: String,
     /// Secrets in the worker's own account.
     pub central_store: bool,
@@ -46,7 +42,6 @@ pub struct Settings {
     pub central_read_policy: Option<String>,
     /// The KMS key for secrets.
     pub kms_key_id: Option<String>,
-    /// Replication regions.
     pub replication_regions: Vec<String>,
     pub mail: MailSettings,
     /// The queue worker's numbers.

@@ -5,11 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Counters of one worker, shared by all its messages.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// Successors made.
     pub rotated: AtomicU64,
     /// Warnings of what comes.
     pub warned: AtomicU64,
-    /// Users found exempt.
     pub exempt: AtomicU64,
     pub findings: AtomicU64,
     /// Users that could not be worked on.

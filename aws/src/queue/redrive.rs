@@ -12,26 +12,20 @@ use crate::error::AwsError;
 /// Where messages go that cannot succeed, and after how many receives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redrive {
-    /// The dead-letter queue.
     pub dead_letter_queue: QueueUrl,
     /// SQS's `maxReceiveCount`; `None` where the queue has no redrive policy.
     pub max_receives: Option<u32>,
 }
 
 /// Used where the queue itself has no redrive policy.
-pub const DEFAULT_MAX_RECEIVES: u32 = 10;
+const DEFAULT_MAX_RECEIVES: u32 = 10;
 
 /// Why it is not known where dead letters go.
 #[derive(Debug, thiserror::Error)]
 pub enum RedriveError {
     /// SQS did not say.
     #[error("the queue {queue} could not be read: {source}")]
-    Aws {
-        /// The queue.
-        queue: QueueUrl,
-        /// What went wrong.
-        source: AwsError,
-    },
+    Aws { queue: QueueUrl, source: AwsError },
     /// Neither a setting nor a policy.
     #[error(
         "the queue {0} has no redrive policy and DEAD_LETTER_QUEUE_URL is not set: it is not known where messages go that cannot succeed"
@@ -42,12 +36,7 @@ pub enum RedriveError {
     Unreadable(QueueUrl),
     /// A FIFO queue's dead letters go to a FIFO queue, and a standard queue's to a standard queue.
     #[error("{queue} and its dead-letter queue {dead_letters} must both be FIFO or both be standard queues")]
-    KindsDiffer {
-        /// The queue.
-        queue: QueueUrl,
-        /// Its dead-letter queue.
-        dead_letters: QueueUrl,
-    },
+    KindsDiffer { queue: QueueUrl, dead_letters: QueueUrl },
 }
 
 impl Redrive {

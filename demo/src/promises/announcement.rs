@@ -12,7 +12,6 @@ use jiff::tz::TimeZone;
 /// A key's end, announced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Announcement {
-    /// The key.
     pub(super) key: String,
     /// When it will be disabled, to the minute.
     pub(super) disabled_from: Timestamp,

@@ -17,7 +17,6 @@ const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(2);
 /// Mails give dates to the minute.
 const MAIL_TOLERANCE: SignedDuration = SignedDuration::from_mins(1);
 
-/// Checks what happened to keys.
 pub(super) fn check(record: &Record, policy: &Policy, verdict: &mut Verdict) {
     let mut history = History { record, policy, keys: HashMap::new(), verdict };
     for key in &record.keys_at_start {

@@ -14,7 +14,6 @@ use sandbox::world::{KeyStatus, World};
 pub struct Record {
     /// Every key there was before the first day: its owner has its secret.
     pub keys_at_start: Vec<StartingKey>,
-    /// Every call, in order.
     pub calls: Vec<CallRecord>,
     /// Every change, in order.
     pub effects: Vec<EffectRecord>,
@@ -40,7 +39,6 @@ pub struct StartingKey {
     pub account: String,
     pub user: String,
     pub id: String,
-    /// Whether it was active.
     pub active: bool,
 }
 

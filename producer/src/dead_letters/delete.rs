@@ -27,12 +27,9 @@ pub struct DeleteOptions {
     pub filter: Filter,
 }
 
-/// What was deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DeleteReport {
-    /// The dead-letter queue.
     pub queue: String,
-    /// The letters deleted.
     pub deleted: Vec<Letter>,
     /// Letters left where they are because they are not meant, or could not be deleted.
     pub left: u64,

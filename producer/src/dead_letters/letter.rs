@@ -61,7 +61,6 @@ impl From<LetterReason> for String {
 pub struct Letter {
     /// Its id in the dead-letter queue.
     pub message_id: String,
-    /// Why it is one.
     pub reason: LetterReason,
     /// The worker's sentence.
     pub message: Option<String>,

@@ -60,10 +60,8 @@ pub struct ListOptions {
     pub limit: usize,
 }
 
-/// What was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DeadLettersReport {
-    /// The dead-letter queue.
     pub queue: String,
     /// When, by AWS's clock.
     pub now: Timestamp,
@@ -77,7 +75,6 @@ pub struct DeadLettersReport {
 /// Letters of one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Group {
-    /// The reason.
     pub reason: LetterReason,
     /// What a person can do about it.
     pub advice: &'static str,

@@ -41,14 +41,10 @@ pub struct RedriveOptions {
     pub filter: Filter,
 }
 
-/// What was sent back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RedriveReport {
-    /// The dead-letter queue.
     pub queue: String,
-    /// How it was done.
     pub by: RedriveMethod,
-    /// Letters sent back.
     pub redriven: u64,
     /// Letters left where they are because they are not meant.
     pub left: u64,

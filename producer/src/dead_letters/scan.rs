@@ -34,7 +34,6 @@ pub struct Scanner {
 }
 
 impl Scanner {
-    /// A scanner of this queue.
     pub fn new(connection: &Connection, queue: &QueueUrl) -> Self {
         Self { client: connection.sqs(), queue: queue.clone(), seen: HashSet::new(), held: Vec::new() }
     }

@@ -22,7 +22,6 @@ pub(super) enum LetterOutcome {
     Kept(String),
 }
 
-/// What came of it.
 #[derive(Debug, Default)]
 pub(super) struct WalkSummary {
     /// Letters that were acted on.

@@ -13,14 +13,11 @@ const MOST_BYTES: usize = 256 * 1024;
 /// A job, and its body as it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchEntry {
-    /// The job.
     pub job: Job,
-    /// Its body.
     pub body: String,
 }
 
 impl BatchEntry {
-    /// Writes the body.
     pub fn new(job: Job) -> Self {
         let body = job.to_body();
         Self { job, body }
@@ -32,7 +29,6 @@ impl BatchEntry {
     }
 }
 
-/// A batch being filled.
 #[derive(Debug, Default)]
 pub struct Batch {
     entries: Vec<BatchEntry>,

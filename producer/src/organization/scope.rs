@@ -84,7 +84,6 @@ impl fmt::Display for MemberState {
 pub struct Scope {
     /// Units, with everything below them.
     pub units: Vec<UnitId>,
-    /// Accounts by id.
     pub accounts: Vec<AccountId>,
     /// Accounts to leave out, however they come in.
     pub excluded: BTreeSet<AccountId>,
@@ -115,7 +114,6 @@ pub struct Excluded {
 /// How a listing ended.
 #[derive(Debug)]
 pub struct ListingSummary {
-    /// What was left out.
     pub left_out: Excluded,
     /// Why it ended before its end, if it did.
     pub broken_off: Option<AwsError>,
@@ -217,7 +215,6 @@ impl Resolved {
     }
 }
 
-/// Why a listing stops.
 enum Stop {
     Error(AwsError),
     NobodyListens,

@@ -21,7 +21,6 @@ const TAG: &str = "key-rotation:last-run";
 pub struct RunRecord {
     pub run_id: Uuid,
     pub requested_at: Timestamp,
-    /// Messages sent.
     pub messages: u64,
 }
 

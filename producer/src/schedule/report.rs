@@ -24,7 +24,6 @@ pub struct ScheduleReport {
     pub run_id: Uuid,
     /// When it was asked for, by AWS's clock.
     pub requested_at: Timestamp,
-    /// The queue.
     pub queue: String,
     /// What a message is about.
     pub granularity: Granularity,
@@ -42,13 +41,11 @@ pub struct ScheduleReport {
     pub earlier: Option<EarlierMessages>,
     /// What is strange, but no failure.
     pub remarks: Vec<String>,
-    /// What failed.
     pub problems: Vec<Problem>,
     /// How the queue was worked off, where it was watched.
     pub watched: Option<WatchReport>,
 }
 
-/// Something that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// The account, where it is about one.

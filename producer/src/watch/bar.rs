@@ -11,7 +11,6 @@ use key_rotation_aws::Depth;
 /// At most one plain line in this time.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// Shows progress.
 pub(super) enum Bar {
     Terminal(ProgressBar),
     Lines(Lines),
@@ -59,7 +58,6 @@ impl Bar {
     }
 }
 
-/// Plain lines.
 #[derive(Default)]
 pub(super) struct Lines {
     last: Option<(Depth, Duration)>,

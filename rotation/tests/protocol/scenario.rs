@@ -115,9 +115,7 @@ pub(crate) enum Defence {
     NoticeNotOlder,
     /// A notice is dated when it was accepted, not when it was recorded.
     DatedWhenTold,
-    /// The look before a disable.
     LookBeforeDisable,
-    /// The look before a delete.
     LookBeforeDelete,
     /// A restore renews the record before it makes a key active.
     RestoreRenews,

@@ -84,7 +84,6 @@ pub(crate) enum AttemptStep {
 /// `rotation/src/restore.rs`, `steps/retire.rs`: a restore of a key that may be about to be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum RestoreStep {
-    /// The keys.
     LookKeys,
     /// The tags; then the rules.
     LookTags,
@@ -125,7 +124,6 @@ pub(crate) enum Mark {
 /// One worker and what it remembers. What a place does not need is at rest, so that equal situations are one state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Worker {
-    /// Where it is.
     pub(crate) place: Place,
     /// Whether the attempt only settles.
     pub(crate) settling: bool,

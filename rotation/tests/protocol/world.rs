@@ -24,7 +24,6 @@ pub(crate) fn own_key(worker: usize) -> u8 {
     [1, 2, 3, 5, 6][worker]
 }
 
-/// The set of this one.
 pub(crate) fn one(member: u8) -> Set {
     1 << member
 }
@@ -114,7 +113,6 @@ pub(crate) struct World {
     pub(crate) expired: Set,
     /// Versions in the secret.
     pub(crate) versions: Set,
-    /// The published version.
     pub(crate) current: u8,
     /// Versions that were ever published.
     pub(crate) published: Set,

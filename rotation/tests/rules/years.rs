@@ -30,7 +30,6 @@ pub(crate) enum Habit {
     Newest,
 }
 
-/// What people do.
 #[derive(Debug, Clone)]
 enum Act {
     Habit(Habit),

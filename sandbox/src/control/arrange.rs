@@ -36,7 +36,6 @@ pub(super) struct NewUser {
     groups: Vec<String>,
 }
 
-/// A key to add.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewKey {

@@ -19,7 +19,6 @@ use crate::refusal;
 use crate::wire::xml::Xml;
 use crate::world::{Account, User, World};
 
-/// Carries out a call.
 pub fn handle(world: &mut World, call: &Call) -> Reply {
     let respelled = as_spelled(world, call);
     let call = respelled.as_ref().unwrap_or(call);

@@ -11,7 +11,6 @@ use crate::world::{Account, Unit, World};
 /// Items a page holds unless the caller asks for fewer, and at most.
 const ITEMS: usize = 20;
 
-/// Carries out a call.
 pub fn handle(world: &mut World, call: &Call) -> Reply {
     let operation: fn(&World, &Call) -> Result<Value, ApiError> = match call.operation.as_str() {
         "DescribeOrganization" => |world, _| Ok(describe_organization(world)),

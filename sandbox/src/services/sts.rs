@@ -21,7 +21,6 @@ const MOST_SECONDS: u32 = 43_200;
 /// How long a session lasts at most when a role session asks for it.
 const MOST_CHAINED_SECONDS: u32 = 3600;
 
-/// Carries out a call.
 pub fn handle(world: &mut World, call: &Call) -> Reply {
     let answered = match call.operation.as_str() {
         "GetCallerIdentity" => Ok(caller_identity(world, call)),

@@ -4,7 +4,6 @@
 /// Who signed, for where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
-    /// The access key id.
     pub access_key_id: String,
     /// The region of the credential scope.
     pub region: String,

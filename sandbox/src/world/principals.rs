@@ -19,9 +19,7 @@ const SESSIONS_REMEMBERED: SignedDuration = SignedDuration::from_hours(48);
 /// Credentials to sign calls with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Credentials {
-    /// The access key id.
     pub access_key_id: String,
-    /// The secret access key.
     pub secret_access_key: String,
     /// The session token, for role sessions.
     pub session_token: Option<String>,

@@ -32,12 +32,10 @@ pub struct Holdings {
     /// Its access keys, oldest first.
     pub keys: Vec<AccessKey>,
     pub tags: BTreeMap<String, String>,
-    /// The groups it is in.
     pub groups: BTreeSet<String>,
 }
 
 impl User {
-    /// One of its keys.
     pub fn key(&self, id: &str) -> Option<&AccessKey> {
         self.holds.keys.iter().find(|key| key.id == id)
     }

@@ -22,7 +22,6 @@ pub(crate) struct Undisturbed {
     pub(crate) calls: Vec<String>,
 }
 
-/// A scenario under way.
 pub(crate) struct Trial<'a> {
     pub(crate) stage: Stage,
     scenario: &'a Scenario,

@@ -94,12 +94,10 @@ impl Stage {
         self.jobs(&self.settings.queue)
     }
 
-    /// The dead-letter queue.
     pub(crate) fn dead_letter_queue(&self) -> &QueueUrl {
         self.settings.dead_letter_queue.as_ref().expect("it is set")
     }
 
-    /// The urgent queue.
     pub(crate) fn urgent_queue(&self) -> &QueueUrl {
         self.settings.urgent_queue.as_ref().expect("it is set")
     }

@@ -25,7 +25,6 @@ const PARAMETERS: [(&str, &str); 9] = [
     ("TargetIds", "r-abcd"),
 ];
 
-/// A stack.
 pub(crate) struct Deployment {
     template: Template,
     parameters: BTreeMap<String, String>,
@@ -64,7 +63,6 @@ impl Deployment {
         self.worked_out(&self.template.resource(resource)["Properties"][property])
     }
 
-    /// The ARN of a resource.
     pub(crate) fn arn(&self, resource: &str) -> String {
         let properties = &self.template.resource(resource)["Properties"];
         let named = |property: &str| self.text(&properties[property]);

@@ -14,7 +14,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use template::{Statement, Template};
 
-/// Whose rights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Role {
     /// The workers' task role.
@@ -50,7 +49,6 @@ impl Role {
     }
 }
 
-/// Actions by role.
 type Rights = BTreeMap<Role, BTreeSet<String>>;
 
 fn granted() -> Rights {

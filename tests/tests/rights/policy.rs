@@ -15,7 +15,6 @@ pub(crate) enum Answer {
     NotAllowed,
 }
 
-/// A request.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     /// Who asks: an ARN, or a service's name.

@@ -6,7 +6,6 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use serde_norway::Value as Yaml;
 
-/// Every template.
 pub(crate) const ALL: [&str; 7] = [
     "fleet.yaml",
     "image-repository.yaml",
@@ -27,7 +26,6 @@ impl Template {
         Self::parse(&Self::text(file))
     }
 
-    /// Its text.
     pub(crate) fn text(file: &str) -> String {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cloudformation").join(file);
         std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -38,7 +36,6 @@ impl Template {
         Self(written_out(serde_norway::from_str(text).expect("a template is YAML")))
     }
 
-    /// All of it.
     pub(crate) fn whole(&self) -> &Value {
         &self.0
     }
@@ -90,7 +87,6 @@ impl Statement {
         }
     }
 
-    /// Its actions.
     pub(crate) fn actions(&self) -> BTreeSet<String> {
         assert!(self.0["NotAction"].is_null(), "{self:?}");
         listed(&self.0["Action"]).map(|action| action.as_str().expect("an action is a text").to_owned()).collect()
@@ -105,7 +101,6 @@ impl Statement {
         })
     }
 
-    /// Its conditions.
     pub(crate) fn condition(&self) -> &Value {
         &self.0["Condition"]
     }

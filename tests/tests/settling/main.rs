@@ -22,7 +22,6 @@ use tokio::task::JoinHandle;
 use worker::queue::Stop;
 use worker::{Settings, Tally};
 
-/// A key that is due.
 fn due() -> KeySpec {
     KeySpec::aged(95).used_days_ago(1)
 }

@@ -16,7 +16,6 @@ use uuid::Uuid;
 /// A user as the account's listing shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserRecord {
-    /// Its name.
     pub name: UserName,
     /// Its unique id (`AIDA...`), which no other user ever has, whatever users are renamed to.
     pub id: String,
@@ -24,18 +23,15 @@ pub struct UserRecord {
     pub arn: String,
     /// Its groups, where the listing tells them.
     pub groups: Vec<String>,
-    /// Its tags.
     pub tags: Vec<(String, String)>,
 }
 
 /// A key just made. The one value in this program that holds a secret; it cannot be printed.
 #[derive(Debug)]
 pub struct NewKey {
-    /// Its id.
     pub id: AccessKeyId,
     /// When it was made.
     pub created: Timestamp,
-    /// Its secret.
     pub secret: SecretString,
 }
 
@@ -189,12 +185,10 @@ impl<'a> Iam<'a> {
         self.untag(user, vec![names::state_tag(key)]).await
     }
 
-    /// Leaves an intent.
     pub async fn leave_intent(self, user: &UserName, intent: &Intent) -> Result<(), AwsError> {
         self.tag(user, names::intent_tag(intent.attempt), intent.to_string()).await
     }
 
-    /// Clears intents.
     pub async fn clear_intents(self, user: &UserName, attempts: &[Uuid]) -> Result<(), AwsError> {
         self.untag(user, attempts.iter().map(|attempt| names::intent_tag(*attempt)).collect()).await
     }

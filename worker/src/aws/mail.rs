@@ -39,7 +39,6 @@ pub struct Accepted {
     pub at: Timestamp,
 }
 
-/// One mail, written.
 #[derive(Clone, Copy)]
 pub struct OutgoingMail<'a> {
     /// The one address it goes to.

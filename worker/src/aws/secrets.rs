@@ -17,7 +17,6 @@ pub const PENDING: &str = "AWSPENDING";
 /// A secret as `DescribeSecret` shows it: which versions there are, never what is in them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretRecord {
-    /// Its ARN.
     pub arn: String,
     /// Whether it is scheduled for deletion, and so refuses writes.
     pub deleted: bool,
@@ -32,7 +31,6 @@ pub struct SecretRecord {
 }
 
 impl SecretRecord {
-    /// The published version.
     pub fn current(&self) -> Option<&str> {
         let published = |stages: &Vec<String>| stages.iter().any(|stage| stage == CURRENT);
         self.versions.iter().find(|(_, stages)| published(stages)).map(|(id, _)| id.as_str())
@@ -117,7 +115,6 @@ impl Secrets {
         call.send().await.map(|_| ()).map_err(|error| AwsError::new("secretsmanager:UpdateSecret", error))
     }
 
-    /// Sets tags.
     pub async fn tag(&self, name: &str, tags: &[(&str, &str)]) -> Result<(), AwsError> {
         let tags = tags.iter().map(|(key, value)| Tag::builder().key(*key).value(*value).build()).collect();
         let call = self.0.tag_resource().secret_id(name).set_tags(Some(tags));

@@ -7,7 +7,6 @@ use super::item::{Digest, DigestItem};
 use super::text::counted;
 use super::wording::Help;
 
-/// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// What it does, as a short heading.
@@ -57,7 +56,6 @@ impl Parts {
 }
 
 impl Instructions {
-    /// For one key.
     pub fn new(digest: &Digest, item: &DigestItem, help: Help, partition: Partition) -> Self {
         let Some(key) = &item.key else { return Self::default() };
         let parts = Parts::new(digest, item, help);

@@ -67,14 +67,12 @@ pub enum Event {
         /// When, at the earliest.
         disable_due: Option<Timestamp>,
     },
-    /// It was disabled.
     Disabled {
         /// When it will be deleted.
         delete_due: Timestamp,
     },
     /// It was disabled at once, on an operator's request.
     Contained,
-    /// It was deleted.
     Deleted,
     /// It was found inactive.
     FoundInactive {
@@ -86,8 +84,10 @@ pub enum Event {
         /// When it is disabled again at the earliest, if it has a successor.
         disable_due: Timestamp,
     },
-    /// Something comes.
-    Upcoming { what: Upcoming, due: Timestamp },
+    Upcoming {
+        what: Upcoming,
+        due: Timestamp,
+    },
     /// Its disable was put off, because it is in use and its successor is not.
     Postponed {
         /// Until then at the latest.

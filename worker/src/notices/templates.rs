@@ -41,9 +41,7 @@ pub enum Purpose {
 /// The two parts of a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// HTML.
     Html,
-    /// Plain text.
     Text,
 }
 
@@ -55,7 +53,6 @@ pub enum TemplateError {
     Unreadable {
         /// The directory or file.
         path: PathBuf,
-        /// Why.
         error: io::Error,
     },
     /// None of its files has a name that is looked for.
@@ -63,42 +60,18 @@ pub enum TemplateError {
         "EMAIL_TEMPLATE_DIR: {dir} holds none of enforce.html, enforce.txt, audit.html, audit.txt, admin.html, admin.txt, layout.html, layout.txt, {PREDECESSOR}",
         dir = dir.display()
     )]
-    NothingThere {
-        /// The directory.
-        dir: PathBuf,
-    },
+    NothingThere { dir: PathBuf },
     /// A template does not compile.
     #[error("EMAIL_TEMPLATE_DIR: {file}, line {line}: {reason}")]
-    Syntax {
-        /// The file.
-        file: String,
-        /// The line.
-        line: usize,
-        /// What is wrong there.
-        reason: String,
-    },
+    Syntax { file: String, line: usize, reason: String },
     /// A template asks for a value that no mail has.
     #[error(
         "EMAIL_TEMPLATE_DIR: {file}, line {line}: there is no value \"{value}\" for mails; templates/README.md lists those there are"
     )]
-    NoSuchValue {
-        /// The file.
-        file: String,
-        /// The line.
-        line: usize,
-        /// The expression.
-        value: String,
-    },
+    NoSuchValue { file: String, line: usize, value: String },
     /// A template cannot be rendered for another reason.
     #[error("EMAIL_TEMPLATE_DIR: {file}, line {line}: cannot be rendered: {reason}")]
-    Unrenderable {
-        /// The file.
-        file: String,
-        /// The line.
-        line: usize,
-        /// What is wrong there.
-        reason: String,
-    },
+    Unrenderable { file: String, line: usize, reason: String },
 }
 
 /// A set of compiled templates.

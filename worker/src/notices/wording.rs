@@ -9,7 +9,6 @@ pub use context::{Condition, Help, Need, Wording, WordingContext};
 
 use super::item::{DigestItem, Event};
 
-/// The words for one item.
 pub fn wording(item: &DigestItem, at: &WordingContext<'_>) -> Wording {
     match &item.event {
         Event::Rotated { by, disable_due } => done::rotated(item, at, by.as_ref(), *disable_due),

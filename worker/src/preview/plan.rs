@@ -20,7 +20,6 @@ const ADDRESS_NOT_GIVEN: &str = "address-not-given@account.invalid";
 /// Whose plan is previewed, and where it goes. The day is that of the settings.
 #[derive(Debug, Clone)]
 pub struct PlanOptions {
-    /// The account.
     pub account: AccountId,
     /// Only this user.
     pub user: Option<UserName>,

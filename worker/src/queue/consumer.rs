@@ -27,9 +27,7 @@ use super::{Failure, Handler, Limits, Outcome, Stop};
 /// One queue to serve.
 #[derive(Debug, Clone)]
 pub struct QueueConfig {
-    /// The queue.
     pub queue: QueueUrl,
-    /// Its dead letters.
     pub redrive: Redrive,
 }
 
@@ -51,7 +49,6 @@ pub enum RunMode {
     UntilEmpty,
 }
 
-/// Serves one queue.
 pub struct Consumer<H> {
     context: QueueContext,
     handler: Arc<H>,

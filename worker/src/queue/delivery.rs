@@ -132,12 +132,10 @@ impl Delivery {
         })
     }
 
-    /// The message.
     pub fn message(&self) -> &Message {
         &self.message
     }
 
-    /// Its body.
     pub fn body(&self) -> &str {
         &self.body
     }

@@ -17,7 +17,6 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// Starts renewing.
     pub fn start(sqs: Client, queue: QueueUrl, receipt: String, visibility: Duration) -> Self {
         let stop = CancellationToken::new();
         let renewing = renew(sqs, queue, receipt, visibility, stop.clone()).instrument(Span::current());

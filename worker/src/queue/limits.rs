@@ -63,12 +63,7 @@ pub enum LimitsError {
     HandlerTimeout(Duration),
     /// A delay in the wrong order.
     #[error("RETRY_DELAY ({first:?}) must not be greater than MAX_RETRY_DELAY ({longest:?})")]
-    RetryOrder {
-        /// The first delay.
-        first: Duration,
-        /// The longest.
-        longest: Duration,
-    },
+    RetryOrder { first: Duration, longest: Duration },
     /// A delay that SQS cannot keep.
     #[error(
         "MAX_RETRY_DELAY must be at most 11 hours, but is {0:?}: SQS keeps a message invisible for 12 hours in all"

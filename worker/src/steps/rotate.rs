@@ -67,7 +67,6 @@ impl<E: Into<StepError>> From<E> for AttemptFailure {
     }
 }
 
-/// One attempt.
 struct RotationAttempt<'a> {
     work: UserContext<'a>,
     session: MemberSession,

@@ -29,7 +29,6 @@ impl Reached {
     }
 }
 
-/// One attempt.
 struct Attempt<'w> {
     /// The access key id of the session it runs on: one worker's, for one message.
     session: &'w str,
@@ -41,7 +40,6 @@ struct Attempt<'w> {
 /// The attempts of a run, counted.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Attempts {
-    /// Begun.
     begun: usize,
     /// Ended by whoever began them.
     ended: usize,

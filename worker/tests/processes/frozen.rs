@@ -96,7 +96,6 @@ fn store_centrally(stage: &Stage, key: &str) {
     });
 }
 
-/// One freeze.
 struct Case {
     scenario: &'static Scenario,
     deployment: Deployment,

@@ -42,7 +42,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// So many looks without a call mean that nobody has anything to do until time passes.
 const IDLE: usize = 100;
 
-/// A run.
 struct Storm {
     stage: Stage,
     rng: ChaCha8Rng,

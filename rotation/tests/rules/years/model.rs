@@ -74,7 +74,6 @@ struct Accepted {
     install_grace: SignedDuration,
 }
 
-/// One user.
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) policy: Policy,
@@ -406,7 +405,6 @@ impl Model {
     }
 }
 
-/// What a notice says.
 fn disabled_on(notice: &Notice) -> Says {
     Says::WillBeDisabled(notice.disable_due.expect("every notice has its date"))
 }

@@ -187,7 +187,6 @@ impl Queue {
         self.visible_index.next(count)
     }
 
-    /// A message by ticket.
     pub(super) fn message(&self, ticket: u64) -> Option<&Message> {
         self.messages.get(&ticket)
     }

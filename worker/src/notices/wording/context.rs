@@ -33,7 +33,6 @@ pub enum Condition {
     Unclear,
 }
 
-/// Which commands help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Help {
     /// Fetch the new key, check the old one's use; how to make the old one active again once it is disabled.

@@ -1,0 +1,138 @@
+//! The same request delivered again: what it did before is found done, and the rest is done.
+
+use rotation::plan::DeleteReason;
+use rotation::{Action, KeyState, KeyStateKind, MissingFact, Published, Refusal, Verdict};
+use uuid::Uuid;
+
+use super::{
+    again, all_told, announce_containment, announce_successor, asked, contain, contained, deletes, done, forced_notice,
+    gone_but_for_its_tag, leaked, leaked_key, refused, request, rotate, successor,
+};
+use crate::given::{Described, day, id, key, user};
+
+#[test]
+fn delivered_again_after_its_successor_was_published_it_only_tells_the_owner() {
+    let user = user([key("A", 0), successor()]);
+    let notify = Action::Notify { key: id("A"), notice: forced_notice(Some("NEW")) };
+    assert_eq!(done(&user, &again(request())), [notify]);
+}
+
+#[test]
+fn delivered_again_after_everything_was_done_it_does_nothing() {
+    let nothing: [Action; 0] = [];
+    let forced = forced_notice(None).state(day(50));
+    assert_eq!(done(&user([key("A", 0).in_state(forced.clone()), successor()]), &again(request())), nothing);
+    assert_eq!(
+        done(&user([key("A", 0).in_state(forced)]), &again(request())),
+        nothing,
+        "its successor was deleted since"
+    );
+    let told = key("A", 0).inactive().in_state(all_told());
+    assert_eq!(done(&user([told.clone(), successor()]), &again(leaked())), nothing);
+    assert_eq!(done(&user([told]), &again(leaked())), nothing, "its successor was deleted since");
+    assert_eq!(done(&gone_but_for_its_tag([key("B", 10), successor()], &all_told()), &again(leaked_key("A"))), nothing);
+}
+
+#[test]
+fn delivered_again_after_containment_it_makes_the_successor() {
+    let user = user([key("A", 0).inactive().in_state(contained())]);
+    for request in [leaked(), leaked_key("A")] {
+        assert_eq!(done(&user, &again(request)), [rotate("A", &["A"])]);
+    }
+}
+
+#[test]
+fn delivered_again_after_a_containment_that_was_not_told_it_is_told_again() {
+    let user = user([key("A", 0).inactive().in_state(contained().not_told()), successor()]);
+    assert_eq!(done(&user, &again(leaked())), [announce_containment("A"), announce_successor("A")]);
+}
+
+#[test]
+fn delivered_again_after_a_successor_that_was_not_told_it_is_told_again() {
+    for (request, user) in [
+        (leaked(), user([key("A", 0).inactive().in_state(contained()), successor()])),
+        (leaked_key("A"), gone_but_for_its_tag([key("B", 10), successor()], &contained())),
+    ] {
+        assert_eq!(done(&user, &again(request)), [announce_successor("A")]);
+    }
+}
+
+#[test]
+fn delivered_again_after_containment_that_was_not_recorded_it_is_recorded_and_the_successor_made() {
+    for unrecorded in [key("A", 0).inactive(), key("A", 0).notified(49).inactive()] {
+        for request in [leaked(), leaked_key("A")] {
+            let expected = [contain("A"), rotate("A", &["A"])];
+            assert_eq!(done(&user([unrecorded.clone()]), &again(request)), expected);
+        }
+    }
+}
+
+#[test]
+fn delivered_again_after_containment_with_an_older_inactive_key_that_one_makes_room() {
+    let user = user([key("A", 5).inactive().in_state(contained()), key("B", 0).inactive().disabled(45)]);
+    let actions = done(&user, &again(leaked()));
+    assert!(deletes(&actions[0], "B", DeleteReason::MakesRoomForForced));
+    assert_eq!(actions[1..], [rotate("A", &["A"])]);
+}
+
+#[test]
+fn delivered_again_after_one_of_two_keys_was_contained_it_is_deleted_and_replaced() {
+    let user = user([key("A", 0).inactive().in_state(contained()), key("B", 10)]);
+    let actions = done(&user, &again(leaked_key("A")));
+    assert!(deletes(&actions[0], "A", DeleteReason::Contained));
+    assert_eq!(actions[1..], [rotate("A", &["B"])]);
+}
+
+#[test]
+fn a_contained_key_is_on_record_before_it_is_deleted_or_a_later_delivery_would_not_know_it() {
+    let user = user([key("A", 0).inactive(), key("B", 10)]);
+    let actions = done(&user, &again(leaked_key("A")));
+    assert_eq!(actions[0], contain("A"));
+    assert!(deletes(&actions[1], "A", DeleteReason::Contained));
+    assert!(matches!(&actions[1], Action::Delete(deletable) if deletable.keeps_state()));
+}
+
+#[test]
+fn delivered_again_after_the_named_key_was_deleted_it_makes_the_successor() {
+    let actions = done(&gone_but_for_its_tag([key("B", 10)], &contained()), &again(leaked_key("A")));
+    assert_eq!(actions, [rotate("A", &["B"])]);
+}
+
+#[test]
+fn a_named_key_that_another_request_contained_is_not_taken_for_one_that_this_did() {
+    let by_another = KeyState::new(KeyStateKind::Disabled, day(50)).by(Uuid::from_u128(2));
+    let gone = gone_but_for_its_tag([key("B", 10)], &by_another);
+    assert!(matches!(refused(&gone, &again(leaked_key("A"))), Refusal::NotTheUsersKey { .. }));
+    let inactive = user([key("A", 0).inactive().in_state(by_another), key("B", 10)]);
+    assert!(matches!(refused(&inactive, &again(leaked_key("A"))), Refusal::AlreadyInactive { .. }));
+}
+
+#[test]
+fn delivered_again_after_a_person_made_the_contained_key_active_again_it_is_contained_again() {
+    let user = user([key("A", 0).in_state(all_told()), successor()]);
+    let state = all_told().not_told();
+    assert_eq!(done(&user, &again(leaked())), [Action::Contain { key: id("A"), state }]);
+}
+
+#[test]
+fn a_key_that_a_person_made_while_the_asked_one_lies_contained_is_not_contained_as_well() {
+    let user = user([key("A", 0).inactive().in_state(contained()), key("P", 51)]);
+    let actions = done(&user, &again(leaked()));
+    assert!(deletes(&actions[0], "A", DeleteReason::Contained), "{actions:?}");
+    assert_eq!(actions[1..], [rotate("A", &["P"])]);
+}
+
+#[test]
+fn a_successor_made_by_a_scheduled_run_before_the_request_is_not_taken_for_its_own() {
+    let user = user([key("A", 0).notified(49), key("NEW", 49).published()]);
+    assert!(matches!(refused(&user, &request()), Refusal::TwoActiveKeys { .. }));
+}
+
+#[test]
+fn a_request_waits_while_it_is_unknown_whether_a_key_made_since_is_its_successor() {
+    let mut newer = successor();
+    newer.published = Published::Unknown;
+    let user = user([key("A", 0), newer]);
+    assert_eq!(asked(&user, &again(request())), Verdict::Undecided(MissingFact::Published(id("NEW"))));
+    assert_eq!(done(&user, &again(leaked_key("A"))), [contain("A")]);
+}

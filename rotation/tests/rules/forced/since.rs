@@ -1,0 +1,60 @@
+//! What has happened since the request was made.
+
+use rotation::{Action, KeyState, KeyStateKind, Refusal, Verdict};
+use uuid::Uuid;
+
+use super::{
+    again, all_told, announce_successor, asked_on, contained, done, gone_but_for_its_tag, leaked, leaked_key, request,
+    rotate, successor,
+};
+use crate::given::{Described, day, key, user};
+
+#[test]
+fn with_no_key_named_a_key_newer_than_the_request_is_neither_contained_nor_replaced() {
+    let user = user([key("P", 51)]);
+    for request in [request(), leaked(), again(leaked())] {
+        let verdict = asked_on(52, &user, &request);
+        assert!(matches!(verdict, Verdict::Refused(Refusal::CreatedSince { .. })), "{verdict:?}");
+    }
+    assert!(matches!(asked_on(52, &user, &leaked_key("P")), Verdict::Act(_)), "named, it is");
+}
+
+#[test]
+fn after_a_person_deleted_the_contained_key_and_made_another_that_one_is_left_as_it_is() {
+    let user = gone_but_for_its_tag([key("P", 51)], &contained());
+    assert_eq!(done(&user, &again(leaked())), [rotate("A", &["P"])]);
+}
+
+#[test]
+fn a_request_never_takes_its_own_successor_for_the_key_it_is_about_however_wrong_its_clock() {
+    let mut ahead = again(leaked());
+    ahead.origin.requested_at = day(50) + jiff::SignedDuration::from_mins(4);
+    let user = user([key("A", 0).inactive().in_state(all_told()), successor()]);
+    assert_eq!(done(&user, &ahead), [] as [Action; 0]);
+    let untold = gone_but_for_its_tag([successor()], &contained());
+    assert_eq!(done(&untold, &ahead), [announce_successor("A")]);
+}
+
+#[test]
+fn a_copied_body_under_another_id_does_not_count_what_the_first_did_as_its_own() {
+    let mut copy = leaked();
+    copy.origin.id = Uuid::from_u128(2);
+    let user = user([key("A", 0).inactive().in_state(all_told()), key("NEW", 51).published()]);
+    assert!(matches!(asked_on(53, &user, &copy), Verdict::Refused(Refusal::CreatedSince { .. })));
+}
+
+#[test]
+fn a_key_that_was_restored_since_is_not_contained_by_an_older_request() {
+    let restored = KeyState::new(KeyStateKind::Restored, day(51)).by(Uuid::from_u128(2));
+    let user = user([key("A", 0).in_state(restored)]);
+    for request in [leaked(), leaked_key("A")] {
+        assert!(matches!(asked_on(52, &user, &again(request)), Verdict::Refused(Refusal::RestoredSince { .. })));
+    }
+}
+
+#[test]
+fn a_request_of_more_than_14_days_ago_is_refused() {
+    let user = user([key("A", 0)]);
+    assert!(matches!(asked_on(64, &user, &leaked()), Verdict::Act(_)));
+    assert!(matches!(asked_on(65, &user, &leaked()), Verdict::Refused(Refusal::TooOld { .. })));
+}
