@@ -167,72 +167,95 @@ impl<E> fmt::Display for VariantName<'_, E> {
 }
 
 /// Codes by meaning. Sources: the "Errors" sections of each operation's API reference, and each service's "Common errors".
+const CODES: &[(ErrorClass, &[&str])] = &[
+    // Rates, of all services. `ServiceQuota…` and SES's daily quota refill with time as well.
+    (
+        ErrorClass::Throttled,
+        &[
+            "Throttling",
+            "ThrottlingException",
+            "ThrottledException",
+            "TooManyRequestsException",
+            "RequestThrottled",
+            "RequestThrottledException",
+            "RequestLimitExceeded",
+            "SlowDown",
+            "PriorRequestNotComplete",
+            "LimitExceededException",
+            "OverLimit",
+            "KmsThrottled",
+        ],
+    ),
+    // Sessions: over, or not yet known everywhere.
+    (
+        ErrorClass::SessionEnded,
+        &[
+            "ExpiredToken",
+            "ExpiredTokenException",
+            "InvalidClientTokenId",
+            "UnrecognizedClientException",
+            "RequestExpired",
+        ],
+    ),
+    (
+        ErrorClass::Denied,
+        &[
+            "AccessDenied",
+            "AccessDeniedException",
+            "AccessDeniedForDependencyException",
+            "NotAuthorized",
+            "UnauthorizedOperation",
+            "KmsAccessDenied",
+            "AWSOrganizationsNotInUseException",
+            "OptInRequired",
+        ],
+    ),
+    (
+        ErrorClass::NotFound,
+        &[
+            "NoSuchEntity",
+            "NoSuchEntityException",
+            "ResourceNotFoundException",
+            "NotFoundException",
+            "AccountNotFoundException",
+            "OrganizationalUnitNotFoundException",
+            "ParentNotFoundException",
+            "ReportNotPresent",
+            "ReportExpired",
+            "QueueDoesNotExist",
+            "AWS.SimpleQueueService.NonExistentQueue",
+        ],
+    ),
+    (
+        ErrorClass::Conflict,
+        &[
+            "EntityAlreadyExists",
+            "EntityTemporarilyUnmodifiable",
+            "DeleteConflict",
+            "ConcurrentModification",
+            "ConcurrentModificationException",
+            "ResourceExistsException",
+            "InvalidParameterException",
+            "InvalidRequestException",
+            "ReportInProgress",
+        ],
+    ),
+    (ErrorClass::LimitExceeded, &["LimitExceeded"]),
+    (ErrorClass::Rejected, &["MessageRejected", "MailFromDomainNotVerifiedException"]),
+    (ErrorClass::SendingOff, &["AccountSuspendedException", "SendingPausedException"]),
+    (ErrorClass::Transient, &["RequestTimeout", "RequestTimeoutException", "IDPCommunicationError"]),
+];
+
 fn classify(operation: &str, code: &str, status: u16) -> ErrorClass {
-    match code {
-        // "The request failed because it would exceed one of the Secrets Manager quotas" (its API reference); no rate.
-        "LimitExceededException" if operation.starts_with("secretsmanager:") => ErrorClass::LimitExceeded,
-
-        // Rates, of all services. `ServiceQuota…` and SES's daily quota refill with time as well.
-        "Throttling"
-        | "ThrottlingException"
-        | "ThrottledException"
-        | "TooManyRequestsException"
-        | "RequestThrottled"
-        | "RequestThrottledException"
-        | "RequestLimitExceeded"
-        | "SlowDown"
-        | "PriorRequestNotComplete"
-        | "LimitExceededException"
-        | "OverLimit"
-        | "KmsThrottled" => ErrorClass::Throttled,
-
-        // Sessions: over, or not yet known everywhere.
-        "ExpiredToken"
-        | "ExpiredTokenException"
-        | "InvalidClientTokenId"
-        | "UnrecognizedClientException"
-        | "RequestExpired" => ErrorClass::SessionEnded,
-
-        "AccessDenied"
-        | "AccessDeniedException"
-        | "AccessDeniedForDependencyException"
-        | "NotAuthorized"
-        | "UnauthorizedOperation"
-        | "KmsAccessDenied"
-        | "AWSOrganizationsNotInUseException"
-        | "OptInRequired" => ErrorClass::Denied,
-
-        "NoSuchEntity"
-        | "NoSuchEntityException"
-        | "ResourceNotFoundException"
-        | "NotFoundException"
-        | "AccountNotFoundException"
-        | "OrganizationalUnitNotFoundException"
-        | "ParentNotFoundException"
-        | "ReportNotPresent"
-        | "ReportExpired"
-        | "QueueDoesNotExist"
-        | "AWS.SimpleQueueService.NonExistentQueue" => ErrorClass::NotFound,
-
-        "EntityAlreadyExists"
-        | "EntityTemporarilyUnmodifiable"
-        | "DeleteConflict"
-        | "ConcurrentModification"
-        | "ConcurrentModificationException"
-        | "ResourceExistsException"
-        | "InvalidParameterException"
-        | "InvalidRequestException"
-        | "ReportInProgress" => ErrorClass::Conflict,
-
-        "LimitExceeded" => ErrorClass::LimitExceeded,
-
-        "MessageRejected" | "MailFromDomainNotVerifiedException" => ErrorClass::Rejected,
-        "AccountSuspendedException" | "SendingPausedException" => ErrorClass::SendingOff,
-
-        _ if status == 429 => ErrorClass::Throttled,
-        _ if status >= 500 || is_servers_fault(code) => ErrorClass::Transient,
-        "RequestTimeout" | "RequestTimeoutException" | "IDPCommunicationError" => ErrorClass::Transient,
-        _ => ErrorClass::Invalid,
+    // "The request failed because it would exceed one of the Secrets Manager quotas" (its API reference); no rate.
+    if code == "LimitExceededException" && operation.starts_with("secretsmanager:") {
+        return ErrorClass::LimitExceeded;
+    }
+    match CODES.iter().find(|(_, codes)| codes.contains(&code)) {
+        Some((class, _)) => *class,
+        None if status == 429 => ErrorClass::Throttled,
+        None if status >= 500 || is_servers_fault(code) => ErrorClass::Transient,
+        None => ErrorClass::Invalid,
     }
 }
 

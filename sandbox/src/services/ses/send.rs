@@ -73,22 +73,7 @@ pub(super) fn send_email(state: &mut State, world: &mut World, call: &Call, now:
         return Err(bad_request(format!("Recipient count exceeds {RECIPIENTS_PER_MAIL}.")));
     }
 
-    let knobs = state.knobs.clone();
-    refuse_all(&knobs)?;
-    if let Some(set) = &wanted.configuration_set_name
-        && !knobs.configuration_sets.contains(set)
-    {
-        return Err(not_found(format!("Configuration set <{set}> does not exist.")));
-    }
-    let region = state.own(call);
-    check_verified(region, &knobs, &call.region, &sender, &recipients)?;
-    let bounced: Vec<String> =
-        recipients.iter().map(Address::bare).filter(|to| region.suppressed.contains_key(&to.to_lowercase())).collect();
-    if knobs.suppressed == Suppressed::Refuse && !bounced.is_empty() {
-        return Err(ApiError::new(400, "MessageRejected", "Address is on the suppression list for your account."));
-    }
-    check_rate(region, &knobs, now, recipients.len())?;
-    region.sent.extend(recipients.iter().map(|_| now));
+    let bounced = admit(state, call, now, wanted.configuration_set_name.as_ref(), &sender, &recipients)?;
 
     let message_id = format!("{:016x}-{}-000000", now.as_millisecond(), world.uuid());
     let effect = Effect::MailAccepted {
@@ -118,6 +103,34 @@ pub(super) fn send_email(state: &mut State, world: &mut World, call: &Call, now:
         bounced,
     });
     Ok(Answer::Json(json!({ "MessageId": message_id })))
+}
+
+/// Accepts a mail of these people, or says why not; answers with the recipients that it will not reach.
+fn admit(
+    state: &mut State,
+    call: &Call,
+    now: Timestamp,
+    configuration_set: Option<&String>,
+    sender: &Address,
+    recipients: &[Address],
+) -> Result<Vec<String>, ApiError> {
+    let knobs = state.knobs.clone();
+    refuse_all(&knobs)?;
+    if let Some(set) = configuration_set
+        && !knobs.configuration_sets.contains(set)
+    {
+        return Err(not_found(format!("Configuration set <{set}> does not exist.")));
+    }
+    let region = state.own(call);
+    check_verified(region, &knobs, &call.region, sender, recipients)?;
+    let bounced: Vec<String> =
+        recipients.iter().map(Address::bare).filter(|to| region.suppressed.contains_key(&to.to_lowercase())).collect();
+    if knobs.suppressed == Suppressed::Refuse && !bounced.is_empty() {
+        return Err(ApiError::new(400, "MessageRejected", "Address is on the suppression list for your account."));
+    }
+    check_rate(region, &knobs, now, recipients.len())?;
+    region.sent.extend(recipients.iter().map(|_| now));
+    Ok(bounced)
 }
 
 fn parse_all<'a>(addresses: impl Iterator<Item = &'a String>) -> Result<Vec<Address>, ApiError> {

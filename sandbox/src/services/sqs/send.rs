@@ -81,13 +81,7 @@ fn accept(
     let knobs = state.knobs.clone();
     let queue = state.settled(arn, now)?;
     check(queue, &sent)?;
-    let mut answer = Map::new();
-    answer.insert("MD5OfMessageBody".to_owned(), json!(message::md5_hex(sent.message_body.as_bytes())));
-    if !sent.message_attributes.is_empty() {
-        let pairs = sent.message_attributes.iter().map(|(name, attribute)| (name.as_str(), attribute));
-        answer.insert("MD5OfMessageAttributes".to_owned(), json!(message::attributes_md5(pairs)));
-    }
-
+    let mut answer = checksums(&sent);
     let delay = in_range("DelaySeconds", sent.delay_seconds, 0..=900, queue.attributes.delay)?;
     let fifo = queue.attributes.fifo;
     let deduplication_id = if fifo { Some(deduplication_id(queue, &sent)?) } else { None };
@@ -103,10 +97,9 @@ fn accept(
     let ticket = queue.next_ticket();
     // 20 digits that only grow, as SQS's do.
     let sequence_number = fifo.then(|| (18_849_496_460_467_696_128 + u128::from(ticket) * 256).to_string());
-    let (late, behind) = if fifo {
-        (0, 0)
-    } else {
-        (knobs.late_by(&sent.message_body, ticket), knobs.behind_by(&sent.message_body, ticket))
+    let (late, behind) = match fifo {
+        true => (0, 0),
+        false => (knobs.late_by(&sent.message_body, ticket), knobs.behind_by(&sent.message_body, ticket)),
     };
     let place = match delay + late {
         0 => Place::Visible,
@@ -135,6 +128,16 @@ fn accept(
     let (account, queue) = (queue.account.clone(), queue.name.clone());
     world.journal.effect(now, &call.caller, &account, Effect::MessageSent { queue, id });
     Ok(answer)
+}
+
+fn checksums(sent: &Sent) -> Map<String, Value> {
+    let mut answer = Map::new();
+    answer.insert("MD5OfMessageBody".to_owned(), json!(message::md5_hex(sent.message_body.as_bytes())));
+    if !sent.message_attributes.is_empty() {
+        let pairs = sent.message_attributes.iter().map(|(name, attribute)| (name.as_str(), attribute));
+        answer.insert("MD5OfMessageAttributes".to_owned(), json!(message::attributes_md5(pairs)));
+    }
+    answer
 }
 
 fn tell(answer: &mut Map<String, Value>, receipt: &Receipt) {

@@ -85,69 +85,84 @@ pub(super) fn upcoming(item: &DigestItem, at: &WordingContext<'_>, what: &Upcomi
         help: Help::None,
         successor: None,
     };
-    let prepare = || at.todo("Nothing yet. Find out where this key is used, so that you can replace it there.");
     match what {
         Upcoming::Rotate => {
-            let grace = at.policy.install_grace();
-            let what = if at.dry_run {
+            let (grace, is_audit) = (at.policy.install_grace(), at.dry_run);
+            let (will, works) = if is_audit { ("would", "would then work") } else { ("will", "then works") };
+            to_be_replaced(
+                &base,
+                at,
                 format!(
-                    "A new key would be created, and its owner told. This one would then work for at least {grace} days more."
-                )
-            } else {
-                format!(
-                    "A new key will be created, and its owner told. This one then works for at least {grace} days more."
-                )
-            };
-            base(at.say("will be replaced", "would be replaced"), what, prepare(), Deadline::Replaced)
-        }
-        Upcoming::RotateAfterDeletion { of } => base(
-            at.say("will be replaced", "would be replaced"),
-            format!("The key is due for replacement, which waits until the user's inactive key {of} is deleted."),
-            prepare(),
-            Deadline::Replaced,
-        ),
-        Upcoming::SuccessorCounts { successor } => Wording {
-            need: Need::Check,
-            help: Help::Usage,
-            successor: Some(successor.clone()),
-            ..base(
-                at.say("will be superseded", "would be superseded"),
-                format!(
-                    "The user has a newer key, {successor}. From the date below it counts as this key's replacement, and no third key is created."
+                    "A new key {will} be created, and its owner told. This one {works} for at least {grace} days more."
                 ),
-                at.todo(format!("Move whatever still uses this key to {successor}.")),
-                Deadline::Superseded,
             )
-        },
-        Upcoming::Disable => Wording {
-            why: "Its owner has been told that it has to go.".to_owned(),
-            need: Need::Act,
-            condition: Condition::Stopping,
-            help: Help::Install,
-            ..base(
-                at.say("will be disabled", "would be disabled"),
-                at.say("The key stops working on the date below.", "The key would stop working on the date below.")
-                    .to_owned(),
-                at.install(None),
-                Deadline::Disabled,
-            )
-        },
-        Upcoming::Delete => Wording {
-            why: format!("A disabled key is kept for {} days.", at.policy.recovery_grace()),
-            need: Need::Check,
-            condition: Condition::Inactive,
-            help: Help::UsageOrReenable,
-            ..base(
-                at.say("will be deleted", "would be deleted"),
-                at.say(
-                    "The key is inactive and will be deleted. After that it cannot be brought back.",
-                    "The key is inactive and would be deleted.",
-                )
+        }
+        Upcoming::RotateAfterDeletion { of } => to_be_replaced(
+            &base,
+            at,
+            format!("The key is due for replacement, which waits until the user's inactive key {of} is deleted."),
+        ),
+        Upcoming::SuccessorCounts { successor } => to_be_superseded(&base, at, successor),
+        Upcoming::Disable => to_be_disabled(&base, at),
+        Upcoming::Delete => to_be_deleted(&base, at),
+    }
+}
+
+type Base<'a> = dyn Fn(&'static str, String, String, Deadline) -> Wording + 'a;
+
+fn to_be_replaced(base: &Base<'_>, at: &WordingContext<'_>, what: String) -> Wording {
+    let prepare = at.todo("Nothing yet. Find out where this key is used, so that you can replace it there.");
+    base(at.say("will be replaced", "would be replaced"), what, prepare, Deadline::Replaced)
+}
+
+fn to_be_superseded(base: &Base<'_>, at: &WordingContext<'_>, successor: &AccessKeyId) -> Wording {
+    Wording {
+        need: Need::Check,
+        help: Help::Usage,
+        successor: Some(successor.clone()),
+        ..base(
+            at.say("will be superseded", "would be superseded"),
+            format!(
+                "The user has a newer key, {successor}. From the date below it counts as this key's replacement, and no third key is created."
+            ),
+            at.todo(format!("Move whatever still uses this key to {successor}.")),
+            Deadline::Superseded,
+        )
+    }
+}
+
+fn to_be_disabled(base: &Base<'_>, at: &WordingContext<'_>) -> Wording {
+    Wording {
+        why: "Its owner has been told that it has to go.".to_owned(),
+        need: Need::Act,
+        condition: Condition::Stopping,
+        help: Help::Install,
+        ..base(
+            at.say("will be disabled", "would be disabled"),
+            at.say("The key stops working on the date below.", "The key would stop working on the date below.")
                 .to_owned(),
-                at.todo("Nothing, if nothing has stopped working. Until then the key can be made active again."),
-                Deadline::Deleted,
+            at.install(None),
+            Deadline::Disabled,
+        )
+    }
+}
+
+fn to_be_deleted(base: &Base<'_>, at: &WordingContext<'_>) -> Wording {
+    Wording {
+        why: format!("A disabled key is kept for {} days.", at.policy.recovery_grace()),
+        need: Need::Check,
+        condition: Condition::Inactive,
+        help: Help::UsageOrReenable,
+        ..base(
+            at.say("will be deleted", "would be deleted"),
+            at.say(
+                "The key is inactive and will be deleted. After that it cannot be brought back.",
+                "The key is inactive and would be deleted.",
             )
-        },
+            .to_owned(),
+            at.todo("Nothing, if nothing has stopped working. Until then the key can be made active again."),
+            Deadline::Deleted,
+        )
     }
 }
 
