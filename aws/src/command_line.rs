@@ -70,6 +70,22 @@ fn by_variable(error: clap::Error, command: &Command, line: &[OsString]) -> clap
     }
 }
 
+/// Reads a setting that is on or off, in the spellings that people and other tools use for it.
+///
+/// # Errors
+/// None of them.
+pub fn boolean(text: &str) -> Result<bool, NotBoolean> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Ok(true),
+        "false" | "no" | "off" | "0" => Ok(false),
+        _ => Err(NotBoolean),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is neither true nor false (yes, no, on, off, 1 and 0 are understood too)")]
+pub struct NotBoolean;
+
 fn allowed(arg: &clap::Arg) -> String {
     let values: Vec<String> = arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
     format!("is not one of {}", values.join(", "))

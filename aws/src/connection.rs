@@ -39,6 +39,9 @@ pub enum ConnectionError {
     /// No answer, for whatever reason.
     #[error("AWS cannot be called: {0}")]
     NoAnswer(AwsError),
+    /// Something answered that is not AWS.
+    #[error("AWS cannot be called: {0}: check AWS_ENDPOINT_URL and HTTPS_PROXY")]
+    NotAws(AwsError),
     /// The certificate authorities that were asked for cannot be had.
     #[error(transparent)]
     CaBundle(#[from] CaBundleError),
@@ -141,9 +144,11 @@ async fn own_partition(connection: &Connection) -> Result<Partition, ConnectionE
     let once = aws_sdk_sts::config::Builder::new().retry_config(RetryConfig::disabled());
     let answer = connection.sts().get_caller_identity().customize().config_override(once).send().await;
     let answer = answer.map_err(|error| AwsError::new(OPERATION, error)).map_err(|error| match error.class {
-        ErrorClass::SessionEnded | ErrorClass::Denied | ErrorClass::Invalid => {
+        ErrorClass::SessionEnded | ErrorClass::Denied | ErrorClass::Invalid if error.code.is_some() => {
             ConnectionError::CredentialsRefused(error)
         }
+        // Without a code it is another server that has answered, as a proxy's or a captive portal's.
+        ErrorClass::SessionEnded | ErrorClass::Denied | ErrorClass::Invalid => ConnectionError::NotAws(error),
         ErrorClass::Throttled
         | ErrorClass::Transient
         | ErrorClass::NotFound

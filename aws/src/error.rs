@@ -117,9 +117,12 @@ impl AwsError {
                 let code = answer.err().code().map(str::to_owned);
                 let sentence = answer.err().message().unwrap_or("no reason given");
                 let class = classify(operation, code.as_deref().unwrap_or_default(), status);
-                let shown = code.as_deref().unwrap_or("no code");
+                let what = match &code {
+                    Some(code) => format!("{code}: {sentence}"),
+                    None => format!("an answer with the status {status} and no error code, which may not be AWS's own"),
+                };
                 let ambiguous = status >= 500 || code.as_deref().is_some_and(is_servers_fault);
-                Self { operation, class, ambiguous, unsigned: false, what: format!("{shown}: {sentence}"), code }
+                Self { operation, class, ambiguous, unsigned: false, what, code }
             }
             other => Self::unknown(operation, &format!("{}", VariantName(&other))),
         }

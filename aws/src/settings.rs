@@ -73,7 +73,8 @@ pub struct QueueSettings {
     #[arg(long, env = "DEAD_LETTER_QUEUE_URL", value_name = "URL", global = true)]
     pub dead_letter_queue_url: Option<String>,
 
-    /// URL of the queue for operators' requests, which workers serve first [default: none, they go to the work queue]
+    /// URL of the queue for operators' requests, which workers serve besides, however full the work queue is
+    /// [default: none, they go to the work queue]
     #[arg(long, env = "URGENT_QUEUE_URL", value_name = "URL", global = true)]
     pub urgent_queue_url: Option<String>,
 }

@@ -160,8 +160,12 @@ async fn execute(cli: &Cli) -> Result<ExitStatus, CommandError> {
 async fn connect(cli: &Cli) -> Result<(Settings, Connection), CommandError> {
     let settings = cli.settings.check().map_err(|invalid| CommandError::Usage(invalid.0.join("\nproducer: ")))?;
     let connection = Connection::load("key-rotation-producer").await.map_err(|error| match error {
-        ConnectionError::NoAnswer(_) => CommandError::Failed(error.to_string()),
-        _ => CommandError::Usage(error.to_string()),
+        ConnectionError::NoAnswer(_) | ConnectionError::NotAws(_) => CommandError::Failed(error.to_string()),
+        ConnectionError::NoRegion
+        | ConnectionError::UnknownProfile(_)
+        | ConnectionError::ConfigurationFiles(_)
+        | ConnectionError::CredentialsRefused(_)
+        | ConnectionError::CaBundle(_) => CommandError::Usage(error.to_string()),
     })?;
     let problems = settings.queues_elsewhere(connection.region());
     if problems.is_empty() {

@@ -69,6 +69,26 @@ fn an_endpoint_that_refuses_the_connection() {
 }
 
 #[test]
+fn an_endpoint_whose_name_has_no_address() {
+    // A label of more than 63 octets (RFC 1035) is nobody's, and nobody has to be asked.
+    let told = status(&[("AWS_ENDPOINT_URL", &format!("http://{}.invalid", "a".repeat(64)))]);
+    assert_told(&told, 1, "the host name of the endpoint has no address (DNS)");
+}
+
+#[test]
+fn an_endpoint_that_is_not_aws() {
+    let page = "<html>Access to this site is blocked.</html>";
+    let head = "HTTP/1.1 403 Forbidden\r\ncontent-type: text/html\r\nconnection: close\r\ncontent-length:";
+    let address = answering(format!("{head} {}\r\n\r\n{page}", page.len()));
+    let told = status(&[("AWS_ENDPOINT_URL", &format!("http://{address}"))]);
+    assert_told(
+        &told,
+        1,
+        "an answer with the status 403 and no error code, which may not be AWS's own: check AWS_ENDPOINT_URL",
+    );
+}
+
+#[test]
 fn an_endpoint_that_does_not_speak_tls() {
     let address = answering("HTTP/1.1 400 Bad Request\r\n\r\n".to_owned());
     let told = status(&[("AWS_ENDPOINT_URL", &format!("https://{address}"))]);

@@ -21,6 +21,9 @@ pub(super) enum Cause {
     Closed,
 }
 
+const SET_CREDENTIALS: &str =
+    "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where a role is attached";
+
 impl Cause {
     /// Looks through an error and everything below it.
     pub(super) fn find(error: &(dyn Error + 'static)) -> Option<Self> {
@@ -70,10 +73,10 @@ impl Cause {
     /// What a person should know.
     pub(super) fn sentence(&self) -> String {
         match self {
-            Cause::NoCredentials => "no AWS credentials were found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
-                                     AWS_SECRET_ACCESS_KEY, or run where a role is attached"
-                .to_owned(),
-            Cause::CredentialsFailed(why) => format!("the AWS credentials could not be loaded ({why})"),
+            Cause::NoCredentials => format!("no AWS credentials were found: {SET_CREDENTIALS}"),
+            Cause::CredentialsFailed(why) => {
+                format!("the AWS credentials could not be loaded ({why}): {SET_CREDENTIALS}")
+            }
             Cause::UnknownHost => "the host name of the endpoint has no address (DNS): check the network, AWS_REGION \
                                    and AWS_ENDPOINT_URL"
                 .to_owned(),

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use key_rotation_aws::command_line::boolean;
 use key_rotation_aws::settings::{LogSettings, QueueSettings, RoleSettings};
 use rotation::UnusedKeys;
 
@@ -27,7 +27,7 @@ pub struct RawSettings {
     #[arg(
         long, env = "DRY_RUN", value_name = "BOOL", default_value = "true",
         num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set,
-        value_parser = BoolishValueParser::new(), global = true
+        value_parser = boolean, global = true
     )]
     pub(super) dry_run: bool,
 
@@ -68,7 +68,7 @@ pub struct RawSettings {
     #[arg(
         long, env = "STORE_SECRETS_IN_CENTRAL_ACCOUNT", value_name = "BOOL", default_value = "false",
         num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set,
-        value_parser = BoolishValueParser::new(), global = true
+        value_parser = boolean, global = true
     )]
     pub(super) store_secrets_in_central_account: bool,
     /// KMS key for secrets [default: AWS's own; required with the central store, whose readers are in other accounts]

@@ -30,6 +30,19 @@ fn audit_mode_is_the_default() {
 }
 
 #[test]
+fn enforcement_is_understood_however_it_is_spelled_and_nothing_else_is_taken_for_it() {
+    for (text, dry_run) in [("False", false), ("0", false), ("no", false), ("OFF", false), ("True", true), ("1", true)]
+    {
+        assert_eq!(check(&[&format!("--dry-run={text}")]).expect("a boolean").dry_run, dry_run, "{text}");
+    }
+    for text in ["", "fales", "none", "2"] {
+        let line = ["worker", &format!("--dry-run={text}")];
+        let error = Line::try_parse_from(line).expect_err("no boolean").to_string();
+        assert!(error.contains("is neither true nor false"), "{error}");
+    }
+}
+
+#[test]
 fn audit_mails_to_the_administrator_need_an_address_of_the_administrator() {
     let administrator = ["--sender-email", "a@example.com", "--audit-mails", "administrator"];
     assert!(refused(&administrator).starts_with("AUDIT_MAILS=administrator needs ADMIN_SUMMARY_EMAIL"));
