@@ -72,13 +72,15 @@ pub fn of_samples(notices: &Notices, options: &Options) -> Result<Written, Previ
         let of_first = |list: &[_]| if n == 0 { list.to_vec() } else { Vec::new() };
         let part =
             Digest { items: items.to_vec(), incomplete: of_first(&every_event.incomplete), ..every_event.clone() };
-        (format!("every-event-{}", n + 1), part)
+        (format!("every-event-{}", n + 1), format!("Every event there is, part {}", n + 1), part)
     });
-    let one_key = ("one-key".to_owned(), sample::one_key(options.as_of, options.audit));
-    let many_keys = ("300-keys".to_owned(), sample::many_keys_at(options.as_of, options.audit, 300));
+    let one_key = sample::one_key(options.as_of, options.audit);
+    let one_key = ("one-key".to_owned(), "One key".to_owned(), one_key);
+    let many_keys = sample::many_keys_at(options.as_of, options.audit, 300);
+    let many_keys = ("300-keys".to_owned(), "300 keys of one account".to_owned(), many_keys);
     let mut folder = Folder::new(&options.out)?;
-    for (name, digest) in iter::once(one_key).chain(parts).chain([many_keys]) {
-        folder.add(notices, &name, &digest, Partition::AWS)?;
+    for (name, title, digest) in iter::once(one_key).chain(parts).chain([many_keys]) {
+        folder.add(notices, &name, &title, &digest, Partition::AWS)?;
     }
     folder.close()
 }
@@ -101,6 +103,7 @@ impl Folder {
         &mut self,
         notices: &Notices,
         name: &str,
+        title: &str,
         digest: &Digest,
         partition: Partition,
     ) -> Result<(), PreviewError> {
@@ -113,7 +116,7 @@ impl Folder {
             self.write(&format!("{stem}.txt"), &as_text(mail))?;
             stems.push(stem);
         }
-        self.sections.push(Section::new(digest, &notices.routing(digest), &mails, stems, partition));
+        self.sections.push(Section::new(title, digest, &notices.routing(digest), &mails, stems, partition));
         Ok(())
     }
 

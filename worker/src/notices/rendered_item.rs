@@ -10,6 +10,8 @@ use super::item::{Digest, DigestItem};
 use super::text::{date, exact, one_line};
 use super::wording::{Condition, Help, Need, Wording, WordingContext, wording};
 
+const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
+
 /// One item, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenderedItem {
@@ -68,8 +70,8 @@ impl RenderedItem {
             (Need::Act, Help::InstallOnly) => i64::MIN,
             _ => i64::MAX,
         };
-        // To the minute, as it is shown: users are looked at one after the other.
-        let due = self.wording.due.map_or(undated, |(due, _)| due.as_second() / 60);
+        // To the day, as tables show it: users are looked at one after the other, and no two at the same moment.
+        let due = self.wording.due.map_or(undated, |(due, _)| due.as_second().div_euclid(SECONDS_PER_DAY));
         (self.wording.need, due, self.user.clone(), self.key.clone())
     }
 }

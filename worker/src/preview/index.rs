@@ -16,6 +16,7 @@ use crate::notices::{RecipientClass, RenderedMail};
 /// What became of one digest: its mails, in files, and the rest.
 pub(super) struct Section {
     title: String,
+    account: String,
     as_of: String,
     mode: &'static str,
     mails: Vec<Entry>,
@@ -33,6 +34,7 @@ struct Entry {
 
 impl Section {
     pub(super) fn new(
+        title: &str,
         digest: &Digest,
         routing: &Routing,
         mails: &[RenderedMail],
@@ -68,7 +70,8 @@ impl Section {
         ];
         lists.retain(|(_, lines)| !lines.is_empty());
         Self {
-            title: account_title(&digest.account),
+            title: title.to_owned(),
+            account: account_title(&digest.account),
             as_of: exact(digest.now),
             mode: if digest.dry_run { "audit" } else { "enforcement" },
             mails: entries.collect(),
@@ -89,7 +92,7 @@ fn line(digest: &Digest, index: usize, partition: Partition) -> String {
 pub(super) fn text(sections: &[Section]) -> String {
     let mut text = "Mails as they would be sent. Nothing was sent and nothing was changed.\n".to_owned();
     for section in sections {
-        let _ = writeln!(text, "\n{}\nas of {}, {}", section.title, section.as_of, section.mode);
+        let _ = writeln!(text, "\n{}\n{}, as of {}, {}", section.title, section.account, section.as_of, section.mode);
         if section.mails.is_empty() {
             text.push_str("\n  No mail.\n");
         }
@@ -123,7 +126,7 @@ pub(super) fn html(sections: &[Section]) -> Result<String, Error> {
             let lists =
                 section.lists.iter().map(|(heading, lines)| context! { heading => *heading, lines => lines.clone() });
             context! {
-                title => &section.title, as_of => &section.as_of, mode => section.mode,
+                title => &section.title, account => &section.account, as_of => &section.as_of, mode => section.mode,
                 mails => mails.collect::<Vec<_>>(), lists => lists.collect::<Vec<_>>(),
             }
         })

@@ -55,7 +55,7 @@ pub async fn of_plan(
     let planned = account::preview(&context, &job).await?;
     let digest = Digest { dry_run: options.audit, ..planned };
     let mut folder = Folder::new(&options.out)?;
-    folder.add(notices, options.account.as_str(), &digest, connection.partition())?;
+    folder.add(notices, options.account.as_str(), "The plan for an account", &digest, connection.partition())?;
     let written = folder.close()?;
     Ok(Written { unread: digest.incomplete.len(), ..written })
 }
