@@ -143,19 +143,13 @@ async fn own_partition(connection: &Connection) -> Result<Partition, ConnectionE
     const OPERATION: &str = "sts:GetCallerIdentity";
     let once = aws_sdk_sts::config::Builder::new().retry_config(RetryConfig::disabled());
     let answer = connection.sts().get_caller_identity().customize().config_override(once).send().await;
-    let answer = answer.map_err(|error| AwsError::new(OPERATION, error)).map_err(|error| match error.class {
-        ErrorClass::SessionEnded | ErrorClass::Denied | ErrorClass::Invalid if error.code.is_some() => {
-            ConnectionError::CredentialsRefused(error)
+    let answer = answer.map_err(|error| AwsError::new(OPERATION, error)).map_err(|error| {
+        match matches!(error.class, ErrorClass::SessionEnded | ErrorClass::Denied | ErrorClass::Invalid) {
+            true if error.code.is_some() => ConnectionError::CredentialsRefused(error),
+            // Without a code it is another server that has answered, as a proxy's or a captive portal's.
+            true => ConnectionError::NotAws(error),
+            false => ConnectionError::NoAnswer(error),
         }
-        // Without a code it is another server that has answered, as a proxy's or a captive portal's.
-        ErrorClass::SessionEnded | ErrorClass::Denied | ErrorClass::Invalid => ConnectionError::NotAws(error),
-        ErrorClass::Throttled
-        | ErrorClass::Transient
-        | ErrorClass::NotFound
-        | ErrorClass::Conflict
-        | ErrorClass::LimitExceeded
-        | ErrorClass::Rejected
-        | ErrorClass::SendingOff => ConnectionError::NoAnswer(error),
     })?;
     Partition::from_arn(answer.arn().unwrap_or_default())
         .map_err(|error| ConnectionError::NoAnswer(AwsError::incomplete(OPERATION, &error.to_string())))

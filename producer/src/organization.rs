@@ -76,18 +76,9 @@ impl Organization {
                 Some(member) => Ok(AccountLookup::Member(member)),
                 None => Err(AwsError::incomplete(OPERATION, "the answer holds no account")),
             },
-            Err(error) => match error.class {
-                ErrorClass::NotFound => Ok(AccountLookup::Foreign),
-                ErrorClass::Denied => Ok(AccountLookup::Unreadable(error)),
-                ErrorClass::Throttled
-                | ErrorClass::Transient
-                | ErrorClass::SessionEnded
-                | ErrorClass::Conflict
-                | ErrorClass::LimitExceeded
-                | ErrorClass::Rejected
-                | ErrorClass::SendingOff
-                | ErrorClass::Invalid => Err(error),
-            },
+            Err(error) if error.class == ErrorClass::NotFound => Ok(AccountLookup::Foreign),
+            Err(error) if error.class == ErrorClass::Denied => Ok(AccountLookup::Unreadable(error)),
+            Err(error) => Err(error),
         }
     }
 

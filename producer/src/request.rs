@@ -93,19 +93,12 @@ impl<'a> RequestSender<'a> {
                 let account = answer.account().unwrap_or_default();
                 AccountId::new(account).map_err(|_| unknown("the answer names none"))
             }
-            Err(error) => match error.class {
-                ErrorClass::Invalid | ErrorClass::NotFound => Err(unknown(&error.to_string())),
-                ErrorClass::Throttled
-                | ErrorClass::Transient
-                | ErrorClass::SessionEnded
-                | ErrorClass::Denied
-                | ErrorClass::Conflict
-                | ErrorClass::LimitExceeded
-                | ErrorClass::Rejected
-                | ErrorClass::SendingOff => {
-                    Err(CommandError::failed("the key's account could not be found out; nothing was sent", &error))
-                }
-            },
+            Err(error) if matches!(error.class, ErrorClass::Invalid | ErrorClass::NotFound) => {
+                Err(unknown(&error.to_string()))
+            }
+            Err(error) => {
+                Err(CommandError::failed("the key's account could not be found out; nothing was sent", &error))
+            }
         }
     }
 

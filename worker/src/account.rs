@@ -97,18 +97,11 @@ fn sessions(worker: &WorkerContext, job: &Job, name: String, read_only: bool) ->
 impl AccountContext<'_> {
     /// Whom to look at.
     async fn inventory(&self) -> Result<Inventory, JobError> {
-        let session = self.sessions.with(MIN_SESSION_FOR_READS).await.map_err(|source| match source.class {
-            ErrorClass::Denied | ErrorClass::NotFound => {
-                JobError::RoleRefused { role: self.worker.role.name.clone(), source }
+        let session = self.sessions.with(MIN_SESSION_FOR_READS).await.map_err(|source| {
+            match matches!(source.class, ErrorClass::Denied | ErrorClass::NotFound) {
+                true => JobError::RoleRefused { role: self.worker.role.name.clone(), source },
+                false => JobError::Account(source),
             }
-            ErrorClass::Throttled
-            | ErrorClass::Transient
-            | ErrorClass::SessionEnded
-            | ErrorClass::Conflict
-            | ErrorClass::LimitExceeded
-            | ErrorClass::Rejected
-            | ErrorClass::SendingOff
-            | ErrorClass::Invalid => JobError::Account(source),
         })?;
         let group = &self.worker.exemption_group;
         // Who is exempt does not matter to a request that overrides it; so a group that cannot be read shields no leaked key.

@@ -159,22 +159,16 @@ impl Scope {
             if !seen.insert(unit.clone()) {
                 continue;
             }
-            let below = organization.units_in(&unit).await.map_err(|error| match error.class {
-                ErrorClass::NotFound => CommandError::Usage(format!(
-                    "{unit} is not an organizational unit of this organization; nothing was sent"
-                )),
-                ErrorClass::Throttled
-                | ErrorClass::Transient
-                | ErrorClass::SessionEnded
-                | ErrorClass::Denied
-                | ErrorClass::Conflict
-                | ErrorClass::LimitExceeded
-                | ErrorClass::Rejected
-                | ErrorClass::SendingOff
-                | ErrorClass::Invalid => {
-                    CommandError::failed(&format!("what is below {unit} could not be read; nothing was sent"), &error)
-                }
-            })?;
+            let below =
+                organization.units_in(&unit).await.map_err(|error| match error.class == ErrorClass::NotFound {
+                    true => CommandError::Usage(format!(
+                        "{unit} is not an organizational unit of this organization; nothing was sent"
+                    )),
+                    false => CommandError::failed(
+                        &format!("what is below {unit} could not be read; nothing was sent"),
+                        &error,
+                    ),
+                })?;
             waiting.extend(below);
             units.push(unit);
         }

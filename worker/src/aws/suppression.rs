@@ -62,22 +62,13 @@ impl SuppressionList {
             .map_err(|error| AwsError::new("ses:GetSuppressedDestination", error));
         match answer {
             Ok(_) => Ok(true),
-            Err(error) => match error.class {
-                ErrorClass::NotFound => Ok(false),
-                // An address that SES takes for none, which sending will say; or a mail service that has no such list.
-                ErrorClass::Invalid => {
-                    warn!(%error, "SES's suppression list cannot be asked about a recipient: an accepted mail counts as delivered");
-                    Ok(false)
-                }
-                ErrorClass::Throttled
-                | ErrorClass::Transient
-                | ErrorClass::SessionEnded
-                | ErrorClass::Denied
-                | ErrorClass::Conflict
-                | ErrorClass::LimitExceeded
-                | ErrorClass::Rejected
-                | ErrorClass::SendingOff => Err(error),
-            },
+            Err(error) if error.class == ErrorClass::NotFound => Ok(false),
+            // An address that SES takes for none, which sending will say; or a mail service that has no such list.
+            Err(error) if error.class == ErrorClass::Invalid => {
+                warn!(%error, "SES's suppression list cannot be asked about a recipient: an accepted mail counts as delivered");
+                Ok(false)
+            }
+            Err(error) => Err(error),
         }
     }
 }

@@ -182,18 +182,7 @@ impl MailRenderer {
 }
 
 fn is_finding(event: &Event) -> bool {
-    match event {
-        Event::Finding(_) => true,
-        Event::Rotated { .. }
-        | Event::Noticed { .. }
-        | Event::Disabled { .. }
-        | Event::Contained
-        | Event::Deleted
-        | Event::FoundInactive { .. }
-        | Event::Restored { .. }
-        | Event::Upcoming { .. }
-        | Event::Postponed { .. } => false,
-    }
+    matches!(event, Event::Finding(_))
 }
 
 fn render_with(
