@@ -11,6 +11,7 @@ mod one_key;
 mod properties;
 mod restore;
 mod settings;
+mod standing;
 mod tags;
 mod two_keys;
 mod unused_keys;

@@ -2,6 +2,7 @@
 //! keys or do not, toggle, make and delete them, operators force rotations that die half-way, mail fails for stretches of
 //! days, and last uses cannot be looked up. After a stormy year comes a quiet one: then nothing may be stuck.
 
+mod forecast;
 mod model;
 mod quiet;
 
