@@ -11,7 +11,7 @@
 //! | `POST` | takes |
 //! |---|---|
 //! | `clock` | `{"freeze": true, "resume": true, "set": "<RFC 3339>", "advance_seconds": n}`, any of them |
-//! | `faults` | any of the fields of [`Faults`](crate::faults::Faults), latencies as `latency_ms` and `stall_ms`, and `seed` |
+//! | `faults` | any of the fields of [`Faults`](crate::faults::Faults), durations as `latency_ms`, `stall_ms` and `report_generation_seconds`, and `seed` |
 //! | `queue-knobs`, `mail-knobs` | the knobs of [`sqs`] and [`ses`], whole |
 //! | `crash`, `kill`, `revive` | a [`CrashPlan`]; `{"app": "<name>"}`; `{}` |
 //! | `deny` | a [`Denial`] |
@@ -178,6 +178,7 @@ struct FaultSettings {
     short_sessions: Option<Option<ShortSessions>>,
     #[serde(default, deserialize_with = "given")]
     wrong_dates: Option<Option<WrongDates>>,
+    report_generation_seconds: Option<i64>,
 }
 
 /// Tells `null` from absent.
@@ -208,6 +209,9 @@ fn set_faults(cloud: &mut Cloud, asked: FaultSettings) -> Result<Value, Refused>
     }
     if let Some(wrong_dates) = asked.wrong_dates {
         faults.wrong_dates = wrong_dates;
+    }
+    if let Some(seconds) = asked.report_generation_seconds {
+        faults.report_generation = SignedDuration::from_secs(seconds);
     }
     dump(faults)
 }

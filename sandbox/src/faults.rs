@@ -47,6 +47,8 @@ pub struct Faults {
     pub short_sessions: Option<ShortSessions>,
     /// Answers whose `Date` is wrong.
     pub wrong_dates: Option<WrongDates>,
+    /// How long it takes to generate a credential report, by the sandbox's clock.
+    pub report_generation: SignedDuration,
     crashes: Crashes,
     #[serde(skip)]
     holds: Holds,
@@ -174,6 +176,7 @@ impl Faults {
             key_limit_race: 0.0,
             short_sessions: None,
             wrong_dates: None,
+            report_generation: SignedDuration::ZERO,
             crashes: Crashes::default(),
             holds: Holds::default(),
             draws: Draws::new(seed),

@@ -91,9 +91,12 @@ pub struct Group {
     pub members: BTreeSet<String>,
 }
 
-/// A generated credential report.
+/// A credential report, generated or being so.
 #[derive(Debug, Clone)]
 pub(crate) struct CredentialReport {
+    /// When its generation began: what it shows is as of then.
     pub(crate) generated: Timestamp,
+    /// When it can be had.
+    pub(crate) complete: Timestamp,
     pub(crate) csv: Arc<str>,
 }

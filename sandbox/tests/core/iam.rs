@@ -240,6 +240,29 @@ async fn the_credential_report_is_generated_once_and_kept_for_four_hours() {
 }
 
 #[tokio::test]
+async fn a_credential_report_takes_a_while_and_shows_what_was_when_it_was_begun() {
+    let mut world = world();
+    world.add_user(MEMBER, "ada");
+    world.faults.report_generation = SignedDuration::from_secs(5);
+    let sandbox = serve(world).await;
+    let iam = client(&sandbox).await;
+    let generate = || async { iam.generate_credential_report().send().await.expect("an answer").state };
+    assert_eq!(generate().await, Some(ReportStateType::Started));
+    assert_eq!(generate().await, Some(ReportStateType::Inprogress));
+    let early = iam.get_credential_report().send().await.expect_err("not yet").into_service_error();
+    assert!(early.is_credential_report_not_ready_exception(), "{early:?}");
+
+    sandbox.with(|world| {
+        world.add_user(MEMBER, "bob");
+        world.clock.advance(SignedDuration::from_secs(5));
+    });
+    assert_eq!(generate().await, Some(ReportStateType::Complete));
+    let report = iam.get_credential_report().send().await.expect("a report");
+    let csv = String::from_utf8(report.content.expect("content").into_inner()).expect("text");
+    assert!(csv.contains("\nada,") && !csv.contains("\nbob,"), "{csv}");
+}
+
+#[tokio::test]
 async fn switching_a_key_resets_the_report_s_last_rotated_but_not_its_creation() {
     let mut world = world();
     world.add_user(MEMBER, "ada");

@@ -1,4 +1,5 @@
-//! The credential report: a CSV of every user, generated on request and kept for four hours, with the columns in AWS's order.
+//! The credential report: a CSV of every user, generated on request, for as long as a knob says, and kept for four hours, with the
+//! columns in AWS's order.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -18,15 +19,18 @@ const HEADER: &str = "user,arn,user_creation_time,password_enabled,password_last
     access_key_2_last_used_date,access_key_2_last_used_region,access_key_2_last_used_service,cert_1_active,\
     cert_1_last_rotated,cert_2_active,cert_2_last_rotated,additional_credentials_info";
 
-/// The first call starts a report; the next finds it complete.
+/// Starts a report, unless there is one that can still be given out or one is being made.
 pub(super) fn generate(world: &mut World, call: &Call) -> Answered {
     let now = world.now();
+    let takes = world.faults.report_generation;
     let account = account_mut(world, call)?;
-    if fresh(account, now).is_some() {
-        return Ok(Xml::new().text("State", "COMPLETE"));
+    if let Some(report) = fresh(account, now) {
+        let state = if report.complete <= now { "COMPLETE" } else { "INPROGRESS" };
+        return Ok(Xml::new().text("State", state));
     }
     let csv = csv(account).into();
-    account.report = Some(CredentialReport { generated: now, csv });
+    let complete = now.saturating_add(takes).unwrap_or(Timestamp::MAX);
+    account.report = Some(CredentialReport { generated: now, complete, csv });
     let description = "No report exists. Starting a new report generation task";
     Ok(Xml::new().text("State", "STARTED").text("Description", description))
 }
@@ -45,6 +49,10 @@ pub(super) fn get(world: &mut World, call: &Call) -> Answered {
             None => ApiError::new(410, "ReportNotPresent", "No report found, please generate one first."),
         });
     };
+    if now < report.complete {
+        let message = "Credential report generation is in progress, please try again later.";
+        return Err(ApiError::new(404, "ReportInProgress", message));
+    }
     Ok(Xml::new()
         .text("Content", BASE64.encode(report.csv.as_bytes()))
         .text("ReportFormat", "text/csv")
