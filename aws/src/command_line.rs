@@ -21,7 +21,10 @@ pub fn version() -> &'static str {
 
 /// A program's command line. The settings are understood by every sub-command, and shown by the program's own help only.
 pub fn command<C: CommandFactory>() -> Command {
-    let mut command = C::command();
+    built(C::command())
+}
+
+fn built(mut command: Command) -> Command {
     command.build();
     command.mut_subcommands(without_settings)
 }
@@ -92,27 +95,42 @@ fn allowed(arg: &clap::Arg) -> String {
 }
 
 /// Prints a completion script for a shell.
-pub fn print_completions<C: CommandFactory>(shell: Shell) {
+///
+/// # Errors
+/// It cannot be written.
+pub fn print_completions<C: CommandFactory>(shell: Shell) -> io::Result<()> {
     let mut command = C::command();
     let name = command.get_name().to_owned();
-    clap_complete::generate(shell, &mut command, name, &mut io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, name, &mut script);
+    print(&script)
 }
 
 /// Writes the manual pages into a directory, one for each command; without one, prints the program's own.
 ///
 /// # Errors
-/// The directory cannot be written to.
+/// They cannot be written.
 pub fn write_manual<C: CommandFactory>(directory: Option<&Path>) -> io::Result<()> {
+    // What `help` prints needs no page of its own.
+    let command = built(C::command().disable_help_subcommand(true));
     match directory {
         Some(directory) => {
             std::fs::create_dir_all(directory)?;
-            clap_mangen::generate_to(command::<C>(), directory)
+            clap_mangen::generate_to(command, directory)
         }
         None => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(command::<C>()).render(&mut page)?;
-            io::stdout().write_all(&page)
+            clap_mangen::Man::new(command).render(&mut page)?;
+            print(&page)
         }
+    }
+}
+
+/// Prints what a reader may stop to read before its end, as `head` does.
+fn print(text: &[u8]) -> io::Result<()> {
+    match io::stdout().write_all(text) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
     }
 }
 

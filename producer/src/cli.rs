@@ -129,7 +129,8 @@ async fn execute(cli: &Cli) -> Result<ExitStatus, CommandError> {
     let command = match &cli.command {
         Command::Aws(command) => command,
         Command::Completions { shell } => {
-            command_line::print_completions::<Cli>(*shell);
+            let written = command_line::print_completions::<Cli>(*shell);
+            written.map_err(|error| CommandError::Failed(format!("the script could not be written: {error}")))?;
             return Ok(ExitStatus::Done);
         }
         Command::Man { out } => {

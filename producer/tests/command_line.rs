@@ -154,3 +154,17 @@ fn the_manual_and_completions_need_nothing_of_aws() {
     assert_eq!(producer(&["man"], &[]), (Some(0), String::new()));
     assert_eq!(producer(&["completions", "bash"], &[]), (Some(0), String::new()));
 }
+
+#[test]
+fn a_reader_that_stops_before_the_end_is_no_failure() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let program = Command::new(env!("CARGO_BIN_EXE_producer"))
+        .args(["completions", "bash"])
+        .stdin(Stdio::null())
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .spawn();
+    let output = program.expect("the program runs").wait_with_output().expect("its end");
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &[][..]));
+}

@@ -1,5 +1,6 @@
 //! The worker: parses, wires, calls.
 
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -88,15 +89,9 @@ async fn main() -> ExitCode {
             return preview_mail(cli.settings, options).await.unwrap_or_else(|problems| refuse(&problems));
         }
         Some(Command::Completions { shell }) => {
-            command_line::print_completions::<Cli>(*shell);
-            return ExitCode::SUCCESS;
+            return written(command_line::print_completions::<Cli>(*shell));
         }
-        Some(Command::Man { out }) => {
-            return match command_line::write_manual::<Cli>(out.as_deref()) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => refuse(&[format!("the manual could not be written: {error}")]),
-            };
-        }
+        Some(Command::Man { out }) => return written(command_line::write_manual::<Cli>(out.as_deref())),
         None => {}
     }
     // From here on: a signal that comes before it is listened for ends the process in the system's own way.
@@ -167,6 +162,17 @@ async fn preview_mail(raw: RawSettings, options: &PreviewMail) -> Result<ExitCod
             ExitCode::FAILURE
         }
     })
+}
+
+/// How the process ends that had a script or the manual to write.
+fn written(result: io::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("worker: what was asked for could not be written: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn refuse(problems: &[String]) -> ExitCode {
