@@ -81,7 +81,7 @@ MUTANTS = [
         ),
         (ROTATE, "self.publish(&new, present, prepared).await?;", "renewed.publish(&new, present, prepared).await?;"),
         (ROTATE, "let keys = access_keys(&self.work, &self.session).await?;\n        if find(&keys, &new.id)", "let keys = access_keys(&self.work, &renewed.session).await?;\n        if find(&keys, &new.id)"),
-        (ROTATE, "self.clear_intents(&[]).await.map_err(AttemptFailure::with_intent_untouched)?;\n        info!(key = %new.id", "renewed.clear_intents(&[]).await.map_err(AttemptFailure::with_intent_untouched)?;\n        info!(key = %new.id"),
+        (ROTATE, "self.clear_intents(&[]).await.map_err(AttemptFailure::with_intent_untouched)?;\n        info!(access_key_id = %old", "renewed.clear_intents(&[]).await.map_err(AttemptFailure::with_intent_untouched)?;\n        info!(access_key_id = %old"),
     ),
     mutant(
         "young intents of others are not waited for",
@@ -185,15 +185,15 @@ MUTANTS = [
     ),
     mutant(
         "what was told is recorded whether or not the mail was accepted",
-        (DELIVER, "Outcome::Refused { .. } => return None,", "Outcome::Refused { .. } => first = first.or(Some(Timestamp::now())),"),
+        (DELIVER, "MailOutcome::Refused { .. } => return None,", "MailOutcome::Refused { .. } => first = first.or(Some(Timestamp::now())),"),
     ),
     mutant(
         "what SES accepts and would not deliver counts as told",
-        (DELIVER, "Ok(true) => return Outcome::Refused { error: MailError::Suppressed, class: None },", "Ok(true) => {}"),
+        (DELIVER, "Ok(true) => return MailOutcome::Refused { error: MailError::Suppressed, class: None },", "Ok(true) => {}"),
     ),
     mutant(
         "a suppression list that cannot be read is an empty one",
-        (DELIVER, "return Outcome::Refused { error: MailError::NotKnown { class, code }, class: Some(class) };", "let _ = (class, code);"),
+        (DELIVER, "return MailOutcome::Refused { error: MailError::NotKnown { class, code }, class: Some(class) };", "let _ = (class, code);"),
     ),
     mutant(
         "a reminder is not recorded",

@@ -8,6 +8,6 @@ pub mod scan;
 mod walk;
 
 pub use delete::{DeleteOptions, DeleteReport};
-pub use letter::{Letter, LetterReason};
+pub use letter::{DeadLetter, DeadLetterReason};
 pub use list::{DeadLettersReport, Filter, ListOptions};
 pub use redrive::{RedriveOptions, RedriveReport};

@@ -20,7 +20,7 @@ use rotation::{AccessKeyId, AccountId, UserName};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::dead_letters::{Letter, LetterReason, scan};
+use crate::dead_letters::{DeadLetter, DeadLetterReason, scan};
 use crate::queue::{self, EmptyQueueDetector};
 use crate::settings::Settings;
 use observe::Observer;
@@ -32,7 +32,7 @@ const LETTERS_READ: usize = 10_000;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum RequestOutcome {
     /// Carried out.
     Done {
         /// What was done, as far as it shows.
@@ -41,7 +41,7 @@ pub enum Outcome {
     /// Refused, or failed for good.
     Failed {
         /// The worker's `ErrorKind`.
-        reason: LetterReason,
+        reason: DeadLetterReason,
         /// The worker's sentence.
         message: String,
     },
@@ -94,12 +94,12 @@ impl<'a> Follower<'a> {
     }
 
     /// Waits for the end, at most this long; `counts_lag` is how long after sending SQS's counts are not believed.
-    pub async fn wait(mut self, at_most: Duration, counts_lag: Duration) -> Outcome {
+    pub async fn wait(mut self, at_most: Duration, counts_lag: Duration) -> RequestOutcome {
         let mut detector = EmptyQueueDetector::after(counts_lag);
         let mut letters_before = None;
         loop {
             let pending = match self.look_into_account().await {
-                Progress::Done(what) => return Outcome::Done { what },
+                Progress::Done(what) => return RequestOutcome::Done { what },
                 Progress::Pending(what) => what,
             };
             // The queue first: a message that has left it by now is among the letters read after.
@@ -119,7 +119,7 @@ impl<'a> Follower<'a> {
                 let seconds = at_most.as_secs();
                 let what =
                     format!("the request is still under way after {seconds} s: {pending}; it is not a dead letter");
-                return Outcome::Unknown { what };
+                return RequestOutcome::Unknown { what };
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -140,7 +140,7 @@ impl<'a> Follower<'a> {
         queue::depth(self.connection, queue?).await.ok()
     }
 
-    async fn own_letter(&self) -> Option<Letter> {
+    async fn own_letter(&self) -> Option<DeadLetter> {
         let queue = self.dead_letters.as_ref()?;
         let letters = match scan::read(self.connection, queue, LETTERS_READ).await {
             Ok(letters) => letters,
@@ -153,25 +153,27 @@ impl<'a> Follower<'a> {
     }
 
     /// Neither on the queue nor among the dead letters.
-    fn gone(&self, pending: &str) -> Outcome {
+    fn gone(&self, pending: &str) -> RequestOutcome {
         let worked_off = "the message has been worked off and is no dead letter";
         let looked = self.observer.is_ok();
         match (&self.request.expectation, self.dead_letters.is_some()) {
-            (Expectation::Audited, true) => Outcome::Done {
+            (Expectation::Audited, true) => RequestOutcome::Done {
                 what: format!(
                     "{worked_off}: what would be done is in the worker's log and notices, under run {}",
                     self.request.run_id
                 ),
             },
             (Expectation::Rotated(_) | Expectation::Restored { .. }, true) if !looked => {
-                Outcome::Done { what: format!("{worked_off}; {pending}") }
+                RequestOutcome::Done { what: format!("{worked_off}; {pending}") }
             }
-            (Expectation::Rotated(_) | Expectation::Restored { .. } | Expectation::Audited, _) => Outcome::Unknown {
-                what: format!(
-                    "{worked_off} that could be found, but {pending}; a worker that only audits (DRY_RUN) changes nothing: see its log for run {}",
-                    self.request.run_id
-                ),
-            },
+            (Expectation::Rotated(_) | Expectation::Restored { .. } | Expectation::Audited, _) => {
+                RequestOutcome::Unknown {
+                    what: format!(
+                        "{worked_off} that could be found, but {pending}; a worker that only audits (DRY_RUN) changes nothing: see its log for run {}",
+                        self.request.run_id
+                    ),
+                }
+            }
         }
     }
 }
@@ -189,7 +191,7 @@ async fn open_observer<'a>(
     Ok((observer, before))
 }
 
-fn failed(letter: Letter) -> Outcome {
+fn failed(letter: DeadLetter) -> RequestOutcome {
     let message = letter.message.unwrap_or_else(|| "no worker has written a reason".to_owned());
-    Outcome::Failed { reason: letter.reason, message }
+    RequestOutcome::Failed { reason: letter.reason, message }
 }

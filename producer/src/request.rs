@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::command::{CommandError, Report};
 use crate::enqueue::Enqueuer;
-use crate::follow::{Follower, Outcome, Request};
+use crate::follow::{Follower, Request, RequestOutcome};
 use crate::organization::{AccountLookup, Member, MemberState, Organization};
 use crate::queue;
 use crate::settings::Settings;
@@ -54,7 +54,7 @@ pub struct RequestReport {
     pub access_key_id: Option<AccessKeyId>,
     /// How it ended, where it was waited for.
     #[serde(flatten)]
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<RequestOutcome>,
 }
 
 /// A request being made: its id and the way to AWS.
@@ -211,9 +211,9 @@ impl<'a> RequestSender<'a> {
 impl Report for RequestReport {
     fn problems(&self) -> Vec<String> {
         match &self.outcome {
-            None | Some(Outcome::Done { .. }) => Vec::new(),
-            Some(Outcome::Failed { reason, message }) => vec![format!("not done ({reason}): {message}")],
-            Some(Outcome::Unknown { what }) => vec![format!("not known to be done: {what}")],
+            None | Some(RequestOutcome::Done { .. }) => Vec::new(),
+            Some(RequestOutcome::Failed { reason, message }) => vec![format!("not done ({reason}): {message}")],
+            Some(RequestOutcome::Unknown { what }) => vec![format!("not known to be done: {what}")],
         }
     }
 }
@@ -231,8 +231,8 @@ impl fmt::Display for RequestReport {
             write!(f, ", key {key}")?;
         }
         match &self.outcome {
-            Some(Outcome::Done { what }) => write!(f, "\ndone: {what}"),
-            Some(Outcome::Failed { .. } | Outcome::Unknown { .. }) | None => Ok(()),
+            Some(RequestOutcome::Done { what }) => write!(f, "\ndone: {what}"),
+            Some(RequestOutcome::Failed { .. } | RequestOutcome::Unknown { .. }) | None => Ok(()),
         }
     }
 }

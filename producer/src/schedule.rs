@@ -115,7 +115,7 @@ async fn schedule(
     };
     let resolved = scope.resolve(&organization).await?;
 
-    let run = Run { run_id, requested_at: connection.clock().now(), dry_run: options.dry_run };
+    let run = ScheduledRun { run_id, requested_at: connection.clock().now(), dry_run: options.dry_run };
     let users = Users { connection, role: &settings.member_role, session_name: &session_name };
     let enqueuer = Enqueuer::new(connection, &settings.queue);
     let (found, members) = mpsc::channel(BETWEEN_STAGES);
@@ -147,13 +147,13 @@ async fn schedule(
 }
 
 /// What all messages of a run have in common.
-struct Run {
+struct ScheduledRun {
     run_id: Uuid,
     requested_at: Timestamp,
     dry_run: bool,
 }
 
-impl Run {
+impl ScheduledRun {
     fn job(&self, member: Member, task: Task) -> Job {
         Job {
             name: member.name,

@@ -14,7 +14,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::command::{CommandError, count};
-use crate::dead_letters::{Letter, LetterReason, scan};
+use crate::dead_letters::{self, DeadLetterReason, scan};
 use crate::queue::{self, EmptyQueueDetector};
 use crate::settings::Settings;
 
@@ -33,14 +33,14 @@ pub struct WatchReport {
     /// How long it took, in seconds.
     pub seconds: u64,
     /// Messages of the run that ended as dead letters; `None` where the dead letters could not be read.
-    pub dead_letters: Option<Vec<DeadLetter>>,
+    pub dead_letters: Option<Vec<LostMessage>>,
 }
 
 /// A message of the run that ended as a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct DeadLetter {
+pub struct LostMessage {
     pub subject: String,
-    pub reason: LetterReason,
+    pub reason: DeadLetterReason,
     /// The worker's sentence.
     pub message: Option<String>,
 }
@@ -53,7 +53,7 @@ impl WatchReport {
                 "whether messages of this run ended as dead letters is not known: they could not be read".into(),
             ];
         };
-        let sentence = |letter: &DeadLetter| {
+        let sentence = |letter: &LostMessage| {
             let why = letter.message.as_deref().unwrap_or("no reason is on record");
             format!("{} ended as a dead letter ({}): {why}", letter.subject, letter.reason)
         };
@@ -78,8 +78,8 @@ impl fmt::Display for WatchReport {
 }
 
 /// How many letters there are of each reason.
-fn by_reason(letters: &[DeadLetter]) -> String {
-    let mut counts: BTreeMap<&LetterReason, usize> = BTreeMap::new();
+fn by_reason(letters: &[LostMessage]) -> String {
+    let mut counts: BTreeMap<&DeadLetterReason, usize> = BTreeMap::new();
     for letter in letters {
         *counts.entry(&letter.reason).or_default() += 1;
     }
@@ -126,12 +126,15 @@ async fn dead_letters_of(
     connection: &Connection,
     settings: &Settings,
     run_id: Uuid,
-) -> Result<Vec<DeadLetter>, CommandError> {
+) -> Result<Vec<LostMessage>, CommandError> {
     let queue = queue::dead_letter_queue(connection, settings).await?;
     let letters = scan::read(connection, &queue, LETTERS_READ).await;
     let letters = letters.map_err(|error| CommandError::failed("the dead letters could not be read", &error))?;
-    let told =
-        |letter: Letter| DeadLetter { subject: letter.subject(), reason: letter.reason, message: letter.message };
+    let told = |letter: dead_letters::DeadLetter| LostMessage {
+        subject: letter.subject(),
+        reason: letter.reason,
+        message: letter.message,
+    };
     Ok(letters.into_iter().filter(|letter| letter.run_id == Some(run_id)).map(told).collect())
 }
 
@@ -139,15 +142,15 @@ async fn dead_letters_of(
 mod tests {
     use super::*;
 
-    fn watched(dead_letters: Option<Vec<DeadLetter>>) -> WatchReport {
+    fn watched(dead_letters: Option<Vec<LostMessage>>) -> WatchReport {
         WatchReport { sent: 20, messages: 20, seconds: 3, dead_letters }
     }
 
     #[test]
     fn a_run_that_left_dead_letters_has_failed_and_says_which() {
-        let letter = DeadLetter {
+        let letter = LostMessage {
             subject: "account 123456789012".to_owned(),
-            reason: LetterReason::Known(rotation::Reason::RoleRefused),
+            reason: DeadLetterReason::Known(rotation::Reason::RoleRefused),
             message: Some("the role is missing".to_owned()),
         };
         let watched = watched(Some(vec![letter]));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use end_to_end::{ACCOUNT, OWNER, Stage};
 use producer::command::{CommandError, ExitStatus, Report};
-use producer::follow::Outcome;
+use producer::follow::RequestOutcome;
 use producer::force_rotate::{self, ForceRotateOptions};
 use producer::request::{RequestReport, WaitOptions};
 use rotation::AccessKeyId;
@@ -104,7 +104,7 @@ async fn one_command_finds_its_user_among_300_makes_it_inactive_first_and_stores
     let report = respond(&stage, &command(&keys[0])).await.unwrap();
 
     assert_eq!(report.exit_status(), ExitStatus::Done, "{report:?}");
-    let Some(Outcome::Done { what }) = &report.outcome else { panic!("{report:?}") };
+    let Some(RequestOutcome::Done { what }) = &report.outcome else { panic!("{report:?}") };
     assert!(what.contains(&format!("{} is inactive", keys[0])), "{what}");
     let expected = [format!("{} inactive", keys[0]), format!("{LEAKED} gets a key"), "published".to_owned()];
     assert_eq!(story(&stage), expected);
@@ -145,7 +145,7 @@ async fn a_key_of_an_exempt_user_is_refused_with_the_reason_and_done_where_the_e
     let refused = respond(&stage, &command(&keys[0])).await.unwrap();
 
     assert_eq!(refused.exit_status(), ExitStatus::Failed);
-    let Some(Outcome::Failed { reason, message }) = &refused.outcome else { panic!("{refused:?}") };
+    let Some(RequestOutcome::Failed { reason, message }) = &refused.outcome else { panic!("{refused:?}") };
     assert_eq!(reason.to_string(), "Refused");
     assert!(message.contains("exempt") && message.contains("override"), "{message}");
     assert_eq!(story(&stage), Vec::<String>::new());
@@ -176,7 +176,7 @@ async fn an_id_that_aws_places_in_the_account_but_that_no_user_there_has_is_a_re
 
     let report = respond(&stage, &command(&keys[0])).await.unwrap();
 
-    let Some(Outcome::Failed { reason, message }) = &report.outcome else { panic!("{report:?}") };
+    let Some(RequestOutcome::Failed { reason, message }) = &report.outcome else { panic!("{report:?}") };
     assert_eq!(reason.to_string(), "Refused");
     assert!(message.contains(&format!("no user of the account {ACCOUNT} has the access key {}", keys[0])), "{message}");
     assert_eq!(story(&stage), Vec::<String>::new());

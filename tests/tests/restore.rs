@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use end_to_end::{ACCOUNT, Stage, USER};
 use producer::command::{ExitStatus, Report};
-use producer::follow::Outcome;
+use producer::follow::RequestOutcome;
 use producer::request::{RequestReport, WaitOptions};
 use producer::restore::{self, RestoreOptions};
 use rotation::AccountId;
@@ -63,7 +63,7 @@ async fn a_disabled_key_is_active_again_its_owner_is_told_and_it_stays_so_for_th
     let report = restore(&stage).await;
 
     assert_eq!(report.exit_status(), ExitStatus::Done, "{report:?}");
-    assert_eq!(report.outcome, Some(Outcome::Done { what: format!("the key {old} is active again") }));
+    assert_eq!(report.outcome, Some(RequestOutcome::Done { what: format!("the key {old} is active again") }));
     assert!(stage.keys().contains(&(old.clone(), true)));
     assert!(stage.state_of(&old).is_some_and(|state| state.starts_with("restored=")));
     let mails = stage.mails();
@@ -90,7 +90,7 @@ async fn for_a_deleted_key_it_is_too_late_and_the_answer_says_so() {
     let report = restore(&stage).await;
 
     assert_eq!(report.exit_status(), ExitStatus::Failed);
-    let Some(Outcome::Failed { reason, message }) = &report.outcome else { panic!("{report:?}") };
+    let Some(RequestOutcome::Failed { reason, message }) = &report.outcome else { panic!("{report:?}") };
     assert_eq!(reason.to_string(), "Refused");
     assert!(message.contains("a key that has been deleted cannot be brought back"), "{message}");
 }

@@ -9,7 +9,7 @@ use clap::Args;
 use key_rotation_aws::Connection;
 use serde::Serialize;
 
-use super::letter::Letter;
+use super::letter::DeadLetter;
 use super::list::Filter;
 use super::walk::{LetterOutcome, walk};
 use crate::command::{CommandError, Report};
@@ -30,7 +30,7 @@ pub struct DeleteOptions {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DeleteReport {
     pub queue: String,
-    pub deleted: Vec<Letter>,
+    pub deleted: Vec<DeadLetter>,
     /// Letters left where they are because they are not meant, or could not be deleted.
     pub left: u64,
     /// Letters on the queue that could not be looked at; see `list`.
@@ -104,7 +104,7 @@ mod tests {
     fn what_was_deleted_is_told_with_its_body_and_no_body_reaches_the_terminal_as_a_command() {
         let report = DeleteReport {
             queue: "dead".to_owned(),
-            deleted: vec![Letter::read(message("no\u{1b}[2J JSON\nat all", &[("ErrorKind", "MalformedMessage")]))],
+            deleted: vec![DeadLetter::read(message("no\u{1b}[2J JSON\nat all", &[("ErrorKind", "MalformedMessage")]))],
             left: 30,
             not_seen: 2,
             problems: Vec::new(),

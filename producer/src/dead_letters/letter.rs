@@ -15,14 +15,14 @@ const EXCERPT: usize = 80;
 /// Why a letter is one. Workers may be newer or older than this program, and write reasons that it does not know.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(into = "String")]
-pub enum LetterReason {
+pub enum DeadLetterReason {
     /// A reason of this version.
     Known(Reason),
     /// Another version's.
     Unknown(String),
 }
 
-impl LetterReason {
+impl DeadLetterReason {
     /// Reads the attribute `ErrorKind`. A letter without it was moved by SQS itself, because it was received too often.
     fn new(attribute: Option<String>) -> Self {
         let Some(text) = attribute else { return Self::Known(Reason::ReceivedTooOften) };
@@ -41,7 +41,7 @@ impl LetterReason {
     }
 }
 
-impl fmt::Display for LetterReason {
+impl fmt::Display for DeadLetterReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Known(reason) => reason.fmt(f),
@@ -50,18 +50,18 @@ impl fmt::Display for LetterReason {
     }
 }
 
-impl From<LetterReason> for String {
-    fn from(reason: LetterReason) -> Self {
+impl From<DeadLetterReason> for String {
+    fn from(reason: DeadLetterReason) -> Self {
         reason.to_string()
     }
 }
 
 /// A dead letter, while it is held: nobody else receives it until it is released, or its visibility times out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Letter {
+pub struct DeadLetter {
     /// Its id in the dead-letter queue.
     pub message_id: String,
-    pub reason: LetterReason,
+    pub reason: DeadLetterReason,
     /// The worker's sentence.
     pub message: Option<String>,
     /// The account it is about; `None` where the body cannot be read.
@@ -92,7 +92,7 @@ pub struct FirstMessage {
     pub sent: Option<String>,
 }
 
-impl Letter {
+impl DeadLetter {
     /// Reads what a receive from the dead-letter queue brought.
     pub fn read(message: Message) -> Self {
         let attribute = |name: &str| {
@@ -110,7 +110,7 @@ impl Letter {
             sent: attribute("FirstSent").or_else(|| since.map(|time| time.to_string())),
         };
         Self {
-            reason: LetterReason::new(attribute("ErrorKind")),
+            reason: DeadLetterReason::new(attribute("ErrorKind")),
             message: attribute("ErrorMessage"),
             account: job.as_ref().map(|job| job.account.clone()),
             user: job.as_ref().and_then(|job| job.user().cloned()),
@@ -157,11 +157,11 @@ pub(crate) mod tests {
     #[test]
     fn a_letter_tells_what_its_worker_wrote_on_it() {
         let run = "7d444840-9dc0-11d1-b245-5ffdce74fad2";
-        let letter = Letter::read(message(
+        let letter = DeadLetter::read(message(
             r#"{"account":"123456789012","user":"alice"}"#,
             &[("ErrorKind", "RoleRefused"), ("ErrorMessage", "no such role"), ("Attempts", "3"), ("RunId", run)],
         ));
-        assert_eq!(letter.reason, LetterReason::Known(Reason::RoleRefused));
+        assert_eq!(letter.reason, DeadLetterReason::Known(Reason::RoleRefused));
         assert_eq!(letter.message.as_deref(), Some("no such role"));
         assert_eq!(letter.attempts, Some(3));
         assert_eq!(letter.run_id, Some(run.parse().unwrap()));
@@ -172,22 +172,22 @@ pub(crate) mod tests {
     #[test]
     fn a_letter_that_sqs_gave_up_has_that_as_its_reason_and_its_run_from_the_body() {
         let run = "7d444840-9dc0-11d1-b245-5ffdce74fad2";
-        let letter = Letter::read(message(&format!(r#"{{"account":"123456789012","run_id":"{run}"}}"#), &[]));
-        assert_eq!(letter.reason, LetterReason::Known(Reason::ReceivedTooOften));
+        let letter = DeadLetter::read(message(&format!(r#"{{"account":"123456789012","run_id":"{run}"}}"#), &[]));
+        assert_eq!(letter.reason, DeadLetterReason::Known(Reason::ReceivedTooOften));
         assert_eq!(letter.attempts, None);
         assert_eq!(letter.run_id, Some(run.parse().unwrap()));
     }
 
     #[test]
     fn a_reason_of_another_version_is_kept_as_it_is() {
-        let letter = Letter::read(message(r#"{"account":"123456789012"}"#, &[("ErrorKind", "NewReason")]));
-        assert_eq!(letter.reason, LetterReason::Unknown("NewReason".to_owned()));
+        let letter = DeadLetter::read(message(r#"{"account":"123456789012"}"#, &[("ErrorKind", "NewReason")]));
+        assert_eq!(letter.reason, DeadLetterReason::Unknown("NewReason".to_owned()));
         assert_eq!(serde_json::to_value(&letter).unwrap()["reason"], "NewReason");
     }
 
     #[test]
     fn a_malformed_body_is_shown_and_not_understood() {
-        let letter = Letter::read(message("{\"ForceRotat\":\n\"alice\"}", &[("ErrorKind", "MalformedMessage")]));
+        let letter = DeadLetter::read(message("{\"ForceRotat\":\n\"alice\"}", &[("ErrorKind", "MalformedMessage")]));
         assert_eq!(letter.account, None);
         assert!(letter.subject().starts_with("unreadable message"));
         assert!(!letter.subject().contains('\n'));

@@ -9,7 +9,7 @@ use key_rotation_aws::Connection;
 use rotation::{AccountId, Reason};
 use serde::Serialize;
 
-use super::letter::{Letter, LetterReason};
+use super::letter::{DeadLetter, DeadLetterReason};
 use super::scan;
 use crate::command::{CommandError, Report, age, count};
 use crate::queue;
@@ -37,8 +37,9 @@ impl Filter {
     }
 
     /// Whether this letter is meant.
-    pub fn admits(&self, letter: &Letter) -> bool {
-        let wanted = |reason: &LetterReason| self.reasons.iter().any(|wanted| LetterReason::Known(*wanted) == *reason);
+    pub fn admits(&self, letter: &DeadLetter) -> bool {
+        let wanted =
+            |reason: &DeadLetterReason| self.reasons.iter().any(|wanted| DeadLetterReason::Known(*wanted) == *reason);
         let reason = self.reasons.is_empty() || wanted(&letter.reason);
         let account = self.accounts.is_empty() || letter.account.as_ref().is_some_and(|id| self.accounts.contains(id));
         reason && account
@@ -75,13 +76,13 @@ pub struct DeadLettersReport {
 /// Letters of one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Group {
-    pub reason: LetterReason,
+    pub reason: DeadLetterReason,
     /// What a person can do about it.
     pub advice: &'static str,
     /// Whether redriving helps: `yes`, `once corrected` or `no`.
     pub redriving_helps: &'static str,
     /// The letters, oldest first.
-    pub letters: Vec<Letter>,
+    pub letters: Vec<DeadLetter>,
 }
 
 /// Carries it out.
@@ -107,12 +108,12 @@ pub async fn run(
     })
 }
 
-fn group(letters: Vec<Letter>) -> Vec<Group> {
-    let mut by_reason: BTreeMap<LetterReason, Vec<Letter>> = BTreeMap::new();
+fn group(letters: Vec<DeadLetter>) -> Vec<Group> {
+    let mut by_reason: BTreeMap<DeadLetterReason, Vec<DeadLetter>> = BTreeMap::new();
     for letter in letters {
         by_reason.entry(letter.reason.clone()).or_default().push(letter);
     }
-    let group = |(reason, mut letters): (LetterReason, Vec<Letter>)| {
+    let group = |(reason, mut letters): (DeadLetterReason, Vec<DeadLetter>)| {
         letters.sort_by_key(|letter| letter.since);
         let advice = reason.advice();
         Group { advice: advice.text, redriving_helps: advice.redrive.as_str(), reason, letters }
@@ -177,9 +178,9 @@ impl DeadLettersReport {
 }
 
 /// The letters, those with the same sentence together, in the order of the oldest of each.
-fn by_sentence(letters: &[Letter]) -> Vec<&Letter> {
-    let first_with = |wanted: &Letter| letters.iter().position(|letter| letter.message == wanted.message);
-    let mut sorted: Vec<&Letter> = letters.iter().collect();
+fn by_sentence(letters: &[DeadLetter]) -> Vec<&DeadLetter> {
+    let first_with = |wanted: &DeadLetter| letters.iter().position(|letter| letter.message == wanted.message);
+    let mut sorted: Vec<&DeadLetter> = letters.iter().collect();
     sorted.sort_by_key(|letter| first_with(letter));
     sorted
 }
@@ -189,8 +190,8 @@ mod tests {
     use super::super::letter::tests::message;
     use super::*;
 
-    fn letter(account: &str, reason: &str) -> Letter {
-        Letter::read(message(&format!(r#"{{"account":"{account}"}}"#), &[("ErrorKind", reason), ("Attempts", "2")]))
+    fn letter(account: &str, reason: &str) -> DeadLetter {
+        DeadLetter::read(message(&format!(r#"{{"account":"{account}"}}"#), &[("ErrorKind", reason), ("Attempts", "2")]))
     }
 
     #[test]
@@ -235,11 +236,11 @@ mod tests {
 
     #[test]
     fn what_is_the_same_of_many_letters_is_told_once_and_more_than_50_are_counted() {
-        let with = |n: usize, message: &str| Letter {
+        let with = |n: usize, message: &str| DeadLetter {
             message: Some(message.to_owned()),
             ..letter(&format!("{n:012}"), "RoleRefused")
         };
-        let letters: Vec<Letter> =
+        let letters: Vec<DeadLetter> =
             (0..60).map(|n| with(n, if n % 2 == 0 { "one sentence" } else { "another one" })).collect();
         let now = "2026-11-24T10:00:00Z".parse().unwrap();
         let report = DeadLettersReport { queue: "dead".to_owned(), now, groups: group(letters), not_seen: 0 };

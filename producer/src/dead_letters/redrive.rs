@@ -18,7 +18,7 @@ use rotation::{Job, Task};
 use serde::Serialize;
 use uuid::{Uuid, uuid};
 
-use super::letter::Letter;
+use super::letter::DeadLetter;
 use super::list::Filter;
 use super::walk::{LetterOutcome, walk};
 use crate::command::{CommandError, Report};
@@ -115,7 +115,7 @@ async fn one_by_one(
     })
 }
 
-async fn send_back(sqs: &aws_sdk_sqs::Client, settings: &Settings, letter: &Letter) -> Result<(), AwsError> {
+async fn send_back(sqs: &aws_sdk_sqs::Client, settings: &Settings, letter: &DeadLetter) -> Result<(), AwsError> {
     const OPERATION: &str = "sqs:SendMessage";
     let job = Job::parse(&letter.body).ok();
     let queue = lane(settings, job.as_ref());

@@ -11,7 +11,7 @@ use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, MessageSystem
 use futures::{StreamExt, stream};
 use key_rotation_aws::{AwsError, Connection, QueueUrl, RetryPolicy};
 
-use super::letter::Letter;
+use super::letter::DeadLetter;
 
 /// How long a letter is held, in seconds, unless it is released before.
 const HELD_SECONDS: i32 = 60;
@@ -44,7 +44,7 @@ impl Scanner {
     ///
     /// # Errors
     /// [`AwsError`] where the queue cannot be read.
-    pub async fn next(&mut self) -> Result<Vec<Letter>, AwsError> {
+    pub async fn next(&mut self) -> Result<Vec<DeadLetter>, AwsError> {
         const OPERATION: &str = "sqs:ReceiveMessage";
         let believed = if self.queue.is_fifo() { 1 } else { EMPTY_ANSWERS_BELIEVED };
         for _ in 0..believed {
@@ -62,10 +62,11 @@ impl Scanner {
                     call.send().await.map_err(|error| AwsError::new(OPERATION, error))
                 })
                 .await?;
-            let letters: Vec<Letter> = answer.messages.unwrap_or_default().into_iter().map(Letter::read).collect();
+            let letters: Vec<DeadLetter> =
+                answer.messages.unwrap_or_default().into_iter().map(DeadLetter::read).collect();
             self.held.extend(letters.iter().map(|letter| letter.receipt_handle.clone()));
             // What comes again was held for too long: the scan has been round the queue.
-            let new: Vec<Letter> =
+            let new: Vec<DeadLetter> =
                 letters.into_iter().filter(|letter| self.seen.insert(letter.message_id.clone())).collect();
             if !new.is_empty() {
                 return Ok(new);
@@ -78,7 +79,7 @@ impl Scanner {
     ///
     /// # Errors
     /// [`AwsError`] where it could not be: it stays.
-    pub async fn delete(&self, letter: &Letter) -> Result<(), AwsError> {
+    pub async fn delete(&self, letter: &DeadLetter) -> Result<(), AwsError> {
         const OPERATION: &str = "sqs:DeleteMessage";
         RetryPolicy::MESSAGE
             .retry(async || {
@@ -118,7 +119,7 @@ fn entry(index: usize, receipt: &str) -> ChangeMessageVisibilityBatchRequestEntr
 ///
 /// # Errors
 /// [`AwsError`] where the queue cannot be read.
-pub async fn read(connection: &Connection, queue: &QueueUrl, limit: usize) -> Result<Vec<Letter>, AwsError> {
+pub async fn read(connection: &Connection, queue: &QueueUrl, limit: usize) -> Result<Vec<DeadLetter>, AwsError> {
     let mut scanner = Scanner::new(connection, queue);
     let mut letters = Vec::new();
     let outcome = loop {

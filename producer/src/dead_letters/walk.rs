@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use key_rotation_aws::{Connection, QueueUrl};
 
-use super::letter::Letter;
+use super::letter::DeadLetter;
 use super::list::Filter;
 use super::scan::Scanner;
 use crate::command::CommandError;
@@ -42,7 +42,7 @@ pub(super) async fn walk(
     connection: &Connection,
     dead_letters: &QueueUrl,
     filter: &Filter,
-    mut act: impl AsyncFnMut(&Scanner, Letter) -> LetterOutcome,
+    mut act: impl AsyncFnMut(&Scanner, DeadLetter) -> LetterOutcome,
 ) -> Result<WalkSummary, CommandError> {
     let unreadable = |error| CommandError::failed("the dead-letter queue could not be read", &error);
     let before = queue::depth(connection, dead_letters).await.map_err(unreadable)?.total();

@@ -10,7 +10,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::earlier::EarlierMessages;
-use super::{Granularity, Run};
+use super::{Granularity, ScheduledRun};
 use crate::command::{Report, count};
 use crate::enqueue::{SendSummary, UnsentJob};
 use crate::organization::ListingSummary;
@@ -78,7 +78,7 @@ impl Problem {
 
 impl ScheduleReport {
     pub(super) fn new(
-        run: &Run,
+        run: &ScheduledRun,
         queue: &QueueUrl,
         granularity: Granularity,
         listed: ListingSummary,
@@ -180,7 +180,7 @@ mod tests {
 
     fn report(left_out: Excluded, expanded: ExpansionSummary, sent: SendSummary) -> ScheduleReport {
         let requested_at = "2026-11-22T10:00:00Z".parse().unwrap();
-        let run = Run { run_id: Uuid::nil(), requested_at, dry_run: false };
+        let run = ScheduledRun { run_id: Uuid::nil(), requested_at, dry_run: false };
         let queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/work.fifo".parse().unwrap();
         ScheduleReport::new(
             &run,

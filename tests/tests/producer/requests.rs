@@ -1,8 +1,8 @@
 //! An operator's requests: found out by a key's id, checked, sent to the urgent queue, followed to their end.
 
 use producer::command::{CommandError, ExitStatus, Report};
-use producer::dead_letters::LetterReason;
-use producer::follow::Outcome;
+use producer::dead_letters::DeadLetterReason;
+use producer::follow::RequestOutcome;
 use producer::force_rotate::{self, ForceRotateOptions};
 use producer::request::{RequestReport, WaitOptions};
 use producer::restore::{self, RestoreOptions};
@@ -149,7 +149,7 @@ async fn waiting_ends_when_the_account_shows_that_it_is_done() {
     let (report, successor) = tokio::join!(force(&stage, &options), worker);
 
     let report = report.unwrap();
-    let Some(Outcome::Done { what }) = &report.outcome else { panic!("{report:?}") };
+    let Some(RequestOutcome::Done { what }) = &report.outcome else { panic!("{report:?}") };
     assert!(what.contains(&successor) && what.contains(&format!("{key} is inactive")), "{what}");
     assert_eq!(report.exit_status(), ExitStatus::Done);
     let changes: usize = stage.sandbox.with(|world| world.journal.mutating_calls(Service::Iam).count());
@@ -171,8 +171,10 @@ async fn waiting_ends_when_the_request_is_a_dead_letter_and_tells_its_reason() {
     let (report, ()) = tokio::join!(force(&stage, &options), worker);
 
     let report = report.unwrap();
-    let expected =
-        Outcome::Failed { reason: LetterReason::Known(Reason::Refused), message: "as the test says".to_owned() };
+    let expected = RequestOutcome::Failed {
+        reason: DeadLetterReason::Known(Reason::Refused),
+        message: "as the test says".to_owned(),
+    };
     assert_eq!(report.outcome, Some(expected));
     assert_eq!(report.exit_status(), ExitStatus::Failed);
     assert_eq!(stage.messages(stage.dead_letter_queue()).len(), 2, "looking takes nothing away");
@@ -188,7 +190,7 @@ async fn an_audit_is_over_once_its_message_has_left_the_queue_and_is_no_dead_let
     let options = ForceRotateOptions { dry_run: true, ..by_key(&key, WAIT) };
     let (report, job) = tokio::join!(force(&stage, &options), take_request(&stage));
     assert!(job.dry_run);
-    assert!(matches!(report.unwrap().outcome, Some(Outcome::Done { .. })));
+    assert!(matches!(report.unwrap().outcome, Some(RequestOutcome::Done { .. })));
 }
 
 #[tokio::test]
@@ -198,7 +200,7 @@ async fn a_message_that_is_gone_with_nothing_done_is_not_called_done() {
     let options = by_key(&key, WAIT);
     let (report, _) = tokio::join!(force(&stage, &options), take_request(&stage));
     let report = report.unwrap();
-    let Some(Outcome::Unknown { what }) = &report.outcome else { panic!("{report:?}") };
+    let Some(RequestOutcome::Unknown { what }) = &report.outcome else { panic!("{report:?}") };
     assert!(what.contains(&format!("the key {key} is still active")), "{what}");
     assert_eq!(report.exit_status(), ExitStatus::Failed);
 }
@@ -210,7 +212,7 @@ async fn a_request_that_nobody_takes_is_given_up_on_and_stays_on_its_way() {
     let report = force(&stage, &by_key(&key, WaitOptions { wait: true, wait_timeout: 1, queue_settle_seconds: 0 }))
         .await
         .unwrap();
-    let Some(Outcome::Unknown { what }) = &report.outcome else { panic!("{report:?}") };
+    let Some(RequestOutcome::Unknown { what }) = &report.outcome else { panic!("{report:?}") };
     assert!(what.contains("still under way"), "{what}");
     assert_eq!(stage.jobs(stage.urgent_queue()).len(), 1);
 }
@@ -231,6 +233,6 @@ async fn a_restore_is_followed_until_the_key_is_active_again() {
 
     assert_eq!(job.task, Task::Restore { user: user("alice"), access_key_id: None });
     let report = report.unwrap();
-    let expected = Outcome::Done { what: format!("the key {key} is active again") };
+    let expected = RequestOutcome::Done { what: format!("the key {key} is active again") };
     assert_eq!(report.outcome, Some(expected));
 }

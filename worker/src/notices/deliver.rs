@@ -37,7 +37,7 @@ pub struct DigestReport {
 
 /// One mail's fate.
 #[derive(Debug, Clone)]
-enum Outcome {
+enum MailOutcome {
     Accepted {
         at: Timestamp,
     },
@@ -143,8 +143,8 @@ impl Notices {
         match self.renderer.summary(digest, routing, &failures) {
             Ok(None) => {}
             Ok(Some(mail)) => match send(mailer, digest, &mail).await {
-                Outcome::Accepted { .. } => report.mails += 1,
-                Outcome::Refused { error, .. } => report.failures.push(failed(error)),
+                MailOutcome::Accepted { .. } => report.mails += 1,
+                MailOutcome::Refused { error, .. } => report.failures.push(failed(error)),
             },
             Err(error) => report.failures.push(failed(MailError::Unwritten(error.to_string()))),
         }
@@ -171,13 +171,13 @@ async fn send_all(
     recorder: &mut impl Recorder,
     report: &mut DigestReport,
 ) -> Vec<String> {
-    let mut outcomes: Vec<Outcome> = Vec::with_capacity(mails.len());
+    let mut outcomes: Vec<MailOutcome> = Vec::with_capacity(mails.len());
     let mut not_recorded = Vec::new();
     for mail in mails {
         // Where SES takes nothing from anybody just now, the rest is not tried: it would only make it worse.
         let refused_to_all = outcomes.iter().find(|outcome| match outcome {
-            Outcome::Refused { class, .. } => class.is_some_and(concerns_everybody),
-            Outcome::Accepted { .. } => false,
+            MailOutcome::Refused { class, .. } => class.is_some_and(concerns_everybody),
+            MailOutcome::Accepted { .. } => false,
         });
         let outcome = match refused_to_all {
             Some(refusal) => refusal.clone(),
@@ -191,18 +191,18 @@ async fn send_all(
         }
         report.accepted.extend(told);
     }
-    report.mails = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Accepted { .. })).count();
+    report.mails = outcomes.iter().filter(|outcome| matches!(outcome, MailOutcome::Accepted { .. })).count();
     report.failures.extend(failures(mails, &outcomes, &report.accepted));
     not_recorded
 }
 
-async fn send(mailer: &Mailer, digest: &Digest, mail: &RenderedMail) -> Outcome {
+async fn send(mailer: &Mailer, digest: &Digest, mail: &RenderedMail) -> MailOutcome {
     if needs_delivery(digest, mail) {
         match mailer.is_suppressed(&mail.address).await {
             Ok(false) => {}
-            Ok(true) => return Outcome::Refused { error: MailError::Suppressed, class: None },
+            Ok(true) => return MailOutcome::Refused { error: MailError::Suppressed, class: None },
             Err(AwsError { class, code, .. }) => {
-                return Outcome::Refused { error: MailError::NotKnown { class, code }, class: Some(class) };
+                return MailOutcome::Refused { error: MailError::NotKnown { class, code }, class: Some(class) };
             }
         }
     }
@@ -210,13 +210,13 @@ async fn send(mailer: &Mailer, digest: &Digest, mail: &RenderedMail) -> Outcome 
     match mailer.send(outgoing).await {
         Ok(accepted) => {
             log::sent(digest, mail, accepted.message_id.as_deref());
-            Outcome::Accepted { at: accepted.at }
+            MailOutcome::Accepted { at: accepted.at }
         }
         Err(AwsError { class: ErrorClass::Rejected, .. }) if mailer.is_in_ses_sandbox().await => {
-            Outcome::Refused { error: MailError::SesSandbox, class: None }
+            MailOutcome::Refused { error: MailError::SesSandbox, class: None }
         }
         Err(AwsError { class, code, .. }) => {
-            Outcome::Refused { error: MailError::Refused { class, code }, class: Some(class) }
+            MailOutcome::Refused { error: MailError::Refused { class, code }, class: Some(class) }
         }
     }
 }
@@ -232,7 +232,7 @@ fn needs_delivery(digest: &Digest, mail: &RenderedMail) -> bool {
 
 /// The items that have become told with the last outcome: all mails about them have been tried, nothing blocks, and one was
 /// accepted.
-fn newly_told(mails: &[RenderedMail], outcomes: &[Outcome]) -> Vec<(usize, Timestamp)> {
+fn newly_told(mails: &[RenderedMail], outcomes: &[MailOutcome]) -> Vec<(usize, Timestamp)> {
     let Some(last) = outcomes.len().checked_sub(1) else { return Vec::new() };
     let is_open = |index: &usize| mails[outcomes.len()..].iter().any(|mail| mail.items.contains(index));
     let closed = mails[last].items.iter().copied().filter(|index| !is_open(index));
@@ -240,23 +240,23 @@ fn newly_told(mails: &[RenderedMail], outcomes: &[Outcome]) -> Vec<(usize, Times
 }
 
 /// Since when an item counts as told.
-fn told_at(index: usize, mails: &[RenderedMail], outcomes: &[Outcome]) -> Option<Timestamp> {
+fn told_at(index: usize, mails: &[RenderedMail], outcomes: &[MailOutcome]) -> Option<Timestamp> {
     let mut first: Option<Timestamp> = None;
     for (_, outcome) in mails.iter().zip(outcomes).filter(|(mail, _)| mail.items.contains(&index)) {
         match outcome {
-            Outcome::Accepted { at } => first = Some(first.map_or(*at, |first| first.min(*at))),
-            Outcome::Refused { error, .. } if may_be_the_recipients_fault(error) => {}
-            Outcome::Refused { .. } => return None,
+            MailOutcome::Accepted { at } => first = Some(first.map_or(*at, |first| first.min(*at))),
+            MailOutcome::Refused { error, .. } if may_be_the_recipients_fault(error) => {}
+            MailOutcome::Refused { .. } => return None,
         }
     }
     first
 }
 
 /// What was not sent, and whether that stands in somebody's way.
-fn failures(mails: &[RenderedMail], outcomes: &[Outcome], told: &BTreeMap<usize, Timestamp>) -> Vec<MailFailure> {
-    let failed = |(mail, outcome): (&RenderedMail, &Outcome)| match outcome {
-        Outcome::Accepted { .. } => None,
-        Outcome::Refused { error, .. } => Some(MailFailure {
+fn failures(mails: &[RenderedMail], outcomes: &[MailOutcome], told: &BTreeMap<usize, Timestamp>) -> Vec<MailFailure> {
+    let failed = |(mail, outcome): (&RenderedMail, &MailOutcome)| match outcome {
+        MailOutcome::Accepted { .. } => None,
+        MailOutcome::Refused { error, .. } => Some(MailFailure {
             recipient: mail.recipient,
             error: error.clone(),
             retryable: may_pass(error) && !mail.items.iter().all(|index| told.contains_key(index)),

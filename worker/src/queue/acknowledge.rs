@@ -13,7 +13,7 @@ use tracing::warn;
 use super::limits::BATCH;
 
 /// How long a delete waits for company. Short against any message's work, long enough to gather what ends together.
-const GATHER: Duration = Duration::from_millis(20);
+const BATCH_LINGER: Duration = Duration::from_millis(20);
 /// How often an entry is tried. A message whose delete fails for good comes again and is found done.
 const ATTEMPTS: usize = 3;
 
@@ -47,7 +47,7 @@ impl Acknowledger {
         let task = tokio::spawn(async move {
             while let Some(first) = inbox.recv().await {
                 let mut batch = vec![first];
-                let gather = tokio::time::sleep(GATHER);
+                let gather = tokio::time::sleep(BATCH_LINGER);
                 tokio::pin!(gather);
                 while batch.len() < BATCH {
                     tokio::select! {

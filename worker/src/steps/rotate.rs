@@ -146,7 +146,7 @@ impl RotationAttempt<'_> {
 
         // 5: create; list again.
         let new = self.create_key().await?;
-        info!(key = %new.id, old = %old, "a successor key was made");
+        info!(access_key_id = %old, successor = %new.id, "a successor key was made");
         self.delete_new_key_if_limit_raced(&new, present).await?;
 
         // 6: store as pending.
@@ -163,7 +163,7 @@ impl RotationAttempt<'_> {
 
         // 9: clear the intent.
         self.clear_intents(&[]).await.map_err(AttemptFailure::with_intent_untouched)?;
-        info!(key = %new.id, old = %old, secret = self.destination.name, "the successor is stored and published");
+        info!(access_key_id = %old, successor = %new.id, secret_name = self.destination.name, "the successor is stored and published");
         Ok(AttemptOutcome::Created(new.id))
     }
 
@@ -233,11 +233,11 @@ impl RotationAttempt<'_> {
     async fn delete_new_key(&self, new: &AccessKeyId, error: StepError) -> AttemptFailure {
         match self.iam().delete_access_key(self.work.user, new).await {
             Ok(()) => {
-                info!(key = %new, reason = %error, "the new key was deleted again");
+                info!(access_key_id = %new, %error, "the new key was deleted again");
                 AttemptFailure::from(error)
             }
             Err(undeleted) => {
-                warn!(key = %new, error = %undeleted, "the new key could not be deleted again: it will be settled");
+                warn!(access_key_id = %new, error = %undeleted, "the new key could not be deleted again: it will be settled");
                 AttemptFailure::with_intent_untouched(error)
             }
         }

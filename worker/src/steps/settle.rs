@@ -35,7 +35,7 @@ pub async fn settle(
         let publishes = record.as_ref().is_some_and(|record| record.publishes(&key.id));
         let holds = record.as_ref().is_some_and(|record| record.holds(&key.id));
         if publishes {
-            info!(key = %key.id, "an interrupted rotation had published its key: it stands");
+            info!(access_key_id = %key.id, "an interrupted rotation had published its key: it stands");
             // One that a person has made inactive since is theirs to look after.
             if key.status == KeyStatus::Active {
                 verify(work, session, &key.id).await?;
@@ -44,7 +44,7 @@ pub async fn settle(
             let expected = record.as_ref().and_then(|record| record.current()).map(str::to_owned);
             publish(destination, &key.id, expected.as_deref()).await?;
             verify(work, session, &key.id).await?;
-            info!(key = %key.id, "an interrupted rotation had stored its key: it is now published");
+            info!(access_key_id = %key.id, "an interrupted rotation had stored its key: it is now published");
             record = destination.look().await?;
         } else {
             remove(work, session, key, &mut findings).await?;
@@ -98,7 +98,7 @@ async fn remove(
     let iam = Iam::new(session);
     match iam.last_use(&key.id).await? {
         LastUse::Never => {
-            warn!(key = %key.id, "an interrupted rotation left a key whose secret nobody has: it is deleted");
+            warn!(access_key_id = %key.id, "an interrupted rotation left a key whose secret nobody has: it is deleted");
             iam.delete_access_key(work.user, &key.id).await?;
         }
         LastUse::At { .. } => findings.push(Finding::UsedButNotStored { key: key.id.clone() }),

@@ -63,7 +63,7 @@ struct Raw {
 
 /// A mail's content, checked.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Letter {
+pub(super) struct ParsedMail {
     pub(super) subject: String,
     pub(super) text: Option<String>,
     pub(super) html: Option<String>,
@@ -71,7 +71,7 @@ pub(super) struct Letter {
     pub(super) raw: Option<String>,
 }
 
-impl Letter {
+impl ParsedMail {
     /// A header's value, by its name in any letter case.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
@@ -91,7 +91,7 @@ impl Letter {
 
 impl Content {
     /// The content, or why SES refuses it.
-    pub(super) fn letter(self) -> Result<Letter, ApiError> {
+    pub(super) fn letter(self) -> Result<ParsedMail, ApiError> {
         match (self.simple, self.raw, self.template) {
             (Some(simple), None, None) => simple.letter(),
             (None, Some(raw), None) => raw.letter(),
@@ -104,7 +104,7 @@ impl Content {
 }
 
 impl Simple {
-    fn letter(self) -> Result<Letter, ApiError> {
+    fn letter(self) -> Result<ParsedMail, ApiError> {
         if !self.attachments.is_empty() {
             return Err(ApiError::new(
                 501,
@@ -135,19 +135,19 @@ impl Simple {
             return Err(bad_request("Message length is more than 41943040 bytes long."));
         }
         let headers = self.headers.into_iter().map(|header| (header.name, header.value)).collect();
-        Ok(Letter { subject: self.subject.data, text, html, headers, raw: None })
+        Ok(ParsedMail { subject: self.subject.data, text, html, headers, raw: None })
     }
 }
 
 impl Raw {
-    fn letter(self) -> Result<Letter, ApiError> {
+    fn letter(self) -> Result<ParsedMail, ApiError> {
         let bytes = BASE64.decode(&self.data).map_err(|_| bad_request("Raw.Data is not base64."))?;
         if bytes.len() > LARGEST_MAIL {
             return Err(bad_request("Message length is more than 41943040 bytes long."));
         }
         let raw = String::from_utf8_lossy(&bytes).into_owned();
         let headers = headers(&raw);
-        let mut letter = Letter { headers, ..Letter::default() };
+        let mut letter = ParsedMail { headers, ..ParsedMail::default() };
         letter.subject = letter.header("Subject").unwrap_or_default().to_owned();
         letter.raw = Some(raw);
         Ok(letter)
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn letter(content: Value) -> Result<Letter, ApiError> {
+    fn letter(content: Value) -> Result<ParsedMail, ApiError> {
         serde_json::from_value::<Content>(content).expect("the form of a content").letter()
     }
 

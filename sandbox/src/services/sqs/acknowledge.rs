@@ -60,7 +60,7 @@ fn one(state: &mut State, world: &mut World, call: &Call, now: Timestamp, operat
 fn many(state: &mut State, world: &mut World, call: &Call, now: Timestamp, operation: Operation) -> Reply {
     let arn = target(call)?;
     state.settled(&arn, now)?;
-    let mut outcome = batch::Outcome::default();
+    let mut outcome = batch::BatchAnswer::default();
     for entry in batch::entries(call)? {
         if let Some(failure) = batch::chosen_failure(&mut state.knobs, call, entry) {
             outcome.fail(failure);

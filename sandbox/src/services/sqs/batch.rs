@@ -63,12 +63,12 @@ pub(super) fn chosen_failure(knobs: &mut Knobs, call: &Call, entry: &Value) -> O
 
 /// The answer to a batch, put together entry by entry.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
+pub(super) struct BatchAnswer {
     successful: Vec<Value>,
     failed: Vec<Value>,
 }
 
-impl Outcome {
+impl BatchAnswer {
     /// Adds what became of an entry.
     pub(super) fn add(&mut self, entry: &Value, outcome: Result<Map<String, Value>, ApiError>) {
         match outcome {

@@ -57,7 +57,7 @@ pub(super) fn batch(state: &mut State, world: &mut World, call: &Call, now: Time
             format!("Batch requests cannot be longer than {LARGEST_MESSAGE} bytes. You have sent {size} bytes."),
         ));
     }
-    let mut outcome = batch::Outcome::default();
+    let mut outcome = batch::BatchAnswer::default();
     for (entry, sent) in parsed {
         match batch::chosen_failure(&mut state.knobs, call, entry) {
             Some(failure) => outcome.fail(failure),

@@ -9,20 +9,20 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).expect("a time")
 }
 
-fn accepted(second: i64) -> Outcome {
-    Outcome::Accepted { at: at(second) }
+fn accepted(second: i64) -> MailOutcome {
+    MailOutcome::Accepted { at: at(second) }
 }
 
-fn refused(class: ErrorClass) -> Outcome {
-    Outcome::Refused { error: MailError::Refused { class, code: None }, class: Some(class) }
+fn refused(class: ErrorClass) -> MailOutcome {
+    MailOutcome::Refused { error: MailError::Refused { class, code: None }, class: Some(class) }
 }
 
-fn not_sent(error: MailError) -> Outcome {
-    Outcome::Refused { error, class: None }
+fn not_sent(error: MailError) -> MailOutcome {
+    MailOutcome::Refused { error, class: None }
 }
 
 /// Account: items 0 and 1; owner: item 1. What is told after each mail, and the failures.
-fn judged(account: Outcome, owner: Outcome) -> (Vec<(usize, Timestamp)>, Vec<MailFailure>) {
+fn judged(account: MailOutcome, owner: MailOutcome) -> (Vec<(usize, Timestamp)>, Vec<MailFailure>) {
     let mails = [mail(RecipientClass::Account, &[0, 1]), mail(RecipientClass::Owner, &[1])];
     let outcomes = [account, owner];
     let mut told = newly_told(&mails, &outcomes[..1]);
@@ -74,7 +74,7 @@ fn a_recipient_refused_for_good_does_not_stand_in_the_way_of_another_that_accept
 #[test]
 fn throttling_or_an_outage_blocks_the_items_concerned_and_is_tried_again() {
     for class in [ErrorClass::Throttled, ErrorClass::Transient, ErrorClass::SendingOff, ErrorClass::Denied] {
-        let not_known = Outcome::Refused { error: MailError::NotKnown { class, code: None }, class: Some(class) };
+        let not_known = MailOutcome::Refused { error: MailError::NotKnown { class, code: None }, class: Some(class) };
         for refusal in [refused(class), not_known] {
             let verdict = judged(accepted(1), refusal);
             assert_eq!(told(&verdict), [0], "{class:?}");

@@ -112,7 +112,7 @@ impl RotationAttempt<'_> {
             Ok(record) => Ok(record.and_then(|record| record.current().map(str::to_owned))),
             // Whether the new key is published is not known, so it may be in its owner's hands already.
             Err(StepError::Aws(error)) => {
-                warn!(key = %new.id, %error, "what is published now could not be read");
+                warn!(access_key_id = %new.id, %error, "what is published now could not be read");
                 Err(self.leave_for_settling(error))
             }
             Err(error) => Err(AttemptFailure::with_intent_untouched(error)),
