@@ -22,6 +22,7 @@ pub mod progress;
 mod refusal;
 mod request;
 mod restore;
+pub mod secret_policy;
 mod standing;
 pub mod state;
 pub mod user;

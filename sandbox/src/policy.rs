@@ -71,12 +71,21 @@ enum Principals {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Condition {
-    /// Whether `*` and `?` are wildcards.
-    wildcards: bool,
+    compare: Compare,
     negated: bool,
     /// In lower case: condition keys have no letter case.
     key: String,
     values: Vec<String>,
+}
+
+/// How a condition compares texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Compare {
+    Exactly,
+    /// `*` and `?` are wildcards.
+    Like,
+    /// The same, within each of the six parts of an ARN.
+    Arn,
 }
 
 /// Condition keys that, pinned to a value, keep an `Allow` for everyone from being public.
@@ -224,11 +233,12 @@ pub(crate) fn account_of(principal: &str) -> Option<&str> {
 impl Condition {
     fn holds(&self, request: &Request<'_>) -> bool {
         // Of a key that is not there negated operators hold. (IAM User Guide, "Condition operators".)
-        let found = request.context.iter().find(|(key, _)| *key == self.key).map(|(_, found)| found.as_bytes());
+        let found = request.context.iter().find(|(key, _)| *key == self.key).map(|(_, found)| found);
         let one = |wanted: &String| {
-            found.is_some_and(|found| match self.wildcards {
-                true => like(wanted.as_bytes(), found),
-                false => wanted.as_bytes() == found,
+            found.is_some_and(|found| match self.compare {
+                Compare::Exactly => wanted == found,
+                Compare::Like => like(wanted.as_bytes(), found.as_bytes()),
+                Compare::Arn => like_arn(wanted, found),
             })
         };
         self.values.iter().any(one) != self.negated
@@ -239,17 +249,19 @@ fn conditions(block: &Value) -> Result<Vec<Condition>, PolicyError> {
     let operators = block.as_object().ok_or_else(|| malformed("Condition is not an object"))?;
     let mut conditions = Vec::new();
     for (operator, keys) in operators {
-        let (wildcards, negated) = match operator.as_str() {
-            "StringEquals" => (false, false),
-            "StringNotEquals" => (false, true),
+        let (compare, negated) = match operator.as_str() {
+            "StringEquals" => (Compare::Exactly, false),
+            "StringNotEquals" => (Compare::Exactly, true),
+            "StringLike" => (Compare::Like, false),
+            "StringNotLike" => (Compare::Like, true),
             // ArnEquals and ArnLike behave alike.
-            "StringLike" | "ArnEquals" | "ArnLike" => (true, false),
-            "StringNotLike" | "ArnNotEquals" | "ArnNotLike" => (true, true),
+            "ArnEquals" | "ArnLike" => (Compare::Arn, false),
+            "ArnNotEquals" | "ArnNotLike" => (Compare::Arn, true),
             other => return Err(PolicyError::Unsupported(format!("the condition operator {other}"))),
         };
         for (key, values) in keys.as_object().ok_or_else(|| malformed("a condition operator holds no keys"))? {
             let values = strings(Some(values)).ok_or_else(|| malformed("condition values are no strings"))?;
-            conditions.push(Condition { wildcards, negated, key: key.to_ascii_lowercase(), values });
+            conditions.push(Condition { compare, negated, key: key.to_ascii_lowercase(), values });
         }
     }
     Ok(conditions)
@@ -282,6 +294,14 @@ fn like(pattern: &[u8], text: &[u8]) -> bool {
         (Some((wanted, after)), Some((found, rest))) => wanted == found && like(after, rest),
         (None, Some(_)) | (Some(_), None) => false,
     }
+}
+
+/// "Each of the six colon-delimited components of the ARN is checked separately and each can include multi-character match wildcards
+/// (*) or single-character match wildcards (?)." (IAM User Guide, "Condition operators".)
+fn like_arn(pattern: &str, arn: &str) -> bool {
+    let (patterns, parts): (Vec<&str>, Vec<&str>) = (pattern.splitn(6, ':').collect(), arn.splitn(6, ':').collect());
+    patterns.len() == parts.len()
+        && patterns.iter().zip(parts).all(|(pattern, part)| like(pattern.as_bytes(), part.as_bytes()))
 }
 
 #[cfg(test)]

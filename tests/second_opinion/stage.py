@@ -102,7 +102,7 @@ class Stage:
         value = json.dumps({"AccessKeyId": key, "SecretAccessKey": "earlier"})
         secrets, name = self.member("secretsmanager"), self.secret_name(user)
         secrets.create_secret(Name=name, ClientRequestToken=version or version_of(key), SecretString=value)
-        policy = owner_policy(f"arn:aws:iam::{self.account}:user/{user}")
+        policy = owner_policy(self.account, f"arn:aws:iam::{self.account}:user/{user}")
         secrets.put_resource_policy(SecretId=name, ResourcePolicy=json.dumps(policy))
 
     # ---- acting ----
@@ -277,6 +277,9 @@ class Stage:
         policy = self.member("secretsmanager").get_resource_policy(SecretId=self.secret_name(user))["ResourcePolicy"]
         allowed = [rule for rule in json.loads(policy)["Statement"] if rule["Effect"] == "Allow"]
         expect([rule["Principal"] for rule in allowed] == [{"AWS": arn}], f"the secret can be read by {allowed}")
+        denied = [rule for rule in json.loads(policy)["Statement"] if "secretsmanager:PutResourcePolicy" in rule["Action"]]
+        expect([rule["Condition"] for rule in denied] == [{"ArnNotLike": {"aws:PrincipalArn": [writer(self.account)]}}],
+               f"the secret can be changed by others than its writer: {denied}")
 
     def check_nothing_leaked(self):
         """No secret access key in what was mailed, logged, printed or left as a dead letter."""
@@ -294,8 +297,13 @@ def word(tags, key):
     return state and state.partition("=")[0]
 
 
-def owner_policy(arn):
-    """Only the user itself may read its secret."""
+def writer(account):
+    """Who writes the secrets of an account's users."""
+    return f"arn:aws:iam::{account}:role/asa-iam-key-rotation-lambda-assumed-role"
+
+
+def owner_policy(account, arn):
+    """Only the user itself may read its secret, and only the member role change it."""
     read = "secretsmanager:GetSecretValue"
     return {
         "Version": "2012-10-17",
@@ -307,6 +315,11 @@ def owner_policy(arn):
             {
                 "Sid": "NobodyElseReads", "Effect": "Deny", "Principal": {"AWS": "*"}, "Action": read, "Resource": "*",
                 "Condition": {"StringNotEquals": {"aws:PrincipalArn": arn}},
+            },
+            {
+                "Sid": "NobodyElseChanges", "Effect": "Deny", "Principal": {"AWS": "*"}, "Resource": "*",
+                "Action": ["secretsmanager:DeleteResourcePolicy", "secretsmanager:PutResourcePolicy"],
+                "Condition": {"ArnNotLike": {"aws:PrincipalArn": [writer(account)]}},
             },
         ],
     }

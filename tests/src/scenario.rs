@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use rotation::job::{ForceRotate, Whom};
-use rotation::names::{intent_tag, secret_name, version_id};
+use rotation::names::{Partition, intent_tag, secret_name, version_id};
+use rotation::secret_policy::SecretPolicy;
 use rotation::{AccessKeyId, AccountId, Intent, Job, Task, UserName};
 use sandbox::KeySpec;
 use sandbox::serve::REGION;
 use uuid::Uuid;
-use worker::steps::destination::owner_policy;
 
 use crate::{ACCOUNT, Stage, USER};
 
@@ -104,8 +104,10 @@ fn put(stage: &Stage, version: &str, key: &str) {
     stage.world(|world| {
         let now = world.now();
         world.secrets.arrange(now, ACCOUNT, REGION, &secret(), version, &value(key));
-        let policy = owner_policy(&format!("arn:aws:iam::{ACCOUNT}:user/{USER}")).to_string();
-        world.secrets.arrange_policy(ACCOUNT, REGION, &secret(), &policy);
+        let writer = Partition::AWS.role_arn(&ACCOUNT.parse().expect("an account id"), sandbox::world::MEMBER_ROLE);
+        let owner = format!("arn:aws:iam::{ACCOUNT}:user/{USER}");
+        let policy = SecretPolicy { owner: &owner, writers: &[writer] }.document();
+        world.secrets.arrange_policy(ACCOUNT, REGION, &secret(), &policy.to_string());
     });
 }
 

@@ -42,6 +42,8 @@ pub struct WorkerContext {
 #[derive(Debug, Clone)]
 pub struct CentralStore {
     pub account: AccountId,
+    /// The ARN that the worker writes as, as secrets' policies know it: patterns, where AWS does not tell a role's path.
+    pub writers: Vec<String>,
     pub secrets: Secrets,
     /// The policy that lets users read their own secret there.
     pub read_policy_name: Option<String>,
@@ -80,6 +82,16 @@ impl AccountContext<'_> {
     /// The time decisions are made for: the earliest that it can be by AWS's clocks, or in a forecast another.
     pub fn decision_time(&self) -> Timestamp {
         self.worker.as_of.unwrap_or_else(|| self.worker.connection.clock().earliest())
+    }
+
+    /// Who writes the secrets of this account's users.
+    pub fn secret_writers(&self) -> Vec<String> {
+        match &self.worker.central {
+            Some(central) => central.writers.clone(),
+            None => {
+                vec![self.worker.connection.partition().role_arn(&self.job.account, &self.worker.role.name)]
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use key_rotation_aws::{AwsError, Connection, QueueUrl, Redrive, RedriveError};
 use rotation::AccountId;
+use rotation::secret_policy::writers;
 use tracing::{info, warn};
 
 use crate::aws::secrets::Secrets;
@@ -96,11 +97,15 @@ pub async fn worker_context(
     tally: Arc<Tally>,
 ) -> Result<WorkerContext, StartError> {
     let central = match settings.central_store {
-        true => Some(CentralStore {
-            account: own_account(connection).await.map_err(StartError::OwnAccount)?,
-            secrets: Secrets::new(connection.secrets_manager()),
-            read_policy_name: settings.central_read_policy.clone(),
-        }),
+        true => {
+            let (account, caller) = caller(connection).await.map_err(StartError::OwnAccount)?;
+            Some(CentralStore {
+                account,
+                writers: writers(&caller),
+                secrets: Secrets::new(connection.secrets_manager()),
+                read_policy_name: settings.central_read_policy.clone(),
+            })
+        }
         false => None,
     };
     // A forecast is for whoever asks for it: its dates must not reach owners as if they were the real ones.
@@ -124,12 +129,14 @@ pub async fn worker_context(
     })
 }
 
-async fn own_account(connection: &Connection) -> Result<AccountId, AwsError> {
+/// Who this process is: its account, and its ARN.
+async fn caller(connection: &Connection) -> Result<(AccountId, String), AwsError> {
     const OPERATION: &str = "sts:GetCallerIdentity";
     let answer = connection.sts().get_caller_identity().send().await;
-    let account = answer.map_err(|error| AwsError::new(OPERATION, error))?.account;
-    let account = account.and_then(|id| AccountId::new(id).ok());
-    account.ok_or_else(|| AwsError::incomplete(OPERATION, "no account id came"))
+    let answer = answer.map_err(|error| AwsError::new(OPERATION, error))?;
+    let account = answer.account.and_then(|id| AccountId::new(id).ok());
+    let missing = |what| AwsError::incomplete(OPERATION, what);
+    Ok((account.ok_or_else(|| missing("no account id came"))?, answer.arn.ok_or_else(|| missing("no ARN came"))?))
 }
 
 /// Says once, where everybody looks first, what this worker will do.

@@ -112,6 +112,7 @@ pub fn handle(state: &mut State, world: &mut World, call: &Call) -> Reply {
         "DeleteSecret" => manage::delete(state, world, call, now),
         "RestoreSecret" => manage::restore(state, world, call, now),
         "PutResourcePolicy" => manage::put_policy(state, world, call, now),
+        "DeleteResourcePolicy" => manage::delete_policy(state, world, call, now),
         "GetResourcePolicy" => manage::get_policy(state, world, call),
         "TagResource" => tags::tag(state, world, call, now),
         "ReplicateSecretToRegions" => replicas::replicate_to(state, world, call, now),

@@ -1,5 +1,6 @@
 //! What each role can and cannot do, by trying: the templates' policies, deployed with both kinds of store, asked about requests.
 
+use rotation::secret_policy::{SecretPolicy, writers};
 use serde_json::{Value, json};
 
 use crate::deployment::{Deployment, FLEET, HERE, KEY, ORGANIZATION};
@@ -144,6 +145,49 @@ fn no_role_that_touches_secrets_can_read_one_whatever_else_allows_it() {
                     assert_eq!(answer, Answer::Denied, "{role:?} {action} {resource}");
                 }
             }
+        }
+    }
+}
+
+/// The secret's own policy, beside an identity that may do everything.
+#[test]
+fn nobody_but_the_worker_changes_a_users_secret_neither_an_administrator_nor_the_accounts_root() {
+    const CHANGES: [&str; 7] = [
+        "DeleteResourcePolicy",
+        "DeleteSecret",
+        "PutResourcePolicy",
+        "PutSecretValue",
+        "RotateSecret",
+        "UpdateSecret",
+        "UpdateSecretVersionStage",
+    ];
+    let session = |arn: &str| arn.replace(":iam:", ":sts:").replace(":role/", ":assumed-role/") + "/task-1";
+    let own = (Role::WorkerInAccounts, vec![Role::WorkerInAccounts.deployed(&[]).0], SECRET);
+    let central = (Role::Worker, writers(&session(&Role::Worker.deployed(&[]).0)), CENTRAL_SECRET);
+    for ((role, writers, secret), store) in [own, central].into_iter().zip(STORES) {
+        let policy = SecretPolicy { owner: USER, writers: &writers }.document();
+        let worker = role.deployed(store).0;
+        for change in CHANGES {
+            let action = format!("secretsmanager:{change}");
+            for account in [HERE, FLEET] {
+                for by in [
+                    format!("arn:aws:iam::{account}:root"),
+                    format!("arn:aws:iam::{account}:role/Administrator"),
+                    format!("arn:aws:iam::{account}:user/{}", worker.rsplit('/').next().expect("a name")),
+                    format!("{worker}-2"),
+                    USER.to_owned(),
+                    Role::ProducerInAccounts.deployed(store).0,
+                ] {
+                    let answer = Request::new(&by, &action, secret).by_resource(&policy);
+                    assert_eq!(answer, Answer::Denied, "{change} by {by}");
+                }
+            }
+            assert_eq!(Request::new(&worker, &action, secret).by_resource(&policy), Answer::NotAllowed, "{change}");
+        }
+        // What the worker does, its own policies allow it.
+        for change in ["PutResourcePolicy", "PutSecretValue", "UpdateSecretVersionStage"] {
+            let answer = role.tries(store, &format!("secretsmanager:{change}"), secret, &[]);
+            assert_eq!(answer, Answer::Allowed, "{change}");
         }
     }
 }

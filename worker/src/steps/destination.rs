@@ -1,8 +1,9 @@
 //! Where a user's new key is stored: prepared completely before a key exists, so that every missing permission shows first.
 
 use rotation::names::secret_name;
+use rotation::secret_policy::{SecretPolicy, lets_read};
 use rotation::{AccountId, UserName};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::aws::iam::Iam;
 use crate::aws::secrets::{SecretRecord, Secrets};
@@ -68,7 +69,7 @@ impl Destination {
         if !missing.is_empty() {
             self.secrets.tag(&self.name, &missing).await?;
         }
-        self.secrets.put_policy(&self.name, &owner_policy(context.arn).to_string()).await?;
+        self.secrets.put_policy(&self.name, &policy(context).to_string()).await?;
         let regions: Vec<String> = worker
             .replication_regions
             .iter()
@@ -106,14 +107,8 @@ impl Destination {
         }
         let stored = self.secrets.policy(&self.name).await?;
         let stored = stored.and_then(|text| serde_json::from_str::<Value>(&text).ok()).unwrap_or_default();
-        let wanted = owner_policy(context.arn);
-        let statement = |policy: &Value, sid| {
-            let statements = policy["Statement"].as_array().into_iter().flatten();
-            statements.into_iter().find(|statement| statement["Sid"] == sid).cloned()
-        };
-        let lets_the_owner_read =
-            [OWNER_READS, NOBODY_ELSE_READS].iter().all(|sid| statement(&stored, *sid) == statement(&wanted, *sid));
-        Ok((!lets_the_owner_read).then_some("its resource policy did not let the user read it"))
+        let readable = lets_read(&stored, context.arn);
+        Ok((!readable).then_some("its resource policy did not let the user read it"))
     }
 
     /// Sets the KMS key where the secret has another; whether it had. Secrets Manager may show a key in another form than it is
@@ -135,10 +130,6 @@ const ACCOUNT_TAG: &str = "key-rotation:account";
 const USER_TAG: &str = "key-rotation:user";
 const USER_ID_TAG: &str = "key-rotation:user-id";
 
-/// The policy's statements.
-const OWNER_READS: &str = "OwnerReads";
-const NOBODY_ELSE_READS: &str = "NobodyElseReads";
-
 /// `alias/name`, a key's id or an ARN of either, which may be the other's end.
 fn is_same_key(shown: &str, wanted: &str) -> bool {
     let ends = |long: &str, short: &str| {
@@ -147,30 +138,9 @@ fn is_same_key(shown: &str, wanted: &str) -> bool {
     ends(shown, wanted) || ends(wanted, shown)
 }
 
-/// Only the user itself may read its secret. In its own account that is enough (everybody else is denied, whatever their
-/// identity policies allow); this worker has no right to read any secret anyway.
-pub fn owner_policy(user_arn: &str) -> Value {
-    let read = "secretsmanager:GetSecretValue";
-    json!({
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": OWNER_READS,
-                "Effect": "Allow",
-                "Principal": {"AWS": user_arn},
-                "Action": [read, "secretsmanager:DescribeSecret"],
-                "Resource": "*",
-            },
-            {
-                "Sid": NOBODY_ELSE_READS,
-                "Effect": "Deny",
-                "Principal": {"AWS": "*"},
-                "Action": read,
-                "Resource": "*",
-                "Condition": {"StringNotEquals": {"aws:PrincipalArn": user_arn}},
-            },
-        ],
-    })
+/// The secret's resource policy, as it should be.
+fn policy(context: &UserContext<'_>) -> Value {
+    SecretPolicy { owner: context.arn, writers: &context.account.secret_writers() }.document()
 }
 
 /// Where owners are told to look.

@@ -209,6 +209,15 @@ pub(super) fn put_policy(state: &mut State, world: &mut World, call: &Call, now:
     Ok(Answer::Json(answer))
 }
 
+pub(super) fn delete_policy(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
+    let address = find(state, world, call, Use::Write)?;
+    let secret = state.at_mut(&address)?;
+    secret.policy = None;
+    let answer = json!({ "ARN": secret.arn, "Name": secret.name });
+    changed(state, world, call, now, &address, Vec::new());
+    Ok(Answer::Json(answer))
+}
+
 pub(super) fn get_policy(state: &mut State, world: &mut World, call: &Call) -> Reply {
     let address = find(state, world, call, Use::Read)?;
     let secret = state.at(&address).ok_or_else(error::not_found)?;

@@ -1,0 +1,170 @@
+//! The resource policy of a user's secret: its owner reads it, and nobody but the worker changes it.
+
+use serde_json::{Value, json};
+
+const READ: &str = "secretsmanager:GetSecretValue";
+const PRINCIPAL: &str = "aws:PrincipalArn";
+
+/// What would let somebody in, put another key in the secret's place, or take it away. The region of a replica can be removed: that
+/// is how an operator mends one that failed. (Service Authorization Reference, "Actions defined by AWS Secrets Manager".)
+const CHANGES: [&str; 7] = [
+    "secretsmanager:DeleteResourcePolicy",
+    "secretsmanager:DeleteSecret",
+    "secretsmanager:PutResourcePolicy",
+    "secretsmanager:PutSecretValue",
+    "secretsmanager:RotateSecret",
+    "secretsmanager:UpdateSecret",
+    "secretsmanager:UpdateSecretVersionStage",
+];
+
+/// Who may do what with a user's secret.
+///
+/// A denial wins over whatever an identity's own policies allow, an administrator's and the account's root user's included. Of a
+/// role session `aws:PrincipalArn` is the role's ARN, path included, and no session's. (IAM User Guide, "AWS global condition
+/// context keys".)
+#[derive(Debug, Clone, Copy)]
+pub struct SecretPolicy<'a> {
+    /// The user's ARN, path included.
+    pub owner: &'a str,
+    /// The ARN of the principal that the worker writes as, or patterns of it.
+    pub writers: &'a [String],
+}
+
+impl SecretPolicy<'_> {
+    /// The document.
+    pub fn document(&self) -> Value {
+        json!({
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Sid": "OwnerReads",
+                    "Effect": "Allow",
+                    "Principal": {"AWS": self.owner},
+                    "Action": [READ, "secretsmanager:DescribeSecret"],
+                    "Resource": "*",
+                },
+                {
+                    "Sid": "NobodyElseReads",
+                    "Effect": "Deny",
+                    "Principal": {"AWS": "*"},
+                    "Action": READ,
+                    "Resource": "*",
+                    // The path of a user may hold a `*`, which is no wildcard here.
+                    "Condition": {"StringNotEquals": {PRINCIPAL: self.owner}},
+                },
+                {
+                    "Sid": "NobodyElseChanges",
+                    "Effect": "Deny",
+                    "Principal": {"AWS": "*"},
+                    "Action": CHANGES,
+                    "Resource": "*",
+                    "Condition": {"ArnNotLike": {PRINCIPAL: self.writers}},
+                },
+            ],
+        })
+    }
+}
+
+/// The ARN by which a secret's policy knows a caller, given the one that `sts:GetCallerIdentity` tells. That of a session leaves out
+/// the role's path, so it is allowed to be any; a role's name is unique in its account, whatever the paths. (IAM User Guide, "IAM
+/// and AWS STS quotas", names.)
+pub fn writers(caller: &str) -> Vec<String> {
+    let role = caller.split_once(":sts::").and_then(|(partition, rest)| {
+        let (account, session) = rest.split_once(":assumed-role/")?;
+        let (name, _) = session.split_once('/')?;
+        Some((format!("{partition}:iam::{account}:role/"), name))
+    });
+    match role {
+        Some((start, name)) => vec![format!("{start}{name}"), format!("{start}*/{name}")],
+        None => vec![caller.to_owned()],
+    }
+}
+
+/// Whether a secret's stored policy certainly lets its owner read it: it is allowed to by name, and no denial of reading can be
+/// about it. What cannot be told is a "no": the policy is then written anew.
+pub fn lets_read(policy: &Value, owner: &str) -> bool {
+    let statements: Vec<&Value> = match &policy["Statement"] {
+        Value::Array(list) => list.iter().collect(),
+        one => vec![one],
+    };
+    let allows = statements.iter().any(|statement| {
+        statement["Effect"] == "Allow"
+            && statement["Condition"].is_null()
+            && holds(&statement["Principal"]["AWS"], owner)
+            && holds(&statement["Action"], READ)
+    });
+    let spares = |statement: &Value| {
+        // Actions by name alone: of a wildcard it would have to be found out what it means.
+        let others = list(&statement["Action"]).is_some_and(|actions| {
+            actions.iter().all(|action| !action.contains(['*', '?']) && !action.eq_ignore_ascii_case(READ))
+        });
+        others || holds(&statement["Condition"]["StringNotEquals"][PRINCIPAL], owner)
+    };
+    allows && statements.iter().filter(|statement| statement["Effect"] != "Allow").all(|statement| spares(statement))
+}
+
+fn holds(value: &Value, wanted: &str) -> bool {
+    list(value).is_some_and(|texts| texts.contains(&wanted))
+}
+
+/// A text, or a list of texts.
+fn list(value: &Value) -> Option<Vec<&str>> {
+    match value {
+        Value::String(one) => Some(vec![one]),
+        Value::Array(many) => many.iter().map(Value::as_str).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADA: &str = "arn:aws:iam::111122223333:user/team/ada";
+
+    fn document() -> Value {
+        SecretPolicy { owner: ADA, writers: &["arn:aws:iam::111122223333:role/worker".to_owned()] }.document()
+    }
+
+    #[test]
+    fn the_owner_reads_by_the_policy_that_is_written_and_nobody_else() {
+        assert!(lets_read(&document(), ADA));
+        assert!(!lets_read(&document(), "arn:aws:iam::111122223333:user/ada"));
+        assert!(!lets_read(&Value::Null, ADA));
+    }
+
+    #[test]
+    fn a_denial_that_may_be_about_the_owner_is_taken_for_one_that_is() {
+        for (action, condition) in [
+            (json!("secretsmanager:GetSecretValue"), Value::Null),
+            (json!("SecretsManager:getsecretvalue"), Value::Null),
+            (json!("secretsmanager:*"), Value::Null),
+            (json!(["secretsmanager:TagResource", "*"]), Value::Null),
+            (Value::Null, Value::Null),
+            (json!("secretsmanager:GetSecretValue"), json!({"StringEquals": {PRINCIPAL: ADA}})),
+            (json!("secretsmanager:GetSecretValue"), json!({"StringNotEquals": {PRINCIPAL: [ADA, 7]}})),
+        ] {
+            let mut policy = document();
+            let more =
+                json!({"Effect": "Deny", "Principal": "*", "Action": action, "Resource": "*", "Condition": condition});
+            policy["Statement"].as_array_mut().expect("statements").push(more);
+            assert!(!lets_read(&policy, ADA), "{policy}");
+        }
+    }
+
+    #[test]
+    fn a_session_is_known_by_its_role_and_anybody_else_by_its_own_arn() {
+        assert_eq!(
+            writers("arn:aws-cn:sts::111122223333:assumed-role/worker/i-0123"),
+            ["arn:aws-cn:iam::111122223333:role/worker", "arn:aws-cn:iam::111122223333:role/*/worker"]
+        );
+        assert_eq!(writers(ADA), [ADA]);
+    }
+
+    #[test]
+    fn an_allowance_with_a_condition_is_none() {
+        let mut policy = document();
+        policy["Statement"][0]["Condition"] = json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}});
+        assert!(!lets_read(&policy, ADA));
+    }
+}
