@@ -237,6 +237,21 @@ MUTANTS = [
         ("worker/src/steps/destination.rs", "is_some_and(|id| *id != context.record.id)", "is_some_and(|_| false)"),
     ),
     mutant(
+        "anybody may change a secret and its policy",
+        ("rotation/src/secret_policy.rs", '"Condition": {"ArnNotLike": {PRINCIPAL: self.writers}},', '"Condition": {"ArnNotLike": {PRINCIPAL: "arn:*:*:*:*:*"}},'),
+        first="secret_access",
+    ),
+    mutant(
+        "a user's tag names any reader",
+        ("rotation/src/readers.rs", "is_role && self.allowed.iter().any(allows)", "is_role || self.allowed.iter().any(allows)"),
+        first="secret_access",
+    ),
+    mutant(
+        "a reader that is named later waits for the next rotation",
+        (ACCOUNT, "upkeep::mend_policies(&account, &inventory).await;", ""),
+        first="secret_access",
+    ),
+    mutant(
         "a published key in use goes in favour of one made by hand",
         ("rotation/src/lifecycle.rs", "if known_publication(key)? && !known_publication(successor)? && self.was_used_of_late(key)? {", "if false {"),
         first="rules",

@@ -42,6 +42,22 @@ pub enum Finding {
         /// What Secrets Manager says.
         why: String,
     },
+    /// The user's tag names a reader of its secret that the administrator does not allow.
+    #[error(
+        "the tag key-rotation:readers names \"{reader}\", which is no role that SECRET_READERS_ALLOWED allows: it cannot read the secret"
+    )]
+    ReaderNotAllowed {
+        /// As the tag has it.
+        reader: String,
+    },
+    /// The user's tag names no regions.
+    #[error(
+        "the tag key-rotation:smtp-regions must name regions, separated by spaces, as in \"eu-west-1\", not \"{value}\": no SMTP password is stored for what is none"
+    )]
+    BadSmtpRegion {
+        /// What is no region.
+        value: String,
+    },
     /// The key that is to go is the one that is published, and is in use; the newer one was made by hand.
     #[error(
         "the key {old} is due to be disabled, but it is the one that is published in Secrets Manager and it is in use, while {new} was made by hand and nobody else can fetch it: {old} stays active. Delete {new}, so that a new key is made and published; or replace {old} by {new} wherever it is used"

@@ -19,6 +19,7 @@ pub mod names;
 pub mod plan;
 pub mod policy;
 pub mod progress;
+pub mod readers;
 mod refusal;
 mod request;
 mod restore;

@@ -14,6 +14,10 @@ pub const EXEMPT_UNTIL_TAG: &str = "key-rotation:exempt-until";
 pub const ROTATE_AFTER_DAYS_TAG: &str = "key-rotation:rotate-after-days";
 /// When the user's owner was last reminded of what comes, or of what somebody has to mend.
 pub const REMINDED_TAG: &str = "key-rotation:reminded";
+/// Roles that may read this user's secret, from the list that the administrator allows: ARNs, separated by spaces.
+pub const READERS_TAG: &str = "key-rotation:readers";
+/// Regions in which the user sends mail by SES's SMTP interface, separated by spaces.
+pub const SMTP_REGIONS_TAG: &str = "key-rotation:smtp-regions";
 /// A state tag's key begins so, and ends with the access key id.
 pub const STATE_TAG_PREFIX: &str = "key-rotation:state:";
 /// An intent tag's key begins so, and ends with the attempt's UUID.
@@ -42,6 +46,16 @@ pub fn secret_name(account: &AccountId, user: &UserName) -> String {
 /// The version id (`ClientRequestToken`) under which a key's secret is stored: `DescribeSecret` alone tells whose it is.
 pub fn version_id(key: &AccessKeyId) -> String {
     Uuid::new_v5(&VERSION_NAMESPACE, key.as_str().as_bytes()).to_string()
+}
+
+/// `eu-west-1`, `us-gov-east-1`, `eusc-de-east-1`: letters, words, a number.
+pub fn is_region(text: &str) -> bool {
+    let words: Vec<&str> = text.split('-').collect();
+    let Some((number, names)) = words.split_last() else { return false };
+    names.len() >= 2
+        && names.iter().all(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase()))
+        && !number.is_empty()
+        && number.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// A partition of AWS, as ARNs spell it: `aws`, `aws-us-gov`, `aws-cn`, `aws-eusc`, and those for which there is no list. It is

@@ -1,6 +1,10 @@
-//! The resource policy of a user's secret: its owner reads it, and nobody but the worker changes it.
+//! The resource policy of a user's secret: its owner reads it, with the roles that an administrator names, and nobody
+//! but the worker changes it.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use uuid::{Uuid, uuid};
 
 const READ: &str = "secretsmanager:GetSecretValue";
 const PRINCIPAL: &str = "aws:PrincipalArn";
@@ -17,6 +21,9 @@ const CHANGES: [&str; 7] = [
     "secretsmanager:UpdateSecretVersionStage",
 ];
 
+/// The namespace of fingerprints.
+const FINGERPRINTS: Uuid = uuid!("b6d1a2f4-0f0d-5c9e-8a63-6f3c1b5a7e02");
+
 /// Who may do what with a user's secret.
 ///
 /// A denial wins over whatever an identity's own policies allow, an administrator's and the account's root user's included. Of a
@@ -26,6 +33,8 @@ const CHANGES: [&str; 7] = [
 pub struct SecretPolicy<'a> {
     /// The user's ARN, path included.
     pub owner: &'a str,
+    /// The ARNs of roles that read it besides, or patterns of them.
+    pub readers: &'a [String],
     /// The ARN of the principal that the worker writes as, or patterns of it.
     pub writers: &'a [String],
 }
@@ -33,35 +42,56 @@ pub struct SecretPolicy<'a> {
 impl SecretPolicy<'_> {
     /// The document.
     pub fn document(&self) -> Value {
-        json!({
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Sid": "OwnerReads",
-                    "Effect": "Allow",
-                    "Principal": {"AWS": self.owner},
-                    "Action": [READ, "secretsmanager:DescribeSecret"],
-                    "Resource": "*",
-                },
-                {
-                    "Sid": "NobodyElseReads",
-                    "Effect": "Deny",
-                    "Principal": {"AWS": "*"},
-                    "Action": READ,
-                    "Resource": "*",
-                    // The path of a user may hold a `*`, which is no wildcard here.
-                    "Condition": {"StringNotEquals": {PRINCIPAL: self.owner}},
-                },
-                {
-                    "Sid": "NobodyElseChanges",
-                    "Effect": "Deny",
-                    "Principal": {"AWS": "*"},
-                    "Action": CHANGES,
-                    "Resource": "*",
-                    "Condition": {"ArnNotLike": {PRINCIPAL: self.writers}},
-                },
-            ],
-        })
+        let mut statements = vec![json!({
+            "Sid": "OwnerReads",
+            "Effect": "Allow",
+            "Principal": {"AWS": self.owner},
+            "Action": [READ, "secretsmanager:DescribeSecret"],
+            "Resource": "*",
+        })];
+        // The path of a user may hold a `*`, which is no wildcard here.
+        let mut others = json!({"StringNotEquals": {PRINCIPAL: self.owner}});
+        if !self.readers.is_empty() {
+            statements.push(json!({
+                "Sid": "ReadersRead",
+                "Effect": "Allow",
+                // A role that is not there cannot be named as a principal, and a pattern neither: their accounts can, which still have to
+                // allow it to the role. (Secrets Manager User Guide, "Permissions policy examples".)
+                "Principal": {"AWS": self.accounts_of_readers()},
+                "Action": [READ, "secretsmanager:DescribeSecret"],
+                "Resource": "*",
+                "Condition": {"ArnLike": {PRINCIPAL: self.readers}},
+            }));
+            // Both must hold: nobody is denied who is the owner or a reader.
+            others["ArnNotLike"] = json!({PRINCIPAL: self.readers});
+        }
+        statements.push(json!({
+            "Sid": "NobodyElseReads",
+            "Effect": "Deny",
+            "Principal": {"AWS": "*"},
+            "Action": READ,
+            "Resource": "*",
+            "Condition": others,
+        }));
+        statements.push(json!({
+            "Sid": "NobodyElseChanges",
+            "Effect": "Deny",
+            "Principal": {"AWS": "*"},
+            "Action": CHANGES,
+            "Resource": "*",
+            "Condition": {"ArnNotLike": {PRINCIPAL: self.writers}},
+        }));
+        json!({"Version": "2012-10-17", "Statement": statements})
+    }
+
+    fn accounts_of_readers(&self) -> BTreeSet<String> {
+        let root = |arn: &String| Some(format!("{}:root", arn.rsplit_once(":role/")?.0));
+        self.readers.iter().filter_map(root).collect()
+    }
+
+    /// By this it is known, without asking for it, whether a secret has this very policy.
+    pub fn fingerprint(&self) -> String {
+        Uuid::new_v5(&FINGERPRINTS, self.document().to_string().as_bytes()).to_string()
     }
 }
 
@@ -122,8 +152,23 @@ mod tests {
 
     const ADA: &str = "arn:aws:iam::111122223333:user/team/ada";
 
+    fn document_with(readers: &[String]) -> Value {
+        SecretPolicy { owner: ADA, readers, writers: &["arn:aws:iam::111122223333:role/worker".to_owned()] }.document()
+    }
+
     fn document() -> Value {
-        SecretPolicy { owner: ADA, writers: &["arn:aws:iam::111122223333:role/worker".to_owned()] }.document()
+        document_with(&[])
+    }
+
+    #[test]
+    fn readers_do_not_shut_the_owner_out() {
+        let readers = ["arn:aws:iam::111122223333:role/a", "arn:aws:iam::444455556666:role/b-*"].map(str::to_owned);
+        let policy = document_with(&readers);
+        assert!(lets_read(&policy, ADA));
+        let accounts = json!(["arn:aws:iam::111122223333:root", "arn:aws:iam::444455556666:root"]);
+        assert_eq!(policy["Statement"][1]["Principal"]["AWS"], accounts);
+        let other = SecretPolicy { owner: ADA, readers: &readers[..1], writers: &[] };
+        assert_ne!(SecretPolicy { readers: &readers, ..other }.fingerprint(), other.fingerprint());
     }
 
     #[test]

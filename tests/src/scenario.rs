@@ -106,7 +106,7 @@ fn put(stage: &Stage, version: &str, key: &str) {
         world.secrets.arrange(now, ACCOUNT, REGION, &secret(), version, &value(key));
         let writer = Partition::AWS.role_arn(&ACCOUNT.parse().expect("an account id"), sandbox::world::MEMBER_ROLE);
         let owner = format!("arn:aws:iam::{ACCOUNT}:user/{USER}");
-        let policy = SecretPolicy { owner: &owner, writers: &[writer] }.document();
+        let policy = SecretPolicy { owner: &owner, readers: &[], writers: &[writer] }.document();
         world.secrets.arrange_policy(ACCOUNT, REGION, &secret(), &policy.to_string());
     });
 }

@@ -16,6 +16,7 @@ use crate::queue::{Message, Stop};
 use crate::recorder::TagRecorder;
 use crate::sessions::{MIN_SESSION_FOR_READS, Sessions};
 use crate::tally::Tally;
+use crate::upkeep;
 use crate::user::{self, UserError, UserReport};
 
 /// What came of all users.
@@ -56,6 +57,7 @@ pub async fn process_message(
     };
     let inventory = account.inventory().await?;
     let report = account.process_users(&inventory).await;
+    upkeep::mend_policies(&account, &inventory).await;
     account.notify_owners(report, message.last_delivery).await
 }
 

@@ -4,4 +4,5 @@ pub mod iam;
 pub mod mail;
 pub mod secrets;
 pub mod ses_account;
+pub mod smtp;
 pub mod suppression;

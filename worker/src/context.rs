@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use key_rotation_aws::{Connection, MemberRole};
+use rotation::names::{READERS_TAG, SMTP_REGIONS_TAG, is_region};
+use rotation::readers::{Readers, UserReaders};
 use rotation::{AccountId, Job, Policy, RequestOrigin, UserName};
 
 use crate::aws::iam::UserRecord;
@@ -30,6 +32,8 @@ pub struct WorkerContext {
     pub central: Option<CentralStore>,
     pub kms_key_id: Option<String>,
     pub replication_regions: Vec<String>,
+    /// Who may read secrets besides their users.
+    pub readers: Readers,
     /// Users of one account worked on at once.
     pub users_at_once: usize,
     /// How long an attempt waits for another one of the same user to end.
@@ -103,5 +107,22 @@ impl<'a> UserContext<'a> {
     /// AWS's time.
     pub fn now(&self) -> Timestamp {
         self.account.now()
+    }
+
+    /// A tag of the user's. IAM does not distinguish the case of tag keys.
+    pub fn tag(&self, key: &str) -> Option<&'a str> {
+        let tag = self.record.tags.iter().find(|(known, _)| known.eq_ignore_ascii_case(key));
+        tag.map(|(_, value)| value.as_str())
+    }
+
+    /// Where the user sends mail by SES's SMTP interface: the regions that its tag names, and what in it is none.
+    pub fn smtp_regions(&self) -> (Vec<String>, Vec<String>) {
+        let words = self.tag(SMTP_REGIONS_TAG).unwrap_or_default().split_whitespace().map(str::to_owned);
+        words.partition(|word| is_region(word))
+    }
+
+    /// Who may read the user's secret besides the user.
+    pub fn readers(&self) -> UserReaders {
+        self.account.worker.readers.of_user(&self.account.job.account, self.user, self.tag(READERS_TAG))
     }
 }

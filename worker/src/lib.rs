@@ -18,6 +18,7 @@ pub mod sessions;
 pub mod settings;
 pub mod steps;
 pub mod tally;
+pub mod upkeep;
 pub mod user;
 
 pub use run::{Report, StartError, run};

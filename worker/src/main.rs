@@ -107,6 +107,7 @@ async fn main() -> ExitCode {
     let Settings { queue, dead_letter_queue, urgent_queue, .. } = &settings;
     let mut problems = elsewhere(queue, dead_letter_queue.as_ref(), urgent_queue.as_ref(), connection.region());
     problems.extend(settings.check_region(connection.region()).err());
+    problems.extend(settings.check_partition(connection.partition()).err());
     if !problems.is_empty() {
         return refuse(&problems);
     }

@@ -14,6 +14,7 @@ pub mod commands;
 pub mod deadline;
 mod deliver;
 mod failure;
+mod fetcher;
 pub mod group;
 pub mod instructions;
 pub mod item;

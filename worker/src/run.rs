@@ -122,6 +122,7 @@ pub async fn worker_context(
         central,
         kms_key_id: settings.kms_key_id.clone(),
         replication_regions: settings.replication_regions.clone(),
+        readers: settings.readers.clone(),
         users_at_once: settings.users_at_once,
         attempt_wait: settings.attempt_wait,
         notices: Notices::new(mail, Some(connection), connection.partition())?,

@@ -10,7 +10,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use key_rotation_aws::settings::{DEFAULT_MEMBER_ROLE, Problems, Queues};
 use key_rotation_aws::{MemberRole, QueueUrl};
+use rotation::names::Partition;
 use rotation::policy::{PeriodName, PolicyError};
+use rotation::readers::Readers;
 use rotation::{Period, Policy};
 
 pub use self::raw::RawSettings;
@@ -43,6 +45,8 @@ pub struct Settings {
     /// The KMS key for secrets.
     pub kms_key_id: Option<String>,
     pub replication_regions: Vec<String>,
+    /// Who may read secrets besides their users.
+    pub readers: Readers,
     pub mail: MailSettings,
     /// The queue worker's numbers.
     pub limits: Limits,
@@ -73,6 +77,7 @@ impl Settings {
             central_read_policy: None,
             kms_key_id: None,
             replication_regions: Vec::new(),
+            readers: Readers::default(),
             mail: MailSettings::default(),
             limits: Limits::default(),
             urgent_concurrency: 4,
@@ -108,6 +113,7 @@ impl Settings {
         let policy = check_policy(&raw, &mut problems);
         let limits = check_limits(&raw, &mut problems);
         let replication_regions = store::check(&raw, &mut problems);
+        let readers = store::readers(&raw, &mut problems);
         check_mail(&raw, &mut problems);
         if raw.as_of.is_some() && !raw.dry_run {
             problems.add("--as-of is for audit mode only: it cannot stand beside DRY_RUN=false");
@@ -132,6 +138,7 @@ impl Settings {
             central_read_policy: raw.central_secret_read_policy.clone(),
             kms_key_id: raw.secret_kms_key_id.clone(),
             replication_regions,
+            readers,
             limits,
             urgent_concurrency: raw.max_concurrent_urgent_messages,
             users_at_once: raw.max_concurrent_users,
@@ -148,6 +155,14 @@ impl Settings {
     /// What is wrong, in one sentence.
     pub fn check_region(&self, region: &str) -> Result<(), String> {
         store::check_region(&self.replication_regions, region)
+    }
+
+    /// Checks what depends on the partition that the worker runs in.
+    ///
+    /// # Errors
+    /// What is wrong, in one sentence.
+    pub fn check_partition(&self, partition: Partition) -> Result<(), String> {
+        store::check_partition(&self.readers, partition)
     }
 }
 

@@ -58,6 +58,19 @@ impl Deployment {
         own.chain(attached).map(|policy| self.worked_out(&policy["PolicyDocument"])).collect()
     }
 
+    /// A variable of a task's container, if it is set.
+    pub(crate) fn variable(&self, task: &str, name: &str) -> Option<String> {
+        let container = &self.template.resource(task)["Properties"]["ContainerDefinitions"][0];
+        let named = |entry: &&Value| entry.to_string().contains(&format!("\"{name}\""));
+        let entry = container["Environment"].as_array().expect("variables").iter().find(named)?;
+        Some(self.text(&self.value(entry)?["Value"]))
+    }
+
+    /// Whether the stack makes this resource.
+    pub(crate) fn has(&self, resource: &str) -> bool {
+        self.is_made(self.template.resource(resource))
+    }
+
     /// A document of a resource, by the property that holds it.
     pub(crate) fn document(&self, resource: &str, property: &str) -> Value {
         self.worked_out(&self.template.resource(resource)["Properties"][property])
@@ -167,6 +180,7 @@ impl Deployment {
         match function.as_str() {
             "Condition" => self.holds(argument.as_str().expect("a name")),
             "Fn::Not" => !self.is_true(&many()[0]),
+            "Fn::Or" => many().iter().any(|it| self.is_true(it)),
             "Fn::And" => many().iter().all(|it| self.is_true(it)),
             "Fn::Equals" => self.value(&many()[0]) == self.value(&many()[1]),
             other => panic!("{other} is not known here"),

@@ -57,6 +57,7 @@ fn typical(role: Role, action: &str) -> (String, Vec<(&'static str, &'static [&'
             (sender, vec![("ses:FromAddress", &["admin@example.com"])])
         }
         ("kms", ..) => (KEY.to_owned(), vec![("kms:ViaService", &["secretsmanager.eu-west-1.amazonaws.com"])]),
+        ("secretsmanager", "ListSecrets", _) => ("*".to_owned(), vec![]),
         ("secretsmanager", "TagResource", Role::Worker) => (CENTRAL_SECRET.to_owned(), vec![own_tag]),
         ("secretsmanager", _, Role::Worker) => (CENTRAL_SECRET.to_owned(), vec![]),
         ("secretsmanager", "TagResource", _) => (SECRET.to_owned(), vec![own_tag]),
@@ -165,7 +166,7 @@ fn nobody_but_the_worker_changes_a_users_secret_neither_an_administrator_nor_the
     let own = (Role::WorkerInAccounts, vec![Role::WorkerInAccounts.deployed(&[]).0], SECRET);
     let central = (Role::Worker, writers(&session(&Role::Worker.deployed(&[]).0)), CENTRAL_SECRET);
     for ((role, writers, secret), store) in [own, central].into_iter().zip(STORES) {
-        let policy = SecretPolicy { owner: USER, writers: &writers }.document();
+        let policy = SecretPolicy { owner: USER, readers: &[], writers: &writers }.document();
         let worker = role.deployed(store).0;
         for change in CHANGES {
             let action = format!("secretsmanager:{change}");
@@ -341,7 +342,12 @@ fn with_the_tag_guard_only_the_rotation_writes_what_it_remembers_and_only_stewar
                 assert_eq!(tries(by, action, &["team", key]), Answer::Denied, "{action} {key} by {by}");
             }
         }
-        for key in ["key-rotation:protected", "Key-Rotation:Exempt-Until", "key-rotation:rotate-after-days"] {
+        for key in [
+            "key-rotation:protected",
+            "Key-Rotation:Exempt-Until",
+            "key-rotation:rotate-after-days",
+            rotation::names::READERS_TAG,
+        ] {
             assert_eq!(tries(steward, action, &[key]), Answer::NotAllowed, "{action} {key}");
             for by in [itself, &rotation, namesake] {
                 assert_eq!(tries(by, action, &[key]), Answer::Denied, "{action} {key} by {by}");
@@ -378,6 +384,63 @@ fn from_the_central_store_a_user_reads_its_own_secret_and_nobody_elses() {
     };
     assert_eq!(decrypts(USER, "secretsmanager.eu-west-1.amazonaws.com"), Answer::Allowed);
     assert_eq!(decrypts(USER, "s3.eu-west-1.amazonaws.com"), Answer::NotAllowed);
+}
+
+#[test]
+fn the_break_glass_role_is_not_there_until_somebody_is_named_and_then_reads_users_secrets_and_no_others() {
+    const ONCALL: &str = "arn:aws:iam::444455556666:role/oncall-*";
+    for (store, secret) in STORES.into_iter().zip([SECRET, CENTRAL_SECRET]) {
+        assert!(!Deployment::new("member-role.yaml", HERE, store).has("BreakGlassRole"));
+        let given = [store, &[("BreakGlassPrincipalArns", ONCALL)]].concat();
+        let stack = Deployment::new("member-role.yaml", HERE, &given);
+        assert!(stack.has("BreakGlassRole"));
+        let role = stack.arn("BreakGlassRole");
+        let trust = with_resource(stack.document("BreakGlassRole", "AssumeRolePolicyDocument"));
+        let assumes = |by: &str, organization: &str| {
+            let request = Request::new(by, "sts:AssumeRole", "the role");
+            request.with("aws:PrincipalOrgID", &[organization]).by_resource(&trust)
+        };
+        assert_eq!(assumes("arn:aws:iam::444455556666:role/oncall-1", ORGANIZATION), Answer::Allowed);
+        assert_eq!(assumes("arn:aws:iam::444455556666:role/oncall-1", "o-0000000000"), Answer::NotAllowed);
+        assert_eq!(assumes("arn:aws:iam::999999999999:role/oncall-1", ORGANIZATION), Answer::NotAllowed);
+        assert_eq!(assumes("arn:aws:iam::444455556666:user/oncall-1", ORGANIZATION), Answer::NotAllowed);
+
+        // Both policies let it read, and the key's where there is one.
+        let identity = stack.policies_of("BreakGlassRole");
+        let reads = |secret: &str| Request::new(&role, "secretsmanager:GetSecretValue", secret).by_identity(&identity);
+        assert_eq!(reads(secret), Answer::Allowed);
+        assert_eq!(reads(SOMEBODY_ELSES_SECRET), Answer::NotAllowed);
+        assert_eq!(reads(&secret.replace("Account_222222222222", "Account_333333333333")), Answer::NotAllowed);
+        let readers = [role.clone()];
+        let of_secret = SecretPolicy { owner: USER, readers: &readers, writers: &["arn:aws:iam::1:role/w".to_owned()] };
+        let asks = |by: &str| {
+            let request = Request::new(by, "secretsmanager:GetSecretValue", secret);
+            request.by_resource(&of_secret.document())
+        };
+        assert_eq!(asks(&role), Answer::Allowed);
+        assert_eq!(asks(USER), Answer::Allowed);
+        assert_eq!(asks("arn:aws:iam::222222222222:role/Administrator"), Answer::Denied);
+        assert_eq!(asks("arn:aws:iam::222222222222:root"), Answer::Denied);
+        let decrypts = Request::new(&role, "kms:Decrypt", KEY)
+            .with("kms:ViaService", &["secretsmanager.eu-west-1.amazonaws.com"])
+            .with("aws:PrincipalOrgID", &[ORGANIZATION]);
+        let is_central = secret == CENTRAL_SECRET;
+        let expected = if is_central { Answer::Allowed } else { Answer::NotAllowed };
+        assert_eq!(decrypts.by_identity(&identity), expected);
+        assert_eq!(decrypts.by_resource(&stack_key()), Answer::Allowed);
+    }
+}
+
+#[test]
+fn the_workers_let_the_break_glass_role_read_and_whoever_else_is_named() {
+    let readers =
+        |given: &[(&str, &str)]| Deployment::new("fleet.yaml", FLEET, given).variable("WorkerTask", "SECRET_READERS");
+    let default = "arn:aws:iam::{account}:role/IAMKeyRotationBreakGlass";
+    assert_eq!(readers(&[]).as_deref(), Some(default));
+    let more = "arn:aws:iam::{account}:role/ci-*,arn:aws:iam::444455556666:role/vault";
+    assert_eq!(readers(&[("SecretReaders", more)]), Some(format!("{default},{more}")));
+    assert_eq!(readers(&[("SecretReaders", more), ("BreakGlassRoleName", "")]).as_deref(), Some(more));
+    assert_eq!(readers(&[("BreakGlassRoleName", "")]), None);
 }
 
 fn stack_key() -> Value {

@@ -1,12 +1,16 @@
 //! Who may do what with a user's secret, by trying: each principal, each call, both stores.
 
 mod changes;
+mod leak;
+mod readers;
+mod smtp;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use end_to_end::{ACCOUNT, Stage, USER};
 use key_rotation_aws::{AwsError, Connection, MemberRole};
 use rotation::names::secret_name;
+use rotation::readers::{ReaderPattern, Readers};
 use sandbox::serve::REGION;
 use sandbox::world::MANAGEMENT_ACCOUNT;
 use sandbox::{KeySpec, client};
@@ -14,6 +18,9 @@ use worker::Settings;
 
 /// A customer-managed key; the sandbox only looks at its shape.
 const KMS_KEY: &str = "arn:aws:kms:eu-central-2:999999999999:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
+/// As the templates have it.
+const BREAK_GLASS: &str = "arn:aws:iam::{account}:role/IAMKeyRotationBreakGlass";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Store {
@@ -31,6 +38,13 @@ impl Store {
             Store::Own => ACCOUNT,
             Store::Central => MANAGEMENT_ACCOUNT,
         }
+    }
+
+    /// With a reader of every user's, and some that tags may name.
+    fn with_readers(self, stage: &Stage) -> Settings {
+        let read = |texts: &[&str]| texts.iter().map(|text| ReaderPattern::new(text).expect("a reader")).collect();
+        let readers = Readers { always: read(&[BREAK_GLASS]), allowed: read(&["arn:aws:iam::{account}:role/ci-*"]) };
+        Settings { readers, ..self.settings(stage) }
     }
 
     fn settings(self, stage: &Stage) -> Settings {

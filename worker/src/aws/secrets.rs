@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::types::{ReplicaRegionType, StatusType, Tag};
+use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, ReplicaRegionType, StatusType, Tag};
 use key_rotation_aws::{AwsError, ErrorClass, Tries};
 use rotation::AccessKeyId;
 use rotation::names::version_id;
@@ -47,6 +47,17 @@ impl SecretRecord {
     }
 }
 
+/// A secret as `ListSecrets` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedSecret {
+    pub name: String,
+    pub tags: BTreeMap<String, String>,
+}
+
+fn tags(tags: Option<Vec<Tag>>) -> BTreeMap<String, String> {
+    tags.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value?))).collect()
+}
+
 fn failure(status: Option<&StatusType>, message: Option<String>) -> Option<String> {
     match status {
         Some(StatusType::Failed) => Some(message.unwrap_or_else(|| "no reason is given".to_owned())),
@@ -82,8 +93,25 @@ impl Secrets {
                 .filter_map(|status| Some((status.region?, failure(status.status.as_ref(), status.status_message))))
                 .collect(),
             kms_key_id: answer.kms_key_id,
-            tags: answer.tags.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value?))).collect(),
+            tags: tags(answer.tags),
         }))
+    }
+
+    /// The secrets whose names begin so: names and tags. What is scheduled for deletion is left out.
+    pub async fn list(&self, prefix: &str) -> Result<Vec<ListedSecret>, AwsError> {
+        let filter = Filter::builder().key(FilterNameStringType::Name).values(prefix).build();
+        let mut pages = self.0.list_secrets().filters(filter).into_paginator().send();
+        let mut secrets = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| AwsError::new("secretsmanager:ListSecrets", error))?;
+            secrets.extend(
+                page.secret_list
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter_map(|entry| Some(ListedSecret { name: entry.name?, tags: tags(entry.tags) })),
+            );
+        }
+        Ok(secrets)
     }
 
     /// Creates a secret with no value. Run twice, the second finds it (`Conflict`), which is what is wanted.

@@ -85,7 +85,10 @@ fn is_standing(finding: &Finding) -> bool {
         | Finding::SuccessorNotInHand { .. }
         | Finding::PublishedKeyInUse { .. }
         | Finding::NotReplicated { .. } => true,
-        Finding::UsedButNotStored { .. } | Finding::LookBeforeHarm { .. } => false,
+        Finding::UsedButNotStored { .. }
+        | Finding::LookBeforeHarm { .. }
+        | Finding::ReaderNotAllowed { .. }
+        | Finding::BadSmtpRegion { .. } => false,
     }
 }
 

@@ -26,6 +26,13 @@ pub fn fetch_secret_of_any(secret: &SecretLocation, own_account: &AccountId, par
     fetch_secret(&of_any, own_account, partition)
 }
 
+/// Puts the new key into the credentials file of the AWS CLI, in the profile named after the user, and shows it to nobody: not to the
+/// shell's history either. The CLI splits at commas, and knows no quotes. (AWS CLI version 2, `aws configure import`.)
+pub fn install(fetch: &str) -> String {
+    const TO_CSV: &str = r#"jq -r '"User name,Access key ID,Secret access key", "\(.UserName | gsub(","; "/")),\(.AccessKeyId),\(.SecretAccessKey)"'"#;
+    format!("{fetch} | {TO_CSV} | aws configure import --csv file:///dev/stdin")
+}
+
 /// Says when, with which service and where a key was used last.
 pub fn last_used(key: &str, region: &str) -> String {
     Line::new("aws iam get-access-key-last-used").option("--access-key-id", key).option("--region", region).end("")
@@ -87,6 +94,9 @@ mod tests {
             name: names::secret_name(&account(), &UserName::new(user).unwrap()),
             central_account: central.map(|id| AccountId::new(id).unwrap()),
             region: "eu-west-1".to_owned(),
+            readers: Vec::new(),
+            smtp_regions: Vec::new(),
+            user_has_other_key: false,
             publishes: None,
         }
     }
@@ -113,6 +123,16 @@ mod tests {
             ),
             "{line}"
         );
+    }
+
+    #[test]
+    fn a_key_is_installed_without_being_shown() {
+        let line = install(&fetch_secret(&secret("deploy", None), &account(), Partition::AWS));
+        assert!(line.starts_with(
+            "aws secretsmanager get-secret-value --secret-id Account_123456789012_User_deploy_AccessKey "
+        ));
+        assert!(line.ends_with(r#" | aws configure import --csv file:///dev/stdin"#), "{line}");
+        assert!(line.contains(r#""\(.UserName | gsub(","; "/")),\(.AccessKeyId),\(.SecretAccessKey)"'"#), "{line}");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! What an owner is to do, step by step, with the command lines.
 
+use rotation::LastUse;
 use rotation::names::Partition;
 
 use super::commands;
+use super::fetcher::Fetcher;
 use super::item::{Digest, DigestItem};
 use super::text::counted;
 use super::wording::Help;
@@ -60,11 +62,10 @@ impl Instructions {
         let Some(key) = &item.key else { return Self::default() };
         let parts = Parts::new(digest, item, help);
         let user = item.user.as_str();
-        let until_disabled =
-            if parts.emergency == Some(KeyIs::Active) { "; this key works for that until it is disabled" } else { "" };
-        let who = format!("Run it as the user {user}, who alone may read this secret{until_disabled}.");
-        let fetch = commands::fetch_secret(&item.secret, &digest.account.id, partition);
-        parts.write(digest, user, key.id.as_str(), &item.secret.region, (&who, fetch))
+        let fetcher = Fetcher::new(item, help, parts.emergency == Some(KeyIs::Active));
+        let line = fetcher.can_fetch().then(|| commands::fetch_secret(&item.secret, &digest.account.id, partition));
+        let what = format!("{}{}", fetcher.hint(user), smtp(&item.secret.smtp_regions, &key.last_use));
+        parts.write(digest, user, key.id.as_str(), &item.secret.region, (&what, line))
     }
 
     /// For any of several keys: `USER` and `ACCESS_KEY_ID` stand for the names in a table.
@@ -75,37 +76,74 @@ impl Instructions {
     ) -> Self {
         let mut all = Parts::default();
         let mut secret = None;
+        let mut fetchers = Vec::new();
         for (item, help) in items {
             let parts = Parts::new(digest, item, help);
+            fetchers.extend(parts.fetch.then(|| Fetcher::new(item, help, false)));
             all.fetch |= parts.fetch;
             all.usage |= parts.usage;
             all.emergency = all.emergency.or(parts.emergency);
             secret = secret.or(Some(&item.secret));
         }
         let Some(secret) = secret else { return Self::default() };
-        let who = "Run it as the user, who alone may read its secret. The user's name goes in the place of USER, with a slash for each comma in it.";
-        let fetch = commands::fetch_secret_of_any(secret, &digest.account.id, partition);
-        all.write(digest, "USER", "ACCESS_KEY_ID", &secret.region, (who, fetch))
+        let who = format!(
+            "{} The user's name goes in the place of USER, with a slash for each comma in it.",
+            Fetcher::hint_for_any(&fetchers, &secret.readers)
+        );
+        let can_fetch = fetchers.iter().any(|fetcher| fetcher.can_fetch());
+        let line = can_fetch.then(|| commands::fetch_secret_of_any(secret, &digest.account.id, partition));
+        all.write(digest, "USER", "ACCESS_KEY_ID", &secret.region, (&who, line))
+    }
+}
+
+/// What somebody has to know who sends mail by SES's SMTP interface: its password is another one with each key.
+fn smtp(regions: &[String], last_use: &LastUse) -> String {
+    match (regions, last_use) {
+        ([], LastUse::At { service, .. }) if service == "ses" => {
+            " This key was last used with SES. If that was by SMTP, the password derives from the secret access key: have the user tagged with key-rotation:smtp-regions, and it is stored beside the next key; for this one, derive it as SES's documentation says.".to_owned()
+        }
+        ([], LastUse::At { .. } | LastUse::Never | LastUse::Unknown) => String::new(),
+        (regions, _) => format!(
+            " SmtpPasswords holds the password of SES's SMTP interface in {}; its user name is AccessKeyId.",
+            regions.join(", ")
+        ),
     }
 }
 
 impl Parts {
-    fn write(self, digest: &Digest, user: &str, key: &str, region: &str, (who, fetch): (&str, String)) -> Instructions {
+    fn write(
+        self,
+        digest: &Digest,
+        user: &str,
+        key: &str,
+        region: &str,
+        (who, fetch): (&str, Option<String>),
+    ) -> Instructions {
         let mut steps = Vec::new();
         if self.fetch {
+            let install = fetch.as_deref().map(commands::install);
+            let in_one_line = match install {
+                Some(_) => {
+                    " On a machine with jq and version 2 of the AWS CLI, this line fetches the key and puts it into the profile named after the user, without showing it."
+                }
+                None => "",
+            };
             steps.push(Step {
                 label: "Fetch the new key",
-                hint: format!(
-                    "{who} It prints JSON: AccessKeyId and SecretAccessKey are the new key; UserName, CreateDate and Status are for information."
-                ),
-                line: Some(fetch),
+                hint: match fetch {
+                    Some(_) => format!(
+                        "{who} It prints JSON: AccessKeyId and SecretAccessKey are the new key; UserName, CreateDate and Status are for information."
+                    ),
+                    None => who.to_owned(),
+                },
+                line: fetch,
             });
             steps.push(Step {
                 label: "Put the new key in the old one's place",
                 hint: format!(
-                    "Wherever {key} is configured: AccessKeyId as aws_access_key_id (in the environment AWS_ACCESS_KEY_ID), SecretAccessKey as aws_secret_access_key (AWS_SECRET_ACCESS_KEY). Restart what reads them only when it starts."
+                    "Wherever {key} is configured: AccessKeyId as aws_access_key_id (in the environment AWS_ACCESS_KEY_ID), SecretAccessKey as aws_secret_access_key (AWS_SECRET_ACCESS_KEY). Restart what reads them only when it starts.{in_one_line}"
                 ),
-                line: None,
+                line: install,
             });
         }
         if self.usage {

@@ -47,6 +47,12 @@ pub struct SecretLocation {
     /// The account that holds it, where that is not the user's own.
     pub central_account: Option<AccountId>,
     pub region: String,
+    /// The roles that may read it besides the user: ARNs, or patterns of them.
+    pub readers: Vec<String>,
+    /// The regions that a new key's SMTP password is stored for.
+    pub smtp_regions: Vec<String>,
+    /// Whether the user has another active key to fetch it with, besides the item's and the published one.
+    pub user_has_other_key: bool,
     /// The key it publishes, where it is there and publishes one of the user's keys.
     pub publishes: Option<AccessKeyId>,
 }

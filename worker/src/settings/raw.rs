@@ -81,6 +81,14 @@ pub struct RawSettings {
     #[arg(long, env = "CREDENTIAL_REPLICATION_REGIONS", value_name = "REGIONS", value_delimiter = ',', global = true)]
     pub(super) credential_replication_regions: Vec<String>,
 
+    /// Roles that may read the secrets besides their users: ARNs, with {account} and {user} for the user's and * where a part
+    /// varies, separated by commas
+    #[arg(long, env = "SECRET_READERS", value_name = "ARNS", value_delimiter = ',', global = true)]
+    pub(super) secret_readers: Vec<String>,
+    /// Roles that a user's tag key-rotation:readers may name as readers of its secret; written like SECRET_READERS
+    #[arg(long, env = "SECRET_READERS_ALLOWED", value_name = "ARNS", value_delimiter = ',', global = true)]
+    pub(super) secret_readers_allowed: Vec<String>,
+
     /// Verified sender of mails [default: none, notices go to the log and count as given]
     #[arg(long, env = "SENDER_EMAIL", value_name = "ADDRESS", global = true)]
     pub(super) sender_email: Option<String>,

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use key_rotation_aws::settings::Problems;
+use rotation::names::{Partition, is_region};
+use rotation::readers::{ReaderPattern, Readers};
 
 use super::RawSettings;
 
@@ -40,6 +42,51 @@ pub(super) fn check(raw: &RawSettings, problems: &mut Problems) -> Vec<String> {
     regions
 }
 
+/// So many fit into a secret's policy, with those of the user's tag. (Secrets Manager quotas: 20,480 characters.)
+const MOST_READERS: usize = 10;
+
+/// Who may read secrets.
+pub(super) fn readers(raw: &RawSettings, problems: &mut Problems) -> Readers {
+    let central = raw.store_secrets_in_central_account;
+    let mut read = |variable: &str, texts: &[String]| {
+        let mut readers = Vec::new();
+        for text in texts.iter().map(|text| text.trim()).filter(|text| !text.is_empty()) {
+            match ReaderPattern::new(text) {
+                Err(why) => problems.add(format!("{variable}: \"{text}\" cannot be a reader: {why}")),
+                // "You can't use the AWS managed key aws/secretsmanager" from another account. (Secrets Manager User Guide, "Access AWS
+                // Secrets Manager secrets from a different account".)
+                Ok(reader) if !central && !reader.is_in_users_account() => problems.add(format!(
+                    "{variable}: \"{text}\" could not read anything: where each account stores its own secrets (no STORE_SECRETS_IN_CENTRAL_ACCOUNT), nobody from another account can decrypt them. Write {{account}} for the account"
+                )),
+                Ok(reader) => readers.push(reader),
+            }
+        }
+        if readers.len() > MOST_READERS {
+            problems.add(format!(
+                "{variable} names {} roles: a secret's policy has room for {MOST_READERS}. Use a pattern, or one role that all of them may assume",
+                readers.len()
+            ));
+        }
+        readers
+    };
+    Readers {
+        always: read("SECRET_READERS", &raw.secret_readers),
+        allowed: read("SECRET_READERS_ALLOWED", &raw.secret_readers_allowed),
+    }
+}
+
+/// Nobody comes from another partition.
+pub(super) fn check_partition(readers: &Readers, own: Partition) -> Result<(), String> {
+    let foreign = readers.always.iter().chain(&readers.allowed).find(|reader| reader.partition() != own.as_str());
+    match foreign {
+        Some(reader) => Err(format!(
+            "SECRET_READERS: \"{}\" is in another partition than the worker: it must begin with arn:{own}:",
+            reader.as_str()
+        )),
+        None => Ok(()),
+    }
+}
+
 /// A secret is not replicated to the region that it is in.
 pub(super) fn check_region(regions: &[String], own: &str) -> Result<(), String> {
     match regions.iter().any(|region| region == own) {
@@ -48,14 +95,4 @@ pub(super) fn check_region(regions: &[String], own: &str) -> Result<(), String> 
         )),
         false => Ok(()),
     }
-}
-
-/// `eu-west-1`, `us-gov-east-1`, `eusc-de-east-1`: letters, words, a number.
-fn is_region(text: &str) -> bool {
-    let words: Vec<&str> = text.split('-').collect();
-    let Some((number, names)) = words.split_last() else { return false };
-    names.len() >= 2
-        && names.iter().all(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase()))
-        && !number.is_empty()
-        && number.bytes().all(|b| b.is_ascii_digit())
 }

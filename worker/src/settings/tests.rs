@@ -89,6 +89,32 @@ fn regions_to_replicate_to_are_regions_each_once_and_none_of_them_the_own() {
 }
 
 #[test]
+fn readers_are_roles_that_can_read_and_each_wrong_one_is_told() {
+    let own = "arn:aws:iam::{account}:role/key-readers, arn:aws:iam::{account}:role/reader-{user},";
+    let settings = check(&["--secret-readers", own]).expect("readers");
+    assert_eq!(settings.readers.always.len(), 2);
+    assert!(settings.check_partition(rotation::names::Partition::AWS).is_ok());
+    let china = rotation::names::Partition::from_arn("arn:aws-cn:iam::1:root").expect("a partition");
+    assert!(settings.check_partition(china).expect_err("another").contains("must begin with arn:aws-cn:"));
+    for (wrong, why) in [
+        ("key-readers", "is not the ARN of a role"),
+        ("arn:aws:iam::*:role/key-readers", "would let in other accounts"),
+        ("arn:aws:iam::{account}:role/*", "roles that anybody makes"),
+        ("arn:aws:iam::444455556666:role/vault", "nobody from another account can decrypt"),
+    ] {
+        for flag in ["--secret-readers", "--secret-readers-allowed"] {
+            let problem = refused(&[flag, wrong]);
+            assert!(problem.starts_with("SECRET_READERS") && problem.contains(why), "{problem}");
+        }
+    }
+    let central = ["--store-secrets-in-central-account", "--secret-kms-key-id", "alias/secrets"];
+    let from_elsewhere = ["--secret-readers", "arn:aws:iam::444455556666:role/vault"];
+    assert!(check(&[central.as_slice(), &from_elsewhere].concat()).is_ok());
+    let many = (0..11).map(|n| format!("arn:aws:iam::{{account}}:role/r{n}")).collect::<Vec<_>>().join(",");
+    assert!(refused(&["--secret-readers", &many]).contains("has room for 10"));
+}
+
+#[test]
 fn a_forecast_is_for_audit_mode() {
     let problem = refused(&["--dry-run=false", "--as-of", "2026-12-24T00:00:00Z"]);
     assert!(problem.starts_with("--as-of is for audit mode only"), "{problem}");

@@ -1,5 +1,7 @@
 //! Where a user's new key is stored: prepared completely before a key exists, so that every missing permission shows first.
 
+use std::collections::BTreeMap;
+
 use rotation::names::secret_name;
 use rotation::secret_policy::{SecretPolicy, lets_read};
 use rotation::{AccountId, UserName};
@@ -7,10 +9,10 @@ use serde_json::Value;
 
 use crate::aws::iam::Iam;
 use crate::aws::secrets::{SecretRecord, Secrets};
-use crate::context::UserContext;
+use crate::context::{AccountContext, UserContext};
 use crate::error::StepError;
 use crate::notices::SecretLocation;
-use key_rotation_aws::MemberSession;
+use key_rotation_aws::{AwsError, MemberSession};
 
 /// A user's secret and the way to it.
 #[derive(Debug, Clone)]
@@ -24,10 +26,7 @@ pub struct Destination {
 impl Destination {
     /// The user's destination, through this session.
     pub fn new(context: &UserContext<'_>, session: &MemberSession) -> Self {
-        let secrets = match &context.account.worker.central {
-            Some(central) => central.secrets.clone(),
-            None => Secrets::new(session.secrets_manager().clone()),
-        };
+        let secrets = store(context.account, session);
         Self { secrets, name: secret_name(&context.account.job.account, context.user) }
     }
 
@@ -69,7 +68,7 @@ impl Destination {
         if !missing.is_empty() {
             self.secrets.tag(&self.name, &missing).await?;
         }
-        self.secrets.put_policy(&self.name, &policy(context).to_string()).await?;
+        self.write_policy(context, &record.tags).await?;
         let regions: Vec<String> = worker
             .replication_regions
             .iter()
@@ -87,6 +86,32 @@ impl Destination {
             Iam::new(session).attach_policy(context.user, &arn).await?;
         }
         Ok(record)
+    }
+
+    /// Sets who may do what with the secret, and says on the secret that it is so. The tag comes last: where it is, the policy is.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    pub async fn write_policy(
+        &self,
+        context: &UserContext<'_>,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<(), AwsError> {
+        let (readers, writers) = (context.readers().patterns, context.account.secret_writers());
+        let policy = SecretPolicy { owner: context.arn, readers: &readers, writers: &writers };
+        self.secrets.put_policy(&self.name, &policy.document().to_string()).await?;
+        let fingerprint = policy.fingerprint();
+        match tags.get(POLICY_TAG) {
+            Some(known) if *known == fingerprint => Ok(()),
+            Some(_) | None => self.secrets.tag(&self.name, &[(POLICY_TAG, &fingerprint)]).await,
+        }
+    }
+
+    /// Whether the secret is this user's and does not have the policy that it should have, by its tags.
+    pub fn has_another_policy(context: &UserContext<'_>, tags: &BTreeMap<String, String>) -> bool {
+        let (readers, writers) = (context.readers().patterns, context.account.secret_writers());
+        let wanted = SecretPolicy { owner: context.arn, readers: &readers, writers: &writers };
+        tags.get(USER_ID_TAG) == Some(&context.record.id) && tags.get(POLICY_TAG) != Some(&wanted.fingerprint())
     }
 
     /// Why the user cannot read its secret as it is now, if it cannot. To be asked before the user depends on it alone.
@@ -129,6 +154,8 @@ impl Destination {
 const ACCOUNT_TAG: &str = "key-rotation:account";
 const USER_TAG: &str = "key-rotation:user";
 const USER_ID_TAG: &str = "key-rotation:user-id";
+/// The fingerprint of its resource policy.
+const POLICY_TAG: &str = "key-rotation:policy";
 
 /// `alias/name`, a key's id or an ARN of either, which may be the other's end.
 fn is_same_key(shown: &str, wanted: &str) -> bool {
@@ -138,9 +165,12 @@ fn is_same_key(shown: &str, wanted: &str) -> bool {
     ends(shown, wanted) || ends(wanted, shown)
 }
 
-/// The secret's resource policy, as it should be.
-fn policy(context: &UserContext<'_>) -> Value {
-    SecretPolicy { owner: context.arn, writers: &context.account.secret_writers() }.document()
+/// Where the secrets of this account's users are.
+pub fn store(account: &AccountContext<'_>, session: &MemberSession) -> Secrets {
+    match &account.worker.central {
+        Some(central) => central.secrets.clone(),
+        None => Secrets::new(session.secrets_manager().clone()),
+    }
 }
 
 /// Where owners are told to look.
@@ -152,6 +182,9 @@ pub fn location(
 ) -> SecretLocation {
     SecretLocation {
         publishes: None,
+        readers: Vec::new(),
+        smtp_regions: Vec::new(),
+        user_has_other_key: false,
         name: secret_name(account, user),
         central_account: central_account.cloned(),
         region: region.to_owned(),

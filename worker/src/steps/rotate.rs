@@ -6,6 +6,8 @@
 mod publish;
 mod turn;
 
+use std::collections::BTreeMap;
+
 use key_rotation_aws::{AwsError, ErrorClass, MemberSession};
 use rotation::{AccessKeyId, Finding, Intent, KeyStatus};
 use secrecy::{ExposeSecret, SecretString};
@@ -17,6 +19,7 @@ use super::destination::Destination;
 use super::settle;
 use super::{access_keys, find};
 use crate::aws::iam::{Iam, NewKey};
+use crate::aws::smtp;
 use crate::context::UserContext;
 use crate::error::StepError;
 use crate::sessions::MIN_SESSION_FOR_ATTEMPT;
@@ -256,14 +259,21 @@ impl RotationAttempt<'_> {
     }
 }
 
-/// The secret's value: the fields its readers have always found in it.
+/// The secret's value: the fields its readers have always found in it; and the passwords by region of a user that sends mail by
+/// SES's SMTP interface.
 fn secret_value(new: &NewKey, work: &UserContext<'_>) -> SecretString {
-    let value = json!({
+    let mut value = json!({
         "AccessKeyId": new.id.as_str(),
         "CreateDate": new.created.to_string(),
         "SecretAccessKey": new.secret.expose_secret(),
         "Status": "Active",
         "UserName": work.user.as_str(),
     });
+    let (regions, _) = work.smtp_regions();
+    if !regions.is_empty() {
+        let password = |region: &String| smtp::password(&new.secret, region).expose_secret().to_owned();
+        let passwords: BTreeMap<&String, String> = regions.iter().map(|region| (region, password(region))).collect();
+        value["SmtpPasswords"] = json!(passwords);
+    }
     SecretString::from(value.to_string())
 }

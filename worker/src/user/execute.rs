@@ -165,6 +165,12 @@ impl<'a> UserExecutor<'a> {
                 Tally::count(&self.context.account.worker.tally.rotated);
                 let record = record(Some(new.clone()));
                 self.queue_notice(old, Event::Rotated { by: Some(new), disable_due }, record);
+                for reader in self.context.readers().refused {
+                    self.report_finding(Finding::ReaderNotAllowed { reader });
+                }
+                for value in self.context.smtp_regions().1 {
+                    self.report_finding(Finding::BadSmtpRegion { value });
+                }
                 self.look_at_replicas().await?;
                 Ok(Next::Done)
             }
@@ -245,6 +251,9 @@ impl<'a> UserExecutor<'a> {
 
     fn item(&self, key: Option<&AccessKeyId>, event: Event, record: Option<KeyState>) -> DigestItem {
         let account = self.context.account;
+        let is_other = |known: &&Key| {
+            known.status == KeyStatus::Active && known.published != Published::Yes && Some(&known.id) != key
+        };
         let central = account.worker.central.as_ref().map(|central| &central.account);
         let published = self.user.keys.iter().find(|key| key.published == Published::Yes);
         let secret = location(central, account.worker.connection.region(), &account.job.account, self.context.user);
@@ -253,7 +262,13 @@ impl<'a> UserExecutor<'a> {
             key: key.map(|id| self.facts(id)),
             event,
             owner_tag: self.owner_tag(),
-            secret: SecretLocation { publishes: published.map(|key| key.id.clone()), ..secret },
+            secret: SecretLocation {
+                publishes: published.map(|key| key.id.clone()),
+                readers: self.context.readers().patterns,
+                smtp_regions: self.context.smtp_regions().0,
+                user_has_other_key: self.user.keys.iter().any(|known| is_other(&known)),
+                ..secret
+            },
             last_reminded: self.user.tags.reminded,
             record,
         }
@@ -270,15 +285,10 @@ impl<'a> UserExecutor<'a> {
         self.user.keys.iter().find(|key| key.id == *id)
     }
 
-    /// The value of the user's owner tag, if there is such a setting and such a tag. IAM does not distinguish the case of tag keys.
+    /// The value of the user's owner tag, if there is such a setting and such a tag.
     fn owner_tag(&self) -> Option<String> {
         let wanted = self.context.account.worker.owner_tag.as_deref()?;
-        self.context
-            .record
-            .tags
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(wanted))
-            .map(|(_, value)| value.clone())
+        self.context.tag(wanted).map(str::to_owned)
     }
 
     fn is_audit(&self) -> bool {

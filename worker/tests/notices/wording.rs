@@ -1,5 +1,6 @@
 //! The mails themselves, as texts to be read: a change of wording shows up as a change here.
 
+use rotation::LastUse;
 use rotation::plan::NoticeKind;
 use worker::notices::item::{Digest, Event};
 use worker::notices::{MailSettings, Notices, RecipientClass, sample};
@@ -66,7 +67,7 @@ fn both_parts_say_the_same_of_every_key() {
     // Each word of a command is in one piece.
     let html = mail.html.replace("<span>", "").replace("</span>", "");
     for command in mail.text.lines().filter(|line| line.starts_with("    aws ")) {
-        let escaped = command.trim().replace('\'', "&#x27;").replace('/', "&#x2f;");
+        let escaped = command.trim().replace('\'', "&#x27;").replace('/', "&#x2f;").replace('"', "&quot;");
         assert!(html.contains(&escaped), "{command}");
     }
 }
@@ -75,6 +76,61 @@ fn both_parts_say_the_same_of_every_key() {
 fn a_contained_key_is_not_offered_to_be_re_enabled() {
     let mail = only_mail(&digest(&[Event::Contained]));
     assert!(mail.text.contains("get-secret-value") && !mail.text.contains("--status Active"));
+}
+
+/// The replaced key works, is disabled, contained or deleted; the user has another one or not; there is a reader or not.
+#[test]
+fn the_mail_says_who_can_fetch_the_new_key_in_the_case_at_hand_and_gives_no_command_that_nobody_can_run() {
+    let reader = "arn:aws:iam::123456789012:role/KeyReaders";
+    let events = [
+        (replaced(), true),
+        (Event::Disabled { delete_due: in_days(10) }, false),
+        (Event::Contained, false),
+        (Event::Rotated { by: Some(key(99)), disable_due: None }, false),
+        (Event::Deleted, false),
+    ];
+    for (event, works) in events {
+        for has_other in [true, false] {
+            for readers in [vec![], vec![reader.to_owned()], vec![format!("{reader}-*")]] {
+                let mut digest = digest(std::slice::from_ref(&event));
+                let secret = &mut digest.items[0].secret;
+                (secret.user_has_other_key, secret.readers) = (has_other, readers.clone());
+                let text = only_mail(&digest).text;
+                let case = format!("{event:?}, other key {has_other}, {readers:?}:\n{text}");
+                assert_eq!(text.contains("Run it as the user"), works || has_other, "{case}");
+                assert_eq!(text.contains("with its other key"), !works && has_other, "{case}");
+                assert_eq!(text.contains(reader), !readers.is_empty(), "{case}");
+                let can_fetch = works || has_other || !readers.is_empty();
+                assert_eq!(text.contains("get-secret-value"), can_fetch, "{case}");
+                assert_eq!(text.contains("aws configure import"), can_fetch, "{case}");
+                assert_eq!(text.contains("answer this mail: whoever runs"), !can_fetch, "{case}");
+            }
+        }
+    }
+}
+
+#[test]
+fn many_contained_keys_that_nobody_can_fetch_come_with_no_command() {
+    let mut digest = sample::many_keys_at(now(), false, 12);
+    for item in &mut digest.items {
+        (item.event, item.secret.readers) = (Event::Contained, Vec::new());
+    }
+    assert!(!account_mail(&digest).contains("get-secret-value"));
+    for item in &mut digest.items {
+        item.secret.readers = vec!["arn:aws:iam::123456789012:role/KeyReaders".to_owned()];
+    }
+    let text = account_mail(&digest);
+    assert!(text.contains("role arn:aws:iam::123456789012:role/KeyReaders") && text.contains("User_USER"), "{text}");
+}
+
+#[test]
+fn somebody_who_sends_mail_by_smtp_is_told_of_the_password() {
+    let mut digest = digest(&[replaced()]);
+    digest.items[0].key.as_mut().expect("a key").last_use =
+        LastUse::At { when: now(), service: "ses".to_owned(), region: "eu-west-1".to_owned() };
+    assert!(only_mail(&digest).text.contains("have the user tagged with key-rotation:smtp-regions"));
+    digest.items[0].secret.smtp_regions = vec!["eu-west-1".to_owned()];
+    assert!(only_mail(&digest).text.contains("SmtpPasswords holds the password of SES's SMTP interface in eu-west-1"));
 }
 
 #[test]

@@ -89,11 +89,16 @@ pub(super) fn deleted(at: &WordingContext<'_>) -> Wording {
             "A disabled key is kept for at least {} days, unless an operator needs its place sooner.",
             at.policy.recovery_grace()
         ),
-        todo: at.todo("Nothing."),
+        todo: at.todo(match at.replacement {
+            Some(new) => {
+                format!("Nothing, if {new} has taken its place. If not, {new} can still be fetched as described below.")
+            }
+            None => "Nothing.".to_owned(),
+        }),
         due: None,
         need: Need::Nothing,
         condition: Condition::Deleted,
-        help: Help::None,
+        help: if at.replacement.is_some() { Help::InstallOnly } else { Help::None },
         successor: None,
     }
 }

@@ -1,0 +1,160 @@
+//! Who reads a user's secret: each principal, in each state of the key, in both stores.
+
+use end_to_end::{ACCOUNT, Stage, USER};
+use rotation::Task;
+use rotation::job::{ForceRotate, Whom};
+use rotation::names::READERS_TAG;
+use sandbox::world::MANAGEMENT_ACCOUNT;
+
+use crate::{Store, due, reads, role, secret_arn, user};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Works,
+    Contained,
+    Disabled,
+    Deleted,
+}
+
+impl State {
+    const ALL: [State; 4] = [State::Works, State::Contained, State::Disabled, State::Deleted];
+}
+
+const TAGGED: [&str; 2] = ["ci-build", "mine"];
+
+/// A user whose key was replaced, and is in this state now: the stage, and the replaced key.
+async fn replaced(store: Store, state: State) -> (Stage, String) {
+    let stage = Stage::new().await;
+    let old = stage.user(&[due()]).remove(0);
+    stage.user_named("eve", &[due()]);
+    let named = TAGGED.map(|role| format!("arn:aws:iam::{ACCOUNT}:role/{role}")).join(" ");
+    stage.world(|world| world.tag_user(ACCOUNT, USER, READERS_TAG, &named));
+    let settings = store.with_readers(&stage);
+    match state {
+        State::Contained => {
+            let whom = Whom::User(USER.parse().expect("a user name"));
+            let request = ForceRotate { whom, disable_old_now: true, override_exemption: false };
+            stage.send(&stage.job(Task::ForceRotate(request))).await;
+        }
+        State::Works | State::Disabled | State::Deleted => stage.schedule().await,
+    }
+    stage.work_with(&settings).await;
+    let runs = match state {
+        State::Works | State::Contained => 0,
+        State::Disabled => 1,
+        State::Deleted => 2,
+    };
+    for _ in 0..runs {
+        stage.pass_days(11);
+        stage.schedule().await;
+        stage.work_with(&settings).await;
+    }
+    let now = stage.keys().into_iter().find(|(key, _)| *key == old).map(|(_, is_active)| is_active);
+    let expected = match state {
+        State::Works => Some(true),
+        State::Contained | State::Disabled => Some(false),
+        State::Deleted => None,
+    };
+    assert_eq!(now, expected, "{state:?}");
+    (stage, old)
+}
+
+/// Who can read, by name, in one state.
+async fn who_reads(store: Store, state: State) -> Vec<(&'static str, bool)> {
+    let (stage, old) = replaced(store, state).await;
+    let id = secret_arn(&stage, store);
+    let other = stage.keys_of("eve").remove(0).0;
+    let member_role = stage.settings().role.name;
+    let principals = [
+        ("the user, with the replaced key", user(&stage, &old)),
+        ("a role of `SECRET_READERS`", role(&stage, ACCOUNT, "IAMKeyRotationBreakGlass").await),
+        (
+            "a role that the user's tag names and `SECRET_READERS_ALLOWED` allows",
+            role(&stage, ACCOUNT, TAGGED[0]).await,
+        ),
+        ("a role that the user's tag names and nothing allows", role(&stage, ACCOUNT, TAGGED[1]).await),
+        ("a role of that list that the user's tag does not name", role(&stage, ACCOUNT, "ci-other").await),
+        (
+            "a namesake of a reader in another account",
+            role(&stage, MANAGEMENT_ACCOUNT, "IAMKeyRotationBreakGlass").await,
+        ),
+        ("an administrator of the user's account", role(&stage, ACCOUNT, "Administrator").await),
+        ("an administrator of the fleet's account", role(&stage, MANAGEMENT_ACCOUNT, "Administrator").await),
+        ("the worker", stage.connection("test")),
+        ("the member role", role(&stage, ACCOUNT, &member_role).await),
+        ("another user", user(&stage, &other)),
+    ];
+    let published = stage.published_key().expect("a successor");
+    let mut answers = Vec::new();
+    for (name, principal) in principals {
+        let read = reads(&principal, &id).await;
+        assert!(read.as_ref().is_err() || read == Ok(published.clone()), "{name}: {read:?}");
+        answers.push((name, read.is_ok()));
+    }
+    answers
+}
+
+/// The table in docs/permissions.md is what comes of trying. The same in both stores.
+#[tokio::test]
+async fn who_reads_is_what_the_documentation_says_in_every_state_and_store() {
+    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/permissions.md");
+    let document = std::fs::read_to_string(document).expect("the page");
+    for store in Store::BOTH {
+        let mut columns = Vec::new();
+        for state in State::ALL {
+            columns.push(who_reads(store, state).await);
+        }
+        for (row, (name, _)) in columns[0].iter().enumerate() {
+            let cells = columns.iter().map(|column| if column[row].1 { "yes" } else { "no" });
+            let line = format!("| {name} | {} |", cells.collect::<Vec<_>>().join(" | "));
+            assert!(document.contains(&line), "{store:?}: the page lacks {line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_is_named_later_reads_from_the_next_run_on_and_one_that_is_no_more_does_not() {
+    for store in Store::BOTH {
+        let stage = Stage::new().await;
+        stage.user(&[due()]);
+        stage.schedule().await;
+        stage.work_with(&store.settings(&stage)).await;
+        let id = secret_arn(&stage, store);
+        let reader = role(&stage, ACCOUNT, "IAMKeyRotationBreakGlass").await;
+        let refused = Err("AccessDeniedException".to_owned());
+        assert_eq!(reads(&reader, &id).await, refused);
+        let puts =
+            || stage.world(|world| world.journal.calls().filter(|call| call.operation == "PutResourcePolicy").count());
+
+        // Nothing is due.
+        stage.schedule().await;
+        stage.work_with(&store.with_readers(&stage)).await;
+        assert_eq!(reads(&reader, &id).await, Ok(stage.published_key().expect("a successor")), "{store:?}");
+        let written = puts();
+        stage.schedule().await;
+        stage.work_with(&store.with_readers(&stage)).await;
+        assert_eq!(puts(), written, "what is as it should be is not written again");
+
+        stage.schedule().await;
+        stage.work_with(&store.settings(&stage)).await;
+        assert_eq!(reads(&reader, &id).await, refused);
+        assert_eq!(stage.mails().len(), 1, "nobody is told of it");
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_nobody_allows_is_a_finding_and_audit_changes_no_policy() {
+    let (stage, _) = replaced(Store::Own, State::Works).await;
+    let told = stage.mails().iter().any(|(_, text)| {
+        text.contains(":role/mine")
+            && text.contains("SECRET_READERS_ALLOWED")
+            && !text.contains("names \"arn:aws:iam::111122223333:role/ci-build")
+    });
+    assert!(told, "{:?}", stage.mails());
+
+    let id = secret_arn(&stage, Store::Own);
+    let reader = role(&stage, ACCOUNT, "IAMKeyRotationBreakGlass").await;
+    stage.schedule().await;
+    stage.work_with(&worker::Settings { dry_run: true, ..Store::Own.settings(&stage) }).await;
+    assert!(reads(&reader, &id).await.is_ok(), "the policy is as it was");
+}

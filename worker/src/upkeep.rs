@@ -1,0 +1,57 @@
+//! The policies of secrets that are there already, brought to what the settings say now: a new reader need not wait until each user's
+//! next rotation. One call for a hundred secrets tells which are not as they should be.
+
+use std::collections::HashMap;
+
+use rotation::Task;
+use rotation::job::Whom;
+use rotation::names::secret_name;
+use tracing::{info, warn};
+
+use crate::aws::iam::UserRecord;
+use crate::context::{AccountContext, UserContext};
+use crate::error::StepError;
+use crate::inventory::Inventory;
+use crate::sessions::MIN_SESSION_FOR_READS;
+use crate::steps::destination::{Destination, store};
+
+/// Writes the policies that are not as they should be. Run twice it finds none. Where it cannot it says so, and nothing is lost: at a
+/// user's next rotation the policy is written before a key is made.
+pub async fn mend_policies(account: &AccountContext<'_>, inventory: &Inventory) {
+    if account.dry_run {
+        return;
+    }
+    match mend(account, inventory).await {
+        Ok(0) => {}
+        Ok(mended) => info!(mended, "the resource policies of secrets were brought up to date"),
+        Err(error) => warn!(%error, "the resource policies of secrets could not be brought up to date"),
+    }
+}
+
+async fn mend(account: &AccountContext<'_>, inventory: &Inventory) -> Result<usize, StepError> {
+    let session = account.sessions.with(MIN_SESSION_FOR_READS).await?;
+    let id = &account.job.account;
+    let one = match &account.job.task {
+        Task::Account => None,
+        Task::User(user) | Task::Restore { user, .. } => Some(user),
+        Task::ForceRotate(request) => match &request.whom {
+            Whom::User(user) | Whom::UserAndKey(user, _) => Some(user),
+            Whom::Key(_) => inventory.users.first().map(|record| &record.name),
+        },
+    };
+    let prefix = one.map_or_else(|| format!("Account_{id}_User_"), |user| secret_name(id, user));
+    let owners: HashMap<String, &UserRecord> =
+        inventory.users.iter().map(|record| (secret_name(id, &record.name), record)).collect();
+    let mut mended = 0;
+    for secret in store(account, &session).list(&prefix).await? {
+        let Some(record) = owners.get(&secret.name) else { continue };
+        let user = UserContext::new(account, record, false);
+        if account.stop.is_asked() || !Destination::has_another_policy(&user, &secret.tags) {
+            continue;
+        }
+        let session = account.sessions.with(MIN_SESSION_FOR_READS).await?;
+        Destination::new(&user, &session).write_policy(&user, &secret.tags).await?;
+        mended += 1;
+    }
+    Ok(mended)
+}
