@@ -21,8 +21,10 @@ impl SessionPolicy {
     pub fn actions(self) -> &'static [&'static str] {
         match self {
             SessionPolicy::Audit => &[
+                "iam:GenerateCredentialReport",
                 "iam:GetAccessKeyLastUsed",
                 "iam:GetAccountAuthorizationDetails",
+                "iam:GetCredentialReport",
                 "iam:GetGroup",
                 "iam:GetUser",
                 "iam:ListAccessKeys",
@@ -54,7 +56,8 @@ mod tests {
         for policy in SessionPolicy::ALL {
             for action in policy.actions() {
                 let (_, call) = action.split_once(':').expect("an action has a service");
-                assert!(["Get", "List", "Describe"].iter().any(|verb| call.starts_with(verb)), "{action}");
+                let reads = ["Get", "List", "Describe", "GenerateCredentialReport"];
+                assert!(reads.iter().any(|verb| call.starts_with(verb)), "{action}");
                 assert_ne!(*action, "secretsmanager:GetSecretValue");
             }
         }

@@ -53,12 +53,12 @@ impl Owners {
     }
 }
 
-/// One user whose last use, and one account whose exemption group, cannot be read for some days: nothing of theirs may change
+/// One account whose keys' last uses, and one whose users and groups, cannot be read for some days: nothing of theirs may change
 /// then.
 #[derive(Debug)]
 pub(super) struct Unreadable {
-    user_of: Option<String>,
-    group_of: Option<String>,
+    uses_of: Option<String>,
+    users_of: Option<String>,
 }
 
 /// From this day on.
@@ -70,17 +70,17 @@ impl Unreadable {
     pub(super) fn choose(sandbox: &Sandbox, accounts: &[String]) -> Self {
         let open = |id: &&String| sandbox.with(|world| world.account(id).state == sandbox::world::AccountState::Active);
         let mut open = accounts.iter().filter(open);
-        Self { user_of: open.next().cloned(), group_of: open.next().cloned() }
+        Self { uses_of: open.next().cloned(), users_of: open.next().cloned() }
     }
 
     pub(super) fn on_day(&mut self, world: &mut World, day: u32) {
-        let accounts = [&self.user_of, &self.group_of];
+        let accounts = [&self.uses_of, &self.users_of];
         if day == FROM {
-            if let Some(account) = &self.user_of {
+            if let Some(account) = &self.uses_of {
                 world.faults.deny(account, "iam:GetAccessKeyLastUsed", None);
             }
-            if let Some(account) = &self.group_of {
-                world.faults.deny(account, "iam:GetGroup", None);
+            if let Some(account) = &self.users_of {
+                world.faults.deny(account, "iam:GetAccountAuthorizationDetails", None);
             }
         } else if day == UNTIL {
             for account in accounts.into_iter().flatten() {

@@ -24,6 +24,7 @@ mod refusal;
 mod request;
 mod restore;
 pub mod secret_policy;
+pub mod selection;
 mod standing;
 pub mod state;
 pub mod user;

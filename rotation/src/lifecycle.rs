@@ -45,6 +45,11 @@ pub(crate) fn decide(now: Timestamp, policy: &Policy, user: &User) -> Verdict {
     }
 }
 
+/// Until then nothing is to be done or said about an active key that nothing is recorded of, nor about another such key beside it.
+pub(crate) fn quiet_until(policy: &Policy, created: Timestamp) -> Timestamp {
+    before(after(created, policy.rotation_period()), policy.warn_period())
+}
+
 fn act(actions: Vec<Action>) -> Verdict {
     Verdict::Act(Plan { actions, ..Plan::default() })
 }

@@ -104,6 +104,7 @@ impl Stage {
         settings.mail.sender = Some(SENDER.to_owned());
         settings.limits.drain_patience = Duration::ZERO;
         settings.attempt_wait = Duration::from_millis(10);
+        settings.report_wait = Duration::from_millis(10);
         settings
     }
 

@@ -1,7 +1,7 @@
 //! The lifecycle end to end: days pass, scheduled runs happen, keys, secrets and mails are looked at.
 
 use end_to_end::{ACCOUNT, OWNER, Stage, USER};
-use rotation::Task;
+use rotation::{Task, UserName};
 use sandbox::KeySpec;
 use sandbox::call::Service;
 use sandbox::journal::Effect;
@@ -147,17 +147,34 @@ async fn where_one_users_last_use_cannot_be_read_nothing_of_it_changes_and_the_r
 }
 
 #[tokio::test]
-async fn where_the_exemption_group_cannot_be_read_nobody_is_touched_and_the_message_is_retried() {
-    let stage = Stage::new().await;
-    stage.user(&[KeySpec::aged(95)]);
-    stage.world(|world| world.faults.deny(ACCOUNT, "iam:GetGroup", None));
-    stage.run().await;
-    assert_eq!(stage.keys().len(), 1);
-    assert_eq!(stage.waiting(), 1);
-    stage.world(|world| {
-        assert_eq!(world.journal.mutating_calls(Service::Iam).count(), 0);
-        assert!(world.mail.outbox().is_empty());
-    });
+async fn where_it_cannot_be_read_who_is_exempt_nobody_is_touched_and_the_message_is_retried() {
+    let user = UserName::new(USER).expect("a user name");
+    for (task, action) in [(Task::Account, "iam:GetAccountAuthorizationDetails"), (Task::User(user), "iam:GetGroup")] {
+        let stage = Stage::new().await;
+        stage.user(&[KeySpec::aged(95)]);
+        stage.world(|world| world.faults.deny(ACCOUNT, action, None));
+        stage.send(&stage.job(task)).await;
+        stage.work().await;
+        assert_eq!((stage.keys().len(), stage.waiting()), (1, 1), "{action}");
+        stage.world(|world| {
+            assert_eq!(world.journal.mutating_calls(Service::Iam).count(), 0, "{action}");
+            assert!(world.mail.outbox().is_empty(), "{action}");
+        });
+    }
+}
+
+/// "Names are not distinguished by case" (IAM API Reference, `CreateGroup`).
+#[tokio::test]
+async fn the_exemption_group_is_the_one_of_that_name_in_any_spelling_of_upper_and_lower_case() {
+    for task in [Task::Account, Task::User(UserName::new(USER).expect("a user name"))] {
+        let stage = Stage::new().await;
+        stage.user(&[KeySpec::aged(95)]);
+        let respelled = sandbox::generate::EXEMPTION_GROUP.to_uppercase();
+        stage.world(|world| world.add_group_member(ACCOUNT, &respelled, USER));
+        stage.send(&stage.job(task)).await;
+        stage.work().await;
+        assert_eq!((stage.keys().len(), stage.waiting()), (1, 0));
+    }
 }
 
 #[tokio::test]

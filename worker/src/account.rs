@@ -3,6 +3,7 @@
 use futures::stream::{self, StreamExt};
 use key_rotation_aws::ErrorClass;
 use rotation::job::Whom;
+use rotation::selection::FullScan;
 use rotation::{Job, Refusal, RequestOption, RequestOrigin, Task, UserName};
 use tracing::{Instrument, info, info_span, warn};
 use uuid::Uuid;
@@ -10,7 +11,7 @@ use uuid::Uuid;
 use crate::aws::iam::UserRecord;
 use crate::context::{AccountContext, UserContext, WorkerContext};
 use crate::error::{JobError, StepError};
-use crate::inventory::{self, Inventory};
+use crate::inventory::{self, Inventory, Selection};
 use crate::notices::{self, Digest, DigestItem, DigestReport, IncompleteUser};
 use crate::queue::{Message, Stop};
 use crate::recorder::TagRecorder;
@@ -52,6 +53,7 @@ pub async fn process_message(
         job,
         sessions: sessions(worker, job, session_name, dry_run),
         dry_run,
+        full_scan: worker.full_scan,
         origin: origin(job, message)?,
         stop,
     };
@@ -71,6 +73,7 @@ pub async fn preview(worker: &WorkerContext, job: &Job) -> Result<Digest, JobErr
         job,
         sessions: sessions(worker, job, "key-rotation-preview".to_owned(), true),
         dry_run: true,
+        full_scan: FullScan::EVERY_RUN,
         origin: RequestOrigin { id: Uuid::nil(), requested_at: worker.connection.clock().now(), redelivered: false },
         stop: &Stop::default(),
     };
@@ -121,7 +124,7 @@ impl AccountContext<'_> {
             Ok(found)
         };
         match &self.job.task {
-            Task::Account => Inventory::of_account(&session, group).await.map_err(JobError::Account),
+            Task::Account => Inventory::of_account(&session, &self.selection()).await.map_err(JobError::Account),
             // Found by a listing; gone since: nothing to do.
             Task::User(user) => one(user).await,
             Task::Restore { user, .. } => asked_for(user).await,
@@ -141,19 +144,30 @@ impl AccountContext<'_> {
         }
     }
 
-    /// Works on the users, some at once; one user's failure does not stop the others.
+    fn selection(&self) -> Selection<'_> {
+        Selection {
+            now: self.decision_time(),
+            policy: &self.worker.policy,
+            full_scan: self.full_scan,
+            account: &self.job.account,
+            exemption_group: &self.worker.exemption_group,
+        }
+    }
+
+    /// Works on the users; one user's failure does not stop the others. Those that the credential report has a say in come last:
+    /// it may take a while to generate.
     async fn process_users(&self, inventory: &Inventory) -> AccountReport {
-        let reports: Vec<Option<(UserName, UserReport)>> = stream::iter(0..inventory.users.len())
-            .map(async |n| match self.stop.is_asked() {
-                true => None,
-                false => Some(self.process_user(inventory, &inventory.users[n]).await),
-            })
-            .buffer_unordered(self.worker.users_at_once)
-            .collect()
-            .await;
-        let mut reports: Vec<(UserName, UserReport)> = reports.into_iter().flatten().collect();
+        let mut reports = self.process_each(inventory, inventory.users.iter().collect()).await;
+        let mut not_begun = inventory.users.len() - reports.len();
+        if !inventory.by_report.is_empty() {
+            let chosen = self.chosen_by_report(inventory).await;
+            let more = chosen.len();
+            let further = self.process_each(inventory, chosen).await;
+            not_begun += more - further.len();
+            reports.extend(further);
+        }
         reports.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let not_begun = inventory.users.len() - reports.len();
+        let looked_at = reports.len();
         let mut account = AccountReport { not_begun, ..AccountReport::default() };
         for (user, UserReport { items, result }) in reports {
             account.items.extend(items);
@@ -163,8 +177,30 @@ impl AccountContext<'_> {
                 Err(UserError::Step(error)) => account.failed.push((user, error)),
             }
         }
-        info!(users = inventory.users.len(), failed = account.failed.len(), "the account's users have been looked at");
+        let users = inventory.users.len() + inventory.by_report.len();
+        info!(users, looked_at, failed = account.failed.len(), "the account's users have been looked at");
         account
+    }
+
+    async fn chosen_by_report<'i>(&self, inventory: &'i Inventory) -> Vec<&'i UserRecord> {
+        match self.sessions.with(MIN_SESSION_FOR_READS).await {
+            Ok(session) => inventory.chosen_by_report(&session, &self.selection(), self.worker.report_wait).await,
+            // The same is tried for each of them, and fails as it must.
+            Err(_) => inventory.by_report.iter().collect(),
+        }
+    }
+
+    /// Works on users, some at once. Once it is to stop, no further one is begun.
+    async fn process_each(&self, inventory: &Inventory, users: Vec<&UserRecord>) -> Vec<(UserName, UserReport)> {
+        let reports: Vec<Option<(UserName, UserReport)>> = stream::iter(0..users.len())
+            .map(async |n| match self.stop.is_asked() {
+                true => None,
+                false => Some(self.process_user(inventory, users[n]).await),
+            })
+            .buffer_unordered(self.worker.users_at_once)
+            .collect()
+            .await;
+        reports.into_iter().flatten().collect()
     }
 
     async fn process_user(&self, inventory: &Inventory, record: &UserRecord) -> (UserName, UserReport) {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use key_rotation_aws::{Connection, MemberRole};
 use rotation::names::{READERS_TAG, SMTP_REGIONS_TAG, is_region};
 use rotation::readers::{Readers, UserReaders};
+use rotation::selection::FullScan;
 use rotation::{AccountId, Job, Policy, RequestOrigin, UserName};
 
 use crate::aws::iam::UserRecord;
@@ -34,6 +35,10 @@ pub struct WorkerContext {
     pub replication_regions: Vec<String>,
     /// Who may read secrets besides their users.
     pub readers: Readers,
+    /// How often an account's every user is looked at in its scheduled runs.
+    pub full_scan: FullScan,
+    /// How long a credential report that is being generated is waited for.
+    pub report_wait: Duration,
     /// Users of one account worked on at once.
     pub users_at_once: usize,
     /// How long an attempt waits for another one of the same user to end.
@@ -60,6 +65,8 @@ pub struct AccountContext<'a> {
     pub sessions: Sessions,
     /// Whether nothing may be changed: the worker only audits, or the message asks for no more.
     pub dry_run: bool,
+    /// How often every user is looked at, whatever the credential report says.
+    pub full_scan: FullScan,
     /// Where an operator's request comes from.
     pub origin: RequestOrigin,
     /// Once it is asked for, no further user is begun.

@@ -1,33 +1,71 @@
 //! Whom to look at. The one place that knows how users are found.
+//!
+//! Of a whole account it is chosen (by `rotation::selection`) from one listing of its users and from its credential report, so
+//! that an account in which nothing is due costs a few calls. Whoever is named by a message is looked at.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
-use key_rotation_aws::{AwsError, MemberSession};
+use jiff::Timestamp;
+use key_rotation_aws::{AwsError, MemberSession, ReportError, credential_report};
 use rotation::names::state_tag;
-use rotation::{AccessKeyId, UserName};
-use tracing::warn;
+use rotation::selection::{FullScan, ReportedKey, reason_by_report, reason_without_report};
+use rotation::user::UserTags;
+use rotation::{AccessKeyId, AccountId, Policy, User, UserName};
+use tracing::{debug, info, warn};
 
-use crate::aws::iam::{Iam, UserRecord};
+use crate::aws::iam::{Iam, Listing, UserRecord};
+
+/// For so few users the credential report is not asked for: to look at them costs no more calls.
+const FEW: usize = 3;
+
+/// The parts of the longest wait for the report, after each of which it is asked for again. Together nearly all of it.
+const PAUSES: [u32; 3] = [8, 4, 2];
 
 /// The users of one account to be looked at.
 #[derive(Debug, Clone, Default)]
 pub struct Inventory {
     /// The users, with the tags they had when they were listed.
     pub users: Vec<UserRecord>,
-    /// The members of the exemption group, read to its last page.
-    pub exempt: HashSet<String>,
+    /// Users that are looked at only if the account's credential report, which is being generated, says so.
+    pub by_report: Vec<UserRecord>,
+    /// The members of the exemption group, read to its last page, where the users' own groups are not known.
+    exempt: HashSet<String>,
+}
+
+/// By what it is chosen whom to look at.
+#[derive(Debug, Clone, Copy)]
+pub struct Selection<'a> {
+    pub now: Timestamp,
+    pub policy: &'a Policy,
+    pub full_scan: FullScan,
+    pub account: &'a AccountId,
+    pub exemption_group: &'a str,
 }
 
 impl Inventory {
-    /// Every user of the account.
+    /// The users of the account: those that are looked at whatever its credential report says, and the others.
     ///
     /// # Errors
-    /// [`AwsError`]: if the exemption group cannot be read it is not known who is exempt, and nobody is looked at.
-    pub async fn of_account(session: &MemberSession, exemption_group: &str) -> Result<Self, AwsError> {
-        let iam = Iam::new(session);
-        let exempt = exempt(iam, exemption_group).await?;
-        let users = iam.all_users().await?;
-        Ok(Self { users, exempt })
+    /// [`AwsError`]: if it cannot be found out who is exempt, nobody is looked at.
+    pub async fn of_account(session: &MemberSession, selection: &Selection<'_>) -> Result<Self, AwsError> {
+        let Listing { users, groups } = Iam::new(session).all_users().await?;
+        let group = selection.exemption_group;
+        let mut inventory = Self::default();
+        if users.iter().any(|user| user.groups.is_none()) {
+            inventory.exempt = exempt(Iam::new(session), group).await?;
+        } else if !groups.iter().any(|name| name.eq_ignore_ascii_case(group)) {
+            no_such_group(group);
+        }
+        (inventory.users, inventory.by_report) =
+            users.into_iter().partition(|user| selection.needs_no_report(user, inventory.is_exempt(user, group)));
+        if inventory.by_report.len() <= FEW {
+            inventory.users.append(&mut inventory.by_report);
+        } else if let Err(error) = credential_report::generate(session.iam()).await {
+            no_report(&error);
+            inventory.users.append(&mut inventory.by_report);
+        }
+        Ok(inventory)
     }
 
     /// One user; empty if there is no such user. Without a group nobody is exempt by one.
@@ -44,12 +82,68 @@ impl Inventory {
             Some(group) => exempt(iam, group).await?,
             None => HashSet::new(),
         };
-        Ok(Self { users: iam.user(user).await?.into_iter().collect(), exempt })
+        Ok(Self { users: iam.user(user).await?.into_iter().collect(), by_report: Vec::new(), exempt })
     }
 
-    /// Whether the user is exempt by group: by the group's own list, or by the user's.
+    /// The users that the credential report says may need something; all of them where there is no report.
+    pub async fn chosen_by_report(
+        &self,
+        session: &MemberSession,
+        selection: &Selection<'_>,
+        longest_wait: Duration,
+    ) -> Vec<&UserRecord> {
+        let pauses = PAUSES.map(|part| longest_wait / part);
+        let report = match credential_report::get_once_complete(session.iam(), &pauses).await {
+            Ok(report) => report,
+            Err(error) => {
+                no_report(&error);
+                return self.by_report.iter().collect();
+            }
+        };
+        if let Some(row) = report.unreadable.first() {
+            let (rows, user) = (report.unreadable.len(), row.user.as_deref());
+            warn!(
+                rows,
+                user,
+                error = row.why,
+                "rows of the credential report cannot be read: their users are looked at"
+            );
+        }
+        let reported: HashMap<_, _> = report.users.iter().map(|row| ((&row.name, row.created), row)).collect();
+        let is_chosen = |user: &&UserRecord| {
+            // The row of another user that had the name before has another creation time.
+            let row = reported.get(&(&user.name, user.created));
+            let keys: Option<Vec<ReportedKey>> = row.map(|row| {
+                let key = |key: &credential_report::ReportedKey| ReportedKey {
+                    active: key.active,
+                    last_rotated: key.last_rotated,
+                };
+                row.keys.iter().map(key).collect()
+            });
+            let reason = reason_by_report(selection.now, selection.policy, keys.as_deref());
+            debug!(user = %user.name, reason = reason.map(|reason| reason.as_str()), "by the credential report");
+            reason.is_some()
+        };
+        self.by_report.iter().filter(is_chosen).collect()
+    }
+
+    /// Every user that was found, whether it is looked at or not.
+    pub fn everybody(&self) -> impl Iterator<Item = &UserRecord> {
+        self.users.iter().chain(&self.by_report)
+    }
+
+    /// Whether the user is exempt by group: by the group's own list, or by the user's. IAM does not distinguish the case of names.
     pub fn is_exempt(&self, user: &UserRecord, exemption_group: &str) -> bool {
-        self.exempt.contains(user.name.as_str()) || user.groups.iter().any(|group| group == exemption_group)
+        let mut groups = user.groups.iter().flatten();
+        self.exempt.contains(user.name.as_str()) || groups.any(|group| group.eq_ignore_ascii_case(exemption_group))
+    }
+}
+
+impl Selection<'_> {
+    fn needs_no_report(&self, record: &UserRecord, in_exemption_group: bool) -> bool {
+        let tags = UserTags::read(record.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        let user = User { name: record.name.clone(), keys: Vec::new(), in_exemption_group, tags };
+        reason_without_report(self.now, self.full_scan, self.account, &user).is_some()
     }
 }
 
@@ -65,7 +159,7 @@ pub async fn owner_of(session: &MemberSession, key: &AccessKeyId) -> Result<Opti
         return Ok(Some(user));
     }
     let tag = state_tag(key);
-    let users = iam.all_users().await?;
+    let users = iam.all_users().await?.users;
     if let Some(user) = users.iter().find(|user| user.tags.iter().any(|(key, _)| *key == tag)) {
         return Ok(Some(user.name.clone()));
     }
@@ -81,9 +175,25 @@ async fn exempt(iam: Iam<'_>, group: &str) -> Result<HashSet<String>, AwsError> 
     match iam.group_members(group).await? {
         Some(members) => Ok(members.into_iter().collect()),
         None => {
-            // A definite answer: a group that does not exist has no members.
-            warn!(group, "the exemption group does not exist in this account: nobody is exempt by group");
+            no_such_group(group);
             Ok(HashSet::new())
         }
+    }
+}
+
+/// A definite answer: a group that does not exist has no members.
+fn no_such_group(group: &str) {
+    warn!(group, "the exemption group does not exist in this account: nobody is exempt by group");
+}
+
+/// Nothing is lost by it but calls.
+fn no_report(error: &ReportError) {
+    match error {
+        ReportError::InProgress => info!("the credential report was not ready in time: every user is looked at"),
+        ReportError::NotPresent
+        | ReportError::Expired
+        | ReportError::Denied(_)
+        | ReportError::Unreadable(_)
+        | ReportError::Aws(_) => warn!(%error, "there is no credential report: every user is looked at"),
     }
 }

@@ -123,6 +123,8 @@ pub async fn worker_context(
         kms_key_id: settings.kms_key_id.clone(),
         replication_regions: settings.replication_regions.clone(),
         readers: settings.readers.clone(),
+        full_scan: settings.full_scan,
+        report_wait: settings.report_wait,
         users_at_once: settings.users_at_once,
         attempt_wait: settings.attempt_wait,
         notices: Notices::new(mail, Some(connection), connection.partition())?,

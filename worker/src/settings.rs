@@ -13,6 +13,7 @@ use key_rotation_aws::{MemberRole, QueueUrl};
 use rotation::names::Partition;
 use rotation::policy::{PeriodName, PolicyError};
 use rotation::readers::Readers;
+use rotation::selection::FullScan;
 use rotation::{Period, Policy};
 
 pub use self::raw::RawSettings;
@@ -24,6 +25,12 @@ const NO_QUEUE: &str = "https://sqs.invalid/000000000000/none";
 
 /// An attempt takes a second or two, and some seconds where calls are throttled.
 const ATTEMPT_WAIT: Duration = Duration::from_secs(4);
+
+/// To look at a hundred users takes about two seconds; a credential report is worth waiting for a few times as long.
+const REPORT_WAIT: Duration = Duration::from_secs(8);
+
+/// A year.
+const LONGEST_FULL_SCAN_DAYS: u32 = 365;
 
 /// The worker's settings, checked.
 #[derive(Debug, Clone)]
@@ -52,6 +59,10 @@ pub struct Settings {
     pub limits: Limits,
     /// Messages of the urgent queue worked on at once.
     pub urgent_concurrency: usize,
+    /// How often every user is looked at, whatever the credential report says.
+    pub full_scan: FullScan,
+    /// How long a credential report that is being generated is waited for.
+    pub report_wait: Duration,
     /// Users of one account worked on at once.
     pub users_at_once: usize,
     /// How long an attempt waits for another one of the same user to end.
@@ -81,6 +92,8 @@ impl Settings {
             mail: MailSettings::default(),
             limits: Limits::default(),
             urgent_concurrency: 4,
+            full_scan: FullScan::new(14, 1),
+            report_wait: REPORT_WAIT,
             users_at_once: 4,
             attempt_wait: ATTEMPT_WAIT,
             drain: false,
@@ -118,6 +131,9 @@ impl Settings {
         if raw.as_of.is_some() && !raw.dry_run {
             problems.add("--as-of is for audit mode only: it cannot stand beside DRY_RUN=false");
         }
+        if !(1..=LONGEST_FULL_SCAN_DAYS).contains(&raw.full_scan_days) {
+            problems.add(format!("FULL_SCAN_DAYS must be from 1 to {LONGEST_FULL_SCAN_DAYS}"));
+        }
         if raw.iam_exemption_group.trim().is_empty() {
             problems.add("IAM_EXEMPTION_GROUP must name a group");
         }
@@ -141,6 +157,8 @@ impl Settings {
             readers,
             limits,
             urgent_concurrency: raw.max_concurrent_urgent_messages,
+            full_scan: FullScan::new(raw.full_scan_days, raw.audit_run_interval),
+            report_wait: REPORT_WAIT,
             users_at_once: raw.max_concurrent_users,
             attempt_wait: ATTEMPT_WAIT,
             drain: raw.drain,

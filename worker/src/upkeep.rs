@@ -41,7 +41,7 @@ async fn mend(account: &AccountContext<'_>, inventory: &Inventory) -> Result<usi
     };
     let prefix = one.map_or_else(|| format!("Account_{id}_User_"), |user| secret_name(id, user));
     let owners: HashMap<String, &UserRecord> =
-        inventory.users.iter().map(|record| (secret_name(id, &record.name), record)).collect();
+        inventory.everybody().map(|record| (secret_name(id, &record.name), record)).collect();
     let mut mended = 0;
     for secret in store(account, &session).list(&prefix).await? {
         let Some(record) = owners.get(&secret.name) else { continue };

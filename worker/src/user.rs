@@ -1,12 +1,13 @@
 //! One user: looked at, decided about, worked on, until nothing more is to be done.
 //!
-//! The first look costs one call, which is all that a user with nothing due costs. Only where the rules want to act or to
-//! speak is the rest read (tags afresh, last uses, what is published), and decided on that.
+//! The first look costs one call, which is all that a user with nothing due costs, if it is looked at at all (`inventory`). Only
+//! where the rules want to act or to speak is the rest read (tags afresh, last uses, what is published), and decided on that.
 
 mod decide;
 mod execute;
 mod look;
 
+use std::mem;
 use std::time::Duration;
 
 use rotation::Refusal;
@@ -16,6 +17,7 @@ use crate::error::StepError;
 use crate::notices::DigestItem;
 use crate::sessions::MIN_SESSION_FOR_READS;
 use execute::UserExecutor;
+use look::Glance;
 
 /// How often a user is looked at again within one delivery. Settling, containing and then rotating takes three; what keeps
 /// changing beyond that is left to a later delivery.
@@ -72,16 +74,16 @@ pub async fn process_user(context: UserContext<'_>) -> UserReport {
 
 async fn converge(context: &UserContext<'_>) -> UserReport {
     let mut items = Vec::new();
-    match look::is_nothing_due(context).await {
-        Ok(true) => return UserReport { items, result: Ok(()) },
-        Ok(false) => {}
+    let mut glance = match look::glance(context).await {
+        Ok(Some(glance)) => glance,
+        Ok(None) => return UserReport { items, result: Ok(()) },
         Err(error) => return UserReport { items, result: Err(error.into()) },
-    }
+    };
     for round in 0..MAX_ROUNDS {
         if round > 0 {
             tokio::time::sleep(BETWEEN_ROUNDS).await;
         }
-        let Round { items: found, next } = run_round(context).await;
+        let Round { items: found, next } = run_round(context, mem::take(&mut glance)).await;
         items.extend(found);
         match next {
             Ok(Next::LookAgain) => {}
@@ -92,10 +94,10 @@ async fn converge(context: &UserContext<'_>) -> UserReport {
     UserReport { items, result: Err(StepError::Changed("it kept changing".into()).into()) }
 }
 
-async fn run_round(context: &UserContext<'_>) -> Round {
+async fn run_round(context: &UserContext<'_>, glance: Glance) -> Round {
     let decided = async {
         let session = context.account.sessions.with(MIN_SESSION_FOR_READS).await?;
-        let snapshot = look::read(context, &session).await?;
+        let snapshot = look::read(context, &session, glance).await?;
         let decision = decide::decide(context, &snapshot)?;
         Ok::<_, UserError>((session, snapshot, decision))
     };

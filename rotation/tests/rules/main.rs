@@ -10,6 +10,7 @@ mod message;
 mod one_key;
 mod properties;
 mod restore;
+mod selection;
 mod settings;
 mod standing;
 mod tags;

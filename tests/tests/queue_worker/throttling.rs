@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use end_to_end::{ACCOUNT, Stage};
 use jiff::Timestamp;
+use rotation::selection::FullScan;
 use rotation::{AccountId, Job, Task};
 use sandbox::faults::{Calls, Fault, HoldPlan, Rule, When};
 use sandbox::{Clock, KeySpec, World};
@@ -63,6 +64,7 @@ async fn a_throttled_account_takes_no_retries_from_the_others() {
             throttle(&stage, account, Some(FEW as u64));
         }
         let mut settings = stage.settings();
+        settings.full_scan = FullScan::EVERY_RUN;
         // One after the other, so that the throttled account has used up whatever it can before the others begin.
         settings.limits.max_concurrent = 1;
         let report = stage.work_with(&settings).await;
@@ -78,7 +80,7 @@ async fn a_throttled_account_takes_no_retries_from_the_others() {
 #[tokio::test]
 async fn nobody_waits_for_a_slow_account() {
     let stage = stage().await;
-    let slow = Calls { account: Some(ACCOUNT.to_owned()), ..Calls::new("iam:GetGroup") };
+    let slow = Calls { account: Some(ACCOUNT.to_owned()), ..Calls::new("iam:GetAccountAuthorizationDetails") };
     let hold = stage.world(|world| world.faults.hold(HoldPlan { calls: slow, at_call: 1, when: When::Before }));
     let settings = stage.settings();
     let others_are_done = async {

@@ -101,9 +101,13 @@ fn settings(stage: &Stage) -> Settings {
     Settings { dead_letter_queue: Some(stage.dead_letters.clone()), ..stage.settings() }
 }
 
+/// In an account of so many users that it asks for the credential report.
 async fn audit(needed: &mut Rights) {
     let stage = Stage::new().await;
     stage.user(&[due()]);
+    for number in 0..10 {
+        stage.user_named(&format!("idle-{number}"), &[KeySpec::aged(5)]);
+    }
     stage.schedule().await;
     stage.work_with(&Settings { dry_run: true, ..settings(&stage) }).await;
     collect(&stage, needed);
@@ -172,7 +176,7 @@ async fn central_store(needed: &mut Rights) {
 async fn a_message_to_be_retried_and_one_given_up(needed: &mut Rights) {
     let stage = Stage::new().await;
     stage.user(&[due()]);
-    stage.world(|world| world.faults.deny(ACCOUNT, "iam:GetGroup", None));
+    stage.world(|world| world.faults.deny(ACCOUNT, "iam:GetAccountAuthorizationDetails", None));
     stage.schedule().await;
     stage.send_body("{}", Some("group".to_owned()), Some("once".to_owned())).await;
     stage.work_with(&settings(&stage)).await;

@@ -21,9 +21,18 @@ pub struct UserRecord {
     pub id: String,
     /// Its ARN, path included.
     pub arn: String,
-    /// Its groups, where the listing tells them.
-    pub groups: Vec<String>,
+    /// When it was made. Two users of the same name, one after the other, differ in it.
+    pub created: Timestamp,
+    /// Its groups, where the answer tells them.
+    pub groups: Option<Vec<String>>,
     pub tags: Vec<(String, String)>,
+}
+
+/// An account's users and the names of its groups.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    pub users: Vec<UserRecord>,
+    pub groups: Vec<String>,
 }
 
 /// A key just made. The one value in this program that holds a secret; it cannot be printed.
@@ -51,24 +60,31 @@ impl<'a> Iam<'a> {
     // ---- reads ------------------------------------------------------------------------------------------------------
 
     /// Every user of the account with tags and groups: one call per thousand users.
-    pub async fn all_users(self) -> Result<Vec<UserRecord>, AwsError> {
+    pub async fn all_users(self) -> Result<Listing, AwsError> {
         const OPERATION: &str = "iam:GetAccountAuthorizationDetails";
-        let mut users = Vec::new();
-        let mut pages =
-            self.0.get_account_authorization_details().filter(EntityType::User).into_paginator().page_size(PAGE).send();
+        let lacking = |what| AwsError::incomplete(OPERATION, what);
+        let mut listing = Listing::default();
+        let kinds = Some(vec![EntityType::User, EntityType::Group]);
+        let call = self.0.get_account_authorization_details().set_filter(kinds);
+        let mut pages = call.into_paginator().page_size(PAGE).send();
         while let Some(page) = pages.next().await {
-            for user in page.map_err(|error| AwsError::new(OPERATION, error))?.user_detail_list.unwrap_or_default() {
-                let name = user.user_name.ok_or_else(|| AwsError::incomplete(OPERATION, "a user without a name"))?;
-                users.push(UserRecord {
-                    name: UserName::new(name).map_err(|_| AwsError::incomplete(OPERATION, "not a user name"))?,
+            let page = page.map_err(|error| AwsError::new(OPERATION, error))?;
+            for user in page.user_detail_list.unwrap_or_default() {
+                let name = user.user_name.ok_or_else(|| lacking("a user without a name"))?;
+                let created = user.create_date.and_then(|date| Timestamp::from_second(date.secs()).ok());
+                listing.users.push(UserRecord {
+                    name: UserName::new(name).map_err(|_| lacking("not a user name"))?,
                     id: user.user_id.unwrap_or_default(),
                     arn: user.arn.unwrap_or_default(),
-                    groups: user.group_list.unwrap_or_default(),
+                    created: created.ok_or_else(|| lacking("a user without a creation date"))?,
+                    groups: user.group_list,
                     tags: pairs(user.tags.unwrap_or_default()),
                 });
             }
+            let groups = page.group_detail_list.unwrap_or_default();
+            listing.groups.extend(groups.into_iter().filter_map(|group| group.group_name));
         }
-        Ok(users)
+        Ok(listing)
     }
 
     /// One user with its tags, without its groups, its name as IAM spells it: IAM finds a user by any spelling in upper and lower
@@ -83,8 +99,10 @@ impl<'a> Iam<'a> {
         };
         let user = answer.user.ok_or_else(|| AwsError::incomplete(OPERATION, "no user"))?;
         let name = UserName::new(user.user_name).map_err(|_| AwsError::incomplete(OPERATION, "not a user name"))?;
+        let created = Timestamp::from_second(user.create_date.secs());
+        let created = created.map_err(|_| AwsError::incomplete(OPERATION, "a date out of range"))?;
         let tags = self.user_tags(&name).await?;
-        Ok(Some(UserRecord { name, id: user.user_id, arn: user.arn, groups: Vec::new(), tags }))
+        Ok(Some(UserRecord { name, id: user.user_id, arn: user.arn, created, groups: None, tags }))
     }
 
     /// A user's tags, read afresh.
@@ -185,10 +203,12 @@ impl<'a> Iam<'a> {
         self.untag(user, vec![names::state_tag(key)]).await
     }
 
+    /// Leaves an intent.
     pub async fn leave_intent(self, user: &UserName, intent: &Intent) -> Result<(), AwsError> {
         self.tag(user, names::intent_tag(intent.attempt), intent.to_string()).await
     }
 
+    /// Clears intents.
     pub async fn clear_intents(self, user: &UserName, attempts: &[Uuid]) -> Result<(), AwsError> {
         self.untag(user, attempts.iter().map(|attempt| names::intent_tag(*attempt)).collect()).await
     }

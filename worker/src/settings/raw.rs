@@ -101,8 +101,8 @@ pub struct RawSettings {
     /// Who is mailed in audit mode
     #[arg(long, env = "AUDIT_MAILS", value_enum, value_name = "WHO", default_value = "owners", global = true)]
     pub(super) audit_mails: AuditMails,
-    /// Days between two scheduled runs in audit mode, which leaves no record of its reminders: whatever would have fallen due
-    /// in between is mailed
+    /// Days between two scheduled runs. Audit mode leaves no record of its reminders: whatever would have fallen due in between
+    /// is mailed
     #[arg(long, env = "AUDIT_RUN_INTERVAL", value_name = "DAYS", default_value_t = 1, global = true)]
     pub(super) audit_run_interval: u32,
     /// SES configuration set
@@ -121,6 +121,10 @@ pub struct RawSettings {
     /// Users of one account worked on at once; IAM's rates are per account
     #[arg(long, env = "MAX_CONCURRENT_USERS", value_name = "N", default_value_t = 4, global = true)]
     pub(super) max_concurrent_users: usize,
+    /// Days within which every user is looked at, whatever its account's credential report says; 1: on every run, without the
+    /// report
+    #[arg(long, env = "FULL_SCAN_DAYS", value_name = "DAYS", default_value_t = 14, global = true)]
+    pub(super) full_scan_days: u32,
     /// Seconds a received message is invisible to others; renewed while it is worked on
     #[arg(long, env = "VISIBILITY_TIMEOUT", value_name = "SECONDS", default_value_t = 120, global = true)]
     pub(super) visibility_timeout: u64,

@@ -52,6 +52,15 @@ fn audit_mails_to_the_administrator_need_an_address_of_the_administrator() {
 }
 
 #[test]
+fn users_are_looked_at_at_least_once_a_year() {
+    for days in ["0", "366"] {
+        assert_eq!(refused(&["--full-scan-days", days]), "FULL_SCAN_DAYS must be from 1 to 365");
+    }
+    assert!(check(&["--full-scan-days", "1"]).expect("always").full_scan.is_every_run());
+    assert!(!check(&[]).expect("the defaults").full_scan.is_every_run());
+}
+
+#[test]
 fn a_central_store_needs_a_key_that_other_accounts_can_use() {
     let problem = refused(&["--store-secrets-in-central-account"]);
     assert!(problem.starts_with("STORE_SECRETS_IN_CENTRAL_ACCOUNT needs SECRET_KMS_KEY_ID"), "{problem}");

@@ -30,11 +30,12 @@ impl UserSnapshot {
     }
 }
 
-/// The cheap look: one call. Only for ordinary work; what an operator asks for is always looked at closely.
-pub(super) async fn is_nothing_due(context: &UserContext<'_>) -> Result<bool, StepError> {
+/// The cheap look: one call. The keys that were seen, if there is something to do or to say; `None`, if there is not. Only for
+/// ordinary work; what an operator asks for is always looked at closely.
+pub(super) async fn glance(context: &UserContext<'_>) -> Result<Option<Glance>, StepError> {
     match context.account.job.task {
         Task::Account | Task::User(_) => {}
-        Task::ForceRotate(_) | Task::Restore { .. } => return Ok(false),
+        Task::ForceRotate(_) | Task::Restore { .. } => return Ok(Some(Glance::default())),
     }
     let mut user = user_of(context, read_tags(&context.record.tags));
     let now = context.account.decision_time();
@@ -43,33 +44,54 @@ pub(super) async fn is_nothing_due(context: &UserContext<'_>) -> Result<bool, St
     if let Verdict::Exempt(exemption) = rotation::decide(now, policy, &user, &Request::Scheduled) {
         debug!(reason = exemption.as_str(), "the user is exempt and left alone");
         Tally::count(&context.account.worker.tally.exempt);
-        return Ok(true);
+        return Ok(None);
     }
     let session = context.account.sessions.with(MIN_SESSION_FOR_READS).await?;
     let keys = access_keys(context, &session).await?;
-    user.keys = keys.into_iter().map(|key| key_of(key, &user.tags, LastUse::Unknown, Published::Unknown)).collect();
-    Ok(match rotation::decide(now, policy, &user, &Request::Scheduled) {
+    let key = |key: &KeyRecord| key_of(key.clone(), &user.tags, LastUse::Unknown, Published::Unknown);
+    user.keys = keys.iter().map(key).collect();
+    let is_nothing_due = match rotation::decide(now, policy, &user, &Request::Scheduled) {
         Verdict::Exempt(_) => true,
         Verdict::Act(plan) => plan.actions.is_empty(),
         Verdict::SettleFirst | Verdict::Undecided(_) | Verdict::Refused(_) => false,
-    })
+    };
+    Ok((!is_nothing_due).then_some(Glance { keys: Some(keys) }))
+}
+
+/// What the cheap look saw: the user's keys, after its tags were listed.
+#[derive(Debug, Default)]
+pub(super) struct Glance {
+    keys: Option<Vec<KeyRecord>>,
 }
 
 /// Everything the rules may want to know, read afresh. Where a last use or the secret cannot be read, that is unknown to the
 /// rules, which know what can be decided without it.
 ///
-/// Keys are read before the tags and after them, until both lists agree. A key that an attempt under way has just made is then
-/// seen together with its intent, or with its published version, and not taken for a person's; and one that another worker
-/// has just disabled not for one that a person re-enabled.
+/// Keys are read before the tags and after them, until both lists agree; or, after a glance, the tags before the keys and after
+/// them, and the keys again only if the tags have changed. A key that an attempt under way has just made is then seen together with
+/// its intent, or with its published version, and not taken for a person's; and one that another worker has just disabled not for
+/// one that a person re-enabled.
 ///
 /// # Errors
 /// [`StepError`]: keys or tags cannot be read, or the session has ended.
-pub(super) async fn read(context: &UserContext<'_>, session: &MemberSession) -> Result<UserSnapshot, StepError> {
+pub(super) async fn read(
+    context: &UserContext<'_>,
+    session: &MemberSession,
+    glance: Glance,
+) -> Result<UserSnapshot, StepError> {
     let iam = Iam::new(session);
-    let mut keys = access_keys(context, session).await?;
+    let has_glanced = glance.keys.is_some();
+    let mut keys = match glance.keys {
+        Some(keys) => keys,
+        None => access_keys(context, session).await?,
+    };
     let mut reads = 0;
     let tags = loop {
         let tags = iam.user_tags(context.user).await?;
+        // No tag of this tool's is ever written twice alike: tags that are the same have been so all the while.
+        if has_glanced && reads == 0 && are_same(&tags, &context.record.tags) {
+            break read_tags(&tags);
+        }
         let again = access_keys(context, session).await?;
         if again == keys {
             break read_tags(&tags);
@@ -120,6 +142,11 @@ fn unless_failed<T>(
 
 fn user_of(context: &UserContext<'_>, tags: UserTags) -> User {
     User { name: context.user.clone(), keys: Vec::new(), in_exemption_group: context.in_exemption_group, tags }
+}
+
+/// In whatever order they were listed.
+fn are_same(tags: &[(String, String)], others: &[(String, String)]) -> bool {
+    tags.len() == others.len() && tags.iter().all(|tag| others.contains(tag))
 }
 
 fn read_tags(tags: &[(String, String)]) -> UserTags {
