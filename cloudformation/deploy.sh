@@ -118,8 +118,8 @@ declare -A running=()
 read_running "parameters_of_stack $FLEET_STACK"
 
 # What several stacks have must be the same in all of them: where it is not asked for, it is as it is in the fleet's.
-for shared in ExternalId IAMRoleName ReadRoleName IAMExemptionGroup CentralSecretReadPolicyName BreakGlassRoleName WorkerRoleName \
-    ProducerRoleName; do
+for shared in ExternalId IAMRoleName ReadRoleName IAMExemptionGroup CentralSecretReadPolicyName BreakGlassPrincipalArns BreakGlassRoleName \
+    WorkerRoleName ProducerRoleName; do
     [[ -v asked[$shared] || -z ${running[$shared]-} ]] || ask "$shared" "${running[$shared]}"
 done
 [[ -v asked[ExternalId] ]] || ask ExternalId "key-rotation-$org"

@@ -436,11 +436,13 @@ fn the_workers_let_the_break_glass_role_read_and_whoever_else_is_named() {
     let readers =
         |given: &[(&str, &str)]| Deployment::new("fleet.yaml", FLEET, given).variable("WorkerTask", "SECRET_READERS");
     let default = "arn:aws:iam::{account}:role/IAMKeyRotationBreakGlass";
-    assert_eq!(readers(&[]).as_deref(), Some(default));
+    let somebody = ("BreakGlassPrincipalArns", "arn:aws:iam::444455556666:role/oncall-*");
+    // Nobody is told of a role that is not there.
+    assert_eq!(readers(&[]), None);
+    assert_eq!(readers(&[somebody]).as_deref(), Some(default));
     let more = "arn:aws:iam::{account}:role/ci-*,arn:aws:iam::444455556666:role/vault";
-    assert_eq!(readers(&[("SecretReaders", more)]), Some(format!("{default},{more}")));
-    assert_eq!(readers(&[("SecretReaders", more), ("BreakGlassRoleName", "")]).as_deref(), Some(more));
-    assert_eq!(readers(&[("BreakGlassRoleName", "")]), None);
+    assert_eq!(readers(&[("SecretReaders", more), somebody]), Some(format!("{default},{more}")));
+    assert_eq!(readers(&[("SecretReaders", more)]).as_deref(), Some(more));
 }
 
 fn stack_key() -> Value {
