@@ -15,6 +15,9 @@ use crate::inventory::Inventory;
 use crate::sessions::MIN_SESSION_FOR_READS;
 use crate::steps::destination::{Destination, store};
 
+/// After so many the next ones would hardly fare better; the next run goes on.
+const MAX_FAILURES: usize = 5;
+
 /// Writes the policies that are not as they should be. Run twice it finds none. Where it cannot it says so, and nothing is lost: at a
 /// user's next rotation the policy is written before a key is made.
 pub async fn mend_policies(account: &AccountContext<'_>, inventory: &Inventory) {
@@ -24,7 +27,7 @@ pub async fn mend_policies(account: &AccountContext<'_>, inventory: &Inventory) 
     match mend(account, inventory).await {
         Ok(0) => {}
         Ok(mended) => info!(mended, "the resource policies of secrets were brought up to date"),
-        Err(error) => warn!(%error, "the resource policies of secrets could not be brought up to date"),
+        Err(error) => warn!(%error, "which secrets have another policy could not be found out"),
     }
 }
 
@@ -42,16 +45,24 @@ async fn mend(account: &AccountContext<'_>, inventory: &Inventory) -> Result<usi
     let prefix = one.map_or_else(|| format!("Account_{id}_User_"), |user| secret_name(id, user));
     let owners: HashMap<String, &UserRecord> =
         inventory.everybody().map(|record| (secret_name(id, &record.name), record)).collect();
-    let mut mended = 0;
+    let (mut mended, mut failed) = (0, 0);
     for secret in store(account, &session).list(&prefix).await? {
         let Some(record) = owners.get(&secret.name) else { continue };
         let user = UserContext::new(account, record, false);
-        if account.stop.is_asked() || !Destination::has_another_policy(&user, &secret.tags) {
+        if account.stop.is_asked() || failed == MAX_FAILURES {
+            break;
+        }
+        if !Destination::has_another_policy(&user, &secret.tags) {
             continue;
         }
         let session = account.sessions.with(MIN_SESSION_FOR_READS).await?;
-        Destination::new(&user, &session).write_policy(&user, &secret.tags).await?;
-        mended += 1;
+        match Destination::new(&user, &session).write_policy(&user, &secret.tags).await {
+            Ok(()) => mended += 1,
+            Err(error) => {
+                warn!(%error, user = %record.name, "the resource policy of a secret could not be brought up to date");
+                failed += 1;
+            }
+        }
     }
     Ok(mended)
 }

@@ -4,6 +4,7 @@ use end_to_end::{ACCOUNT, Stage, USER};
 use rotation::Task;
 use rotation::job::{ForceRotate, Whom};
 use rotation::names::READERS_TAG;
+use rotation::readers::{ReaderPattern, Readers};
 use sandbox::world::MANAGEMENT_ACCOUNT;
 
 use crate::{Store, due, reads, role, secret_arn, user};
@@ -139,6 +140,26 @@ async fn a_reader_that_is_named_later_reads_from_the_next_run_on_and_one_that_is
         stage.work_with(&store.settings(&stage)).await;
         assert_eq!(reads(&reader, &id).await, refused);
         assert_eq!(stage.mails().len(), 1, "nobody is told of it");
+    }
+}
+
+#[tokio::test]
+async fn from_a_central_store_a_named_role_of_another_account_reads_and_another_role_there_does_not() {
+    let stage = Stage::new().await;
+    let elsewhere = "444455556666";
+    stage.world(|world| {
+        world.add_account(elsewhere, "build", "build@example.org");
+    });
+    stage.user(&[due()]);
+    let vault = ReaderPattern::new("arn:aws:iam::444455556666:role/vault-*").expect("a reader");
+    let readers = Readers { always: vec![vault], allowed: Vec::new() };
+    stage.schedule().await;
+    stage.work_with(&worker::Settings { readers, ..Store::Central.settings(&stage) }).await;
+    let id = secret_arn(&stage, Store::Central);
+    let published = stage.published_key().expect("a successor");
+    assert_eq!(reads(&role(&stage, elsewhere, "vault-1").await, &id).await, Ok(published));
+    for (account, name) in [(elsewhere, "Administrator"), (ACCOUNT, "vault-1"), (MANAGEMENT_ACCOUNT, "vault-1")] {
+        assert!(reads(&role(&stage, account, name).await, &id).await.is_err(), "{name} of {account}");
     }
 }
 
