@@ -2,11 +2,36 @@
 //! is an error and no guess.
 
 use aws_sdk_iam::Client;
-use aws_sdk_iam::types::StatusType;
+use aws_sdk_iam::types::{EntityType, StatusType, Tag};
 use jiff::Timestamp;
-use rotation::{AccessKeyId, KeyStatus, UserName};
+use rotation::{AccessKeyId, KeyStatus, LastUse, UserName};
 
 use crate::error::{AwsError, ErrorClass};
+
+/// IAM API reference, `MaxItems`: at most 1,000.
+const PAGE: i32 = 1000;
+
+/// A user as the account's listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserRecord {
+    pub name: UserName,
+    /// Its unique id (`AIDA...`), which no other user ever has, whatever users are renamed to.
+    pub id: String,
+    /// Its ARN, path included.
+    pub arn: String,
+    /// When it was made. Two users of the same name, one after the other, differ in it.
+    pub created: Timestamp,
+    /// Its groups, where the answer tells them.
+    pub groups: Option<Vec<String>>,
+    pub tags: Vec<(String, String)>,
+}
+
+/// An account's users and the names of its groups.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    pub users: Vec<UserRecord>,
+    pub groups: Vec<String>,
+}
 
 /// A key as `ListAccessKeys` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +40,37 @@ pub struct KeyRecord {
     pub status: KeyStatus,
     /// Whole seconds.
     pub created: Timestamp,
+}
+
+/// Every user of the account with tags and groups: one call per thousand users.
+///
+/// # Errors
+/// [`AwsError`].
+pub async fn all_users(iam: &Client) -> Result<Listing, AwsError> {
+    const OPERATION: &str = "iam:GetAccountAuthorizationDetails";
+    let lacking = |what| AwsError::incomplete(OPERATION, what);
+    let mut listing = Listing::default();
+    let kinds = Some(vec![EntityType::User, EntityType::Group]);
+    let call = iam.get_account_authorization_details().set_filter(kinds);
+    let mut pages = call.into_paginator().page_size(PAGE).send();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| AwsError::new(OPERATION, error))?;
+        for user in page.user_detail_list.unwrap_or_default() {
+            let name = user.user_name.ok_or_else(|| lacking("a user without a name"))?;
+            let created = user.create_date.and_then(|date| Timestamp::from_second(date.secs()).ok());
+            listing.users.push(UserRecord {
+                name: UserName::new(name).map_err(|_| lacking("not a user name"))?,
+                id: user.user_id.unwrap_or_default(),
+                arn: user.arn.unwrap_or_default(),
+                created: created.ok_or_else(|| lacking("a user without a creation date"))?,
+                groups: user.group_list,
+                tags: pairs(user.tags.unwrap_or_default()),
+            });
+        }
+        let groups = page.group_detail_list.unwrap_or_default();
+        listing.groups.extend(groups.into_iter().filter_map(|group| group.group_name));
+    }
+    Ok(listing)
 }
 
 /// A user's keys.
@@ -54,9 +110,31 @@ pub async fn user_tags(iam: &Client, user: &UserName) -> Result<Vec<(String, Str
     let mut pages = iam.list_user_tags().user_name(user.as_str()).into_paginator().send();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| AwsError::new("iam:ListUserTags", error))?;
-        tags.extend(page.tags.into_iter().map(|tag| (tag.key, tag.value)));
+        tags.extend(pairs(page.tags));
     }
     Ok(tags)
+}
+
+/// When and where a key was last used.
+///
+/// # Errors
+/// [`AwsError`].
+pub async fn last_use(iam: &Client, key: &AccessKeyId) -> Result<LastUse, AwsError> {
+    const OPERATION: &str = "iam:GetAccessKeyLastUsed";
+    let answer = iam.get_access_key_last_used().access_key_id(key.as_str()).send().await;
+    let used = answer
+        .map_err(|error| AwsError::new(OPERATION, error))?
+        .access_key_last_used
+        .ok_or_else(|| AwsError::incomplete(OPERATION, "nothing about the key's last use"))?;
+    match used.last_used_date {
+        None => Ok(LastUse::Never),
+        Some(date) => Ok(LastUse::At {
+            when: Timestamp::from_second(date.secs())
+                .map_err(|_| AwsError::incomplete(OPERATION, "a date out of range"))?,
+            service: used.service_name,
+            region: used.region,
+        }),
+    }
 }
 
 /// Whose key it is. `None`: IAM does not say; for a key that does not exist it answers `AccessDenied`, as for one it may not
@@ -72,4 +150,8 @@ pub async fn owner_of(iam: &Client, key: &AccessKeyId) -> Result<Option<UserName
         Err(error) if matches!(error.class, ErrorClass::NotFound | ErrorClass::Denied) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+fn pairs(tags: Vec<Tag>) -> Vec<(String, String)> {
+    tags.into_iter().map(|tag| (tag.key, tag.value)).collect()
 }

@@ -12,10 +12,13 @@ pub enum SessionPolicy {
     FollowRequest,
     /// The producer's, to send one message per user.
     ListUsers,
+    /// The producer's, to report on every key.
+    Report,
 }
 
 impl SessionPolicy {
-    pub const ALL: [SessionPolicy; 3] = [SessionPolicy::Audit, SessionPolicy::FollowRequest, SessionPolicy::ListUsers];
+    pub const ALL: [SessionPolicy; 4] =
+        [SessionPolicy::Audit, SessionPolicy::FollowRequest, SessionPolicy::ListUsers, SessionPolicy::Report];
 
     /// All that such a session may do.
     pub fn actions(self) -> &'static [&'static str] {
@@ -35,6 +38,15 @@ impl SessionPolicy {
                 &["iam:GetAccessKeyLastUsed", "iam:ListAccessKeys", "iam:ListUserTags", "secretsmanager:DescribeSecret"]
             }
             SessionPolicy::ListUsers => &["iam:ListUsers"],
+            SessionPolicy::Report => &[
+                // Makes a report to be read, and changes nothing else.
+                "iam:GenerateCredentialReport",
+                "iam:GetAccessKeyLastUsed",
+                "iam:GetAccountAuthorizationDetails",
+                "iam:GetCredentialReport",
+                "iam:ListAccessKeys",
+                "secretsmanager:DescribeSecret",
+            ],
         }
     }
 

@@ -7,6 +7,9 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use rotation::policy::PeriodName;
 
 use crate::queue::QueueUrl;
 use crate::session::MemberRole;
@@ -60,6 +63,29 @@ impl Problems {
 /// A variable's value, if it is set and not blank.
 pub fn given(text: &Option<String>) -> Option<&str> {
     text.as_deref().map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// `2027-03-01T02:00:00Z`, or `2027-03-01` for its first moment in UTC.
+///
+/// # Errors
+/// The text is neither.
+pub fn time_or_date(text: &str) -> Result<Timestamp, jiff::Error> {
+    match text.parse::<jiff::civil::Date>() {
+        // This parser takes a date out of a time without a zone as well: that is no answer to when.
+        Ok(date) if !text.contains(['T', 't', ' ']) => date.to_zoned(TimeZone::UTC).map(|day| day.timestamp()),
+        Ok(_) | Err(_) => text.parse(),
+    }
+}
+
+/// The variable that sets a period.
+pub fn period_variable(period: PeriodName) -> &'static str {
+    match period {
+        PeriodName::Rotation => "ROTATION_PERIOD",
+        PeriodName::Inactive => "INACTIVE_PERIOD",
+        PeriodName::RecoveryGrace => "RECOVERY_GRACE_PERIOD",
+        PeriodName::PendingActionWarn => "PENDING_ACTION_WARN_PERIOD",
+        PeriodName::InUseExtension => "IN_USE_EXTENSION",
+    }
 }
 
 /// The queues.

@@ -12,10 +12,11 @@ use key_rotation_aws::{Connection, command_line, telemetry};
 use crate::command::{CommandError, ExitStatus, Report};
 use crate::dead_letters::{DeleteOptions, ListOptions, RedriveOptions};
 use crate::force_rotate::ForceRotateOptions;
+use crate::report::ReportOptions;
 use crate::restore::RestoreOptions;
 use crate::schedule::ScheduleOptions;
-use crate::settings::{RawSettings, Settings};
-use crate::{dead_letters, force_rotate, restore, schedule, status};
+use crate::settings::{InvalidSettings, RawSettings, Settings};
+use crate::{dead_letters, force_rotate, report, restore, schedule, status};
 
 /// Puts an AWS Organization's access keys up for rotation, and carries out an operator's requests.
 ///
@@ -48,6 +49,7 @@ const PROGRAM_HELP: &str = "Examples:
   producer schedule --dry-run                                     audit the whole organization
   producer schedule --ou ou-ab12-34cd56ef --watch                 one unit, until it is done
   producer force-rotate --access-key-id AKIA... --disable-old-now --wait    a leaked key
+  producer report --this-account                                  how every key stands, with nothing deployed
   producer status
   producer dead-letters list
 
@@ -59,7 +61,9 @@ const COMMAND_HELP: &str = "Settings (queues, roles, log format) and exit status
 #[derive(Debug, Subcommand)]
 pub enum Command {
     #[command(flatten)]
-    Aws(AwsCommand),
+    OnQueue(OnQueueCommand),
+    #[command(after_help = COMMAND_HELP, override_usage = "producer report [OPTIONS]")]
+    Report(ReportOptions),
     /// Print a completion script for a shell, to be sourced.
     #[command(override_usage = "producer completions <SHELL>")]
     Completions {
@@ -76,9 +80,9 @@ pub enum Command {
     },
 }
 
-/// Commands that call AWS. What clap shows of those with options is their options' documentation.
+/// Commands about what is on queues. What clap shows of those with options is their options' documentation.
 #[derive(Debug, Subcommand)]
-pub enum AwsCommand {
+pub enum OnQueueCommand {
     #[command(after_help = COMMAND_HELP, override_usage = "producer schedule [OPTIONS]")]
     Schedule(ScheduleOptions),
     #[command(
@@ -127,7 +131,11 @@ pub async fn run(cli: &Cli) -> ExitStatus {
 
 async fn execute(cli: &Cli) -> Result<ExitStatus, CommandError> {
     let command = match &cli.command {
-        Command::Aws(command) => command,
+        Command::OnQueue(command) => command,
+        Command::Report(options) => {
+            let access = cli.settings.check_access().map_err(|invalid| usage(&invalid))?;
+            return show(cli, &report::run(&load().await?, &access, options).await?);
+        }
         Command::Completions { shell } => {
             let written = command_line::print_completions::<Cli>(*shell);
             written.map_err(|error| CommandError::Failed(format!("the script could not be written: {error}")))?;
@@ -141,17 +149,17 @@ async fn execute(cli: &Cli) -> Result<ExitStatus, CommandError> {
     };
     let (settings, connection) = connect(cli).await?;
     match command {
-        AwsCommand::Schedule(options) => show(cli, &schedule::run(&connection, &settings, options).await?),
-        AwsCommand::ForceRotate(options) => show(cli, &force_rotate::run(&connection, &settings, options).await?),
-        AwsCommand::Restore(options) => show(cli, &restore::run(&connection, &settings, options).await?),
-        AwsCommand::Status => show(cli, &status::run(&connection, &settings).await?),
-        AwsCommand::DeadLetters(DeadLettersCommand::List(options)) => {
+        OnQueueCommand::Schedule(options) => show(cli, &schedule::run(&connection, &settings, options).await?),
+        OnQueueCommand::ForceRotate(options) => show(cli, &force_rotate::run(&connection, &settings, options).await?),
+        OnQueueCommand::Restore(options) => show(cli, &restore::run(&connection, &settings, options).await?),
+        OnQueueCommand::Status => show(cli, &status::run(&connection, &settings).await?),
+        OnQueueCommand::DeadLetters(DeadLettersCommand::List(options)) => {
             show(cli, &dead_letters::list::run(&connection, &settings, options).await?)
         }
-        AwsCommand::DeadLetters(DeadLettersCommand::Redrive(options)) => {
+        OnQueueCommand::DeadLetters(DeadLettersCommand::Redrive(options)) => {
             show(cli, &dead_letters::redrive::run(&connection, &settings, options).await?)
         }
-        AwsCommand::DeadLetters(DeadLettersCommand::Delete(options)) => {
+        OnQueueCommand::DeadLetters(DeadLettersCommand::Delete(options)) => {
             show(cli, &dead_letters::delete::run(&connection, &settings, options).await?)
         }
     }
@@ -159,21 +167,29 @@ async fn execute(cli: &Cli) -> Result<ExitStatus, CommandError> {
 
 /// The settings checked, and the way to AWS tried: whatever is wrong with either is told before anything is done.
 async fn connect(cli: &Cli) -> Result<(Settings, Connection), CommandError> {
-    let settings = cli.settings.check().map_err(|invalid| CommandError::Usage(invalid.0.join("\nproducer: ")))?;
-    let connection = Connection::load("key-rotation-producer").await.map_err(|error| match error {
-        ConnectionError::NoAnswer(_) | ConnectionError::NotAws(_) => CommandError::Failed(error.to_string()),
-        ConnectionError::NoRegion
-        | ConnectionError::UnknownProfile(_)
-        | ConnectionError::ConfigurationFiles(_)
-        | ConnectionError::CredentialsRefused(_)
-        | ConnectionError::CaBundle(_) => CommandError::Usage(error.to_string()),
-    })?;
+    let settings = cli.settings.check().map_err(|invalid| usage(&invalid))?;
+    let connection = load().await?;
     let problems = settings.queues_elsewhere(connection.region());
     if problems.is_empty() {
         Ok((settings, connection))
     } else {
         Err(CommandError::Usage(problems.join("\nproducer: ")))
     }
+}
+
+async fn load() -> Result<Connection, CommandError> {
+    Connection::load("key-rotation-producer").await.map_err(|error| match error {
+        ConnectionError::NoAnswer(_) | ConnectionError::NotAws(_) => CommandError::Failed(error.to_string()),
+        ConnectionError::NoRegion
+        | ConnectionError::UnknownProfile(_)
+        | ConnectionError::ConfigurationFiles(_)
+        | ConnectionError::CredentialsRefused(_)
+        | ConnectionError::CaBundle(_) => CommandError::Usage(error.to_string()),
+    })
+}
+
+fn usage(invalid: &InvalidSettings) -> CommandError {
+    CommandError::Usage(invalid.0.join("\nproducer: "))
 }
 
 /// The result on stdout, what went wrong on stderr.
@@ -199,6 +215,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::organization::Scope;
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
         command_line::try_parse(&line.split_whitespace().map(Into::into).collect::<Vec<_>>())
@@ -249,7 +266,9 @@ mod tests {
     fn help_fits_a_screen_and_shows_the_settings_once() {
         let help = |line: &str| parse(line).unwrap_err().to_string();
         assert!(help("producer -h").contains("--queue-url"));
-        for command in ["schedule", "force-rotate", "restore", "status", "dead-letters list", "dead-letters redrive"] {
+        for command in
+            ["schedule", "report", "force-rotate", "restore", "status", "dead-letters list", "dead-letters redrive"]
+        {
             let text = help(&format!("producer {command} -h"));
             assert!(!text.contains("--queue-url"), "{text}");
             assert!(text.lines().count() <= 40, "{command}: {} lines", text.lines().count());
@@ -268,8 +287,11 @@ mod tests {
     fn accounts_and_units_may_be_repeated_and_mistyped_ones_are_refused() {
         let line = "producer schedule --ou ou-ab12-34cd56ef --account 123456789012 --account 123456789013,123456789014 \
                     --exclude-account 123456789015 --granularity user --dry-run";
-        let Command::Aws(AwsCommand::Schedule(options)) = parse(line).unwrap().command else { panic!("not schedule") };
-        assert_eq!((options.units.len(), options.accounts.len(), options.excluded.len()), (1, 3, 1));
+        let Command::OnQueue(OnQueueCommand::Schedule(options)) = parse(line).unwrap().command else {
+            panic!("not schedule")
+        };
+        let Scope { units, accounts, excluded } = &options.scope;
+        assert_eq!((units.len(), accounts.len(), excluded.len()), (1, 3, 1));
         assert_eq!(options.granularity, schedule::Granularity::User);
         assert!(options.dry_run);
         let error = parse("producer schedule --account 12345678901").unwrap_err();

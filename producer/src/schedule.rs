@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use key_rotation_aws::Connection;
-use rotation::{AccountId, Job, Task};
+use rotation::{Job, Task};
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tracing::Instrument;
@@ -22,7 +22,7 @@ pub use report::{Problem, ScheduleReport};
 
 use crate::command::CommandError;
 use crate::enqueue::Enqueuer;
-use crate::organization::{Member, Organization, Scope, UnitId};
+use crate::organization::{Member, Organization, Scope};
 use crate::queue;
 use crate::settings::Settings;
 use crate::users::{ExpansionSummary, Users};
@@ -38,17 +38,9 @@ const BETWEEN_STAGES: usize = 100;
 /// everywhere, then enforcing workers with `--ou` of the first units or with `--exclude-account`, then everybody.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ScheduleOptions {
-    /// Only this organizational unit (ou-…) or root (r-…) and everything below it; may be repeated
-    #[arg(long = "ou", value_name = "OU", value_delimiter = ',')]
-    pub units: Vec<UnitId>,
-
-    /// Only this account; may be repeated, and stand beside --ou
-    #[arg(long = "account", value_name = "ID", value_delimiter = ',')]
-    pub accounts: Vec<AccountId>,
-
-    /// Leave this account out, however it comes in; may be repeated
-    #[arg(long = "exclude-account", value_name = "ID", value_delimiter = ',')]
-    pub excluded: Vec<AccountId>,
+    /// Whom it concerns.
+    #[command(flatten)]
+    pub scope: Scope,
 
     /// One message per account, or per user: the latter assumes each account's role to list its users
     #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
@@ -108,12 +100,7 @@ async fn schedule(
     }
     let session_name = format!("key-rotation-{run_id}");
     let organization = Organization::new(connection, settings.org_list.as_ref(), &session_name);
-    let scope = Scope {
-        units: options.units.clone(),
-        accounts: options.accounts.clone(),
-        excluded: options.excluded.iter().cloned().collect(),
-    };
-    let resolved = scope.resolve(&organization).await?;
+    let resolved = options.scope.resolve(&organization).await?;
 
     let run = ScheduledRun { run_id, requested_at: connection.clock().now(), dry_run: options.dry_run };
     let users = Users { connection, role: &settings.member_role, session_name: &session_name };

@@ -39,6 +39,15 @@ pub struct Settings {
     pub member_role: MemberRole,
 }
 
+/// How to get into accounts: all that a command without a queue needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountAccess {
+    /// The role to list the organization with.
+    pub org_list: Option<OrgListRole>,
+    /// The role in every account.
+    pub member_role: MemberRole,
+}
+
 /// The role that may list the organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrgListRole {
@@ -93,6 +102,20 @@ impl RawSettings {
                 member_role,
             }),
             Some(_) | None => Err(InvalidSettings(problems.into_sentences())),
+        }
+    }
+
+    /// Checks those that a command without a queue needs; what is set of queues does not matter to it.
+    ///
+    /// # Errors
+    /// [`InvalidSettings`] with every problem there is.
+    pub fn check_access(&self) -> Result<AccountAccess, InvalidSettings> {
+        let mut problems = Problems::default();
+        let member_role = self.role.check(&mut problems);
+        let org_list = self.org_list(&member_role, &mut problems);
+        match problems.is_empty() {
+            true => Ok(AccountAccess { org_list, member_role }),
+            false => Err(InvalidSettings(problems.into_sentences())),
         }
     }
 
@@ -176,6 +199,14 @@ mod tests {
         ] {
             assert_eq!(problems.iter().filter(|p| p.starts_with(variable)).count(), 1, "{variable}: {problems:#?}");
         }
+    }
+
+    #[test]
+    fn a_command_without_a_queue_needs_none_and_minds_no_wrong_one() {
+        let mut raw = raw("nowhere");
+        assert_eq!(raw.check_access().unwrap().member_role.name, DEFAULT_MEMBER_ROLE);
+        raw.role.iam_assumed_role_name = Some("a b".to_owned());
+        assert_eq!(raw.check_access().unwrap_err().0.len(), 1);
     }
 
     #[test]

@@ -208,7 +208,8 @@ impl Future {
             key.published = Published::No;
         }
         self.user.keys.push(Key {
-            id: AccessKeyId::new(format!("FORECAST{:012}", self.created)).expect("letters and digits"),
+            id: AccessKeyId::new(format!("successor_to_come_{:02}", self.created))
+                .expect("letters, digits and underscores"),
             status: KeyStatus::Active,
             created: self.now,
             last_use: LastUse::Never,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use end_to_end::Stage;
 use key_rotation_aws::QueueUrl;
 use producer::force_rotate::{self, ForceRotateOptions};
+use producer::organization::Scope;
 use producer::request::WaitOptions;
 use producer::schedule::{self, ScheduleOptions};
 use rotation::{AccountId, UserName};
@@ -47,7 +48,8 @@ async fn a_full_queue() -> Stage {
         }
     }
     let stage = Stage::with_world(world, true).await;
-    let options = ScheduleOptions { excluded: vec![management()], ..ScheduleOptions::default() };
+    let scope = Scope { excluded: vec![management()], ..Scope::default() };
+    let options = ScheduleOptions { scope, ..ScheduleOptions::default() };
     schedule::run(&stage.connection("producer"), &stage.producer_settings(), &options).await.expect("a schedule");
     assert_eq!(stage.waiting(), ACCOUNTS);
     stage.world(|world| world.faults.latency = LATENCY);

@@ -8,10 +8,9 @@ mod tests;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use key_rotation_aws::settings::{DEFAULT_MEMBER_ROLE, Problems, Queues};
+use key_rotation_aws::settings::{DEFAULT_MEMBER_ROLE, Problems, Queues, period_variable};
 use key_rotation_aws::{MemberRole, QueueUrl};
 use rotation::names::Partition;
-use rotation::policy::{PeriodName, PolicyError};
 use rotation::readers::Readers;
 use rotation::selection::FullScan;
 use rotation::{Period, Policy};
@@ -193,14 +192,7 @@ fn check_policy(raw: &RawSettings, problems: &mut Problems) -> Policy {
         in_use_extension: raw.in_use_extension,
     };
     Policy::new(period, raw.unused_keys.into()).unwrap_or_else(|errors| {
-        let variable = |error: &PolicyError| match error.period() {
-            PeriodName::Rotation => "ROTATION_PERIOD",
-            PeriodName::Inactive => "INACTIVE_PERIOD",
-            PeriodName::RecoveryGrace => "RECOVERY_GRACE_PERIOD",
-            PeriodName::PendingActionWarn => "PENDING_ACTION_WARN_PERIOD",
-            PeriodName::InUseExtension => "IN_USE_EXTENSION",
-        };
-        errors.iter().for_each(|error| problems.add(format!("{} is wrong: {error}", variable(error))));
+        errors.iter().for_each(|error| problems.add(format!("{} is wrong: {error}", period_variable(error.period()))));
         Policy::default()
     })
 }

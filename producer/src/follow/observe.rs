@@ -1,9 +1,11 @@
 //! What a member account shows of one user, read with a session that can do nothing but read this.
 
-use key_rotation_aws::{AwsError, Connection, ErrorClass, MemberRole, MemberSession, SessionPolicy, iam};
-use rotation::progress::{KeySnapshot, Publication, UserSnapshot};
+use key_rotation_aws::{AwsError, Connection, MemberRole, MemberSession, SessionPolicy, iam};
+use rotation::progress::{KeySnapshot, UserSnapshot};
 use rotation::user::UserTags;
-use rotation::{AccessKeyId, AccountId, UserName, names};
+use rotation::{AccessKeyId, AccountId, UserName};
+
+use crate::publication;
 
 /// A session shorter than this is replaced before it is used.
 const SHORTEST_SESSION_SECONDS: i64 = 60;
@@ -49,25 +51,8 @@ impl<'a> Observer<'a> {
         Ok(UserSnapshot {
             keys: keys.map(|key| KeySnapshot { id: key.id, status: key.status, created: key.created }).collect(),
             tags: UserTags::read(tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))),
-            publication: self.publication().await?,
+            publication: publication::of(self.session.secrets_manager(), self.session.account(), &self.user).await?,
         })
-    }
-
-    async fn publication(&self) -> Result<Publication, AwsError> {
-        let name = names::secret_name(self.session.account(), &self.user);
-        let answer = self.session.secrets_manager().describe_secret().secret_id(name).send().await;
-        match answer.map_err(|error| AwsError::new("secretsmanager:DescribeSecret", error)) {
-            Ok(secret) => {
-                let versions = secret.version_ids_to_stages().into_iter().flatten();
-                let current = versions.filter(|(_, stages)| stages.iter().any(|stage| stage == "AWSCURRENT"));
-                Ok(Publication::Versions(current.map(|(id, _)| id.clone()).collect()))
-            }
-            // Not here: either not yet anywhere, or in the central account.
-            Err(error) if matches!(error.class, ErrorClass::NotFound | ErrorClass::Denied) => {
-                Ok(Publication::Unreadable)
-            }
-            Err(error) => Err(error),
-        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::fmt;
 use std::str::FromStr;
 
+use clap::Args;
 use futures::{StreamExt, stream};
 use key_rotation_aws::{AwsError, ErrorClass};
 use rotation::AccountId;
@@ -80,13 +81,19 @@ impl fmt::Display for MemberState {
 }
 
 /// Whom a run concerns, as it was asked for. Neither units nor accounts: everybody.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct Scope {
-    /// Units, with everything below them.
+    /// Only this organizational unit (ou-…) or root (r-…) and everything below it; may be repeated
+    #[arg(long = "ou", value_name = "OU", value_delimiter = ',')]
     pub units: Vec<UnitId>,
+
+    /// Only this account; may be repeated, and stand beside --ou
+    #[arg(long = "account", value_name = "ID", value_delimiter = ',')]
     pub accounts: Vec<AccountId>,
-    /// Accounts to leave out, however they come in.
-    pub excluded: BTreeSet<AccountId>,
+
+    /// Leave this account out, however it comes in; may be repeated
+    #[arg(long = "exclude-account", value_name = "ID", value_delimiter = ',')]
+    pub excluded: Vec<AccountId>,
 }
 
 /// A scope whose names have been looked up.
@@ -96,6 +103,7 @@ pub struct Resolved {
     named: Vec<Member>,
     units: Vec<UnitId>,
     excluded: BTreeSet<AccountId>,
+    as_named: Vec<AccountId>,
 }
 
 /// What was left out of a listing.
@@ -109,6 +117,10 @@ pub struct Excluded {
     pub named: Vec<(AccountId, MemberState)>,
     /// Exclusions that met no account of the whole organization: perhaps mistyped.
     pub unmet_exclusions: Vec<AccountId>,
+    /// All that are not active.
+    pub not_active: Vec<Member>,
+    /// Accounts taken as they were named, because the organization cannot be read.
+    pub as_named: Vec<AccountId>,
 }
 
 /// How a listing ended.
@@ -129,6 +141,7 @@ impl Scope {
         let lookups = wanted.map(|account| async move { (account, organization.describe(account).await) });
         let looked_up: Vec<_> = stream::iter(lookups).buffered(LOOKUPS).collect().await;
         let mut named = Vec::new();
+        let mut as_named = Vec::new();
         let mut foreign = Vec::new();
         for (account, described) in looked_up {
             match described.map_err(|error| CommandError::failed("an account could not be looked up", &error))? {
@@ -136,6 +149,7 @@ impl Scope {
                 AccountLookup::Foreign => foreign.push(account.as_str()),
                 AccountLookup::Unreadable(error) => {
                     tracing::warn!(%account, %error, "the organization cannot be read: the account is taken as it is named");
+                    as_named.push(account.clone());
                     let (account, state) = (account.clone(), MemberState::Active);
                     named.push(Member { account, name: None, email: None, state });
                 }
@@ -147,7 +161,8 @@ impl Scope {
         }
         let everybody = self.units.is_empty() && self.accounts.is_empty();
         let units = self.units_with_all_below(organization).await?;
-        Ok(Resolved { everybody, named, units, excluded: self.excluded.clone() })
+        let excluded = self.excluded.iter().cloned().collect();
+        Ok(Resolved { everybody, named, units, excluded, as_named })
     }
 
     /// The units named and every unit below them, each once, however they overlap.
@@ -184,7 +199,8 @@ impl Resolved {
         if self.everybody && broken_off.is_none() {
             filter.left_out.unmet_exclusions = self.excluded.difference(&filter.met).cloned().collect();
         }
-        ListingSummary { left_out: filter.left_out, broken_off }
+        let left_out = Excluded { as_named: self.as_named, ..filter.left_out };
+        ListingSummary { left_out, broken_off }
     }
 
     async fn stream_accounts(
@@ -283,6 +299,7 @@ impl<'a> AccountFilter<'a> {
                 member.state.to_string()
             }
         };
+        self.left_out.not_active.push(member.clone());
         *self.left_out.by_state.entry(state).or_default() += 1;
         false
     }

@@ -110,6 +110,11 @@ impl ScheduleReport {
         }));
         problems.extend(sent.failed.into_iter().map(Problem::unsent));
         let mut remarks: Vec<String> = Vec::new();
+        remarks.extend(left_out.as_named.iter().map(|account| {
+            format!(
+                "the organization cannot be read: account {account} is taken as it was named, without name and address"
+            )
+        }));
         remarks.extend(left_out.unmet_exclusions.iter().map(|account| {
             format!("account {account} is excluded, but the organization has no such account: is the id right?")
         }));

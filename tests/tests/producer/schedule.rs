@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use key_rotation_aws::Connection;
 use producer::command::{CommandError, ExitStatus, Report};
+use producer::organization::Scope;
 use producer::schedule::{self, Granularity, ScheduleOptions, ScheduleReport};
-use rotation::{Job, Task};
+use rotation::{AccountId, Job, Task};
 use sandbox::World;
 use sandbox::call::Service;
 use sandbox::faults::{Calls, Fault, Rule};
@@ -31,6 +32,10 @@ fn accounts(jobs: &[Job]) -> Vec<String> {
     let mut accounts: Vec<String> = jobs.iter().map(|job| job.account.to_string()).collect();
     accounts.sort();
     accounts
+}
+
+fn accounts_only(accounts: &[AccountId]) -> Scope {
+    Scope { accounts: accounts.to_vec(), ..Scope::default() }
 }
 
 /// The entry fails this often, or always.
@@ -67,7 +72,8 @@ async fn every_active_account_of_every_page_gets_one_message() {
 #[tokio::test]
 async fn a_message_says_what_its_worker_needs_and_when_it_was_asked_for_by_awss_clock() {
     let stage = Stage::set(members(1), Kind::Fifo).await;
-    let options = ScheduleOptions { accounts: vec![account(&id(1))], dry_run: true, ..ScheduleOptions::default() };
+    let options =
+        ScheduleOptions { scope: accounts_only(&[account(&id(1))]), dry_run: true, ..ScheduleOptions::default() };
 
     let report = run(&stage, &options).await.unwrap();
 
@@ -107,7 +113,10 @@ async fn a_unit_means_everything_below_it_once_however_units_overlap() {
     world.move_account(&id(27), &prod);
     let stage = Stage::set(world, Kind::Fifo).await;
     let units = vec![prod.parse().unwrap(), inner.parse().unwrap(), innermost.parse().unwrap()];
-    let options = ScheduleOptions { units, excluded: vec![account(&id(5))], ..ScheduleOptions::default() };
+    let options = ScheduleOptions {
+        scope: Scope { units, excluded: vec![account(&id(5))], ..Scope::default() },
+        ..ScheduleOptions::default()
+    };
 
     let report = run(&stage, &options).await.unwrap();
 
@@ -120,9 +129,14 @@ async fn a_unit_means_everything_below_it_once_however_units_overlap() {
 #[tokio::test]
 async fn a_name_that_means_nothing_ends_the_run_before_anything_is_sent() {
     let stage = Stage::set(members(3), Kind::Fifo).await;
-    let foreign =
-        ScheduleOptions { accounts: vec![account(&id(1)), account("999999999999")], ..ScheduleOptions::default() };
-    let no_unit = ScheduleOptions { units: vec!["ou-zzzz-zzzzzzzz".parse().unwrap()], ..ScheduleOptions::default() };
+    let foreign = ScheduleOptions {
+        scope: accounts_only(&[account(&id(1)), account("999999999999")]),
+        ..ScheduleOptions::default()
+    };
+    let no_unit = ScheduleOptions {
+        scope: Scope { units: vec!["ou-zzzz-zzzzzzzz".parse().unwrap()], ..Scope::default() },
+        ..ScheduleOptions::default()
+    };
     for (options, named) in [(foreign, "999999999999"), (no_unit, "ou-zzzz-zzzzzzzz")] {
         let error = run(&stage, &options).await.unwrap_err();
         assert_eq!(error.exit_status(), ExitStatus::Usage);
@@ -137,13 +151,17 @@ async fn a_named_account_that_is_not_active_is_a_failure_and_an_excluded_one_tha
     world.set_account_state(&id(2), AccountState::Suspended);
     let stage = Stage::set(world, Kind::Fifo).await;
 
-    let named = ScheduleOptions { accounts: vec![account(&id(1)), account(&id(2))], ..ScheduleOptions::default() };
+    let named =
+        ScheduleOptions { scope: accounts_only(&[account(&id(1)), account(&id(2))]), ..ScheduleOptions::default() };
     let report = run(&stage, &named).await.unwrap();
     assert_eq!(accounts(&stage.work()), [id(1)]);
     assert_eq!(report.exit_status(), ExitStatus::Failed);
     assert!(report.problems()[0].contains(&id(2)) && report.problems()[0].contains("SUSPENDED"));
 
-    let excluding = ScheduleOptions { excluded: vec![account("999999999999")], ..ScheduleOptions::default() };
+    let excluding = ScheduleOptions {
+        scope: Scope { excluded: vec![account("999999999999")], ..Scope::default() },
+        ..ScheduleOptions::default()
+    };
     let report = run(&stage, &excluding).await.unwrap();
     assert_eq!(report.exit_status(), ExitStatus::Done);
     assert!(report.remarks[0].contains("999999999999"), "perhaps mistyped: {:?}", report.remarks);
@@ -155,7 +173,7 @@ async fn where_the_organization_cannot_be_read_named_accounts_are_taken_as_they_
     world.faults.deny(MANAGEMENT_ACCOUNT, "organizations:*", None);
     let stage = Stage::set(world, Kind::Fifo).await;
 
-    let named = ScheduleOptions { accounts: vec![account(&id(1))], ..ScheduleOptions::default() };
+    let named = ScheduleOptions { scope: accounts_only(&[account(&id(1))]), ..ScheduleOptions::default() };
     assert_eq!(run(&stage, &named).await.unwrap().exit_status(), ExitStatus::Done);
     assert_eq!(accounts(&stage.work()), [id(1)]);
 
@@ -205,7 +223,7 @@ async fn per_user_every_user_of_every_page_gets_one_message() {
     let stage = Stage::set(world, Kind::Fifo).await;
     let options = ScheduleOptions {
         granularity: Granularity::User,
-        accounts: vec![account(&id(1)), account(&id(2))],
+        scope: accounts_only(&[account(&id(1)), account(&id(2))]),
         ..ScheduleOptions::default()
     };
 
@@ -233,7 +251,7 @@ async fn an_account_whose_users_cannot_be_listed_is_named_and_the_others_go_on()
     let stage = Stage::set(world, Kind::Fifo).await;
     let options = ScheduleOptions {
         granularity: Granularity::User,
-        accounts: (1..=3).map(|number| account(&id(number))).collect(),
+        scope: accounts_only(&[1, 2, 3].map(|number| account(&id(number)))),
         ..ScheduleOptions::default()
     };
 
@@ -360,7 +378,7 @@ async fn named_accounts_are_scheduled_without_the_right_to_read_the_organization
     let mut world = members(2);
     world.faults.deny(MANAGEMENT_ACCOUNT, "organizations:*", None);
     let stage = Stage::set(world, Kind::Fifo).await;
-    let options = ScheduleOptions { accounts: vec![account(&id(1))], ..ScheduleOptions::default() };
+    let options = ScheduleOptions { scope: accounts_only(&[account(&id(1))]), ..ScheduleOptions::default() };
     let report = run(&stage, &options).await.unwrap();
     assert_eq!((report.messages, report.exit_status()), (1, ExitStatus::Done));
 }

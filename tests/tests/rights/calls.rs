@@ -7,9 +7,11 @@ use end_to_end::{ACCOUNT, OWNER, Stage, USER};
 use key_rotation_aws::MemberRole;
 use producer::dead_letters::{list, redrive};
 use producer::force_rotate::{self, ForceRotateOptions};
+use producer::organization::Scope;
+use producer::report::{self, ReportOptions};
 use producer::request::WaitOptions;
 use producer::schedule::{self, Granularity, ScheduleOptions};
-use producer::settings::OrgListRole;
+use producer::settings::{AccountAccess, OrgListRole};
 use producer::status;
 use rotation::{AccessKeyId, AccountId};
 use sandbox::call::Service;
@@ -43,6 +45,7 @@ pub(crate) async fn needed() -> Rights {
     a_message_to_be_retried_and_one_given_up(&mut needed).await;
     scheduled_runs(&mut needed).await;
     an_operators_requests(&mut needed).await;
+    a_report(&mut needed).await;
     needed
 }
 
@@ -214,7 +217,7 @@ async fn scheduled_runs(needed: &mut Rights) {
     });
     let everything = ScheduleOptions::default();
     let a_unit_by_user = ScheduleOptions {
-        units: vec![unit.parse().expect("a unit's id")],
+        scope: Scope { units: vec![unit.parse().expect("a unit's id")], ..Scope::default() },
         granularity: Granularity::User,
         ..ScheduleOptions::default()
     };
@@ -261,5 +264,22 @@ async fn an_operators_requests(needed: &mut Rights) {
     assert_eq!(listed.groups.len(), 1);
     let sent_back = redrive::run(&connection, &settings, &redrive::RedriveOptions::default()).await;
     assert_eq!(sent_back.expect("they can be sent back").redriven, 1);
+    collect(&stage, needed);
+}
+
+/// With a rotation under way, whose keys are looked at live.
+async fn a_report(needed: &mut Rights) {
+    let (stage, settings) = organization().await;
+    stage.user(&[due()]);
+    stage.schedule().await;
+    stage.work_with(&self::settings(&stage)).await;
+    let access = AccountAccess { org_list: settings.org_list, member_role: settings.member_role };
+    // The management account's sessions would be taken for the producer at home.
+    let scope = Scope { accounts: vec![ACCOUNT.parse().expect("an account id")], ..Scope::default() };
+    let out = std::env::temp_dir().join(format!("key-report-{}", uuid::Uuid::new_v4()));
+    let options = ReportOptions { scope, out: out.clone(), ..ReportOptions::default() };
+    let made = report::run(&stage.connection("producer"), &access, &options).await.expect("a report");
+    assert!(made.complete && made.summary.successors_not_installed == 1, "{made}");
+    std::fs::remove_dir_all(out).expect("it was written");
     collect(&stage, needed);
 }

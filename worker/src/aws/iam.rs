@@ -2,38 +2,16 @@
 
 use aws_sdk_iam::Client;
 use aws_sdk_iam::config::retry::RetryConfig;
-use aws_sdk_iam::types::{EntityType, StatusType, Tag};
+use aws_sdk_iam::types::{StatusType, Tag};
 use jiff::Timestamp;
 use key_rotation_aws::iam;
-pub use key_rotation_aws::iam::KeyRecord;
+pub use key_rotation_aws::iam::{KeyRecord, Listing, UserRecord};
 use key_rotation_aws::{AwsError, ErrorClass, MemberSession};
 use rotation::names;
 use rotation::state::tag_time;
 use rotation::{AccessKeyId, Intent, KeyState, KeyStatus, LastUse, UserName};
 use secrecy::SecretString;
 use uuid::Uuid;
-
-/// A user as the account's listing shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UserRecord {
-    pub name: UserName,
-    /// Its unique id (`AIDA...`), which no other user ever has, whatever users are renamed to.
-    pub id: String,
-    /// Its ARN, path included.
-    pub arn: String,
-    /// When it was made. Two users of the same name, one after the other, differ in it.
-    pub created: Timestamp,
-    /// Its groups, where the answer tells them.
-    pub groups: Option<Vec<String>>,
-    pub tags: Vec<(String, String)>,
-}
-
-/// An account's users and the names of its groups.
-#[derive(Debug, Clone, Default)]
-pub struct Listing {
-    pub users: Vec<UserRecord>,
-    pub groups: Vec<String>,
-}
 
 /// A key just made. The one value in this program that holds a secret; it cannot be printed.
 #[derive(Debug)]
@@ -61,30 +39,7 @@ impl<'a> Iam<'a> {
 
     /// Every user of the account with tags and groups: one call per thousand users.
     pub async fn all_users(self) -> Result<Listing, AwsError> {
-        const OPERATION: &str = "iam:GetAccountAuthorizationDetails";
-        let lacking = |what| AwsError::incomplete(OPERATION, what);
-        let mut listing = Listing::default();
-        let kinds = Some(vec![EntityType::User, EntityType::Group]);
-        let call = self.0.get_account_authorization_details().set_filter(kinds);
-        let mut pages = call.into_paginator().page_size(PAGE).send();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| AwsError::new(OPERATION, error))?;
-            for user in page.user_detail_list.unwrap_or_default() {
-                let name = user.user_name.ok_or_else(|| lacking("a user without a name"))?;
-                let created = user.create_date.and_then(|date| Timestamp::from_second(date.secs()).ok());
-                listing.users.push(UserRecord {
-                    name: UserName::new(name).map_err(|_| lacking("not a user name"))?,
-                    id: user.user_id.unwrap_or_default(),
-                    arn: user.arn.unwrap_or_default(),
-                    created: created.ok_or_else(|| lacking("a user without a creation date"))?,
-                    groups: user.group_list,
-                    tags: pairs(user.tags.unwrap_or_default()),
-                });
-            }
-            let groups = page.group_detail_list.unwrap_or_default();
-            listing.groups.extend(groups.into_iter().filter_map(|group| group.group_name));
-        }
-        Ok(listing)
+        iam::all_users(self.0).await
     }
 
     /// One user with its tags, without its groups, its name as IAM spells it: IAM finds a user by any spelling in upper and lower
@@ -131,21 +86,7 @@ impl<'a> Iam<'a> {
 
     /// When and where a key was last used.
     pub async fn last_use(self, key: &AccessKeyId) -> Result<LastUse, AwsError> {
-        const OPERATION: &str = "iam:GetAccessKeyLastUsed";
-        let answer = self.0.get_access_key_last_used().access_key_id(key.as_str()).send().await;
-        let used = answer
-            .map_err(|error| AwsError::new(OPERATION, error))?
-            .access_key_last_used
-            .ok_or_else(|| AwsError::incomplete(OPERATION, "nothing about the key's last use"))?;
-        match used.last_used_date {
-            None => Ok(LastUse::Never),
-            Some(date) => Ok(LastUse::At {
-                when: Timestamp::from_second(date.secs())
-                    .map_err(|_| AwsError::incomplete(OPERATION, "a date out of range"))?,
-                service: used.service_name,
-                region: used.region,
-            }),
-        }
+        iam::last_use(self.0, key).await
     }
 
     /// Whose key it is. `None`: IAM does not say.
@@ -242,8 +183,4 @@ fn gone(result: Result<(), AwsError>) -> Result<(), AwsError> {
 fn key_id(operation: &'static str, id: Option<String>) -> Result<AccessKeyId, AwsError> {
     let id = id.ok_or_else(|| AwsError::incomplete(operation, "a key without an id"))?;
     AccessKeyId::new(id).map_err(|_| AwsError::incomplete(operation, "a key with an id that is none"))
-}
-
-fn pairs(tags: Vec<Tag>) -> Vec<(String, String)> {
-    tags.into_iter().map(|tag| (tag.key, tag.value)).collect()
 }

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use key_rotation_aws::command_line::boolean;
-use key_rotation_aws::settings::{LogSettings, QueueSettings, RoleSettings};
+use key_rotation_aws::settings::{LogSettings, QueueSettings, RoleSettings, time_or_date};
 use rotation::UnusedKeys;
 
 use crate::notices::{AuditMails, MailSettings};
@@ -150,15 +149,6 @@ pub struct RawSettings {
     /// Audit mode and previews only: evaluate as if it were this time (RFC 3339, or a date for its first moment in UTC)
     #[arg(long, value_name = "TIME", value_parser = time_or_date, global = true)]
     pub(super) as_of: Option<Timestamp>,
-}
-
-/// `2027-03-01T02:00:00Z`, or `2027-03-01` for its first moment.
-pub(super) fn time_or_date(text: &str) -> Result<Timestamp, jiff::Error> {
-    match text.parse::<jiff::civil::Date>() {
-        // This parser takes a date out of a time without a zone as well: that is no answer to when.
-        Ok(date) if !text.contains(['T', 't', ' ']) => date.to_zoned(TimeZone::UTC).map(|day| day.timestamp()),
-        Ok(_) | Err(_) => text.parse(),
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -2,8 +2,8 @@
 
 use clap::Parser;
 
-use super::raw::time_or_date;
 use super::{RawSettings, Settings};
+use key_rotation_aws::settings::time_or_date;
 
 #[derive(Debug, Parser)]
 struct Line {

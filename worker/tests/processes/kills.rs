@@ -13,6 +13,7 @@ use end_to_end::Stage;
 use end_to_end::violations::violations;
 use jiff::SignedDuration;
 use producer::dead_letters::redrive::{self, RedriveOptions};
+use producer::organization::Scope;
 use producer::schedule::{self, Granularity, ScheduleOptions};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -89,7 +90,8 @@ async fn kill_workers(fifo: bool, seed: u64) {
 
 impl Storm {
     async fn schedule(&self, accounts: &[AccountId], granularity: Granularity) {
-        let options = ScheduleOptions { accounts: accounts.to_vec(), granularity, ..ScheduleOptions::default() };
+        let scope = Scope { accounts: accounts.to_vec(), ..Scope::default() };
+        let options = ScheduleOptions { scope, granularity, ..ScheduleOptions::default() };
         let connection = self.stage.connection("producer");
         let report = schedule::run(&connection, &self.stage.producer_settings(), &options).await;
         let report = report.expect("the organization can be scheduled");

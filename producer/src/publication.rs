@@ -1,0 +1,25 @@
+//! Which of a user's keys is published in Secrets Manager, read off its secret's versions without reading the secret.
+
+use aws_sdk_secretsmanager::Client;
+use key_rotation_aws::{AwsError, ErrorClass};
+use rotation::progress::Publication;
+use rotation::{AccountId, UserName, names};
+
+/// What the user's secret in its own account publishes.
+///
+/// # Errors
+/// [`AwsError`].
+pub(crate) async fn of(secrets: &Client, account: &AccountId, user: &UserName) -> Result<Publication, AwsError> {
+    let name = names::secret_name(account, user);
+    let answer = secrets.describe_secret().secret_id(name).send().await;
+    match answer.map_err(|error| AwsError::new("secretsmanager:DescribeSecret", error)) {
+        Ok(secret) => {
+            let versions = secret.version_ids_to_stages().into_iter().flatten();
+            let current = versions.filter(|(_, stages)| stages.iter().any(|stage| stage == "AWSCURRENT"));
+            Ok(Publication::Versions(current.map(|(id, _)| id.clone()).collect()))
+        }
+        // Not here: either not yet anywhere, or in the central account.
+        Err(error) if matches!(error.class, ErrorClass::NotFound | ErrorClass::Denied) => Ok(Publication::Unreadable),
+        Err(error) => Err(error),
+    }
+}
