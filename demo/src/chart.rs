@@ -59,6 +59,9 @@ impl Chart {
                 .collect();
             let last = self.days.last().map_or(0, |day| day[row]);
             let peak = self.days.iter().map(|day| day[row]).max().unwrap_or(0);
+            if peak == 0 {
+                continue;
+            }
             let _ = writeln!(chart, "{name:>20} {bars} {last:>5} (peak {peak})");
         }
         let last = self.days.len().saturating_sub(1);

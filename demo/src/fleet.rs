@@ -1,11 +1,15 @@
 //! A producer and some workers, real ones, on a sandboxed organization that lives from day to day.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use key_rotation_aws::{Connection, QueueUrl};
+use producer::report::ReportOptions;
+use producer::report::document::Summary;
 use producer::schedule::ScheduleOptions;
+use producer::settings::AccountAccess;
 use sandbox::generate::{self, Shape};
 use sandbox::serve::{REGION, SENDER, set_up_fleet};
 use sandbox::world::{MEMBER_ROLE, World};
@@ -14,6 +18,7 @@ use worker::Tally;
 use worker::queue::Stop;
 
 use crate::life::{Owners, Unreadable};
+use crate::outcome::{self, Before};
 use crate::promises::record::{Record, StartingKey};
 use crate::{DemoArgs, DemoError};
 
@@ -114,6 +119,21 @@ impl Fleet {
             worked.map_err(|source| DemoError::Worker { day, source })?;
         }
         Ok(())
+    }
+
+    /// How every key stands before the first day, reported on into this directory.
+    pub(super) async fn before(&self, out: &Path) -> Result<Before, DemoError> {
+        let with_an_active_key = self.sandbox.with(|world| outcome::with_an_active_key(world));
+        Ok(Before { summary: self.report(out).await?, with_an_active_key })
+    }
+
+    /// Reports on every key, into this directory.
+    pub(super) async fn report(&self, out: &Path) -> Result<Summary, DemoError> {
+        let (connection, settings) = &self.producer;
+        let access = AccountAccess { org_list: None, member_role: settings.member_role.clone() };
+        let options = ReportOptions { out: out.to_owned(), ..ReportOptions::default() };
+        let made = producer::report::run(connection, &access, &options).await;
+        made.map(|made| made.summary).map_err(DemoError::Report)
     }
 
     /// What the sandbox has recorded so far.

@@ -6,11 +6,13 @@
 mod chart;
 pub mod fleet;
 mod life;
+mod outcome;
 pub mod promises;
 mod story;
 mod table;
 
 use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
@@ -27,13 +29,13 @@ const SHOWN: usize = 10;
 #[derive(Debug, Clone, Args)]
 pub struct DemoArgs {
     /// Accounts besides the management account
-    #[arg(long, default_value_t = 12)]
+    #[arg(long, default_value_t = 5)]
     pub accounts: usize,
     /// Users in each account
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 13)]
     pub users_per_account: usize,
     /// Simulated days, with one scheduled run each
-    #[arg(long, default_value_t = 120)]
+    #[arg(long, default_value_t = 110)]
     pub days: u32,
     /// Workers side by side
     #[arg(long, default_value_t = 2)]
@@ -47,13 +49,18 @@ pub struct DemoArgs {
     /// Tell at the end what was done with this user, written ACCOUNT/USER
     #[arg(long, value_name = "ACCOUNT/USER")]
     pub story: Option<String>,
+    /// Directory for the reports and mails
+    #[arg(long, value_name = "DIR", default_value = "target/demo")]
+    pub out: PathBuf,
 }
 
 /// Why the demo could not be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
-    #[error("the sandbox cannot be served: {0}")]
+    #[error("the sandbox cannot be served, or a file not be written: {0}")]
     Io(#[from] std::io::Error),
+    #[error("there is no report: {0}")]
+    Report(producer::CommandError),
     #[error("the queues could not be made: {0}")]
     SetUp(String),
     #[error("the producer failed on day {day}: {source}")]
@@ -78,6 +85,7 @@ pub async fn run(args: &DemoArgs) -> Result<bool, DemoError> {
         args.days
     );
     let mut fleet = Fleet::new(args).await?;
+    let before = fleet.before(&args.out.join("before")).await?;
     let mut chart = Chart::default();
     let bar = progress_bar(u64::from(args.days));
     for day in 0..=args.days {
@@ -90,6 +98,10 @@ pub async fn run(args: &DemoArgs) -> Result<bool, DemoError> {
     let table =
         fleet.sandbox.with(|world| table::table(world, &fleet.accounts, fleet.dead_letters.name(), &fleet.tally));
     println!("{table}\n\n{}\n", chart.draw());
+    let after = fleet.report(&args.out.join("after")).await?;
+    println!("{}\n", fleet.sandbox.with(|world| outcome::comparison(&before, &after, world)));
+    let mails = fleet.sandbox.with(|world| outcome::write_mails(world.mail.outbox(), &args.out))?;
+    show_what_is_next(&args.out, &mails);
     let record = fleet.record();
     let verdict = check(&record, &fleet.settings.policy);
     if let Some((account, user)) = args.story.as_deref().and_then(|story| story.split_once('/')) {
@@ -103,6 +115,18 @@ pub async fn run(args: &DemoArgs) -> Result<bool, DemoError> {
     Ok(verdict.broken.is_empty())
 }
 
+fn show_what_is_next(out: &Path, mails: &[&str]) {
+    println!("To look at, in {}:", out.display());
+    println!("  before/{0}, after/{0}   how every key stood, and stands", producer::report::PAGE);
+    println!("  {}", mails.join(", "));
+    println!(
+        "\nTo try next:\n  \
+         producer report --this-account   the same report on your own account: it only reads, and needs nothing deployed\n  \
+         docs/tour.md                     the same with real processes and the aws command line\n  \
+         docs/deployment.md               your organization, in audit mode first\n"
+    );
+}
+
 fn show_broken(verdict: &Verdict, args: &DemoArgs) {
     for Broken { promise, account, user, at, sentence, .. } in verdict.broken.iter().take(SHOWN) {
         println!("BROKEN ({promise}), {user} in {account}, {at}: {sentence}");
@@ -111,7 +135,7 @@ fn show_broken(verdict: &Verdict, args: &DemoArgs) {
     if more > 0 {
         println!("and {more} more");
     }
-    let DemoArgs { accounts, users_per_account, days, workers, seed, audit, story: _ } = args;
+    let DemoArgs { accounts, users_per_account, days, workers, seed, audit, .. } = args;
     let audit = if *audit { " --audit" } else { "" };
     println!(
         "\nThe same organization again: cargo run --release --bin demo -- --accounts {accounts} --users-per-account \

@@ -30,7 +30,7 @@ pub(super) fn table(world: &Cloud, accounts: &[String], dead_letter_queue: &str,
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
     table.set_header(["", "in all"]);
-    for (name, value) in rows {
+    for (name, value) in rows.into_iter().filter(|(_, value)| *value > 0) {
         table.add_row([name.to_owned(), value.to_string()]);
     }
     if let Some(column) = table.column_mut(1) {

@@ -24,8 +24,16 @@ async fn run(set_up: impl FnOnce(&mut Settings)) -> Record {
 
 /// A fleet after a short run with workers set up so.
 async fn fleet(set_up: impl FnOnce(&mut Settings)) -> Fleet {
-    let args =
-        DemoArgs { accounts: 3, users_per_account: 13, days: DAYS, workers: 2, seed: 1, audit: false, story: None };
+    let args = DemoArgs {
+        accounts: 3,
+        users_per_account: 13,
+        days: DAYS,
+        workers: 2,
+        seed: 1,
+        audit: false,
+        story: None,
+        out: std::env::temp_dir(),
+    };
     let mut fleet = Fleet::new(&args).await.expect("a sandbox");
     set_up(&mut fleet.settings);
     for _ in 0..=DAYS {
