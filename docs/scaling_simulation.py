@@ -19,7 +19,9 @@ ASSUMED = {
     "task start, seconds": 60,  # Fargate: network interface, image of some 40 MB, start
     "calls a second and task": 300,  # half a vCPU of TLS and XML; not measured on Fargate
     "seconds a call": 0.08,  # IAM over the ocean
+    "seconds a report": 3,  # to generate a credential report; it is waited for up to 7, with the message's place kept
     "users at once in an account": 4,  # MAX_CONCURRENT_USERS
+    "days of a full scan": 14,  # FULL_SCAN_DAYS
     "messages at once": 16,  # MAX_CONCURRENT_MESSAGES
 }
 # us-east-1, Linux/x86, USD an hour (AWS Fargate pricing).
@@ -63,9 +65,10 @@ class Policy:
 
 
 def seconds_a_message(users, due):
-    """An account's message: a session, the group, the users in one call, one call a user, some twenty for one that is due."""
-    calls = 3 + users + 20 * due
-    return calls, ASSUMED["seconds a call"] * (3 + (users + 20 * due) / ASSUMED["users at once in an account"])
+    """An account's message: five calls of the account's, one for each user whose turn it is, fourteen for one that is due."""
+    of_users = users / ASSUMED["days of a full scan"] + 14 * due
+    seconds = 5 * ASSUMED["seconds a call"] + ASSUMED["seconds a report"]
+    return 5 + of_users, seconds + ASSUMED["seconds a call"] * of_users / ASSUMED["users at once in an account"]
 
 
 def run(policy, messages, users, due):

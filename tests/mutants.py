@@ -27,14 +27,15 @@ TURN, PUBLISH = (f"worker/src/steps/rotate/{name}.rs" for name in ("turn", "publ
 RECORDER, DELIVER = "worker/src/recorder.rs", "worker/src/notices/deliver.rs"
 CONSUMER, DELIVERY, GROUPS = (f"worker/src/queue/{name}.rs" for name in ("consumer", "delivery", "groups"))
 ERRORS = "worker/src/error.rs"
-IAM, ACCOUNT = "worker/src/aws/iam.rs", "worker/src/account.rs"
+USER, INVENTORY, SELECTION = "worker/src/user.rs", "worker/src/inventory.rs", "rotation/src/selection.rs"
+IAM, IAM_READS, ACCOUNT = "worker/src/aws/iam.rs", "aws/src/iam.rs", "worker/src/account.rs"
 LOOK, EXECUTE = "worker/src/user/look.rs", "worker/src/user/execute.rs"
 LIFECYCLE, INACTIVE = "rotation/src/lifecycle.rs", "rotation/src/lifecycle/inactive.rs"
 FORCED, OLD_KEY, RESTORE = "rotation/src/forced.rs", "rotation/src/forced/old_key.rs", "rotation/src/restore.rs"
 CLOCK, ERROR, TRIES = (f"aws/src/{name}.rs" for name in ("clock", "error", "tries"))
 
 # In the order in which they are tried; the cheap ones first.
-PROOFS = ["settling", "lifecycle", "late_requests", "promised", "mail_notices", "queue_worker", "crashes", "processes", "chaos"]
+PROOFS = ["settling", "lifecycle", "calls", "late_requests", "promised", "mail_notices", "queue_worker", "crashes", "processes", "chaos"]
 
 
 class Edit(NamedTuple):
@@ -57,11 +58,11 @@ def mutant(name, *edits, first=None):
 MUTANTS = [
     mutant(
         "the key is made before its destination is prepared",
-        (ROTATE, "let prepared = self.destination.prepare(&self.work, &self.session).await?;", ""),
+        (ROTATE, "let prepared = self.destination.prepare(&self.work, &self.session, secret.cloned()).await?;", ""),
         (
             ROTATE,
             "let new = self.create_key().await?;",
-            "let new = self.create_key().await?;\n        let prepared = self.destination.prepare(&self.work, &self.session).await?;",
+            "let new = self.create_key().await?;\n        let prepared = self.destination.prepare(&self.work, &self.session, secret.cloned()).await?;",
         ),
     ),
     mutant(
@@ -94,7 +95,7 @@ MUTANTS = [
     mutant(
         "of two attempts that meet both clear their intents",
         (INTENT, "(Some(lowest), Some(own)) if own < lowest => Turn::OthersGiveWay,", ""),
-        (TURN, "Turn::OthersGiveWay => pause(&mut pauses, &others).await?,\n                Turn::GiveWay => {", "Turn::OthersGiveWay | Turn::GiveWay => {"),
+        (TURN, "Turn::OthersGiveWay => pause(&mut pauses, &seen.intents).await?,\n                Turn::GiveWay => {", "Turn::OthersGiveWay | Turn::GiveWay => {"),
     ),
     mutant(
         "a silent attempt is waited for as one that is under way",
@@ -167,9 +168,28 @@ MUTANTS = [
     ),
     mutant(
         "keys and tags that do not go together are taken as they are",
-        (LOOK, "if has_glanced && reads == 0 && are_same(&tags, &context.record.tags) {", "if has_glanced {"),
-        (LOOK, "None => access_keys(context, session).await?,", "None => Vec::new(),"),
-        (LOOK, "if again == keys {\n", "if again == keys || true {\n            keys = again;\n"),
+        (USER, "if look::tags_are_as_listed(context, &session).await? {", "if true {"),
+        (LOOK, "if again == keys {\n            return Ok((keys, read_tags(&tags)));", "if again == keys || true {\n            return Ok((again, read_tags(&tags)));"),
+    ),
+    mutant(
+        "a tag that was set after the listing does not count",
+        (ROTATE, "tags.is_none_or(|planned| seen.says_the_same(planned))", "tags.is_none_or(|planned| seen.says_the_same(planned) || true)"),
+    ),
+    mutant(
+        "no user has a turn to be looked at",
+        (SELECTION, "(day + phase).rem_euclid(i64::from(self.days)) < i64::from(self.run_interval)", "(day + phase).rem_euclid(i64::from(self.days)) < 0"),
+        first="calls",
+    ),
+    mutant(
+        "a row of the credential report is that of whoever has the name now",
+        (INVENTORY, ".map(|row| ((&row.name, row.created), row))", ".map(|row| (&row.name, row))"),
+        (INVENTORY, "reported.get(&(&user.name, user.created))", "reported.get(&user.name)"),
+        first="calls",
+    ),
+    mutant(
+        "where there is no credential report nobody is looked at",
+        (INVENTORY, "return self.by_report.iter().collect();", "return Vec::new();"),
+        first="calls",
     ),
     mutant(
         "the key is not published",
@@ -181,7 +201,7 @@ MUTANTS = [
     ),
     mutant(
         "the owner is told before the key is published",
-        (EXECUTE, "match attempt(self.context, AttemptKind::Successor { old, present }).await? {", "self.queue_notice(old, Event::Rotated { by: None, disable_due }, record);\n        match attempt(self.context, AttemptKind::Successor { old, present }).await? {"),
+        (EXECUTE, "match attempt(self.context, kind).await? {", "self.queue_notice(old, Event::Rotated { by: None, disable_due }, record);\n        match attempt(self.context, kind).await? {"),
     ),
     mutant(
         "what was told is recorded whether or not the mail was accepted",
@@ -209,7 +229,7 @@ MUTANTS = [
     ),
     mutant(
         "a last use that cannot be read counts as never used",
-        (IAM, "let used = answer\n            .map_err(|error| AwsError::new(OPERATION, error))?", "let Ok(answer) = answer else { return Ok(LastUse::Never) };\n        let used = answer"),
+        (IAM_READS, "let used = answer\n        .map_err(|error| AwsError::new(OPERATION, error))?", "let Ok(answer) = answer else { return Ok(LastUse::Never) };\n    let used = answer"),
     ),
     mutant(
         "an exemption group that cannot be read exempts nobody",
@@ -221,7 +241,7 @@ MUTANTS = [
     ),
     mutant(
         "the users are read to their first page",
-        (IAM, "        Ok(listing)\n    }\n\n    /// One user with its tags", "        listing.users.truncate(100);\n        Ok(listing)\n    }\n\n    /// One user with its tags"),
+        (IAM_READS, "    Ok(listing)\n}", "    listing.users.truncate(100);\n    Ok(listing)\n}"),
     ),
     mutant(
         "no look before a disable: the successor",
@@ -373,7 +393,7 @@ MUTANTS = [
     ),
     mutant(
         "after the signal to stop further users are begun",
-        (ACCOUNT, "match self.stop.is_asked() {", "match self.stop.is_asked() && false {"),
+        (ACCOUNT, "running.len() < pace.at_once() && !self.stop.is_asked()", "running.len() < pace.at_once()"),
         first="processes",
     ),
 ]

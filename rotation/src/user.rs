@@ -83,6 +83,17 @@ impl UserTags {
         read
     }
 
+    /// Whether a rule would take both for the same, in whatever order the tags come.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let plain = |tags: &Self| {
+            let mut plain = Self { reminded: None, ..tags.clone() };
+            plain.states.sort_by(|(a, _), (b, _)| a.cmp(b));
+            plain.intents.sort_by_key(|intent| intent.attempt);
+            plain
+        };
+        plain(self) == plain(other)
+    }
+
     /// What a key's state tag records, if there is one that can be read.
     pub fn state_of(&self, key: &AccessKeyId) -> Option<KeyState> {
         self.states.iter().find(|(id, _)| id == key).map(|(_, state)| state.clone())

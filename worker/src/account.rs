@@ -1,6 +1,6 @@
 //! One message: one account (or one user of it), from the role assumed to the owners told.
 
-use futures::stream::{self, StreamExt};
+use futures::stream::{FuturesUnordered, StreamExt};
 use key_rotation_aws::ErrorClass;
 use rotation::job::Whom;
 use rotation::selection::FullScan;
@@ -13,6 +13,7 @@ use crate::context::{AccountContext, UserContext, WorkerContext};
 use crate::error::{JobError, StepError};
 use crate::inventory::{self, Inventory, Selection};
 use crate::notices::{self, Digest, DigestItem, DigestReport, IncompleteUser};
+use crate::pace::Pace;
 use crate::queue::{Message, Stop};
 use crate::recorder::TagRecorder;
 use crate::sessions::{MIN_SESSION_FOR_READS, Sessions};
@@ -157,12 +158,13 @@ impl AccountContext<'_> {
     /// Works on the users; one user's failure does not stop the others. Those that the credential report has a say in come last:
     /// it may take a while to generate.
     async fn process_users(&self, inventory: &Inventory) -> AccountReport {
-        let mut reports = self.process_each(inventory, inventory.users.iter().collect()).await;
+        let mut pace = Pace::new(self.worker.users_at_once);
+        let mut reports = self.process_each(inventory, inventory.users.iter().collect(), &mut pace).await;
         let mut not_begun = inventory.users.len() - reports.len();
         if !inventory.by_report.is_empty() {
             let chosen = self.chosen_by_report(inventory).await;
             let more = chosen.len();
-            let further = self.process_each(inventory, chosen).await;
+            let further = self.process_each(inventory, chosen, &mut pace).await;
             not_begun += more - further.len();
             reports.extend(further);
         }
@@ -191,16 +193,24 @@ impl AccountContext<'_> {
     }
 
     /// Works on users, some at once. Once it is to stop, no further one is begun.
-    async fn process_each(&self, inventory: &Inventory, users: Vec<&UserRecord>) -> Vec<(UserName, UserReport)> {
-        let reports: Vec<Option<(UserName, UserReport)>> = stream::iter(0..users.len())
-            .map(async |n| match self.stop.is_asked() {
-                true => None,
-                false => Some(self.process_user(inventory, users[n]).await),
-            })
-            .buffer_unordered(self.worker.users_at_once)
-            .collect()
-            .await;
-        reports.into_iter().flatten().collect()
+    async fn process_each(
+        &self,
+        inventory: &Inventory,
+        users: Vec<&UserRecord>,
+        pace: &mut Pace,
+    ) -> Vec<(UserName, UserReport)> {
+        let mut reports = Vec::new();
+        let mut waiting = users.into_iter();
+        let mut running = FuturesUnordered::new();
+        loop {
+            while running.len() < pace.at_once() && !self.stop.is_asked() {
+                let Some(user) = waiting.next() else { break };
+                running.push(self.process_user(inventory, user));
+            }
+            let Some(report) = running.next().await else { return reports };
+            reports.push(report);
+            pace.after_user(self.sessions.has_retried().await);
+        }
     }
 
     async fn process_user(&self, inventory: &Inventory, record: &UserRecord) -> (UserName, UserReport) {

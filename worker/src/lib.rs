@@ -10,6 +10,7 @@ pub mod error;
 pub mod handler;
 pub mod inventory;
 pub mod notices;
+pub mod pace;
 pub mod preview;
 pub mod queue;
 pub mod recorder;

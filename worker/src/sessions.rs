@@ -44,6 +44,11 @@ impl Sessions {
         Ok(session)
     }
 
+    /// Whether calls have been tried again since the last time this was asked.
+    pub async fn has_retried(&self) -> bool {
+        self.current.lock().await.as_ref().is_some_and(|session| session.take_retries() > 0)
+    }
+
     /// Forgets the current session: AWS does not take it any more.
     pub async fn discard(&self) {
         *self.current.lock().await = None;

@@ -97,14 +97,20 @@ async fn converge(context: &UserContext<'_>) -> UserReport {
 async fn run_round(context: &UserContext<'_>, glance: Glance) -> Round {
     let decided = async {
         let session = context.account.sessions.with(MIN_SESSION_FOR_READS).await?;
-        let snapshot = look::read(context, &session, glance).await?;
-        let decision = decide::decide(context, &snapshot)?;
+        let mut snapshot = look::read(context, &session, glance).await?;
+        let mut decision = decide::decide(context, &snapshot)?;
+        if snapshot.tags_as_listed && decision.rests_on_tags() {
+            if look::tags_are_as_listed(context, &session).await? {
+                snapshot.tags_as_listed = false;
+            } else {
+                snapshot = look::read(context, &session, Glance::default()).await?;
+                decision = decide::decide(context, &snapshot)?;
+            }
+        }
         Ok::<_, UserError>((session, snapshot, decision))
     };
     match decided.await {
-        Ok((session, snapshot, decision)) => {
-            UserExecutor::new(*context, session, &snapshot.user).execute(&decision).await
-        }
+        Ok((session, snapshot, decision)) => UserExecutor::new(*context, session, &snapshot).execute(&decision).await,
         Err(error) => Round { items: Vec::new(), next: Err(error) },
     }
 }

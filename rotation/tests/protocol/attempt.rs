@@ -142,10 +142,17 @@ fn wait_without_intent(moves: &mut Moves<'_>, worker: Worker) {
     }
 }
 
+/// What is published was remembered when the user was looked at. A secret that was not there then may be there by now: it is looked
+/// at anew.
 fn prepare(moves: &mut Moves<'_>, worker: Worker) {
-    for ((current, versions), world) in moves.looks() {
-        let read = Worker { current, versions, ..worker.to(Place::Attempt(AttemptStep::ListKeys)) };
-        moves.go("prepare", world, read);
+    if !worker.settling {
+        moves.go("prepare", *moves.world, worker.to(Place::Attempt(AttemptStep::ListKeys)));
+    }
+    if worker.settling || worker.current == NONE {
+        for ((current, versions), world) in moves.looks() {
+            let read = Worker { current, versions, ..worker.to(Place::Attempt(AttemptStep::ListKeys)) };
+            moves.go("prepare: looks", world, read);
+        }
     }
     if moves.scenario.faults {
         moves.go("prepare: refused", *moves.world, CLEAR_AFTER_FAILURE);
@@ -236,6 +243,7 @@ fn store_pending(moves: &mut Moves<'_>, worker: Worker) {
             world.put_pending(new);
         }
         match answer {
+            Answer::Done if world.current == new => moves.go("store_pending: the first version", world, VERIFY),
             Answer::Done => moves.go("store_pending", world, worker.to(Place::Attempt(next))),
             Answer::Unclear(_) => moves.go("store_pending: no clear answer", world, after_unclear(moves)),
             Answer::Refused | Answer::RefusedThoughDone => moves.go("store_pending: refused", world, DELETE_NEW_KEY),

@@ -24,8 +24,9 @@ pub(crate) fn moves(moves: &mut Moves<'_>, step: DeliveryStep, worker: Worker) {
 }
 
 /// Keys before tags: a key that an attempt has just made is seen together with its intent, or with its published version.
-/// (The code lists the keys once more after the tags and looks again where they differ: a caution that the model does
-/// without.)
+/// (The code may have the tags from the listing instead, and then reads them again before anything is done on their word: a
+/// successor is made on the word of the tags that the attempt reads under its intent. Where it reads them after the keys, it
+/// lists the keys once more and looks again where they differ: a caution that the model does without.)
 fn look_keys(moves: &mut Moves<'_>) {
     for ((active, inactive), mut world) in moves.lists() {
         // `sessions.with(MIN_SESSION_FOR_READS)`: a new one where the present one is too short.
@@ -42,11 +43,17 @@ fn look_tags(moves: &mut Moves<'_>, worker: Worker) {
     let Worker { active, inactive, .. } = worker;
     for ((seen, tag), world) in moves.tags() {
         if seen == 0 && moves.scenario.leak {
-            let next = decide_leak(moves, active);
-            moves.go(words(next), world, next);
+            for ((current, _), world) in Moves::looks_at(&world) {
+                let next = Worker { current, ..decide_leak(moves, active) };
+                moves.go(words(next), world, next);
+            }
         } else if seen == 0 {
             for ((current, _), world) in Moves::looks_at(&world) {
-                let next = decide(moves, active, inactive, tag, current);
+                let next = match decide(moves, active, inactive, tag, current) {
+                    // The compare-and-swap will expect what is published now.
+                    next @ Worker { place: Place::Attempt(_), .. } => Worker { current, ..next },
+                    next => next,
+                };
                 moves.go(words(next), world, next);
             }
         } else if seen & !world.old != 0 && moves.scenario.with(Defence::WaitForTurn) {

@@ -15,7 +15,9 @@ use crate::{Still, due, intents, one_message};
 
 /// Longer than any attempt of a test takes.
 const LONG: Duration = Duration::from_secs(30);
-/// The first time for the look at the user, the next time in step 2 for the intents of others.
+/// The look at a user that has one key.
+const LOOKS: &str = "iam:GetAccessKeyLastUsed";
+/// In step 2, for the intents of others.
 const READS_TAGS: &str = "iam:ListUserTags";
 
 fn settings(stage: &Stage, central_store: bool, attempt_wait: Duration) -> Settings {
@@ -40,7 +42,7 @@ fn is_rotated(stage: &Stage, old: &str) {
 /// A worker that has seen no intent when it looked at the user.
 async fn has_looked(stage: &Stage, name: &str, settings: Settings) -> Still {
     stage.schedule().await;
-    Still::at(stage, name, READS_TAGS, When::After, settings).await
+    Still::at(stage, name, LOOKS, When::After, settings).await
 }
 
 fn intents_ever_left(stage: &Stage) -> usize {

@@ -10,7 +10,7 @@ use sandbox::KeySpec;
 use sandbox::faults::When;
 use worker::Settings;
 
-use crate::{Still, at_work, due, one_message};
+use crate::{Still, at_work, due, intents, one_message};
 
 #[tokio::test]
 async fn another_attempts_first_version_is_not_published_over_while_its_key_is_live() {
@@ -45,9 +45,9 @@ async fn another_attempts_later_version_is_not_published_over_either() {
 async fn a_key_that_another_attempt_has_just_made_is_not_taken_for_a_persons_successor() {
     let stage = Stage::with(false).await;
     let old = stage.user(&[due()]).remove(0);
-    // One worker has looked at everything but the answer with the user's tags, when another makes its key.
+    // One worker has listed the users with their tags, and is about to list the user's keys, when another makes its key.
     stage.schedule().await;
-    let slow = Still::at(&stage, "slow", "iam:ListUserTags", When::After, one_message(&stage)).await;
+    let slow = Still::at(&stage, "slow", "iam:ListAccessKeys", When::Before, one_message(&stage)).await;
     stage.schedule().await;
     let fast = Still::at(&stage, "fast", "secretsmanager:PutSecretValue", When::Before, stage.settings()).await;
     slow.goes_on().await;
@@ -56,6 +56,19 @@ async fn a_key_that_another_attempt_has_just_made_is_not_taken_for_a_persons_suc
     fast.goes_on().await;
     assert_eq!(violations(&stage), [] as [String; 0]);
     assert!(stage.state_of(&old).is_some_and(|state| state.starts_with("notified=")));
+}
+
+#[tokio::test]
+async fn a_user_that_is_exempt_since_it_was_listed_gets_no_successor() {
+    let stage = Stage::new().await;
+    stage.user(&[due()]);
+    stage.schedule().await;
+    // All that the plan is made on has been read.
+    let work = Still::at(&stage, "worker", "secretsmanager:DescribeSecret", When::After, stage.settings()).await;
+    stage.world(|world| world.tag_user(ACCOUNT, USER, "key-rotation:exempt-until", "2099-12-31"));
+    work.goes_on().await;
+    assert_eq!((stage.keys().len(), stage.waiting(), intents(&stage)), (1, 0, 0));
+    assert_eq!(stage.mails().len(), 0);
 }
 
 #[tokio::test]

@@ -114,14 +114,15 @@ impl Secrets {
         Ok(secrets)
     }
 
-    /// Creates a secret with no value. Run twice, the second finds it (`Conflict`), which is what is wanted.
+    /// Creates a secret with no value. `None`: there is one of that name.
     pub async fn create(
         &self,
         name: &str,
         description: &str,
         kms_key: Option<&str>,
         tags: &[(&str, &str)],
-    ) -> Result<(), AwsError> {
+    ) -> Result<Option<SecretRecord>, AwsError> {
+        let given = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let tags = tags.iter().map(|(key, value)| Tag::builder().key(*key).value(*value).build()).collect();
         let call = self
             .0
@@ -131,8 +132,15 @@ impl Secrets {
             .set_kms_key_id(kms_key.map(str::to_owned))
             .set_tags(Some(tags));
         match call.send().await.map_err(|error| AwsError::new("secretsmanager:CreateSecret", error)) {
-            Ok(_) => Ok(()),
-            Err(error) if error.code.as_deref() == Some("ResourceExistsException") => Ok(()),
+            Ok(answer) => Ok(Some(SecretRecord {
+                arn: answer.arn.unwrap_or_default(),
+                deleted: false,
+                versions: BTreeMap::new(),
+                replicas: BTreeMap::new(),
+                kms_key_id: kms_key.map(str::to_owned),
+                tags: given,
+            })),
+            Err(error) if error.code.as_deref() == Some("ResourceExistsException") => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -176,11 +184,11 @@ impl Secrets {
     }
 
     /// Stores a key's secret as pending. Run twice with the same value it finds it stored. (Secrets Manager publishes the
-    /// very first version of a secret by itself.)
+    /// very first version of a secret by itself.) Whether the answer says that it is the published version.
     ///
     /// # Errors
     /// Ambiguous if any of its tries may have taken effect.
-    pub async fn put_pending(&self, name: &str, key: &AccessKeyId, value: &SecretString) -> Result<(), AwsError> {
+    pub async fn put_pending(&self, name: &str, key: &AccessKeyId, value: &SecretString) -> Result<bool, AwsError> {
         let call = self
             .0
             .put_secret_value()
@@ -190,7 +198,8 @@ impl Secrets {
             .version_stages(PENDING);
         let tries = Tries::default();
         let answer = call.customize().interceptor(tries.clone()).send().await;
-        answer.map(|_| ()).map_err(|error| tries.error("secretsmanager:PutSecretValue", error))
+        let stages = answer.map_err(|error| tries.error("secretsmanager:PutSecretValue", error))?.version_stages;
+        Ok(stages.unwrap_or_default().iter().any(|stage| stage == CURRENT))
     }
 
     /// Publishes a version by compare-and-swap: only if what is published now is `expected`.

@@ -36,24 +36,37 @@ impl Destination {
     }
 
     /// Finds or creates the secret and makes all of it as it should be: not scheduled for deletion, its KMS key, its tags, who may
-    /// read it, its replicas. Run twice it finds everything as it wants it. What it returns remembers which version is published
-    /// now.
+    /// read it, its replicas. Run twice it finds everything as it wants it. What it returns remembers which version was published at
+    /// the last look, which may be one of the caller's (`seen`): should another be published since, the compare-and-swap is refused.
     ///
     /// # Errors
     /// [`StepError`]. [`StepError::SecretOfAnother`] where the secret belongs to a user that had this name before.
-    pub async fn prepare(&self, context: &UserContext<'_>, session: &MemberSession) -> Result<SecretRecord, StepError> {
+    pub async fn prepare(
+        &self,
+        context: &UserContext<'_>,
+        session: &MemberSession,
+        seen: Option<Option<SecretRecord>>,
+    ) -> Result<SecretRecord, StepError> {
         let worker = context.account.worker;
         let account = &context.account.job.account;
         // A tag's value takes no comma either: spelled as in the secret's name.
         let user = context.user.as_str().replace(',', "/");
         let tags =
             [(ACCOUNT_TAG, account.as_str()), (USER_TAG, user.as_str()), (USER_ID_TAG, context.record.id.as_str())];
-        let record = match self.look().await? {
+        let seen = match seen {
+            Some(seen) => seen,
+            None => self.look().await?,
+        };
+        let record = match seen {
             Some(record) => record,
             None => {
                 let description = format!("Access key of the IAM user {} in the account {account}", context.user);
-                self.secrets.create(&self.name, &description, worker.kms_key_id.as_deref(), &tags).await?;
-                self.look().await?.ok_or_else(|| StepError::Changed("its new secret is not to be seen yet".into()))?
+                match self.secrets.create(&self.name, &description, worker.kms_key_id.as_deref(), &tags).await? {
+                    Some(created) => created,
+                    None => {
+                        self.look().await?.ok_or_else(|| StepError::Changed("its secret is not to be seen".into()))?
+                    }
+                }
             }
         };
         if record.tags.get(USER_ID_TAG).is_some_and(|id| *id != context.record.id) {

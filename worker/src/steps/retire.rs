@@ -53,7 +53,7 @@ pub async fn disable(
                     // The notice told of a key that could not be fetched: it is given anew, with all its days. It is void before the
                     // secret is mended: a worker that dies in between must not leave a notice that looks as if it had counted.
                     iam.remove_state(context.user, key).await?;
-                    destination.prepare(context, session).await?;
+                    destination.prepare(context, session, Some(Some(record))).await?;
                     return withheld(format!(
                         "the owner could not read the secret of its successor {successor} ({why}; now mended), and is told anew"
                     ));

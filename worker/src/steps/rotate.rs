@@ -9,6 +9,7 @@ mod turn;
 use std::collections::BTreeMap;
 
 use key_rotation_aws::{AwsError, ErrorClass, MemberSession};
+use rotation::user::UserTags;
 use rotation::{AccessKeyId, Finding, Intent, KeyStatus};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
@@ -19,6 +20,7 @@ use super::destination::Destination;
 use super::settle;
 use super::{access_keys, find};
 use crate::aws::iam::{Iam, NewKey};
+use crate::aws::secrets::SecretRecord;
 use crate::aws::smtp;
 use crate::context::UserContext;
 use crate::error::StepError;
@@ -43,6 +45,10 @@ pub enum AttemptKind<'a> {
         old: &'a AccessKeyId,
         /// The keys the plan was made on.
         present: &'a [AccessKeyId],
+        /// The tags the plan was made on, where they were not read afresh for it: they still have to be those.
+        tags: Option<&'a UserTags>,
+        /// The secret, if it is there, where the plan was made on a look at it.
+        secret: Option<&'a Option<SecretRecord>>,
     },
     /// No key: only what interrupted attempts left.
     Settle {
@@ -85,7 +91,7 @@ pub async fn attempt(work: UserContext<'_>, kind: AttemptKind<'_>) -> Result<Att
     // 0: one session, never refreshed, with enough of it left.
     let session = work.account.sessions.with(MIN_SESSION_FOR_ATTEMPT).await?;
     let (successor_of, beside) = match kind {
-        AttemptKind::Successor { old, present } => {
+        AttemptKind::Successor { old, present, .. } => {
             (Some(old.clone()), present.iter().filter(|key| *key != old).cloned().collect())
         }
         AttemptKind::Settle { .. } => (None, Vec::new()),
@@ -112,7 +118,9 @@ impl RotationAttempt<'_> {
         // 1: leave an intent. If the answer is lost it may be there: it then is an old intent one day, with nothing to settle.
         self.iam().leave_intent(self.work.user, &self.intent).await?;
         let ended = match kind {
-            AttemptKind::Successor { old, present } => self.make_successor(old, present).await,
+            AttemptKind::Successor { old, present, tags, secret } => {
+                self.make_successor(old, present, tags, secret).await
+            }
             AttemptKind::Settle { .. } => self.settle().await,
         };
         let AttemptFailure { error, clear_intent } = match ended {
@@ -129,16 +137,18 @@ impl RotationAttempt<'_> {
         &self,
         old: &AccessKeyId,
         present: &[AccessKeyId],
+        tags: Option<&UserTags>,
+        secret: Option<&Option<SecretRecord>>,
     ) -> Result<AttemptOutcome, AttemptFailure> {
         // 2: wait for the turn. The plan was made on a look that showed no intent: one that is old now has to be settled first.
         match self.wait_for_turn().await? {
-            Some(old_intents) if old_intents.is_empty() => {}
+            Some(seen) if seen.intents.is_empty() && tags.is_none_or(|planned| seen.says_the_same(planned)) => {}
             Some(_) => return self.look_again().await,
             None => return Ok(AttemptOutcome::LookAgain(Vec::new())),
         }
 
         // 3: prepare the destination, remember what is published.
-        let prepared = self.destination.prepare(&self.work, &self.session).await?;
+        let prepared = self.destination.prepare(&self.work, &self.session, secret.cloned()).await?;
 
         // 4: the keys are still those that the plan was made on.
         let keys = access_keys(&self.work, &self.session).await?;
@@ -152,11 +162,13 @@ impl RotationAttempt<'_> {
         info!(access_key_id = %old, successor = %new.id, "a successor key was made");
         self.delete_new_key_if_limit_raced(&new, present).await?;
 
-        // 6: store as pending.
-        self.store_pending(&new).await?;
+        // 6: store as pending. Secrets Manager publishes a secret's first version by itself, and says so.
+        let is_published = self.store_pending(&new).await?;
 
         // 7: publish by compare-and-swap.
-        self.publish(&new, present, prepared).await?;
+        if !is_published {
+            self.publish(&new, present, prepared).await?;
+        }
 
         // 8: verify.
         let keys = access_keys(&self.work, &self.session).await?;
@@ -171,7 +183,7 @@ impl RotationAttempt<'_> {
     }
 
     async fn settle(&self) -> Result<AttemptOutcome, AttemptFailure> {
-        let Some(old_intents) = self.wait_for_turn().await? else {
+        let Some(UserTags { intents: old_intents, .. }) = self.wait_for_turn().await? else {
             return Ok(AttemptOutcome::LookAgain(Vec::new()));
         };
         let record = self.destination.look().await?;
@@ -215,11 +227,11 @@ impl RotationAttempt<'_> {
         }
     }
 
-    async fn store_pending(&self, new: &NewKey) -> Result<(), AttemptFailure> {
+    async fn store_pending(&self, new: &NewKey) -> Result<bool, AttemptFailure> {
         let value = secret_value(new, &self.work);
         let call = self.destination.secrets.put_pending(&self.destination.name, &new.id, &value);
         match self.unless_session_ended(call).await {
-            Ok(()) => Ok(()),
+            Ok(is_published) => Ok(is_published),
             // It may be stored, and (a first version) published: settling finds out.
             Err(StepError::Aws(error)) if error.ambiguous => Err(self.leave_for_settling(error)),
             Err(error) => Err(self.delete_new_key(&new.id, error.while_storing()).await),
@@ -227,7 +239,7 @@ impl RotationAttempt<'_> {
     }
 
     /// Calls to the store are not stopped by the end of the member session where the store is central: stop them here.
-    async fn unless_session_ended(&self, call: impl Future<Output = Result<(), AwsError>>) -> Result<(), StepError> {
+    async fn unless_session_ended<T>(&self, call: impl Future<Output = Result<T, AwsError>>) -> Result<T, StepError> {
         if self.session.time_left().is_positive() { Ok(call.await?) } else { Err(StepError::SessionEnded) }
     }
 

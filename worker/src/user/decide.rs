@@ -1,6 +1,6 @@
 //! Asks the rules what the message asks for.
 
-use rotation::{ForceRotateRequest, Plan, Request, RestoreRequest, Task, Verdict};
+use rotation::{Action, ForceRotateRequest, Plan, Request, RestoreRequest, Task, Verdict};
 use tracing::debug;
 
 use super::UserError;
@@ -15,6 +15,20 @@ pub(super) enum Decision {
     Settle,
     /// Possibly nothing.
     Act(Plan),
+}
+
+impl Decision {
+    /// Whether what the user's tags say must be as of now before it is carried out. Not for a successor alone: an attempt reads the
+    /// tags itself, under its intent.
+    pub(super) fn rests_on_tags(&self) -> bool {
+        match self {
+            Decision::Settle => true,
+            Decision::Act(plan) => match plan.actions.as_slice() {
+                [] | [Action::Rotate { contained: None, .. }] => false,
+                [_, ..] => true,
+            },
+        }
+    }
 }
 
 /// Decides about one user.

@@ -8,6 +8,7 @@ use rotation::{
 use tracing::{info, warn};
 
 use super::decide::Decision;
+use super::look::UserSnapshot;
 use super::{Next, Round};
 use crate::aws::iam::Iam;
 use crate::context::UserContext;
@@ -22,13 +23,14 @@ use crate::tally::Tally;
 pub(super) struct UserExecutor<'a> {
     context: UserContext<'a>,
     session: MemberSession,
+    snapshot: &'a UserSnapshot,
     user: &'a User,
     items: Vec<DigestItem>,
 }
 
 impl<'a> UserExecutor<'a> {
-    pub(super) fn new(context: UserContext<'a>, session: MemberSession, user: &'a User) -> Self {
-        Self { context, session, user, items: Vec::new() }
+    pub(super) fn new(context: UserContext<'a>, session: MemberSession, snapshot: &'a UserSnapshot) -> Self {
+        Self { context, session, snapshot, user: &snapshot.user, items: Vec::new() }
     }
 
     /// What is told counts also where a later action fails.
@@ -160,7 +162,9 @@ impl<'a> UserExecutor<'a> {
             self.queue_notice(old, Event::Rotated { by: None, disable_due }, record);
             return Ok(Next::Done);
         }
-        match attempt(self.context, AttemptKind::Successor { old, present }).await? {
+        let tags = self.snapshot.tags_as_listed.then_some(&self.user.tags);
+        let kind = AttemptKind::Successor { old, present, tags, secret: self.snapshot.secret.as_ref().ok() };
+        match attempt(self.context, kind).await? {
             AttemptOutcome::Created(new) => {
                 Tally::count(&self.context.account.worker.tally.rotated);
                 let record = record(Some(new.clone()));

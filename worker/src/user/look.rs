@@ -7,6 +7,7 @@ use rotation::{Key, LastUse, MissingFact, Published, Request, Task, User, Verdic
 use tracing::{debug, warn};
 
 use crate::aws::iam::{Iam, KeyRecord};
+use crate::aws::secrets::SecretRecord;
 use crate::context::UserContext;
 use crate::error::StepError;
 use crate::sessions::MIN_SESSION_FOR_READS;
@@ -20,6 +21,10 @@ const MAX_SNAPSHOT_READS: usize = 3;
 /// A user as the rules take it, and the calls that failed where it says "unknown".
 pub(super) struct UserSnapshot {
     pub(super) user: User,
+    /// The user's secret, if it is there.
+    pub(super) secret: Result<Option<SecretRecord>, AwsError>,
+    /// Whether the tags are those that the user was listed with, and have not been read since.
+    pub(super) tags_as_listed: bool,
     failures: Vec<(MissingFact, AwsError)>,
 }
 
@@ -67,10 +72,11 @@ pub(super) struct Glance {
 /// Everything the rules may want to know, read afresh. Where a last use or the secret cannot be read, that is unknown to the
 /// rules, which know what can be decided without it.
 ///
-/// Keys are read before the tags and after them, until both lists agree; or, after a glance, the tags before the keys and after
-/// them, and the keys again only if the tags have changed. A key that an attempt under way has just made is then seen together with
-/// its intent, or with its published version, and not taken for a person's; and one that another worker has just disabled not for
-/// one that a person re-enabled.
+/// Keys are read before the tags and after them, until both lists agree. A key that an attempt under way has just made is then
+/// seen together with its intent, or with its published version, and not taken for a person's; and one that another worker
+/// has just disabled not for one that a person re-enabled. After a glance the tags are those of the listing: before anything is done
+/// on their word, [`tags_are_as_listed`] reads them again. Tags that are the same have been so all the while, as this tool never writes
+/// one twice alike, and so the keys that were read in between go with them.
 ///
 /// # Errors
 /// [`StepError`]: keys or tags cannot be read, or the session has ended.
@@ -79,29 +85,12 @@ pub(super) async fn read(
     session: &MemberSession,
     glance: Glance,
 ) -> Result<UserSnapshot, StepError> {
+    let tags_as_listed = glance.keys.is_some();
+    let (keys, tags) = match glance.keys {
+        Some(keys) => (keys, read_tags(&context.record.tags)),
+        None => keys_and_tags(context, session).await?,
+    };
     let iam = Iam::new(session);
-    let has_glanced = glance.keys.is_some();
-    let mut keys = match glance.keys {
-        Some(keys) => keys,
-        None => access_keys(context, session).await?,
-    };
-    let mut reads = 0;
-    let tags = loop {
-        let tags = iam.user_tags(context.user).await?;
-        // No tag of this tool's is ever written twice alike: tags that are the same have been so all the while.
-        if has_glanced && reads == 0 && are_same(&tags, &context.record.tags) {
-            break read_tags(&tags);
-        }
-        let again = access_keys(context, session).await?;
-        if again == keys {
-            break read_tags(&tags);
-        }
-        keys = again;
-        reads += 1;
-        if reads == MAX_SNAPSHOT_READS {
-            return Err(StepError::Changed("its keys change while they are being looked at".into()));
-        }
-    };
     let mut failures = Vec::new();
     let last_uses = join_all(keys.iter().map(|key| iam.last_use(&key.id))).await;
     let destination = Destination::new(context, session);
@@ -121,7 +110,33 @@ pub(super) async fn read(
     for (missing, error) in &failures {
         warn!(%error, access_key_id = %missing.access_key_id(), "a fact about the key is not known");
     }
-    Ok(UserSnapshot { user: User { keys: known, ..user_of(context, tags) }, failures })
+    Ok(UserSnapshot { user: User { keys: known, ..user_of(context, tags) }, secret, tags_as_listed, failures })
+}
+
+/// Whether the user has the tags that it was listed with.
+///
+/// # Errors
+/// [`StepError::Aws`].
+pub(super) async fn tags_are_as_listed(context: &UserContext<'_>, session: &MemberSession) -> Result<bool, StepError> {
+    let (now, listed) = (Iam::new(session).user_tags(context.user).await?, &context.record.tags);
+    // In whatever order they come.
+    Ok(now.len() == listed.len() && now.iter().all(|tag| listed.contains(tag)))
+}
+
+async fn keys_and_tags(
+    context: &UserContext<'_>,
+    session: &MemberSession,
+) -> Result<(Vec<KeyRecord>, UserTags), StepError> {
+    let mut keys = access_keys(context, session).await?;
+    for _ in 0..MAX_SNAPSHOT_READS {
+        let tags = Iam::new(session).user_tags(context.user).await?;
+        let again = access_keys(context, session).await?;
+        if again == keys {
+            return Ok((keys, read_tags(&tags)));
+        }
+        keys = again;
+    }
+    Err(StepError::Changed("its keys change while they are being looked at".into()))
 }
 
 /// What a call answered; `None`, and the failure noted, where it did not. With the session over nothing can be done at all.
@@ -142,11 +157,6 @@ fn unless_failed<T>(
 
 fn user_of(context: &UserContext<'_>, tags: UserTags) -> User {
     User { name: context.user.clone(), keys: Vec::new(), in_exemption_group: context.in_exemption_group, tags }
-}
-
-/// In whatever order they were listed.
-fn are_same(tags: &[(String, String)], others: &[(String, String)]) -> bool {
-    tags.len() == others.len() && tags.iter().all(|tag| others.contains(tag))
 }
 
 fn read_tags(tags: &[(String, String)]) -> UserTags {

@@ -18,15 +18,15 @@ use crate::error::StepError;
 const PAUSES: [u32; 6] = [64, 32, 16, 8, 4, 2];
 
 impl RotationAttempt<'_> {
-    /// Waits until it is this attempt's turn; gives the intents of interrupted attempts, all of them old. `None`: another attempt
-    /// went first; the own intent is cleared, and the other's is gone.
-    pub(super) async fn wait_for_turn(&self) -> Result<Option<Vec<Intent>>, AttemptFailure> {
+    /// Waits until it is this attempt's turn; gives the user's tags, in which the intents of interrupted attempts are left, all of
+    /// them old. `None`: another attempt went first; the own intent is cleared, and the other's is gone.
+    pub(super) async fn wait_for_turn(&self) -> Result<Option<UserTags>, AttemptFailure> {
         let mut pauses = self.pauses();
         loop {
-            let others = self.read_intents_of_others().await?;
-            match Turn::new(Some(self.intent.attempt), &others, self.work.account.decision_time()) {
-                Turn::Mine => return Ok(Some(others)),
-                Turn::OthersGiveWay => pause(&mut pauses, &others).await?,
+            let seen = self.read_tags_without_own_intent().await?;
+            match Turn::new(Some(self.intent.attempt), &seen.intents, self.work.account.decision_time()) {
+                Turn::Mine => return Ok(Some(seen)),
+                Turn::OthersGiveWay => pause(&mut pauses, &seen.intents).await?,
                 Turn::GiveWay => {
                     info!("another attempt for the user is under way, and goes first");
                     self.clear_intents(&[]).await.map_err(AttemptFailure::with_intent_untouched)?;
@@ -42,7 +42,7 @@ impl RotationAttempt<'_> {
     pub(super) async fn wait_until_no_attempt_is_under_way(&self) -> Result<(), StepError> {
         let mut pauses = self.pauses();
         loop {
-            let others = self.read_intents_of_others().await?;
+            let others = self.read_tags_without_own_intent().await?.intents;
             match Turn::new(None, &others, self.work.account.decision_time()) {
                 Turn::Mine => return Ok(()),
                 Turn::OthersGiveWay | Turn::GiveWay => pause(&mut pauses, &others).await?,
@@ -51,10 +51,11 @@ impl RotationAttempt<'_> {
         }
     }
 
-    async fn read_intents_of_others(&self) -> Result<Vec<Intent>, StepError> {
+    async fn read_tags_without_own_intent(&self) -> Result<UserTags, StepError> {
         let tags = self.iam().user_tags(self.work.user).await?;
-        let tags = UserTags::read(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
-        Ok(tags.intents.into_iter().filter(|intent| intent.attempt != self.intent.attempt).collect())
+        let mut tags = UserTags::read(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        tags.intents.retain(|intent| intent.attempt != self.intent.attempt);
+        Ok(tags)
     }
 
     fn pauses(&self) -> impl Iterator<Item = Duration> + use<> {
