@@ -1,9 +1,11 @@
 //! The way to AWS with the process's own credentials: one configuration, one HTTP client, one clock for all clients.
 
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_sts::config::retry::RetryConfig;
 use aws_types::app_name::AppName;
 use aws_types::os_shim_internal::{Env, Fs};
+use rotation::AccessKeyId;
 use rotation::names::Partition;
 
 use crate::clock::AwsClock;
@@ -91,6 +93,12 @@ impl Connection {
 
     pub fn sdk_config(&self) -> &SdkConfig {
         &self.config
+    }
+
+    /// The key that calls are signed with, as far as it is known.
+    pub async fn access_key_id(&self) -> Option<AccessKeyId> {
+        let credentials = self.config.credentials_provider()?.provide_credentials().await.ok()?;
+        AccessKeyId::new(credentials.access_key_id()).ok()
     }
 
     /// The same with other credentials: nothing else differs.

@@ -162,6 +162,7 @@ fn failure(error: AwsError) -> ReportError {
         | ErrorClass::LimitExceeded
         | ErrorClass::Rejected
         | ErrorClass::SendingOff
+        | ErrorClass::NotEnabled
         | ErrorClass::Invalid => ReportError::Aws(error),
     }
 }

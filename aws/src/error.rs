@@ -35,6 +35,8 @@ pub enum ErrorClass {
     Rejected,
     /// The mail service does not send at all for this account just now.
     SendingOff,
+    /// The region, or a service in it, is not enabled for the account.
+    NotEnabled,
     /// The request is wrong: trying again will not help.
     Invalid,
 }
@@ -51,6 +53,7 @@ impl ErrorClass {
             | ErrorClass::LimitExceeded
             | ErrorClass::Rejected
             | ErrorClass::SendingOff
+            | ErrorClass::NotEnabled
             | ErrorClass::Invalid => false,
         }
     }
@@ -68,6 +71,7 @@ impl From<ErrorClass> for Reason {
             ErrorClass::Conflict => Reason::Conflict,
             ErrorClass::LimitExceeded => Reason::LimitExceeded,
             ErrorClass::Rejected | ErrorClass::SendingOff => Reason::Mail,
+            ErrorClass::NotEnabled => Reason::NotEnabled,
             ErrorClass::Invalid => Reason::Invalid,
         }
     }
@@ -210,9 +214,11 @@ const CODES: &[(ErrorClass, &[&str])] = &[
             "UnauthorizedOperation",
             "KmsAccessDenied",
             "AWSOrganizationsNotInUseException",
-            "OptInRequired",
         ],
     ),
+    // "STS is not activated in the requested region for the account that is being asked to generate credentials" (its API
+    // reference, `AssumeRole`); and the common error of services that need a subscription.
+    (ErrorClass::NotEnabled, &["RegionDisabledException", "OptInRequired"]),
     (
         ErrorClass::NotFound,
         &[
@@ -277,6 +283,12 @@ mod tests {
         assert_eq!(classify("iam:GetUser", "Throttling", 400), ErrorClass::Throttled);
         assert_eq!(classify("iam:GetUser", "ThrottlingException", 400), ErrorClass::Throttled);
         assert_eq!(classify("iam:GetUser", "AccessDenied", 403), ErrorClass::Denied);
+    }
+
+    #[test]
+    fn a_region_that_is_not_enabled_is_no_missing_right() {
+        assert_eq!(classify("sts:AssumeRole", "RegionDisabledException", 403), ErrorClass::NotEnabled);
+        assert_eq!(classify("any:Call", "OptInRequired", 403), ErrorClass::NotEnabled);
     }
 
     #[test]

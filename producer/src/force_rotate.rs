@@ -70,9 +70,13 @@ async fn request(
     options: &ForceRotateOptions,
     run_id: Uuid,
 ) -> Result<RequestReport, CommandError> {
-    let whom = whom(options)?;
+    let (disable_old_now, override_exemption) = (options.disable_old_now, options.override_exemption);
+    let asked = ForceRotate { whom: whom(options)?, disable_old_now, override_exemption };
+    if let Some(refusal) = asked.refusal(connection.access_key_id().await.as_ref()) {
+        return Err(CommandError::Usage(format!("{refusal}; nothing was sent")));
+    }
     let sender = RequestSender::open(connection, settings, run_id).await?;
-    let account = match (&options.account, whom.access_key_id()) {
+    let account = match (&options.account, asked.whom.access_key_id()) {
         (Some(account), None) => account.clone(),
         (named, Some(key)) => {
             let account = sender.account_of(key).await?;
@@ -86,9 +90,7 @@ async fn request(
         (None, None) => return Err(CommandError::Usage("name an account, or a key with --access-key-id".to_owned())),
     };
     let member = sender.member(&account).await?;
-    let (disable_old_now, override_exemption) = (options.disable_old_now, options.override_exemption);
-    let task = Task::ForceRotate(ForceRotate { whom, disable_old_now, override_exemption });
-    sender.send(member, task, options.dry_run, options.wait).await
+    sender.send(member, Task::ForceRotate(asked), options.dry_run, options.wait).await
 }
 
 fn whom(options: &ForceRotateOptions) -> Result<Whom, CommandError> {

@@ -37,6 +37,8 @@ reasons! {
     RoleRefused,
     /// A policy refuses a call.
     Denied,
+    /// The region, or a service in it, is not enabled for the account.
+    NotEnabled,
     /// Something a call is about does not exist.
     NotFound,
     /// AWS takes a request for wrong.
@@ -152,6 +154,10 @@ impl Reason {
             Reason::Denied => (
                 HelpsOnceCorrected,
                 "A policy refuses a call, which the message names. Compare the member role, service control policies and permissions boundaries with the role's template.",
+            ),
+            Reason::NotEnabled => (
+                HelpsOnceCorrected,
+                "The region, or a service in it, is not enabled for the account; the message has AWS's own words. Enable it (an opt-in region, and STS in it), or run the worker in a region that every account has.",
             ),
             Reason::NotFound => (
                 HelpsOnceCorrected,

@@ -93,6 +93,14 @@ checked_name!(
     |text| (16..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 );
 
+impl AccessKeyId {
+    /// Whether it is one of temporary credentials, which STS gives out. (IAM user guide, "IAM identifiers", the prefixes of unique
+    /// ids: `ASIA`.)
+    pub fn is_temporary(&self) -> bool {
+        self.as_str().starts_with("ASIA")
+    }
+}
+
 /// What an error repeats of bad input: at most so many characters, on one line.
 pub(crate) fn shown(text: &str, at_most: usize) -> String {
     let mut chars = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c });

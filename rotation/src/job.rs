@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::ids::{AccessKeyId, AccountId, InvalidId, UserName, shown};
+use crate::refusal::Refusal;
 
 /// One message: what to do in one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +54,17 @@ pub struct ForceRotate {
     pub disable_old_now: bool,
     /// Rotate although the user is exempt.
     pub override_exemption: bool,
+}
+
+impl ForceRotate {
+    /// Why nobody can carry it out, whatever the account looks like. `own`: the key that the program signs with which asks this.
+    pub fn refusal(&self, own: Option<&AccessKeyId>) -> Option<Refusal> {
+        let key = self.whom.access_key_id()?;
+        if key.is_temporary() {
+            return Some(Refusal::TemporaryKey { key: key.clone() });
+        }
+        (self.disable_old_now && own == Some(key)).then(|| Refusal::OwnKey { key: key.clone() })
+    }
 }
 
 /// A user by name, a key by id, or both.

@@ -28,6 +28,15 @@ pub enum Refusal {
     #[error("nothing is changed for the user {user}: {why}")]
     Standstill { user: UserName, why: String },
 
+    #[error(
+        "the key {key} is one of temporary credentials (ASIA): nobody rotates them, they end by themselves. If they have leaked: find in CloudTrail whose session it is, and revoke the active sessions of that role"
+    )]
+    TemporaryKey { key: AccessKeyId },
+    #[error(
+        "the key {key} is the one that this program itself signs its calls with: disabled at once, it could not be replaced. Use other credentials, or have the key rotated without disabling it now"
+    )]
+    OwnKey { key: AccessKeyId },
+
     #[error("the user {user} has no active access key: there is nothing to rotate")]
     NoActiveKey { user: UserName },
     #[error("the user {user} has no access key {key}: check the key id and the account")]
@@ -101,6 +110,8 @@ impl Refusal {
             | Refusal::FromTheFuture { .. }
             | Refusal::Protected { .. }
             | Refusal::Standstill { .. }
+            | Refusal::TemporaryKey { .. }
+            | Refusal::OwnKey { .. }
             | Refusal::NoActiveKey { .. }
             | Refusal::NotTheUsersKey { .. }
             | Refusal::AlreadyInactive { .. }

@@ -8,6 +8,7 @@ mod draw;
 mod hold;
 mod stale;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -39,6 +40,8 @@ pub struct Faults {
     pub rules: Vec<Rule>,
     /// Rights that are missing.
     pub denials: Vec<Denial>,
+    /// Accounts for which STS is not activated.
+    pub sts_disabled: BTreeSet<String>,
     /// Reads of users and of secrets lagging behind writes.
     pub stale_reads: Option<StaleReads>,
     /// How often IAM's limit of two keys does not hold, from 0 to 1: parallel creates have been seen to break it.
@@ -172,6 +175,7 @@ impl Faults {
             stall: Duration::from_secs(120),
             rules: Vec::new(),
             denials: Vec::new(),
+            sts_disabled: BTreeSet::new(),
             stale_reads: None,
             key_limit_race: 0.0,
             short_sessions: None,

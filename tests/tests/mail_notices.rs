@@ -188,6 +188,33 @@ async fn where_ses_would_not_deliver_to_an_owner_the_accounts_address_is_told_an
 }
 
 #[tokio::test]
+async fn an_owners_address_that_ses_calls_malformed_is_not_told_though_it_takes_the_mail() {
+    let stage = Stage::new().await;
+    let old = stage.user(&[KeySpec::aged(95)]).remove(0);
+    stage.world(|world| {
+        world.tag_user(ACCOUNT, USER, "owner", LEADER);
+        world.mail.knobs.malformed = vec![LEADER.to_owned()];
+    });
+    let mut settings = worker_with_owner_tag(&stage);
+    settings.mail.admin = Some("admin@example.org".to_owned());
+    stage.schedule().await;
+    stage.work_with(&settings).await;
+    let text = stage.mails().pop().expect("the administrator's").1;
+    assert!(text.contains("the mail to the owner was not sent: SES does not take the recipient's address"), "{text}");
+    let told: Vec<String> = new_mails(&stage).into_iter().map(|(to, _)| to).collect();
+    assert_eq!(told, [OWNER, "admin@example.org"], "the account's address stands in");
+    assert!(stage.is_told(&old));
+
+    let stage = Stage::new().await;
+    let old = stage.user(&[KeySpec::aged(95)]).remove(0);
+    stage.world(|world| world.mail.knobs.malformed = vec![OWNER.to_owned()]);
+    run_to_the_end(&stage).await;
+    assert_eq!(new_mails(&stage), []);
+    assert!(!stage.is_told(&old), "nobody is left");
+    assert_eq!(stage.dead_letters().await.len(), 1);
+}
+
+#[tokio::test]
 async fn where_ses_would_deliver_to_nobody_no_clock_starts_and_a_dead_letter_says_so() {
     let stage = Stage::new().await;
     let old = stage.user(&[KeySpec::aged(95)]).remove(0);

@@ -8,13 +8,13 @@ use rotation::{Job, Refusal, RequestOption, RequestOrigin, Task, UserName};
 use tracing::{Instrument, info, info_span, warn};
 use uuid::Uuid;
 
-use crate::aws::iam::UserRecord;
+use crate::aws::iam::{Iam, UserRecord};
 use crate::context::{AccountContext, UserContext, WorkerContext};
 use crate::error::{JobError, StepError};
 use crate::inventory::{self, Inventory, Selection};
 use crate::notices::{self, Digest, DigestItem, DigestReport, IncompleteUser};
 use crate::pace::Pace;
-use crate::queue::{Message, Stop};
+use crate::queue::{Message, Outcome, Stop};
 use crate::recorder::TagRecorder;
 use crate::sessions::{MIN_SESSION_FOR_READS, Sessions};
 use crate::tally::Tally;
@@ -56,12 +56,18 @@ pub async fn process_message(
         dry_run,
         full_scan: worker.full_scan,
         origin: origin(job, message)?,
+        message_id: &message.first_id,
         stop,
     };
     let inventory = account.inventory().await?;
     let report = account.process_users(&inventory).await;
     upkeep::mend_policies(&account, &inventory).await;
-    account.notify_owners(report, message.last_delivery).await
+    let result = account.notify_owners(report, message.last_delivery).await;
+    let is_tried_again = matches!(&result, Err(error) if matches!(error.outcome(), Outcome::Retry { .. }));
+    if !is_tried_again || message.last_delivery {
+        worker.refused_stores.forget(account.message_id);
+    }
+    result
 }
 
 /// What would be told about an account, or about one user of it: found out by reading alone.
@@ -76,6 +82,7 @@ pub async fn preview(worker: &WorkerContext, job: &Job) -> Result<Digest, JobErr
         dry_run: true,
         full_scan: FullScan::EVERY_RUN,
         origin: RequestOrigin { id: Uuid::nil(), requested_at: worker.connection.clock().now(), redelivered: false },
+        message_id: "preview",
         stop: &Stop::default(),
     };
     let inventory = account.inventory().await?;
@@ -115,6 +122,11 @@ impl AccountContext<'_> {
             Task::ForceRotate(request) => (!request.override_exemption).then_some(group.as_str()),
             Task::Account | Task::User(_) | Task::Restore { .. } => Some(group.as_str()),
         };
+        if let Task::ForceRotate(request) = &self.job.task
+            && let Some(refusal) = request.refusal(self.worker.connection.access_key_id().await.as_ref())
+        {
+            return Err(JobError::Refused(with_options(&refusal)));
+        }
         let one =
             async |user: &UserName| Inventory::of_user(&session, read_group, user).await.map_err(JobError::Account);
         let asked_for = async |user: &UserName| {
@@ -135,7 +147,7 @@ impl AccountContext<'_> {
                     let owner = inventory::owner_of(&session, key).await.map_err(JobError::Account)?;
                     let owner = owner.ok_or_else(|| {
                         JobError::Refused(format!(
-                            "no user of the account {} has the access key {key}: check the key id and the account",
+                            "no user of the account {} has the access key {key}: check the key id and the account. (A key of the account's root user belongs to no user, and only the root user can delete it)",
                             self.job.account
                         ))
                     })?;
@@ -216,7 +228,11 @@ impl AccountContext<'_> {
     async fn process_user(&self, inventory: &Inventory, record: &UserRecord) -> (UserName, UserReport) {
         let is_exempt = inventory.is_exempt(record, &self.worker.exemption_group);
         let process = async {
-            let report = user::process_user(UserContext::new(self, record, is_exempt)).await;
+            let mut report = user::process_user(UserContext::new(self, record, is_exempt)).await;
+            if self.has_vanished(record, &report).await {
+                info!("the user has been deleted since it was listed");
+                report.result = Ok(());
+            }
             if let Err(UserError::Step(error)) = &report.result {
                 warn!(%error, reason = %error.reason(), "the user could not be worked on");
                 Tally::count(&self.worker.tally.failures);
@@ -226,14 +242,28 @@ impl AccountContext<'_> {
         (record.name.clone(), process.instrument(info_span!("user", user = %record.name)).await)
     }
 
+    /// Whether scheduled work on a user failed because somebody has deleted it since it was listed.
+    async fn has_vanished(&self, record: &UserRecord, report: &UserReport) -> bool {
+        let is_scheduled = matches!(self.job.task, Task::Account | Task::User(_));
+        match &report.result {
+            Err(UserError::Step(StepError::Aws(error))) if is_scheduled && error.class == ErrorClass::NotFound => {}
+            Ok(()) | Err(_) => return false,
+        }
+        match self.sessions.with(MIN_SESSION_FOR_READS).await {
+            Ok(session) => matches!(Iam::new(&session).user(&record.name).await, Ok(None)),
+            Err(_) => false,
+        }
+    }
+
     /// Tells the owners, and records what was told once it is accepted.
     ///
     /// What will be told again anyway waits until the account has been worked through (or has been given up on), so that a
     /// message that is tried five times does not warn five times.
     async fn notify_owners(&self, report: AccountReport, last_delivery: bool) -> Result<(), JobError> {
         let AccountReport { items, failed, not_begun, refused } = report;
-        let given_up = last_delivery || failed.iter().any(|(_, error)| error.needs_a_person());
-        let complete = not_begun == 0 && (failed.is_empty() || given_up);
+        // While one of them may get on by itself the message is tried again.
+        let given_up = last_delivery || failed.iter().all(|(_, error)| error.needs_a_person());
+        let complete = not_begun == 0 && given_up;
         let items: Vec<DigestItem> =
             items.into_iter().filter(|item| complete || !(self.dry_run || item.event.can_wait())).collect();
         let incomplete = if complete { &failed[..] } else { &[] };

@@ -14,6 +14,7 @@ use crate::aws::iam::UserRecord;
 use crate::aws::secrets::Secrets;
 use crate::notices::Notices;
 use crate::queue::Stop;
+use crate::refused_stores::RefusedStores;
 use crate::sessions::Sessions;
 use crate::tally::Tally;
 
@@ -45,6 +46,7 @@ pub struct WorkerContext {
     pub attempt_wait: Duration,
     pub notices: Notices,
     pub tally: Arc<Tally>,
+    pub refused_stores: RefusedStores,
 }
 
 /// The central store of secrets: Secrets Manager in the worker's own account.
@@ -69,6 +71,8 @@ pub struct AccountContext<'a> {
     pub full_scan: FullScan,
     /// Where an operator's request comes from.
     pub origin: RequestOrigin,
+    /// By which the message is known, however often it is delivered.
+    pub message_id: &'a str,
     /// Once it is asked for, no further user is begun.
     pub stop: &'a Stop,
 }

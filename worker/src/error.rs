@@ -166,7 +166,7 @@ pub enum JobError {
 /// Whether a call that was refused so will be refused again.
 fn is_refused_for_good(class: ErrorClass) -> bool {
     match class {
-        ErrorClass::Denied | ErrorClass::LimitExceeded | ErrorClass::Invalid => true,
+        ErrorClass::Denied | ErrorClass::LimitExceeded | ErrorClass::NotEnabled | ErrorClass::Invalid => true,
         ErrorClass::Throttled
         | ErrorClass::Transient
         | ErrorClass::SessionEnded
@@ -196,17 +196,22 @@ impl JobError {
             JobError::Refused(_) => Outcome::DeadLetter(failure(Reason::Refused)),
             JobError::Undeliverable(_) => Outcome::DeadLetter(failure(Reason::Undeliverable)),
             JobError::Stopped { .. } => Outcome::HandBack,
+            JobError::Account(error) if error.class == ErrorClass::NotEnabled => {
+                Outcome::DeadLetter(failure(Reason::NotEnabled))
+            }
             JobError::Account(error) => Outcome::retry(failure(error.class.into())),
             JobError::Mail(_) => Outcome::retry(failure(Reason::Mail)),
             JobError::NotRecorded { .. } => Outcome::retry(failure(Reason::NotRecorded)),
             JobError::Users { failed, now } => {
-                if let Some((_, error)) = failed.iter().find(|(_, error)| error.needs_a_person()) {
-                    return Outcome::DeadLetter(failure(error.reason()));
-                }
-                let not_before = failed.iter().filter_map(|(_, error)| error.not_before()).max();
+                let may_get_on = failed.iter().filter(|(_, error)| !error.needs_a_person());
+                let Some((_, first)) = may_get_on.clone().next() else {
+                    let reason = failed.first().map_or(Reason::Undecided, |(_, error)| error.reason());
+                    return Outcome::DeadLetter(failure(reason));
+                };
+                // The others need not wait for those that a person has to look after.
+                let not_before = may_get_on.filter_map(|(_, error)| error.not_before()).max();
                 let after = not_before.and_then(|time| Duration::try_from(time.duration_since(*now)).ok());
-                let reason = failed.first().map_or(Reason::Undecided, |(_, error)| error.reason());
-                Outcome::Retry { failure: failure(reason), after }
+                Outcome::Retry { failure: failure(first.reason()), after }
             }
         }
     }

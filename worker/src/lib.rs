@@ -14,6 +14,7 @@ pub mod pace;
 pub mod preview;
 pub mod queue;
 pub mod recorder;
+pub mod refused_stores;
 pub mod run;
 pub mod sessions;
 pub mod settings;

@@ -13,6 +13,7 @@ use crate::handler::RotationHandler;
 use crate::notices::{MailSettings, Notices, TemplateError};
 use crate::queue::consumer::RunMode;
 use crate::queue::{Consumer, ConsumerReport, Limits, QueueConfig, Stop};
+use crate::refused_stores::RefusedStores;
 use crate::settings::Settings;
 use crate::tally::Tally;
 
@@ -129,6 +130,7 @@ pub async fn worker_context(
         attempt_wait: settings.attempt_wait,
         notices: Notices::new(mail, Some(connection), connection.partition())?,
         tally,
+        refused_stores: RefusedStores::default(),
     })
 }
 

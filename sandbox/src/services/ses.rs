@@ -39,6 +39,8 @@ pub struct Knobs {
     pub max_24_hour_send: Option<u32>,
     /// What becomes of mail to a suppressed address.
     pub suppressed: Suppressed,
+    /// Addresses, in lower case, that it calls malformed when it is asked about them, though it takes mail to them.
+    pub malformed: Vec<String>,
     /// Out of SES's own sandbox: without it, recipients have to be verified too.
     pub production_access: bool,
     /// An identity asked for is verified without anybody clicking.
@@ -54,6 +56,7 @@ impl Default for Knobs {
             max_send_rate: None,
             max_24_hour_send: None,
             suppressed: Suppressed::AcceptAndBounce,
+            malformed: Vec::new(),
             production_access: true,
             verify_at_once: true,
             configuration_sets: Vec::new(),
@@ -154,6 +157,12 @@ impl State {
     pub fn suppress(&mut self, now: Timestamp, account: &str, region: &str, address: &str) {
         let suppression = Suppression { reason: "BOUNCE".to_owned(), since: now };
         self.region_mut(account, region).suppressed.insert(address.to_lowercase(), suppression);
+    }
+
+    /// Takes an address off the suppression list.
+    pub fn unsuppress(&mut self, account: &str, region: &str, address: &str) {
+        let region = self.regions.get_mut(account).and_then(|regions| regions.get_mut(region));
+        region.and_then(|region| region.suppressed.remove(address));
     }
 
     /// Every mail that was accepted, oldest first.

@@ -75,6 +75,10 @@ fn assume_role(world: &mut World, call: &Call) -> Result<Xml, ApiError> {
         let message = format!("User: {who} is not authorized to perform: sts:AssumeRole on resource: {arn}");
         refusal::access_denied(Service::Sts, message)
     };
+    if world.faults.sts_disabled.contains(account) {
+        let message = format!("STS is not activated in this region for account:{account}.");
+        return Err(ApiError::new(403, "RegionDisabledException", message));
+    }
     let role = world.accounts.get(account).and_then(|account| account.roles.get(role_name)).ok_or_else(denied)?;
     if role.external_id.is_some() && role.external_id.as_deref() != call.text("ExternalId") {
         return Err(denied());

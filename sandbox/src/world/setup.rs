@@ -163,6 +163,11 @@ impl World {
         users.insert(new_name.to_owned(), user);
     }
 
+    /// Deletes a user, as whoever leaves.
+    pub fn remove_user(&mut self, account: &str, name: &str) {
+        self.account_mut(account).users.remove(name);
+    }
+
     /// Adds a key to a user; gives its id. The two-key limit does not hold here.
     pub fn add_key(&mut self, account: &str, user: &str, spec: &KeySpec) -> String {
         let now = self.now();

@@ -42,6 +42,18 @@ async fn force(stage: &Stage, options: &ForceRotateOptions) -> Result<RequestRep
     force_rotate::run(&stage.connection, &stage.settings, options).await
 }
 
+#[tokio::test]
+async fn a_key_that_no_request_can_rotate_is_named_for_what_it_is_before_anything_is_sent() {
+    let (world, _) = alice();
+    let stage = Stage::set(world, Kind::Fifo).await;
+    let own = stage.connection.access_key_id().await.expect("it signs with a key");
+    for (key, why) in [(own.as_str(), "this program itself signs"), ("ASIAIOSFODNN7EXAMPLE", "temporary credentials")] {
+        let refused = force(&stage, &by_key(key, NO_WAIT)).await.expect_err("refused");
+        assert!(matches!(&refused, CommandError::Usage(what) if what.contains(why)), "{refused:?}");
+    }
+    assert!(stage.jobs(stage.urgent_queue()).is_empty());
+}
+
 /// Waits for the request to be on the urgent queue and takes it off, as a worker does.
 async fn take_request(stage: &Stage) -> Job {
     stage.take(stage.urgent_queue()).await

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use key_rotation_aws::{AnswerTime, AwsClock, AwsError, Connection};
 
 use super::ses_account::SesAccount;
-use super::suppression::SuppressionList;
+use super::suppression::{Delivery, SuppressionList};
 
 /// With exponential backoff from one second: half a minute on average, in which a rate of one mail a second lets a worker's
 /// usual 16 messages through.
@@ -68,12 +68,12 @@ impl Mailer {
         }
     }
 
-    /// Whether SES would accept mail to this address and not deliver it.
+    /// Whether SES would deliver a mail to this address.
     ///
     /// # Errors
     /// It could not be found out.
-    pub async fn is_suppressed(&self, address: &str) -> Result<bool, AwsError> {
-        self.suppressed.contains(address, self.patient()).await
+    pub async fn delivery(&self, address: &str) -> Result<Delivery, AwsError> {
+        self.suppressed.delivery(address, self.patient()).await
     }
 
     /// Whether SES is known to send to verified addresses alone, for this account and region.

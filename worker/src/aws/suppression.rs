@@ -17,13 +17,24 @@ const KNOWN_FOR: Duration = Duration::from_secs(3600);
 /// Beyond so many addresses, those whose answer is too old are forgotten.
 const KEPT: usize = 10_000;
 
+/// Whether SES would deliver a mail that it accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// As far as SES knows beforehand.
+    Expected,
+    /// The address is on the suppression list.
+    Suppressed,
+    /// SES does not take it for an address.
+    Malformed,
+}
+
 /// What has been asked, by address in lower case.
 #[derive(Debug)]
 pub struct SuppressionList {
     client: Client,
     /// Held during the call: SES allows about one such call a second (developer guide, "Service quotas in Amazon SES"), so one at a
     /// time, and the others wait for it.
-    answers: Mutex<HashMap<String, (Instant, bool)>>,
+    answers: Mutex<HashMap<String, (Instant, Delivery)>>,
 }
 
 impl SuppressionList {
@@ -31,26 +42,26 @@ impl SuppressionList {
         Self { client, answers: Mutex::default() }
     }
 
-    /// Whether SES would accept mail to the address and not deliver it.
+    /// Whether SES would deliver a mail to the address.
     ///
     /// # Errors
     /// It could not be found out, for lack of the right or of an answer. Unknown is not "no".
-    pub async fn contains(&self, address: &str, retries: RetryConfig) -> Result<bool, AwsError> {
+    pub async fn delivery(&self, address: &str, retries: RetryConfig) -> Result<Delivery, AwsError> {
         let address = address.to_ascii_lowercase();
         let mut answers = self.answers.lock().await;
-        let is_fresh = |(asked, _): &(Instant, bool)| asked.elapsed() < KNOWN_FOR;
+        let is_fresh = |(asked, _): &(Instant, Delivery)| asked.elapsed() < KNOWN_FOR;
         if let Some(answer) = answers.get(&address).filter(|answer| is_fresh(answer)) {
             return Ok(answer.1);
         }
-        let is_suppressed = self.ask(&address, retries).await?;
+        let delivery = self.ask(&address, retries).await?;
         if answers.len() >= KEPT {
             answers.retain(|_, answer| is_fresh(answer));
         }
-        answers.insert(address, (Instant::now(), is_suppressed));
-        Ok(is_suppressed)
+        answers.insert(address, (Instant::now(), delivery));
+        Ok(delivery)
     }
 
-    async fn ask(&self, address: &str, retries: RetryConfig) -> Result<bool, AwsError> {
+    async fn ask(&self, address: &str, retries: RetryConfig) -> Result<Delivery, AwsError> {
         let answer = self
             .client
             .get_suppressed_destination()
@@ -61,12 +72,14 @@ impl SuppressionList {
             .await
             .map_err(|error| AwsError::new("ses:GetSuppressedDestination", error));
         match answer {
-            Ok(_) => Ok(true),
-            Err(error) if error.class == ErrorClass::NotFound => Ok(false),
-            // An address that SES takes for none, which sending will say; or a mail service that has no such list.
+            Ok(_) => Ok(Delivery::Suppressed),
+            Err(error) if error.class == ErrorClass::NotFound => Ok(Delivery::Expected),
+            // API reference, `GetSuppressedDestination`: "The input you provided is invalid", and the address is all the input.
+            Err(error) if error.code.as_deref() == Some("BadRequestException") => Ok(Delivery::Malformed),
+            // A mail service that has no such list.
             Err(error) if error.class == ErrorClass::Invalid => {
                 warn!(%error, "SES's suppression list cannot be asked about a recipient: an accepted mail counts as delivered");
-                Ok(false)
+                Ok(Delivery::Expected)
             }
             Err(error) => Err(error),
         }

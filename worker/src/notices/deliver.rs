@@ -15,6 +15,7 @@ use super::render::{MailRenderer, RenderedMail};
 use super::settings::MailSettings;
 use super::templates::TemplateError;
 use crate::aws::mail::{Mailer, OutgoingMail};
+use crate::aws::suppression::Delivery;
 
 /// Records what an owner has been told as soon as it has been: a delivery that is cut short goes on where it stopped.
 pub trait Recorder: Send {
@@ -198,9 +199,10 @@ async fn send_all(
 
 async fn send(mailer: &Mailer, digest: &Digest, mail: &RenderedMail) -> MailOutcome {
     if needs_delivery(digest, mail) {
-        match mailer.is_suppressed(&mail.address).await {
-            Ok(false) => {}
-            Ok(true) => return MailOutcome::Refused { error: MailError::Suppressed, class: None },
+        match mailer.delivery(&mail.address).await {
+            Ok(Delivery::Expected) => {}
+            Ok(Delivery::Suppressed) => return MailOutcome::Refused { error: MailError::Suppressed, class: None },
+            Ok(Delivery::Malformed) => return MailOutcome::Refused { error: MailError::NotAnAddress, class: None },
             Err(AwsError { class, code, .. }) => {
                 return MailOutcome::Refused { error: MailError::NotKnown { class, code }, class: Some(class) };
             }
@@ -268,7 +270,11 @@ fn failures(mails: &[RenderedMail], outcomes: &[MailOutcome], told: &BTreeMap<us
 /// Whether the next mail would fail in the same way, whoever it is for.
 fn concerns_everybody(class: ErrorClass) -> bool {
     match class {
-        ErrorClass::Throttled | ErrorClass::SendingOff | ErrorClass::Denied | ErrorClass::SessionEnded => true,
+        ErrorClass::Throttled
+        | ErrorClass::SendingOff
+        | ErrorClass::Denied
+        | ErrorClass::NotEnabled
+        | ErrorClass::SessionEnded => true,
         ErrorClass::Transient
         | ErrorClass::NotFound
         | ErrorClass::Conflict
@@ -281,7 +287,7 @@ fn concerns_everybody(class: ErrorClass) -> bool {
 /// Whether it may be about this one recipient: then another recipient's acceptance counts.
 fn may_be_the_recipients_fault(error: &MailError) -> bool {
     match error {
-        MailError::Suppressed => true,
+        MailError::Suppressed | MailError::NotAnAddress => true,
         MailError::Refused { class, .. } => matches!(class, ErrorClass::Rejected | ErrorClass::Invalid),
         MailError::NotKnown { .. }
         | MailError::SesSandbox
@@ -296,7 +302,11 @@ fn may_pass(error: &MailError) -> bool {
     match error {
         MailError::Refused { class, .. } | MailError::NotKnown { class, .. } => *class != ErrorClass::Invalid,
         MailError::SesSandbox => true,
-        MailError::Suppressed | MailError::NoRecipient { .. } | MailError::Malformed | MailError::Unwritten(_) => false,
+        MailError::Suppressed
+        | MailError::NotAnAddress
+        | MailError::NoRecipient { .. }
+        | MailError::Malformed
+        | MailError::Unwritten(_) => false,
     }
 }
 

@@ -34,6 +34,11 @@ pub enum MailError {
         "the address is on SES's suppression list, after a bounce or a complaint: SES would accept the mail and not deliver it; use another address, or take this one off the list (aws sesv2 delete-suppressed-destination)"
     )]
     Suppressed,
+    /// So SES would not deliver to it.
+    #[error(
+        "SES does not take the recipient's address for one: correct the user's owner tag, or the account's address"
+    )]
+    NotAnAddress,
     /// Whether SES would deliver it could not be found out.
     #[error("whether the address is on SES's suppression list could not be found out (ses:GetSuppressedDestination): {}", Meaning(*class, code.as_deref()))]
     NotKnown { class: ErrorClass, code: Option<String> },
@@ -60,6 +65,7 @@ impl fmt::Display for Meaning<'_> {
             ErrorClass::Rejected => {
                 "the sender's address or domain is not verified in SES in this region, or SES refuses the recipient"
             }
+            ErrorClass::NotEnabled => "SES, or the region, is not enabled for the account",
             ErrorClass::SendingOff => "sending is switched off for this AWS account or configuration set",
             ErrorClass::Invalid => "SES takes the recipient's address, or a setting of the sender, for malformed",
             ErrorClass::Conflict | ErrorClass::LimitExceeded => "SES refused",

@@ -164,7 +164,7 @@ impl<'a> UserExecutor<'a> {
         }
         let tags = self.snapshot.tags_as_listed.then_some(&self.user.tags);
         let kind = AttemptKind::Successor { old, present, tags, secret: self.snapshot.secret.as_ref().ok() };
-        match attempt(self.context, kind).await? {
+        match self.attempt(kind).await? {
             AttemptOutcome::Created(new) => {
                 Tally::count(&self.context.account.worker.tally.rotated);
                 let record = record(Some(new.clone()));
@@ -180,6 +180,20 @@ impl<'a> UserExecutor<'a> {
             }
             AttemptOutcome::LookAgain(findings) => Ok(self.look_again(findings)),
         }
+    }
+
+    /// Where an earlier delivery of the message could not store a key for the user, none is made for nothing.
+    async fn attempt(&self, kind: AttemptKind<'_>) -> Result<AttemptOutcome, StepError> {
+        let account = self.context.account;
+        let refused = &account.worker.refused_stores;
+        if let Some(error) = refused.get(account.message_id, self.context.user) {
+            return Err(StepError::NotStored(error));
+        }
+        let ended = attempt(self.context, kind).await;
+        if let Err(StepError::NotStored(error)) = &ended {
+            refused.remember(account.message_id, self.context.user, error);
+        }
+        ended
     }
 
     /// The new key is published where it was stored; whether it has reached the other regions shows only there.

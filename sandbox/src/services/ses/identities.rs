@@ -116,6 +116,9 @@ fn not_listed() -> ApiError {
 
 pub(super) fn get_suppressed(state: &mut State, call: &Call) -> Reply {
     let address = destination(call)?;
+    if state.knobs.malformed.contains(&address) {
+        return Err(bad_request("Email address is malformed."));
+    }
     let suppression = state.own(call).suppressed.get(&address).ok_or_else(not_listed)?;
     Ok(Answer::Json(json!({
         "SuppressedDestination": {
