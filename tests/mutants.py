@@ -164,7 +164,7 @@ MUTANTS = [
     ),
     mutant(
         "a notice dates from when it is recorded",
-        (RECORDER, "state.clone().accepted(at)", "state.clone().accepted({ let _ = at; self.account.now() })"),
+        (RECORDER, "left(&item.event, state.clone(), at)", "left(&item.event, state.clone(), { let _ = at; self.account.now() })"),
     ),
     mutant(
         "keys and tags that do not go together are taken as they are",
@@ -335,6 +335,21 @@ MUTANTS = [
     mutant(
         "what was not told is not told again",
         (INACTIVE, "&& !state.told\n", "&& !state.told && false\n"),
+    ),
+    mutant(
+        "a key is deleted before it is on record that its owner has to be told",
+        (RETIRE, "iam.record_state(context.user, key.key(), key.state()).await?;", ""),
+        first="promised",
+    ),
+    mutant(
+        "that a deletion has begun is enough to delete",
+        (INACTIVE, "state.told && !used_after_disable", "(state.told || state.deleting) && !used_after_disable"),
+        first="rules",
+    ),
+    mutant(
+        "a forced rotation does not tell what an earlier delivery has deleted",
+        (FORCED, "let untold = self.user.orphaned_states().flat_map(", "let untold = self.user.orphaned_states().take(0).flat_map("),
+        first="promised",
     ),
     mutant(
         "a notice is mailed before it is known that it can be recorded",

@@ -15,7 +15,7 @@ use crate::finding::Finding;
 use crate::ids::AccessKeyId;
 use crate::key::{Key, KeyStatus, LastUse};
 use crate::lifecycle::{Standstill, standstill};
-use crate::plan::{Action, Announcement, Deletable, DeleteReason, Notice, NoticeKind, Plan};
+use crate::plan::{Action, Announcement, Deletable, DeleteReason, Notice, NoticeKind, Plan, untold_of_gone};
 use crate::policy::{Policy, after};
 use crate::refusal::Refusal;
 use crate::request::ForceRotateRequest;
@@ -101,7 +101,16 @@ impl<'a> Rules<'a> {
     fn plan(&self) -> Result<Vec<Action>, Obstacle> {
         let old = self.old_key()?;
         let successor = self.successor_of(&old)?;
-        match (&old, successor) {
+        let mut actions = self.replace(&old, successor)?;
+        // What an earlier delivery has deleted, and not told of; but nothing comes before a containment.
+        let untold = self.user.orphaned_states().flat_map(|(key, state)| untold_of_gone(key, state));
+        let first = usize::from(matches!(actions.first(), Some(Action::Contain { .. })));
+        actions.splice(first..first, untold);
+        Ok(actions)
+    }
+
+    fn replace(&self, old: &OldKey<'a>, successor: Option<&Key>) -> Result<Vec<Action>, Obstacle> {
+        match (old, successor) {
             (OldKey::Present(old), Some(successor)) => Ok(self.finish(old, successor)),
             (OldKey::Gone { id, state }, Some(successor)) => Ok(self.announce_successor(id, state, successor)),
             (OldKey::Present(old), None) => match old.status {
@@ -255,10 +264,13 @@ impl<'a> Rules<'a> {
     // ---- words ----------------------------------------------------------------------------------------------------
 
     fn contain(&self, key: &Key) -> Action {
+        Action::Contain { key: key.id.clone(), state: self.just_contained(key) }
+    }
+
+    fn just_contained(&self, key: &Key) -> KeyState {
         // What an earlier delivery has told of the successor stays told.
         let successor = key.state.clone().filter(|_| self.is_on_record(key)).and_then(|state| state.successor);
-        let state = KeyState { successor, ..self.contained_state().not_told() };
-        Action::Contain { key: key.id.clone(), state }
+        KeyState { successor, ..self.contained_state().not_told() }
     }
 
     fn contained_state(&self) -> KeyState {
@@ -268,7 +280,7 @@ impl<'a> Rules<'a> {
     /// The record of the containment, as this or an earlier delivery has written it.
     fn containment(&self, key: &AccessKeyId) -> KeyState {
         match self.user.tags.state_of(key).filter(KeyState::is_containment) {
-            Some(state) => KeyState { told: true, ..state.until(self.delete_due()) },
+            Some(state) => KeyState { deleting: false, told: true, ..state.until(self.delete_due()) },
             None => self.contained_state(),
         }
     }
@@ -286,13 +298,20 @@ impl<'a> Rules<'a> {
     }
 
     fn delete_contained(&self, key: &Key) -> Action {
-        Action::Delete(Deletable::new(key.id.clone(), DeleteReason::Contained))
+        let recorded = key.state.clone().filter(|state| self.is_on_record(key) && state.is_containment());
+        let state = recorded.filter(|_| key.status == KeyStatus::Inactive).unwrap_or_else(|| self.just_contained(key));
+        Action::Delete(Deletable::new(key.id.clone(), DeleteReason::Contained, state))
     }
 
     /// The operator asked for the place of the inactive keys.
     fn make_room_beside(&self, old: &Key) -> Vec<Action> {
         let others = self.keys(KeyStatus::Inactive).into_iter().filter(|key| key.id != old.id);
-        others.map(|key| Action::Delete(Deletable::new(key.id.clone(), DeleteReason::MakesRoomForForced))).collect()
+        let delete = |key: &Key| {
+            let on_no_record = || KeyState::new(KeyStateKind::Disabled, self.now).not_told();
+            let state = key.state.clone().unwrap_or_else(on_no_record);
+            Action::Delete(Deletable::new(key.id.clone(), DeleteReason::MakesRoomForForced, state))
+        };
+        others.map(delete).collect()
     }
 
     fn rotate(&self, old: &AccessKeyId, present: Vec<AccessKeyId>, notice: Option<Notice>) -> Action {

@@ -10,7 +10,7 @@ use crate::decide::decide;
 use crate::finding::Finding;
 use crate::ids::AccessKeyId;
 use crate::key::{Key, KeyStatus, LastUse, Published};
-use crate::plan::Action;
+use crate::plan::{Action, Announcement};
 use crate::policy::{Policy, after};
 use crate::request::Request;
 use crate::state::{KeyState, KeyStateKind};
@@ -173,9 +173,7 @@ impl Future {
             Action::Delete(deletable) => {
                 self.tell(deletable.key(), ForecastKind::Delete);
                 self.user.keys.retain(|key| key.id != *deletable.key());
-                if !deletable.keeps_state() {
-                    self.forget(deletable.key());
-                }
+                self.accept_deletion(deletable.key(), deletable.state());
             }
             Action::Contain { key, state } => {
                 self.set_status(key, KeyStatus::Inactive);
@@ -185,7 +183,9 @@ impl Future {
                 self.set_status(key, KeyStatus::Active);
                 self.record(key, KeyState::new(KeyStateKind::Restored, self.now).by(*request).until(*disable_due));
             }
-            Action::Announce { key, state, .. } | Action::Record { key, state } => self.record(key, state.clone()),
+            Action::Announce { key, what: Announcement::Deleted, state } => self.accept_deletion(key, state),
+            Action::Announce { key, state, .. } => self.record(key, state.clone().accepted(self.now)),
+            Action::Record { key, state } => self.record(key, state.clone()),
             Action::Forget { key } => self.forget(key),
             Action::Report(finding) => {
                 if self.told.findings.iter().all(|(_, told)| told != finding) {
@@ -230,6 +230,13 @@ impl Future {
             key.state = Some(state.clone());
         }
         self.user.tags.states.push((id.clone(), state));
+    }
+
+    fn accept_deletion(&mut self, id: &AccessKeyId, state: &KeyState) {
+        match state.clone().deletion_accepted(self.now) {
+            Some(state) => self.record(id, state),
+            None => self.forget(id),
+        }
     }
 
     fn forget(&mut self, id: &AccessKeyId) {

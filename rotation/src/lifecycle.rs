@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::evidence::{Known, is_untold_re_enabled, known_publication, known_use, no_earlier, notice_since};
 use crate::finding::Finding;
+use crate::ids::AccessKeyId;
 use crate::key::{Key, KeyStatus, LastUse};
 use crate::plan::{Action, DisablePrecondition, Notice, NoticeKind, Plan, Upcoming};
 use crate::policy::{Policy, UnusedKeys, after, before};
@@ -62,8 +63,12 @@ fn void_by_exemption(now: Timestamp, user: &User, exemption: Exemption) -> Vec<A
         Exemption::Protected => Vec::new(),
         Exemption::Group | Exemption::Until { .. } if standstill(user).is_some() => Vec::new(),
         Exemption::Group | Exemption::Until { .. } => {
-            let is_void = |state: &KeyState| state.by.is_none() || now.duration_since(state.at) > MAX_REQUEST_AGE;
-            let void = user.tags.states.iter().filter(|(_, state)| is_void(state));
+            let is_void = |key: &AccessKeyId, state: &KeyState| {
+                let is_deletion_untold = state.deleting && !user.keys.iter().any(|held| held.id == *key);
+                let may_come_again = state.by.is_some() && now.duration_since(state.at) <= MAX_REQUEST_AGE;
+                !is_deletion_untold && !may_come_again
+            };
+            let void = user.tags.states.iter().filter(|(key, state)| is_void(key, state));
             void.map(|(key, _)| Action::Forget { key: key.clone() }).collect()
         }
     }
@@ -118,7 +123,7 @@ struct Rules {
 
 impl Rules {
     fn decide(&self, user: &User) -> Known<Vec<Action>> {
-        let mut actions = self.forget_orphans(user);
+        let mut actions = self.keys_that_are_gone(user);
         actions.extend(self.keys(user)?);
         everything_known(user, &actions)?;
         Ok(actions)

@@ -173,6 +173,8 @@ pub enum Announcement {
     Successor {
         by: AccessKeyId,
     },
+    /// It was deleted.
+    Deleted,
 }
 
 impl Announcement {
@@ -181,8 +183,20 @@ impl Announcement {
         match self {
             Announcement::Disabled { .. } | Announcement::Contained => KeyState { told: true, ..state },
             Announcement::Successor { by } => KeyState { told: true, successor: Some(by.clone()), ..state },
+            Announcement::Deleted => state.deleting(),
         }
     }
+}
+
+/// What the owner has still to be told of a key that is gone.
+pub(crate) fn untold_of_gone(key: &AccessKeyId, state: &KeyState) -> Vec<Action> {
+    let contained = (state.is_containment() && !state.told).then_some(Announcement::Contained);
+    let deleted = state.deleting.then_some(Announcement::Deleted);
+    let announce = |what: Announcement| {
+        let state = what.recorded_in(state.clone());
+        Action::Announce { key: key.clone(), what, state }
+    };
+    contained.into_iter().chain(deleted).map(announce).collect()
 }
 
 /// What the look right before a disable must show, or the key stays active.
@@ -230,12 +244,13 @@ impl Upcoming {
 /// ```compile_fail,E0624
 /// use rotation::plan::{Deletable, DeleteReason};
 /// let key = rotation::AccessKeyId::new("AKIAIOSFODNN7EXAMPLE").unwrap();
-/// let live = Deletable::new(key, DeleteReason::Contained);
+/// let live = Deletable::new(key, DeleteReason::Contained, state);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deletable {
     key: AccessKeyId,
     reason: DeleteReason,
+    state: KeyState,
 }
 
 /// Why a key may be deleted.
@@ -261,8 +276,9 @@ impl DeleteReason {
 }
 
 impl Deletable {
-    pub(crate) fn new(key: AccessKeyId, reason: DeleteReason) -> Self {
-        Self { key, reason }
+    /// `state`: what is on record of the key.
+    pub(crate) fn new(key: AccessKeyId, reason: DeleteReason, state: KeyState) -> Self {
+        Self { key, reason, state: state.deleting() }
     }
 
     pub fn key(&self) -> &AccessKeyId {
@@ -273,12 +289,9 @@ impl Deletable {
         self.reason
     }
 
-    /// Whether the state tag has to outlive the key: by it a second delivery of the same request knows that the first one
-    /// contained and deleted the key, and only the successor is missing.
-    pub fn keeps_state(&self) -> bool {
-        match self.reason {
-            DeleteReason::Contained => true,
-            DeleteReason::RecoveryGraceOver { .. } | DeleteReason::MakesRoomForForced => false,
-        }
+    /// What is recorded right before the key is deleted: what was on record of it, and that its deletion has begun. So its owner
+    /// is told even if a worker dies, or the mail is refused, after that.
+    pub fn state(&self) -> &KeyState {
+        &self.state
     }
 }

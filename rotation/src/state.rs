@@ -22,6 +22,9 @@ pub struct KeyState {
     pub by: Option<Uuid>,
     /// The successor that this request made, once its owner has been told of it (`successor=`).
     pub successor: Option<AccessKeyId>,
+    /// Whether the key's deletion has begun (`deleting=yes`): it is written before the key is deleted, and goes once the owner has
+    /// been told. Where the key is gone it says what is still to be told. Nothing is deleted because of it.
+    pub deleting: bool,
     /// Whether the owner has been told. While it has not (`told=no`), it has to be told again, and no clock runs.
     pub told: bool,
 }
@@ -62,7 +65,7 @@ impl KeyStateKind {
 impl KeyState {
     /// A state that the owner has been told of.
     pub fn new(kind: KeyStateKind, at: Timestamp) -> Self {
-        Self { kind, at, until: None, by: None, successor: None, told: true }
+        Self { kind, at, until: None, by: None, successor: None, deleting: false, told: true }
     }
 
     /// The same with the date that its owner is told.
@@ -83,12 +86,25 @@ impl KeyState {
         Self { told: false, ..self }
     }
 
+    /// The same, with the key's deletion begun.
+    #[must_use]
+    pub(crate) fn deleting(self) -> Self {
+        Self { deleting: true, ..self }
+    }
+
     /// As it is recorded once the owner has been told. A clock starts then; what a request contained dates from the
-    /// containment, by which it is known what came before it.
+    /// containment, by which it is known what came before it. That its deletion has begun is still to be told.
     #[must_use]
     pub fn accepted(self, at: Timestamp) -> Self {
         let at = if self.is_containment() { self.at } else { at };
         Self { at, told: true, ..self }
+    }
+
+    /// As it is recorded once the owner has been told of the deletion. `None`: nothing is left to be remembered. (An operator's request
+    /// goes on being known by the tag of a key that is gone.)
+    #[must_use]
+    pub fn deletion_accepted(self, at: Timestamp) -> Option<Self> {
+        self.by.is_some().then(|| Self { deleting: false, ..self.accepted(at) })
     }
 
     /// Whether an operator's request disabled the key.
@@ -107,6 +123,7 @@ impl KeyState {
                 ("until", date) if state.until.is_none() => state.until = Some(parse_tag_time(date)?),
                 ("by", request) if state.by.is_none() => state.by = Some(request.parse().ok()?),
                 ("successor", key) if state.successor.is_none() => state.successor = Some(AccessKeyId::new(key).ok()?),
+                ("deleting", "yes") if !state.deleting => state.deleting = true,
                 ("told", "no") if state.told => state.told = false,
                 _ => return None,
             }
@@ -127,6 +144,9 @@ impl fmt::Display for KeyState {
         }
         if let Some(key) = &self.successor {
             write!(f, " successor={key}")?;
+        }
+        if self.deleting {
+            f.write_str(" deleting=yes")?;
         }
         if !self.told {
             f.write_str(" told=no")?;

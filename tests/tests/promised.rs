@@ -108,6 +108,48 @@ async fn a_disable_whose_mail_failed_is_told_as_such_and_the_recovery_grace_star
     assert_eq!(stage.keys().len(), 1);
 }
 
+#[tokio::test]
+async fn a_deletion_whose_mail_failed_is_told_by_the_next_run_and_no_more() {
+    let stage = Stage::new().await;
+    let keys = stage.user(&[KeySpec::aged(111).used_days_ago(20).inactive(), used(21)]);
+    publish(&stage, &keys[1]);
+    remember(&stage, &keys[0], "disabled", 11);
+    mail_fails(&stage, true);
+    stage.run().await;
+    assert_eq!(stage.keys().len(), 1, "deleted");
+    assert!(stage.state_of(&keys[0]).is_some_and(|state| state.ends_with("deleting=yes")), "not told");
+
+    mail_fails(&stage, false);
+    stage.pass_days(1);
+    stage.work().await;
+    let told = stage.mails();
+    assert!(told.len() == 1 && told[0].0.contains("deleted") && told[0].1.contains(&keys[0]), "{told:?}");
+    assert_eq!(stage.state_of(&keys[0]), None);
+    stage.pass_days(1);
+    stage.run().await;
+    assert_eq!(stage.mails().len(), 1, "told once");
+}
+
+#[tokio::test]
+async fn a_deletion_that_made_room_for_a_forced_rotation_is_told_by_the_next_delivery_where_the_first_ones_mail_failed()
+{
+    let stage = Stage::new().await;
+    let keys = stage.user(&[used(30).inactive(), used(5)]);
+    let whom = Whom::User(USER.parse().expect("a user name"));
+    mail_fails(&stage, true);
+    let force = ForceRotate { whom, disable_old_now: false, override_exemption: false };
+    stage.send(&stage.job(Task::ForceRotate(force))).await;
+    stage.work().await;
+    assert!(!stage.keys().iter().any(|(key, _)| *key == keys[0]), "it had to make room");
+
+    mail_fails(&stage, false);
+    stage.pass(SignedDuration::from_mins(16));
+    stage.work().await;
+    let mails = stage.mails();
+    assert!(mails.len() == 1 && mails[0].1.contains(&format!("{} deleted", keys[0])), "{mails:?}");
+    assert_eq!((stage.state_of(&keys[0]), stage.waiting()), (None, 0));
+}
+
 // ---- not told what cannot be recorded ----------------------------------------------------------------------------------
 
 #[tokio::test]

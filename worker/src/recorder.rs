@@ -11,7 +11,7 @@ use tracing::warn;
 use crate::aws::iam::Iam;
 use crate::context::AccountContext;
 use crate::error::JobError;
-use crate::notices::{DigestItem, Recorder, cadence};
+use crate::notices::{DigestItem, Event, Recorder, cadence};
 use crate::sessions::MIN_SESSION_FOR_READS;
 
 /// Writes the tags of one account's users. A crash before that means a second mail, never a missing one.
@@ -35,14 +35,18 @@ impl<'a> TagRecorder<'a> {
 
     async fn state(&self, item: &DigestItem, at: Timestamp) -> Option<JobError> {
         let (state, key) = (item.record.as_ref()?, item.key.as_ref()?);
-        let source = self.write_state(&item.user, &key.id, &state.clone().accepted(at)).await.err()?;
+        let source = self.write_state(&item.user, &key.id, left(&item.event, state.clone(), at)).await.err()?;
         warn!(user = %item.user, access_key_id = %key.id, error = %source, "what the owner was told could not be recorded");
         Some(JobError::NotRecorded { key: key.id.clone(), source })
     }
 
-    async fn write_state(&self, user: &UserName, key: &AccessKeyId, told: &KeyState) -> Result<(), AwsError> {
+    async fn write_state(&self, user: &UserName, key: &AccessKeyId, told: Option<KeyState>) -> Result<(), AwsError> {
         let session = self.account.sessions.with(MIN_SESSION_FOR_READS).await?;
-        gone(Iam::new(&session).record_state(user, key, told).await)
+        let iam = Iam::new(&session);
+        gone(match told {
+            Some(state) => iam.record_state(user, key, &state).await,
+            None => iam.remove_state(user, key).await,
+        })
     }
 
     /// A reminder that could not be recorded fails no message, which would only repeat it the sooner.
@@ -92,6 +96,11 @@ impl Recorder for TagRecorder<'_> {
         }
         problems
     }
+}
+
+/// What is to be remembered once this has been told.
+fn left(event: &Event, state: KeyState, at: Timestamp) -> Option<KeyState> {
+    if *event == Event::Deleted { state.deletion_accepted(at) } else { Some(state.accepted(at)) }
 }
 
 /// A user that is gone has nothing left to be recorded on.

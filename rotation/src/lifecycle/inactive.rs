@@ -4,8 +4,9 @@ use jiff::Timestamp;
 
 use super::{Rules, kept};
 use crate::evidence::{Known, disabled_record, known_publication, used_after_disable};
+use crate::ids::AccessKeyId;
 use crate::key::Key;
-use crate::plan::{Action, Announcement, Deletable, DeleteReason, Upcoming};
+use crate::plan::{Action, Announcement, Deletable, DeleteReason, Upcoming, untold_of_gone};
 use crate::policy::after;
 use crate::request::MAX_REQUEST_AGE;
 use crate::state::{KeyState, KeyStateKind};
@@ -17,13 +18,15 @@ impl Rules {
     pub(super) fn inactive(&self, key: &Key) -> Option<Action> {
         if let Some(state) = disabled_record(key)
             && !state.told
+            && !was_to_make_room(state)
         {
             return Some(self.announce(key, state));
         }
         match self.deletion_of(key) {
             None => Some(self.adopt(key)),
-            Some((disabled, due)) if self.now >= due => {
-                Some(Action::Delete(Deletable::new(key.id.clone(), DeleteReason::RecoveryGraceOver { disabled })))
+            Some((state, due)) if self.now >= due => {
+                let reason = DeleteReason::RecoveryGraceOver { disabled: state.at };
+                Some(Action::Delete(Deletable::new(key.id.clone(), reason, state.clone())))
             }
             Some((_, due)) => self.warn(key, Upcoming::Delete, due),
         }
@@ -31,9 +34,9 @@ impl Rules {
 
     /// Since when an inactive key is known to be disabled, and when it may be deleted. A key that was used since was
     /// active in between, unseen: its record is void, and its recovery grace starts anew; so is one of which nobody knows.
-    pub(super) fn deletion_of(&self, key: &Key) -> Option<(Timestamp, Timestamp)> {
+    pub(super) fn deletion_of<'k>(&self, key: &'k Key) -> Option<(&'k KeyState, Timestamp)> {
         let state = disabled_record(key).filter(|state| state.told && !used_after_disable(key, state.at))?;
-        Some((state.at, kept(self.delete_due(state.at), state)))
+        Some((state, kept(self.delete_due(state.at), state)))
     }
 
     pub(super) fn delete_due(&self, disabled: Timestamp) -> Timestamp {
@@ -77,13 +80,24 @@ impl Rules {
         Ok(Some(Action::Announce { key: contained.id.clone(), what, state }))
     }
 
-    /// State tags of keys that are gone. They stay for the recovery grace, and as long as the request may come again that they
-    /// name: by them it knows what it has done already.
-    pub(super) fn forget_orphans(&self, user: &User) -> Vec<Action> {
-        let may_come_again =
-            |state: &KeyState| state.by.is_some() && self.now.duration_since(state.at) <= MAX_REQUEST_AGE;
-        let orphans =
-            user.orphaned_states().filter(|(_, state)| self.now >= self.delete_due(state.at) && !may_come_again(state));
-        orphans.map(|(key, _)| Action::Forget { key: key.clone() }).collect()
+    /// State tags of keys that are gone. What their owner has not been told of is told. Else they stay for the recovery grace, and
+    /// as long as the request may come again that they name: by them it knows what it has done already.
+    pub(super) fn keys_that_are_gone(&self, user: &User) -> Vec<Action> {
+        user.orphaned_states().flat_map(|(key, state)| self.gone(key, state)).collect()
     }
+
+    fn gone(&self, key: &AccessKeyId, state: &KeyState) -> Vec<Action> {
+        let untold = untold_of_gone(key, state);
+        let may_come_again = state.by.is_some() && self.now.duration_since(state.at) <= MAX_REQUEST_AGE;
+        if untold.is_empty() && self.now >= self.delete_due(state.at) && !may_come_again {
+            return vec![Action::Forget { key: key.clone() }];
+        }
+        untold
+    }
+}
+
+/// Whether a forced rotation was about to delete the key, which was on no record before. Where it is still there that request has
+/// died, and nobody has disabled the key but its owner.
+fn was_to_make_room(state: &KeyState) -> bool {
+    state.deleting && !state.is_containment()
 }

@@ -118,6 +118,47 @@ fn a_containment_and_its_successor_that_were_not_told_are_told_by_the_next_sched
 }
 
 #[test]
+fn a_deletion_that_was_not_told_is_told_until_it_is_and_its_tag_goes_then() {
+    let user = user([key("A", 0).inactive().disabled(100), key("B", 100).published()]);
+    let [Action::Delete(deletable)] = &on(110, &user)[..] else { panic!("its recovery grace is over") };
+    assert!(deletable.state().to_string().ends_with(" deleting=yes"), "{}", deletable.state());
+    let gone = tagged(
+        self::user([key("B", 100).published()]),
+        &format!("key-rotation:state:{}", id("A")),
+        &deletable.state().to_string(),
+    );
+    let announce = Action::Announce { key: id("A"), what: Announcement::Deleted, state: deletable.state().clone() };
+    for n in [110, 111, 180] {
+        assert_eq!(on(n, &gone)[0], announce, "day {n}");
+    }
+    assert_eq!(deletable.state().clone().deletion_accepted(day(111)), None, "nothing is left to be remembered");
+}
+
+#[test]
+fn that_a_deletion_has_begun_deletes_nothing() {
+    let begun = |state: KeyState| key("A", 0).inactive().in_state(KeyState { deleting: true, ..state });
+    // Its recovery grace is not over.
+    assert_eq!(deleted(&on(105, &user([begun(disabled(100)), key("B", 100).published()]))), []);
+    // It is on no other record: a person's, for which a forced rotation had no place.
+    let [Action::Adopt { state, .. }] = &on(150, &user([begun(disabled(100).not_told())]))[..] else {
+        panic!("adopted")
+    };
+    assert_eq!(state, &disabled(150).until(day(160)));
+    // A person has made it active again.
+    let active = key("A", 0).in_state(KeyState { deleting: true, ..disabled(100) });
+    assert_eq!(deleted(&on(150, &user([active, key("B", 100).published()]))), []);
+}
+
+#[test]
+fn an_exemption_makes_no_untold_deletion_forgotten() {
+    let tag = |name: &str| format!("key-rotation:state:{}", id(name));
+    let exempt = tagged(user([key("B", 100)]), "key-rotation:exempt-until", "2027-01-01");
+    let exempt = tagged(exempt, &tag("A"), &KeyState { deleting: true, ..disabled(100) }.to_string());
+    let exempt = tagged(exempt, &tag("B"), "notified=2026-04-20T10:00:00Z");
+    assert_eq!(on(111, &exempt), [Action::Forget { key: id("B") }]);
+}
+
+#[test]
 fn an_adopted_key_is_still_known_to_the_request_that_contained_it() {
     let contained = KeyState { successor: Some(id("B")), ..disabled(100).by(REQUEST) };
     let user = user([key("A", 0).inactive().in_state(contained).used(105), key("B", 100).published()]);

@@ -36,14 +36,15 @@ fn state() -> impl Strategy<Value = KeyState> {
     let kinds = [KeyStateKind::Notified, KeyStateKind::Forced, KeyStateKind::Disabled, KeyStateKind::Restored].to_vec();
     let by = prop::option::weighted(0.3, prop::sample::select(vec![Uuid::from_u128(1), Uuid::from_u128(2)]));
     let successor = prop::option::weighted(0.1, prop::sample::select(vec!["A", "B", "GONE"]));
-    let state =
-        (prop::sample::select(kinds), moment(), prop::option::of(moment()), by, successor, prop::bool::weighted(0.8));
-    state.prop_map(|(kind, at, until, by, successor, told)| KeyState {
+    let words = (prop::bool::weighted(0.1), prop::bool::weighted(0.8));
+    let state = (prop::sample::select(kinds), moment(), prop::option::of(moment()), by, successor, words);
+    state.prop_map(|(kind, at, until, by, successor, (deleting, told))| KeyState {
         kind,
         at,
         until,
         by,
         successor: successor.map(id),
+        deleting,
         told,
     })
 }

@@ -264,7 +264,11 @@ fn storm(year: &Year) -> (Vec<Action>, Player) {
 fn kind(action: &Action) -> String {
     let debug = format!("{action:?}");
     let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric()).collect::<String>();
-    let inner = debug.split_once("kind: ").or_else(|| debug.split_once("Report(")).map(|(_, inner)| word(inner));
+    let inner = debug
+        .split_once("what: ")
+        .or_else(|| debug.split_once("kind: "))
+        .or_else(|| debug.split_once("Report("))
+        .map(|(_, inner)| word(inner));
     inner.map_or_else(|| word(&debug), |inner| format!("{} {inner}", word(&debug)))
 }
 
@@ -285,12 +289,13 @@ fn stormy_years_reach_every_kind_of_action_or_they_would_prove_nothing() {
         "Notify Retired",
         "Notify Restored",
         "Disable",
-        "Delete",
+        "Delete Disabled",
         "Adopt Disabled",
         "Forget",
         "Warn",
         "Postpone",
         "Announce Disabled",
+        "Announce Deleted",
         "Report SuccessorNotInHand",
         "Report PublishedKeyInUse",
         "Report BadRotateAfterDays",
@@ -321,5 +326,6 @@ proptest! {
             prop_assert!(age <= longest || found, "{} is {age} days old: {:?}", key.id, player.model);
         }
         prop_assert!(player.pending.is_none(), "every request comes to its end");
+        prop_assert!(player.model.untold_deletions.is_empty(), "every deletion is told: {:?}", player.model);
     }
 }

@@ -83,12 +83,15 @@ pub async fn contain(context: &UserContext<'_>, session: &MemberSession, key: &A
     Ok(())
 }
 
-/// Deletes an inactive key. Run twice it finds it gone.
+/// Deletes an inactive key. That its deletion begins is recorded first, so that its owner is told whatever comes after. Run twice
+/// it finds it gone.
 ///
 /// # Errors
 /// [`StepError`]; [`StepError::Changed`] where a fresh look shows the key active: then nothing is deleted.
 pub async fn delete(context: &UserContext<'_>, session: &MemberSession, key: &Deletable) -> Result<(), StepError> {
     let iam = Iam::new(session);
+    iam.record_state(context.user, key.key(), key.state()).await?;
+    // The look is the last call before the harm.
     let keys = access_keys(context, session).await?;
     match find(&keys, key.key()) {
         Some(found) if found.status == KeyStatus::Active => {
@@ -99,9 +102,6 @@ pub async fn delete(context: &UserContext<'_>, session: &MemberSession, key: &De
             info!(access_key_id = %key.key(), reason = key.reason().as_str(), "the key was deleted");
         }
         None => {}
-    }
-    if !key.keeps_state() {
-        iam.remove_state(context.user, key.key()).await?;
     }
     Ok(())
 }

@@ -26,11 +26,12 @@ pub(super) struct UserExecutor<'a> {
     snapshot: &'a UserSnapshot,
     user: &'a User,
     items: Vec<DigestItem>,
+    deletion_begun: Option<AccessKeyId>,
 }
 
 impl<'a> UserExecutor<'a> {
     pub(super) fn new(context: UserContext<'a>, session: MemberSession, snapshot: &'a UserSnapshot) -> Self {
-        Self { context, session, snapshot, user: &snapshot.user, items: Vec::new() }
+        Self { context, session, snapshot, user: &snapshot.user, items: Vec::new(), deletion_begun: None }
     }
 
     /// What is told counts also where a later action fails.
@@ -39,7 +40,7 @@ impl<'a> UserExecutor<'a> {
             Decision::Settle => self.settle().await,
             Decision::Act(plan) => self.carry_out(plan).await,
         };
-        Round { items: self.items, next: next.map_err(Into::into) }
+        Round { items: self.items, deletion_begun: self.deletion_begun, next: next.map_err(Into::into) }
     }
 
     async fn carry_out(&mut self, plan: &Plan) -> Result<Next, StepError> {
@@ -117,9 +118,11 @@ impl<'a> UserExecutor<'a> {
             }
             Action::Delete(deletable) => {
                 if !is_audit {
+                    self.deletion_begun = Some(deletable.key().clone());
                     retire::delete(&context, &session, deletable).await?;
+                    self.deletion_begun = None;
                 }
-                self.queue_notice(deletable.key(), Event::Deleted, None);
+                self.queue_notice(deletable.key(), Event::Deleted, Some(deletable.state().clone()));
             }
             Action::Restore { key, disable_due, request } => {
                 let is_active = self.key(key).is_some_and(|key| key.status == KeyStatus::Active);
@@ -319,5 +322,6 @@ fn announcement(what: &Announcement) -> Event {
         Announcement::Disabled { delete_due } => Event::Disabled { delete_due: *delete_due },
         Announcement::Contained => Event::Contained,
         Announcement::Successor { by } => Event::Rotated { by: Some(by.clone()), disable_due: None },
+        Announcement::Deleted => Event::Deleted,
     }
 }

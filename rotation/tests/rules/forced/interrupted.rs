@@ -1,7 +1,9 @@
 //! A request applied step by step, interrupted after each and delivered again.
 
 use jiff::Timestamp;
-use rotation::{AccessKeyId, Action, ForceRotateRequest, Key, KeyState, KeyStatus, LastUse, User, Verdict};
+use rotation::{
+    AccessKeyId, Action, Announcement, ForceRotateRequest, Key, KeyState, KeyStatus, LastUse, User, Verdict,
+};
 
 use super::{again, asked, done, leaked, leaked_key, request, successor};
 use crate::given::{Described, day, id, key, user};
@@ -16,7 +18,13 @@ fn apply(user: &mut User, action: &Action, now: Timestamp) {
         }
     };
     match action {
-        Action::Record { key, state } | Action::Announce { key, state, .. } => record(user, key, state.clone()),
+        Action::Record { key, state } => record(user, key, state.clone()),
+        // Its mail is accepted at once.
+        Action::Announce { key, what: Announcement::Deleted, state } => match state.clone().deletion_accepted(now) {
+            Some(state) => record(user, key, state),
+            None => user.tags.states.retain(|(id, _)| id != key),
+        },
+        Action::Announce { key, state, .. } => record(user, key, state.clone().accepted(now)),
         Action::Contain { key, state } => {
             for held in user.keys.iter_mut().filter(|held| held.id == *key) {
                 held.status = KeyStatus::Inactive;
@@ -25,9 +33,8 @@ fn apply(user: &mut User, action: &Action, now: Timestamp) {
         }
         Action::Delete(deletable) => {
             user.keys.retain(|key| key.id != *deletable.key());
-            if !deletable.keeps_state() {
-                user.tags.states.retain(|(id, _)| id != deletable.key());
-            }
+            user.tags.states.retain(|(id, _)| id != deletable.key());
+            user.tags.states.push((deletable.key().clone(), deletable.state().clone()));
         }
         Action::Rotate { old, present, notice, contained } => {
             let held: Vec<_> = user.keys.iter().map(|key| key.id.clone()).collect();
@@ -84,6 +91,12 @@ fn a_request_interrupted_after_any_number_of_steps_and_delivered_again_ends_the_
             plan.actions.iter().take(steps).for_each(|action| apply(&mut user, action, now));
             for action in done(&user, &again(request.clone())) {
                 apply(&mut user, &action, now);
+                // This time its mail is accepted.
+                if let Action::Delete(deletable) = &action
+                    && deletable.state().clone().deletion_accepted(now).is_none()
+                {
+                    user.tags.states.retain(|(id, _)| id != deletable.key());
+                }
             }
             let old = user.keys.iter().find(|key| {
                 plan.actions

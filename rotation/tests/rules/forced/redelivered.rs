@@ -1,14 +1,15 @@
 //! The same request delivered again: what it did before is found done, and the rest is done.
 
+use rotation::names::state_tag;
 use rotation::plan::DeleteReason;
-use rotation::{Action, KeyState, KeyStateKind, MissingFact, Published, Refusal, Verdict};
+use rotation::{Action, Announcement, KeyState, KeyStateKind, MissingFact, Published, Refusal, Verdict};
 use uuid::Uuid;
 
 use super::{
     again, all_told, announce_containment, announce_successor, asked, contain, contained, deletes, done, forced_notice,
     gone_but_for_its_tag, leaked, leaked_key, refused, request, rotate, successor,
 };
-use crate::given::{Described, day, id, key, user};
+use crate::given::{Described, day, id, key, tagged, user};
 
 #[test]
 fn delivered_again_after_its_successor_was_published_it_only_tells_the_owner() {
@@ -89,13 +90,30 @@ fn a_contained_key_is_on_record_before_it_is_deleted_or_a_later_delivery_would_n
     let actions = done(&user, &again(leaked_key("A")));
     assert_eq!(actions[0], contain("A"));
     assert!(deletes(&actions[1], "A", DeleteReason::Contained));
-    assert!(matches!(&actions[1], Action::Delete(deletable) if deletable.keeps_state()));
+    let Action::Delete(deletable) = &actions[1] else { panic!("{actions:?}") };
+    let kept = deletable.state().clone().deletion_accepted(day(51)).expect("its tag outlives it");
+    assert_eq!(kept, KeyState { told: true, ..contained() });
 }
 
 #[test]
 fn delivered_again_after_the_named_key_was_deleted_it_makes_the_successor() {
     let actions = done(&gone_but_for_its_tag([key("B", 10)], &contained()), &again(leaked_key("A")));
     assert_eq!(actions, [rotate("A", &["B"])]);
+}
+
+#[test]
+fn delivered_again_what_an_earlier_delivery_deleted_and_did_not_tell_is_told() {
+    let deleting = KeyState { deleting: true, ..contained().not_told() };
+    let actions = done(&gone_but_for_its_tag([key("B", 10)], &deleting), &again(leaked_key("A")));
+    let announced = |what, state| Action::Announce { key: id("A"), what, state };
+    let told = KeyState { told: true, ..deleting.clone() };
+    assert_eq!(actions[0], announced(Announcement::Contained, told));
+    assert_eq!(actions[1], announced(Announcement::Deleted, deleting));
+    assert_eq!(actions[2..], [rotate("A", &["B"])]);
+
+    let made_room = KeyState { deleting: true, ..KeyState::new(KeyStateKind::Disabled, day(40)) };
+    let actions = done(&tagged(user([key("A", 0)]), &state_tag(&id("B")), &made_room.to_string()), &again(request()));
+    assert_eq!(actions[0], Action::Announce { key: id("B"), what: Announcement::Deleted, state: made_room });
 }
 
 #[test]

@@ -61,6 +61,7 @@ enum Says {
     IsInactive(Option<Timestamp>),
     /// A request has made its successor.
     HasSuccessor,
+    IsDeleted,
 }
 
 /// A mail that was accepted.
@@ -89,6 +90,8 @@ pub(crate) struct Model {
     disabled_by_tool: BTreeMap<AccessKeyId, Timestamp>,
     /// When the tool last saw the user exempt.
     exempt_at: Option<Timestamp>,
+    /// Keys that the tool has deleted, and no mail that says so has been accepted.
+    pub(crate) untold_deletions: BTreeSet<AccessKeyId>,
 }
 
 impl Model {
@@ -105,6 +108,7 @@ impl Model {
             inactive_since: BTreeMap::new(),
             disabled_by_tool: BTreeMap::new(),
             exempt_at: None,
+            untold_deletions: BTreeSet::new(),
         }
     }
 
@@ -253,11 +257,10 @@ impl Model {
                 mail(key, state.clone(), Says::IsInactive(None))
             }
             Action::Delete(deletable) => {
+                self.record(deletable.key(), deletable.state());
                 self.delete(deletable.key(), deletable.reason());
-                if !deletable.keeps_state() {
-                    self.tags.remove(&state_tag(deletable.key()));
-                }
-                Vec::new()
+                self.untold_deletions.insert(deletable.key().clone());
+                mail(deletable.key(), deletable.state().clone(), Says::IsDeleted)
             }
             Action::Adopt { key, state, delete_due } => {
                 assert_eq!(self.key(key).status, KeyStatus::Inactive, "only an inactive key is adopted");
@@ -272,6 +275,7 @@ impl Model {
                     Announcement::Disabled { delete_due } => Says::IsInactive(Some(*delete_due)),
                     Announcement::Contained => Says::IsInactive(None),
                     Announcement::Successor { .. } => Says::HasSuccessor,
+                    Announcement::Deleted => Says::IsDeleted,
                 },
             ),
             Action::Record { key, state } => {
@@ -299,7 +303,17 @@ impl Model {
         let Mail { key, state, says } = mail;
         let by_request = state.by.is_some();
         let install_grace = SignedDuration::from_hours(24 * i64::from(self.policy.install_grace()));
-        self.record(&key, &state.accepted(self.now));
+        let left = match says {
+            Says::IsDeleted => {
+                self.untold_deletions.remove(&key);
+                state.deletion_accepted(self.now)
+            }
+            Says::WillBeDisabled(_) | Says::IsInactive(_) | Says::HasSuccessor => Some(state.accepted(self.now)),
+        };
+        match left {
+            Some(state) => self.record(&key, &state),
+            None => drop(self.tags.remove(&state_tag(&key))),
+        }
         self.accepted.push(Accepted { key, at: self.now, says, by_request, install_grace });
     }
 
@@ -402,6 +416,7 @@ impl Model {
     /// Takes every state tag away, as a person tidying up might.
     pub(crate) fn lose_state_tags(&mut self) {
         self.tags.retain(|key, _| !key.starts_with(STATE_TAG_PREFIX));
+        self.untold_deletions.clear();
     }
 }
 
@@ -414,8 +429,14 @@ fn assert_settled(again: &[Action], conditions: Conditions, first: &[Action]) {
     for action in again.iter().filter(|action| action.changes()) {
         let is_mail = matches!(action, Action::Notify { .. } | Action::Announce { .. } | Action::Adopt { .. });
         let tried_again = is_mail && !conditions.mail;
-        // What was still to be told of a key that has just been deleted is written into its tag, which goes at the next look.
-        let tidied_up = |key| first.iter().any(|done| matches!(done, Action::Delete(deleted) if deleted.key() == key));
+        // The tag of a key that is gone goes at the next look after its owner has been told.
+        let tidied_up = |key: &AccessKeyId| {
+            first.iter().any(|done| match done {
+                Action::Delete(deleted) => deleted.key() == key,
+                Action::Announce { key: announced, .. } => announced == key,
+                _ => false,
+            })
+        };
         let tidies_up = matches!(action, Action::Forget { key } if tidied_up(key));
         assert!(tried_again || tidies_up, "asked again, there is more to do: {action:?} after {first:?}");
     }
