@@ -35,7 +35,7 @@ FORCED, OLD_KEY, RESTORE = "rotation/src/forced.rs", "rotation/src/forced/old_ke
 CLOCK, ERROR, TRIES = (f"aws/src/{name}.rs" for name in ("clock", "error", "tries"))
 
 # In the order in which they are tried; the cheap ones first.
-PROOFS = ["settling", "lifecycle", "calls", "late_requests", "promised", "mail_notices", "queue_worker", "crashes", "processes", "chaos"]
+PROOFS = ["settling", "lifecycle", "calls", "late_requests", "promised", "refusals", "mail_notices", "queue_worker", "crashes", "processes", "chaos"]
 
 
 class Edit(NamedTuple):
@@ -197,11 +197,12 @@ MUTANTS = [
     ),
     mutant(
         "a message is tried again although its key cannot be stored",
-        (ERRORS, "failed.iter().find(|(_, error)| error.needs_a_person()) {", "failed.iter().find(|(_, error)| error.needs_a_person() && false) {"),
+        (ERRORS, "let may_get_on = failed.iter().filter(|(_, error)| !error.needs_a_person());", "let may_get_on = failed.iter().filter(|(_, error)| !error.needs_a_person() || true);"),
+        (EXECUTE, "if let Some(error) = refused.get(account.message_id, self.context.user) {", "if let Some(error) = refused.get(account.message_id, self.context.user).filter(|_| false) {"),
     ),
     mutant(
         "the owner is told before the key is published",
-        (EXECUTE, "match attempt(self.context, kind).await? {", "self.queue_notice(old, Event::Rotated { by: None, disable_due }, record);\n        match attempt(self.context, kind).await? {"),
+        (EXECUTE, "match self.attempt(kind).await? {", "self.queue_notice(old, Event::Rotated { by: None, disable_due }, record);\n        match self.attempt(kind).await? {"),
     ),
     mutant(
         "what was told is recorded whether or not the mail was accepted",
@@ -209,7 +210,17 @@ MUTANTS = [
     ),
     mutant(
         "what SES accepts and would not deliver counts as told",
-        (DELIVER, "Ok(true) => return MailOutcome::Refused { error: MailError::Suppressed, class: None },", "Ok(true) => {}"),
+        (DELIVER, "Ok(Delivery::Suppressed) => return MailOutcome::Refused { error: MailError::Suppressed, class: None },", "Ok(Delivery::Suppressed) => {}"),
+    ),
+    mutant(
+        "an address that SES calls malformed counts as one that it delivers to",
+        ("worker/src/aws/suppression.rs", "=> Ok(Delivery::Malformed),", "=> Ok(Delivery::Expected),"),
+        first="mail_notices",
+    ),
+    mutant(
+        "a user that has vanished fails the account's message",
+        (ACCOUNT, "if self.has_vanished(record, &report).await {", "if false && self.has_vanished(record, &report).await {"),
+        first="refusals",
     ),
     mutant(
         "a suppression list that cannot be read is an empty one",
