@@ -10,6 +10,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 use clap_complete::Shell;
 
+use crate::telemetry;
+
 /// The version, with the commit it was built from: `KEY_ROTATION_COMMIT` while it is built.
 pub fn version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
@@ -36,7 +38,14 @@ fn without_settings(command: Command) -> Command {
 
 /// Reads the command line, or says what is wrong with it and ends the process, as clap does.
 pub fn parse<C: CommandFactory + FromArgMatches>() -> C {
-    try_parse(&std::env::args_os().collect::<Vec<_>>()).unwrap_or_else(|error| error.exit())
+    let line: Vec<OsString> = std::env::args_os().collect();
+    try_parse(&line).unwrap_or_else(|error| {
+        // Help and the version go to stdout, as they were asked for.
+        if error.use_stderr() && telemetry::say_usage_error(C::command().get_name(), &line, &error.to_string()) {
+            std::process::exit(error.exit_code());
+        }
+        error.exit()
+    })
 }
 
 /// Reads a command line.

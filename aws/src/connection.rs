@@ -8,6 +8,7 @@ use aws_types::os_shim_internal::{Env, Fs};
 use rotation::AccessKeyId;
 use rotation::names::Partition;
 
+use crate::calls::CallCounter;
 use crate::clock::AwsClock;
 use crate::error::{AwsError, ErrorClass};
 use crate::https::{self, CaBundleError};
@@ -19,6 +20,7 @@ pub struct Connection {
     region: String,
     partition: Partition,
     clock: AwsClock,
+    calls: CallCounter,
 }
 
 /// Why there is no connection.
@@ -73,7 +75,13 @@ impl Connection {
     /// [`ConnectionError::NoRegion`] where it has no region.
     pub fn from_sdk_config(config: SdkConfig) -> Result<Self, ConnectionError> {
         let region = config.region().ok_or(ConnectionError::NoRegion)?.to_string();
-        Ok(Self { config, region, partition: Partition::AWS, clock: AwsClock::default() })
+        Ok(Self {
+            config,
+            region,
+            partition: Partition::AWS,
+            clock: AwsClock::default(),
+            calls: CallCounter::default(),
+        })
     }
 
     /// The region worked in: secrets, mail, queues and STS are this region's.
@@ -89,6 +97,16 @@ impl Connection {
     /// AWS's clock, as its answers set it.
     pub fn clock(&self) -> &AwsClock {
         &self.clock
+    }
+
+    /// The calls of this connection and of all that were made out of it.
+    pub fn calls(&self) -> &CallCounter {
+        &self.calls
+    }
+
+    /// The same, counting for itself from now on.
+    pub fn counting_anew(&self) -> Self {
+        Self { calls: CallCounter::default(), ..self.clone() }
     }
 
     pub fn sdk_config(&self) -> &SdkConfig {
@@ -107,32 +125,51 @@ impl Connection {
     }
 
     pub fn sts(&self) -> aws_sdk_sts::Client {
-        let config = aws_sdk_sts::config::Builder::from(&self.config).interceptor(self.clock.clone());
+        let config = aws_sdk_sts::config::Builder::from(&self.config)
+            .interceptor(self.clock.clone())
+            .interceptor(self.calls.clone());
         aws_sdk_sts::Client::from_conf(config.build())
     }
 
     pub fn sqs(&self) -> aws_sdk_sqs::Client {
-        let config = aws_sdk_sqs::config::Builder::from(&self.config).interceptor(self.clock.clone());
+        let config = aws_sdk_sqs::config::Builder::from(&self.config)
+            .interceptor(self.clock.clone())
+            .interceptor(self.calls.clone());
         aws_sdk_sqs::Client::from_conf(config.build())
     }
 
     pub fn organizations(&self) -> aws_sdk_organizations::Client {
-        let config = aws_sdk_organizations::config::Builder::from(&self.config).interceptor(self.clock.clone());
+        let config = aws_sdk_organizations::config::Builder::from(&self.config)
+            .interceptor(self.clock.clone())
+            .interceptor(self.calls.clone());
         aws_sdk_organizations::Client::from_conf(config.build())
     }
 
     pub fn iam(&self) -> aws_sdk_iam::Client {
-        let config = aws_sdk_iam::config::Builder::from(&self.config).interceptor(self.clock.clone());
+        let config = aws_sdk_iam::config::Builder::from(&self.config)
+            .interceptor(self.clock.clone())
+            .interceptor(self.calls.clone());
         aws_sdk_iam::Client::from_conf(config.build())
     }
 
     pub fn secrets_manager(&self) -> aws_sdk_secretsmanager::Client {
-        let config = aws_sdk_secretsmanager::config::Builder::from(&self.config).interceptor(self.clock.clone());
+        let config = aws_sdk_secretsmanager::config::Builder::from(&self.config)
+            .interceptor(self.clock.clone())
+            .interceptor(self.calls.clone());
         aws_sdk_secretsmanager::Client::from_conf(config.build())
     }
 
+    pub fn event_bridge(&self) -> aws_sdk_eventbridge::Client {
+        let config = aws_sdk_eventbridge::config::Builder::from(&self.config)
+            .interceptor(self.clock.clone())
+            .interceptor(self.calls.clone());
+        aws_sdk_eventbridge::Client::from_conf(config.build())
+    }
+
     pub fn ses(&self) -> aws_sdk_sesv2::Client {
-        let config = aws_sdk_sesv2::config::Builder::from(&self.config).interceptor(self.clock.clone());
+        let config = aws_sdk_sesv2::config::Builder::from(&self.config)
+            .interceptor(self.clock.clone())
+            .interceptor(self.calls.clone());
         aws_sdk_sesv2::Client::from_conf(config.build())
     }
 }

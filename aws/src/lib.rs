@@ -4,6 +4,7 @@
 //! Neither knows the other; both stand on this and on `rotation`, which knows nothing of AWS's SDK.
 
 pub mod backoff;
+pub mod calls;
 pub mod clock;
 pub mod command_line;
 pub mod connection;
@@ -20,6 +21,7 @@ pub mod telemetry;
 pub mod tries;
 
 pub use backoff::RetryPolicy;
+pub use calls::CallCounter;
 pub use clock::{AnswerTime, AwsClock};
 pub use connection::{Connection, ConnectionError};
 pub use credential_report::{CredentialReport, ReportError};

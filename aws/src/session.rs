@@ -124,11 +124,13 @@ impl MemberSession {
         let iam = aws_sdk_iam::config::Builder::from(connection.sdk_config())
             .interceptor(connection.clock().clone())
             .interceptor(retries.clone())
+            .interceptor(connection.calls().clone())
             .retry_partition(own_retries("iam"))
             .build();
         let secrets_manager = aws_sdk_secretsmanager::config::Builder::from(connection.sdk_config())
             .interceptor(connection.clock().clone())
             .interceptor(retries.clone())
+            .interceptor(connection.calls().clone())
             .retry_partition(own_retries("secretsmanager"))
             .build();
         Self {

@@ -193,6 +193,10 @@ pub struct LogSettings {
     /// Format of log lines on stderr [default: text on a terminal, json elsewhere]
     #[arg(long, env = "LOG_FORMAT", value_enum, value_name = "FORMAT", global = true)]
     pub log_format: Option<LogFormat>,
+
+    /// Namespace of the metrics that JSON log lines carry for CloudWatch [default: none, they carry no metrics]
+    #[arg(long, env = "METRICS_NAMESPACE", value_name = "NAME", global = true)]
+    pub metrics_namespace: Option<String>,
 }
 
 /// How log lines look.

@@ -1,24 +1,97 @@
 //! Log lines: on stderr, JSON or text, filtered by `RUST_LOG`.
 
-use std::io::IsTerminal;
+mod json;
+pub mod metrics;
 
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::panic;
+use std::sync::OnceLock;
+
+use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::settings::{LogFormat, LogSettings};
+use crate::settings::{LogFormat, LogSettings, given};
+pub use json::JsonLines;
+
+/// Lines with this target are events: what happened to a key, or is to be told about one.
+pub const EVENT: &str = "event";
+/// Lines with this target sum up a message or a run, and carry the metrics.
+pub const SUMMARY: &str = "summary";
+/// Lines with this target are what owners are told.
+pub const NOTICE: &str = "notice";
 
 /// What is logged where `RUST_LOG` says nothing: the product's own from INFO on. What the SDK has to say reaches people as this
 /// product's errors, so of all libraries only errors are logged.
-const DEFAULT_FILTER: &str = "error,demo=info,key_rotation_aws=info,producer=info,rotation=info,worker=info";
+const DEFAULT_FILTER: &str =
+    "error,event=info,notice=info,summary=info,demo=info,key_rotation_aws=info,producer=info,rotation=info,worker=info";
+
+/// How this process logs, once it does.
+static FORMAT: OnceLock<LogFormat> = OnceLock::new();
 
 /// Starts logging for the process. A second call does nothing.
 pub fn init(settings: &LogSettings) {
-    let terminal = std::io::stderr().is_terminal();
-    let format = settings.log_format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
+    let format = *FORMAT.get_or_init(|| settings.log_format.unwrap_or_else(default_format));
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry().with(filter);
     // Fails only where a subscriber is set already, as in a test that captures what is logged.
     let _already_set = match format {
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).with_span_list(true).try_init(),
-        LogFormat::Text => builder.with_ansi(terminal).try_init(),
+        LogFormat::Json => {
+            panic::set_hook(Box::new(log_panic));
+            let namespace = given(&settings.metrics_namespace).map(str::to_owned);
+            registry.with(JsonLines::new(io::stderr, namespace)).try_init()
+        }
+        LogFormat::Text => {
+            let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+            registry.with(lines).try_init()
+        }
     };
+}
+
+/// Says on stderr why a program does not do, or has not done, what it was asked for. Where the log is JSON this is a line of it:
+/// whoever reads the stream finds nothing else in it.
+pub fn say_problem(program: &str, problem: &str) {
+    say(FORMAT.get().copied().unwrap_or_else(default_format), program, problem);
+}
+
+/// The same of a command line that could not be read; whether it was said. It was not where the log is text: clap's own way of saying
+/// it has colours. What `--log-format` says is looked for by hand, as nothing could be read.
+pub(crate) fn say_usage_error(program: &str, line: &[OsString], problem: &str) -> bool {
+    let mut words = line.iter().filter_map(|word| word.to_str());
+    let flag = words.find_map(|word| word.strip_prefix("--log-format"));
+    let written = flag.and_then(|rest| rest.strip_prefix('=').or_else(|| words.next()));
+    let format =
+        written.map_or_else(default_format, |value| LogFormat::from_str(value, true).unwrap_or(LogFormat::Text));
+    let is_json = format == LogFormat::Json;
+    if is_json {
+        say(format, program, problem.trim_end());
+    }
+    is_json
+}
+
+fn say(format: LogFormat, program: &str, problem: &str) {
+    let line = match format {
+        LogFormat::Json => json::error_line(program, problem),
+        LogFormat::Text => format!("{program}: {problem}"),
+    };
+    // A reader that has gone away changes nothing about what was done.
+    let _gone = writeln!(io::stderr(), "{line}");
+}
+
+/// `LOG_FORMAT`, or what suits stderr. A value that is neither is answered as text: somebody is trying things out.
+fn default_format() -> LogFormat {
+    match std::env::var("LOG_FORMAT").ok().filter(|text| !text.trim().is_empty()) {
+        Some(text) => LogFormat::from_str(&text, true).unwrap_or(LogFormat::Text),
+        None if io::stderr().is_terminal() => LogFormat::Text,
+        None => LogFormat::Json,
+    }
+}
+
+/// A panic is a line like any other; without this the standard library's own text would stand between the JSON lines.
+fn log_panic(panic: &panic::PanicHookInfo<'_>) {
+    let message = panic.payload_as_str().unwrap_or("no reason given");
+    let place = panic.location().map(ToString::to_string);
+    tracing::error!(place, "panicked: {message}");
 }

@@ -123,7 +123,7 @@ pub async fn run(cli: &Cli) -> ExitStatus {
     match execute(cli).await {
         Ok(status) => status,
         Err(error) => {
-            tell(&error.to_string());
+            error.to_string().lines().for_each(tell);
             error.exit_status()
         }
     }
@@ -170,11 +170,7 @@ async fn connect(cli: &Cli) -> Result<(Settings, Connection), CommandError> {
     let settings = cli.settings.check().map_err(|invalid| usage(&invalid))?;
     let connection = load().await?;
     let problems = settings.queues_elsewhere(connection.region());
-    if problems.is_empty() {
-        Ok((settings, connection))
-    } else {
-        Err(CommandError::Usage(problems.join("\nproducer: ")))
-    }
+    if problems.is_empty() { Ok((settings, connection)) } else { Err(CommandError::Usage(problems.join("\n"))) }
 }
 
 async fn load() -> Result<Connection, CommandError> {
@@ -189,7 +185,7 @@ async fn load() -> Result<Connection, CommandError> {
 }
 
 fn usage(invalid: &InvalidSettings) -> CommandError {
-    CommandError::Usage(invalid.0.join("\nproducer: "))
+    CommandError::Usage(invalid.0.join("\n"))
 }
 
 /// The result on stdout, what went wrong on stderr.
@@ -207,7 +203,7 @@ fn show(cli: &Cli, report: &impl Report) -> Result<ExitStatus, CommandError> {
 }
 
 fn tell(problem: &str) {
-    let _gone = writeln!(std::io::stderr(), "producer: {problem}");
+    telemetry::say_problem("producer", problem);
 }
 
 #[cfg(test)]

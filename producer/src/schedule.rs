@@ -11,6 +11,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use key_rotation_aws::Connection;
+use key_rotation_aws::telemetry::SUMMARY;
+use rotation::event::SCHEMA_VERSION;
 use rotation::{Job, Task};
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -122,7 +124,18 @@ async fn schedule(
                 .push(format!("this run is not on record on the queue, so a later one cannot tell its age: {error}"));
         }
     }
-    tracing::info!(messages = report.messages, accounts = report.accounts, "scheduled");
+    tracing::info!(
+        target: SUMMARY,
+        schema_version = SCHEMA_VERSION,
+        event = "run_scheduled",
+        dry_run = report.dry_run,
+        accounts = report.accounts,
+        accounts_excluded = report.excluded,
+        accounts_not_active = report.not_active.values().sum::<u64>(),
+        accounts_not_reached = report.accounts_not_reached(),
+        messages = report.messages,
+        "the run is on the queue"
+    );
     if options.watch {
         let counts_lag = Duration::from_secs(options.queue_settle_seconds);
         match watch::until_empty(connection, settings, run_id, report.messages, counts_lag).await {

@@ -80,3 +80,37 @@ pub enum Finding {
         why: String,
     },
 }
+
+impl Finding {
+    /// As events spell it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Finding::TooManyKeys { .. } => "too_many_keys",
+            Finding::UnreadableTag { .. } => "unreadable_tag",
+            Finding::BadRotateAfterDays { .. } => "bad_rotate_after_days",
+            Finding::SuccessorNotInHand { .. } => "successor_not_in_hand",
+            Finding::NotReplicated { .. } => "not_replicated",
+            Finding::PublishedKeyInUse { .. } => "published_key_in_use",
+            Finding::UsedButNotStored { .. } => "used_but_not_stored",
+            Finding::LookBeforeHarm { .. } => "look_before_harm",
+            Finding::ReaderNotAllowed { .. } => "reader_not_allowed",
+            Finding::BadSmtpRegion { .. } => "bad_smtp_region",
+        }
+    }
+
+    /// The key it is about, if it is about one.
+    pub fn access_key_id(&self) -> Option<&AccessKeyId> {
+        match self {
+            Finding::SuccessorNotInHand { old: key, .. }
+            | Finding::PublishedKeyInUse { old: key, .. }
+            | Finding::UsedButNotStored { key }
+            | Finding::LookBeforeHarm { key, .. } => Some(key),
+            Finding::TooManyKeys { .. }
+            | Finding::UnreadableTag { .. }
+            | Finding::BadRotateAfterDays { .. }
+            | Finding::NotReplicated { .. }
+            | Finding::ReaderNotAllowed { .. }
+            | Finding::BadSmtpRegion { .. } => None,
+        }
+    }
+}

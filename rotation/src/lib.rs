@@ -6,6 +6,7 @@
 
 pub mod dead_letter;
 mod decide;
+pub mod event;
 mod evidence;
 pub mod finding;
 mod forced;
@@ -32,6 +33,7 @@ mod verdict;
 
 pub use dead_letter::Reason;
 pub use decide::decide;
+pub use event::{Event, EventKind};
 pub use finding::Finding;
 pub use forecast::{Forecast, ForecastKind, ForecastStep, Unforeseeable, forecast};
 pub use ids::{AccessKeyId, AccountId, InvalidId, UserName};

@@ -140,14 +140,22 @@ pub enum NoticeKind {
 }
 
 impl NoticeKind {
-    /// As logs spell it.
+    /// As events spell it.
     pub fn as_str(&self) -> &'static str {
         match self {
-            NoticeKind::Replaced { .. } => "notice_replaced",
-            NoticeKind::Forced { .. } => "notice_forced",
-            NoticeKind::MakeRoom { .. } => "notice_make_room",
-            NoticeKind::Retired => "notice_retired",
-            NoticeKind::Restored => "notice_restored",
+            NoticeKind::Replaced { .. } => "replaced",
+            NoticeKind::Forced { .. } => "forced",
+            NoticeKind::MakeRoom { .. } => "make_room",
+            NoticeKind::Retired => "retired",
+            NoticeKind::Restored => "restored",
+        }
+    }
+
+    /// The key that replaces this one, where there is one.
+    pub fn successor(&self) -> Option<&AccessKeyId> {
+        match self {
+            NoticeKind::Replaced { by } | NoticeKind::Forced { by } => by.as_ref(),
+            NoticeKind::MakeRoom { .. } | NoticeKind::Retired | NoticeKind::Restored => None,
         }
     }
 
@@ -226,14 +234,14 @@ pub enum Upcoming {
 }
 
 impl Upcoming {
-    /// As logs spell it.
+    /// As events spell it.
     pub fn as_str(&self) -> &'static str {
         match self {
-            Upcoming::Rotate => "upcoming_rotation",
-            Upcoming::RotateAfterDeletion { .. } => "upcoming_rotation_after_deletion",
-            Upcoming::SuccessorCounts { .. } => "upcoming_successor",
-            Upcoming::Disable => "upcoming_disable",
-            Upcoming::Delete => "upcoming_deletion",
+            Upcoming::Rotate => "rotation",
+            Upcoming::RotateAfterDeletion { .. } => "rotation_after_deletion",
+            Upcoming::SuccessorCounts { .. } => "successor_counts",
+            Upcoming::Disable => "disable",
+            Upcoming::Delete => "deletion",
         }
     }
 }
@@ -265,7 +273,7 @@ pub enum DeleteReason {
 }
 
 impl DeleteReason {
-    /// As logs spell it.
+    /// As events spell it.
     pub fn as_str(self) -> &'static str {
         match self {
             DeleteReason::RecoveryGraceOver { .. } => "recovery_grace_over",

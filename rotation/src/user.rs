@@ -8,9 +8,9 @@ use uuid::Uuid;
 use crate::finding::Finding;
 use crate::ids::{AccessKeyId, UserName};
 use crate::intent::Intent;
-use crate::key::Key;
+use crate::key::{Key, KeyStatus};
 use crate::names;
-use crate::policy::Policy;
+use crate::policy::{Policy, before};
 use crate::state::{KeyState, parse_tag_time};
 use crate::verdict::Exemption;
 
@@ -167,6 +167,12 @@ impl User {
                 (*policy, Some(Finding::BadRotateAfterDays { value: value.clone(), longest, default }))
             }
         }
+    }
+
+    /// Active keys that are older than a key of this user may get: its successor, its notice, all its time is over.
+    pub fn overdue_keys(&self, now: Timestamp, policy: &Policy) -> impl Iterator<Item = &Key> {
+        let oldest = before(now, self.policy(policy).0.inactive_period());
+        self.keys.iter().filter(move |key| key.status == KeyStatus::Active && key.created < oldest)
     }
 
     /// State tags whose key is gone.

@@ -36,7 +36,7 @@ pub enum Exemption {
 }
 
 impl Exemption {
-    /// As logs spell it.
+    /// As events spell it.
     pub fn as_str(self) -> &'static str {
         match self {
             Exemption::Group => "group",

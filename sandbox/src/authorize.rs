@@ -44,7 +44,8 @@ fn missing_right(world: &World, call: &Call, action: &str) -> Option<&'static st
             | Service::Sts
             | Service::Organizations
             | Service::Sqs
-            | Service::Ses => Some(NO_IDENTITY_POLICY),
+            | Service::Ses
+            | Service::EventBridge => Some(NO_IDENTITY_POLICY),
         },
         Principal::Role { role, .. } => {
             let account = world.accounts.get(&call.caller.account);

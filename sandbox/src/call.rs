@@ -23,6 +23,8 @@ pub enum Service {
     Sqs,
     /// Simple Email Service v2: REST, JSON.
     Ses,
+    /// EventBridge: JSON 1.1, target prefix `AWSEvents`.
+    EventBridge,
 }
 
 impl Service {
@@ -35,6 +37,7 @@ impl Service {
             Service::SecretsManager => "secretsmanager",
             Service::Sqs => "sqs",
             Service::Ses => "ses",
+            Service::EventBridge => "events",
         }
     }
 }

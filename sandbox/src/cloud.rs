@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use serde::Serialize;
 
 use crate::call::{Call, Reply, Service};
-use crate::services::{iam, organizations, secretsmanager, ses, sqs, sts};
+use crate::services::{eventbridge, iam, organizations, secretsmanager, ses, sqs, sts};
 use crate::world::World;
 
 /// All state of a sandbox.
@@ -20,11 +20,12 @@ pub struct Cloud {
     pub secrets: secretsmanager::State,
     pub queues: sqs::State,
     pub mail: ses::State,
+    pub event_buses: eventbridge::State,
 }
 
 impl Cloud {
     pub(crate) fn handle(&mut self, call: &Call) -> Reply {
-        let Self { world, secrets, queues, mail } = self;
+        let Self { world, secrets, queues, mail, event_buses } = self;
         match call.service {
             Service::Iam => iam::handle(world, call),
             Service::Sts => sts::handle(world, call),
@@ -32,6 +33,7 @@ impl Cloud {
             Service::SecretsManager => secretsmanager::handle(secrets, world, call),
             Service::Sqs => sqs::handle(queues, world, call),
             Service::Ses => ses::handle(mail, world, call),
+            Service::EventBridge => eventbridge::handle(event_buses, world, call),
         }
     }
 }
@@ -44,6 +46,7 @@ impl From<World> for Cloud {
             secrets: secretsmanager::State::default(),
             queues: sqs::State::default(),
             mail: ses::State::default(),
+            event_buses: eventbridge::State::default(),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::call::{ApiError, Call, Service};
 pub(crate) fn invalid_credentials(service: Service) -> ApiError {
     let (status, code) = match service {
         Service::Iam | Service::Sts | Service::Sqs => (403, "InvalidClientTokenId"),
-        Service::Organizations | Service::SecretsManager => (400, "UnrecognizedClientException"),
+        Service::Organizations | Service::SecretsManager | Service::EventBridge => (400, "UnrecognizedClientException"),
         Service::Ses => (403, "UnrecognizedClientException"),
     };
     ApiError::new(status, code, "The security token included in the request is invalid.")
@@ -18,7 +18,7 @@ pub(crate) fn expired_credentials(service: Service) -> ApiError {
     let (status, code) = match service {
         Service::Iam | Service::Sts => (403, "ExpiredToken"),
         Service::Sqs => (403, "ExpiredTokenException"),
-        Service::Organizations | Service::SecretsManager => (400, "ExpiredTokenException"),
+        Service::Organizations | Service::SecretsManager | Service::EventBridge => (400, "ExpiredTokenException"),
         Service::Ses => (403, "ExpiredTokenException"),
     };
     ApiError::new(status, code, "The security token included in the request is expired")
@@ -28,7 +28,7 @@ pub(crate) fn access_denied(service: Service, message: String) -> ApiError {
     let (status, code) = match service {
         Service::Iam | Service::Sts => (403, "AccessDenied"),
         Service::Sqs | Service::Ses => (403, "AccessDeniedException"),
-        Service::Organizations | Service::SecretsManager => (400, "AccessDeniedException"),
+        Service::Organizations | Service::SecretsManager | Service::EventBridge => (400, "AccessDeniedException"),
     };
     ApiError::new(status, code, message)
 }
@@ -36,7 +36,7 @@ pub(crate) fn access_denied(service: Service, message: String) -> ApiError {
 pub(crate) fn throttled(service: Service) -> ApiError {
     let (status, code) = match service {
         Service::Iam | Service::Sts => (400, "Throttling"),
-        Service::SecretsManager => (400, "ThrottlingException"),
+        Service::SecretsManager | Service::EventBridge => (400, "ThrottlingException"),
         Service::Organizations => (400, "TooManyRequestsException"),
         Service::Sqs => (403, "RequestThrottled"),
         Service::Ses => (429, "TooManyRequestsException"),
@@ -51,6 +51,7 @@ pub(crate) fn server_error(service: Service) -> ApiError {
         Service::Sts | Service::Sqs => "InternalFailure",
         Service::Organizations => "ServiceException",
         Service::SecretsManager => "InternalServiceError",
+        Service::EventBridge => "InternalException",
         Service::Ses => "InternalServiceErrorException",
     };
     ApiError::new(500, code, "The request processing has failed because of an unknown error, exception or failure.")

@@ -30,7 +30,9 @@ impl Service {
     pub fn protocol(self) -> Protocol {
         match self {
             Service::Iam | Service::Sts => Protocol::Query,
-            Service::Organizations | Service::SecretsManager => Protocol::Json { version: "1.1" },
+            Service::Organizations | Service::SecretsManager | Service::EventBridge => {
+                Protocol::Json { version: "1.1" }
+            }
             Service::Sqs => Protocol::Json { version: "1.0" },
             Service::Ses => Protocol::Rest,
         }
@@ -45,6 +47,7 @@ impl Service {
             "secretsmanager" => Some(Service::SecretsManager),
             "sqs" => Some(Service::Sqs),
             "ses" => Some(Service::Ses),
+            "events" => Some(Service::EventBridge),
             _ => None,
         }
     }
@@ -55,6 +58,7 @@ impl Service {
             "AWSOrganizationsV20161128" => Some(Service::Organizations),
             "secretsmanager" => Some(Service::SecretsManager),
             "AmazonSQS" => Some(Service::Sqs),
+            "AWSEvents" => Some(Service::EventBridge),
             _ => None,
         }
     }

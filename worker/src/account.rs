@@ -1,22 +1,26 @@
 //! One message: one account (or one user of it), from the role assumed to the owners told.
 
+use std::time::Instant;
+
 use futures::stream::{FuturesUnordered, StreamExt};
 use key_rotation_aws::ErrorClass;
 use rotation::job::Whom;
 use rotation::selection::FullScan;
-use rotation::{Job, Refusal, RequestOption, RequestOrigin, Task, UserName};
-use tracing::{Instrument, info, info_span, warn};
+use rotation::{Event, EventKind, Job, Refusal, RequestOption, RequestOrigin, Task, UserName};
+use tracing::{Instrument, info, info_span};
 use uuid::Uuid;
 
 use crate::aws::iam::{Iam, UserRecord};
 use crate::context::{AccountContext, UserContext, WorkerContext};
 use crate::error::{JobError, StepError};
+use crate::events::of_item;
 use crate::inventory::{self, Inventory, Selection};
 use crate::notices::{self, Digest, DigestItem, DigestReport, IncompleteUser};
 use crate::pace::Pace;
 use crate::queue::{Message, Outcome, Stop};
 use crate::recorder::TagRecorder;
 use crate::sessions::{MIN_SESSION_FOR_READS, Sessions};
+use crate::summary::{Ended, Sums};
 use crate::tally::Tally;
 use crate::upkeep;
 use crate::user::{self, UserError, UserReport};
@@ -32,7 +36,7 @@ struct AccountReport {
     refused: Option<String>,
 }
 
-/// Works on one message.
+/// Works on one message, and sums up in the log what came of it.
 ///
 /// # Errors
 /// [`JobError`], which says what becomes of the message.
@@ -42,31 +46,38 @@ pub async fn process_message(
     message: &Message,
     stop: &Stop,
 ) -> Result<(), JobError> {
-    if worker.dry_run && matches!(job.task, Task::Restore { .. }) {
-        let why = "this worker only audits (DRY_RUN is not false): it makes no key active again";
-        return Err(JobError::Refused(why.to_owned()));
-    }
+    let begun = Instant::now();
     let dry_run = worker.dry_run || job.dry_run;
     let run = job.run_id.map_or_else(|| message.id.clone(), |id| id.to_string());
     let session_name = format!("key-rotation-{}{run}", if dry_run { "audit-" } else { "" });
-    let account = AccountContext {
-        worker,
-        job,
-        sessions: sessions(worker, job, session_name, dry_run),
-        dry_run,
-        full_scan: worker.full_scan,
-        origin: origin(job, message)?,
-        message_id: &message.first_id,
-        stop,
-    };
-    let inventory = account.inventory().await?;
-    let report = account.process_users(&inventory).await;
-    upkeep::mend_policies(&account, &inventory).await;
-    let result = account.notify_owners(report, message.last_delivery).await;
+    let sessions = sessions(worker, job, session_name, dry_run);
+    let (calls, sums) = (sessions.calls().clone(), Sums::default());
+    let result = async {
+        let origin = origin(job, message)?;
+        let (full_scan, message_id) = (worker.full_scan, message.first_id.as_str());
+        let account =
+            AccountContext { worker, job, sessions, dry_run, full_scan, origin, message_id, stop, sums: &sums };
+        account.refuse_what_an_audit_cannot_do()?;
+        let inventory = account.inventory().await?;
+        let report = account.process_users(&inventory).await;
+        upkeep::mend_policies(&account, &inventory).await;
+        account.notify_owners(report, message.last_delivery).await
+    }
+    .await;
     let is_tried_again = matches!(&result, Err(error) if matches!(error.outcome(), Outcome::Retry { .. }));
     if !is_tried_again || message.last_delivery {
-        worker.refused_stores.forget(account.message_id);
+        worker.refused_stores.forget(&message.first_id);
     }
+    if let Err(JobError::Refused(why)) = &result {
+        let event =
+            Event::new(EventKind::Refused, worker.connection.clock().now(), job.account.clone(), dry_run, job.run_id);
+        let (user, access_key_id) = (job.user().cloned(), job.task.access_key_id().cloned());
+        let event = Event { user, access_key_id, ..event.saying(why.clone()) };
+        sums.count(&event);
+        worker.events.emit(event);
+    }
+    let (counts, took) = (&sums.read(), begun.elapsed());
+    Ended { job, message, dry_run, counts, calls: &calls, took, result: &result }.log();
     result
 }
 
@@ -84,6 +95,7 @@ pub async fn preview(worker: &WorkerContext, job: &Job) -> Result<Digest, JobErr
         origin: RequestOrigin { id: Uuid::nil(), requested_at: worker.connection.clock().now(), redelivered: false },
         message_id: "preview",
         stop: &Stop::default(),
+        sums: &Sums::default(),
     };
     let inventory = account.inventory().await?;
     if let (Task::User(user), []) = (&job.task, inventory.users.as_slice()) {
@@ -104,10 +116,18 @@ fn origin(job: &Job, message: &Message) -> Result<RequestOrigin, JobError> {
 }
 
 fn sessions(worker: &WorkerContext, job: &Job, name: String, read_only: bool) -> Sessions {
-    Sessions::new(worker.connection.clone(), worker.role.clone(), job.account.clone(), name, read_only)
+    Sessions::new(&worker.connection, worker.role.clone(), job.account.clone(), name, read_only)
 }
 
 impl AccountContext<'_> {
+    fn refuse_what_an_audit_cannot_do(&self) -> Result<(), JobError> {
+        if self.worker.dry_run && matches!(self.job.task, Task::Restore { .. }) {
+            let why = "this worker only audits (DRY_RUN is not false): it makes no key active again";
+            return Err(JobError::Refused(why.to_owned()));
+        }
+        Ok(())
+    }
+
     /// Whom to look at.
     async fn inventory(&self) -> Result<Inventory, JobError> {
         let session = self.sessions.with(MIN_SESSION_FOR_READS).await.map_err(|source| {
@@ -192,7 +212,7 @@ impl AccountContext<'_> {
             }
         }
         let users = inventory.users.len() + inventory.by_report.len();
-        info!(users, looked_at, failed = account.failed.len(), "the account's users have been looked at");
+        self.sums.count_users(users, looked_at, not_begun);
         account
     }
 
@@ -228,13 +248,15 @@ impl AccountContext<'_> {
     async fn process_user(&self, inventory: &Inventory, record: &UserRecord) -> (UserName, UserReport) {
         let is_exempt = inventory.is_exempt(record, &self.worker.exemption_group);
         let process = async {
-            let mut report = user::process_user(UserContext::new(self, record, is_exempt)).await;
+            let user = UserContext::new(self, record, is_exempt);
+            let mut report = user::process_user(user).await;
             if self.has_vanished(record, &report).await {
                 info!("the user has been deleted since it was listed");
                 report.result = Ok(());
             }
             if let Err(UserError::Step(error)) = &report.result {
-                warn!(%error, reason = %error.reason(), "the user could not be worked on");
+                let why = format!("the user could not be worked on: {error}");
+                self.emit(user.event(EventKind::Failed).because(error.reason().as_str()).saying(why));
                 Tally::count(&self.worker.tally.failures);
             }
             report
@@ -266,12 +288,15 @@ impl AccountContext<'_> {
         let complete = not_begun == 0 && given_up;
         let items: Vec<DigestItem> =
             items.into_iter().filter(|item| complete || !(self.dry_run || item.event.can_wait())).collect();
+        let standing = items.iter().filter(|item| item.event.can_wait());
+        standing.filter_map(|item| of_item(item, |kind| self.event(kind))).for_each(|event| self.emit(event));
         let incomplete = if complete { &failed[..] } else { &[] };
         let mut outcome = Ok(());
         if !items.is_empty() || !incomplete.is_empty() {
             let digest = self.digest(items, incomplete);
             let mut recorder = TagRecorder::new(self);
             let sent = self.worker.notices.deliver(&digest, &mut recorder).await;
+            self.sums.count_mails(sent.mails, sent.failures.len());
             outcome = recorder.outcome().and_then(|()| mail_outcome(&digest, &sent));
         }
         if let Some(why) = refused {
@@ -297,6 +322,7 @@ impl AccountContext<'_> {
             },
             dry_run: self.dry_run,
             run_id: self.job.run_id,
+            is_request: self.job.is_request(),
             now: self.decision_time(),
             policy: self.worker.policy,
             items,

@@ -1,5 +1,6 @@
 //! AWS as the worker's steps want it: thin, typed, one function per call, every list read to its last page.
 
+pub mod event_bus;
 pub mod iam;
 pub mod mail;
 pub mod secrets;

@@ -8,14 +8,16 @@ use key_rotation_aws::{Connection, MemberRole};
 use rotation::names::{READERS_TAG, SMTP_REGIONS_TAG, is_region};
 use rotation::readers::{Readers, UserReaders};
 use rotation::selection::FullScan;
-use rotation::{AccountId, Job, Policy, RequestOrigin, UserName};
+use rotation::{AccountId, Event, EventKind, Exemption, Job, Policy, RequestOrigin, UserName};
 
 use crate::aws::iam::UserRecord;
 use crate::aws::secrets::Secrets;
+use crate::events::Events;
 use crate::notices::Notices;
 use crate::queue::Stop;
 use crate::refused_stores::RefusedStores;
 use crate::sessions::Sessions;
+use crate::summary::Sums;
 use crate::tally::Tally;
 
 /// What all messages share.
@@ -45,6 +47,7 @@ pub struct WorkerContext {
     /// How long an attempt waits for another one of the same user to end.
     pub attempt_wait: Duration,
     pub notices: Notices,
+    pub events: Events,
     pub tally: Arc<Tally>,
     pub refused_stores: RefusedStores,
 }
@@ -75,6 +78,7 @@ pub struct AccountContext<'a> {
     pub message_id: &'a str,
     /// Once it is asked for, no further user is begun.
     pub stop: &'a Stop,
+    pub sums: &'a Sums,
 }
 
 /// One user, while it is worked on.
@@ -92,6 +96,17 @@ impl AccountContext<'_> {
     /// AWS's time.
     pub fn now(&self) -> Timestamp {
         self.worker.connection.clock().now()
+    }
+
+    /// An event of this account, now.
+    pub fn event(&self, kind: EventKind) -> Event {
+        Event::new(kind, self.now(), self.job.account.clone(), self.dry_run, self.job.run_id)
+    }
+
+    /// Tells an event.
+    pub fn emit(&self, event: Event) {
+        self.sums.count(&event);
+        self.worker.events.emit(event);
     }
 
     /// The time decisions are made for: the earliest that it can be by AWS's clocks, or in a forecast another.
@@ -135,5 +150,19 @@ impl<'a> UserContext<'a> {
     /// Who may read the user's secret besides the user.
     pub fn readers(&self) -> UserReaders {
         self.account.worker.readers.of_user(&self.account.job.account, self.user, self.tag(READERS_TAG))
+    }
+
+    /// An event of this user, now.
+    pub fn event(&self, kind: EventKind) -> Event {
+        self.account.event(kind).of_user(self.user.clone())
+    }
+
+    /// Tells that the user is left alone, and why.
+    pub fn emit_exempt(&self, exemption: Exemption) {
+        let until = match exemption {
+            Exemption::Until { until } => Some(until),
+            Exemption::Group | Exemption::Protected => None,
+        };
+        self.account.emit(self.event(EventKind::Exempt).because(exemption.as_str()).due(until));
     }
 }

@@ -1,7 +1,7 @@
 //! What the queue calls: a message in, an outcome out.
 
 use rotation::{Job, Reason};
-use tracing::{Instrument, info, info_span};
+use tracing::{Instrument, info_span};
 use uuid::Uuid;
 
 use crate::account;
@@ -35,10 +35,7 @@ impl Handler for RotationHandler {
         let span = info_span!("account", account = %job.account);
         async {
             match account::process_message(&self.context, job, message, stop).await {
-                Ok(()) => {
-                    info!("the message is done");
-                    Outcome::Done
-                }
+                Ok(()) => Outcome::Done,
                 Err(error) => error.outcome(),
             }
         }

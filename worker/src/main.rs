@@ -114,11 +114,11 @@ async fn main() -> ExitCode {
     match worker::run(&settings, &connection, Arc::new(Tally::default()), stop).await {
         Ok(report) if report.left == 0 => ExitCode::SUCCESS,
         Ok(report) => {
-            eprintln!("worker: {} messages are still in the queue, to be tried again", report.left);
+            say(&format!("{} messages are still in the queue, to be tried again", report.left));
             ExitCode::FAILURE
         }
         Err(error) => {
-            eprintln!("worker: {error}");
+            say(&error.to_string());
             ExitCode::FAILURE
         }
     }
@@ -153,13 +153,13 @@ async fn preview_mail(raw: RawSettings, options: &PreviewMail) -> Result<ExitCod
             match written.unread {
                 0 => ExitCode::SUCCESS,
                 unread => {
-                    eprintln!("worker: {unread} users could not be looked at: the mails do not tell everything");
+                    say(&format!("{unread} users could not be looked at: the mails do not tell everything"));
                     ExitCode::FAILURE
                 }
             }
         }
         Err(error) => {
-            eprintln!("worker: {error}");
+            say(&error.to_string());
             ExitCode::FAILURE
         }
     })
@@ -177,10 +177,12 @@ fn written(result: io::Result<()>) -> ExitCode {
 }
 
 fn refuse(problems: &[String]) -> ExitCode {
-    for problem in problems {
-        eprintln!("worker: {problem}");
-    }
+    problems.iter().for_each(|problem| say(problem));
     ExitCode::from(2)
+}
+
+fn say(problem: &str) {
+    telemetry::say_problem("worker", problem);
 }
 
 /// Asked for by SIGTERM (ECS, systemd) or SIGINT (a terminal); by a second one, at once.

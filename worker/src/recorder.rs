@@ -11,6 +11,7 @@ use tracing::warn;
 use crate::aws::iam::Iam;
 use crate::context::AccountContext;
 use crate::error::JobError;
+use crate::events::notified;
 use crate::notices::{DigestItem, Event, Recorder, cadence};
 use crate::sessions::MIN_SESSION_FOR_READS;
 
@@ -31,6 +32,19 @@ impl<'a> TagRecorder<'a> {
     /// [`JobError::NotRecorded`].
     pub fn outcome(self) -> Result<(), JobError> {
         self.failed.map_or(Ok(()), Err)
+    }
+
+    /// Tells of the clocks that run now.
+    fn emit_notified(&self, told: &[(&DigestItem, Timestamp)], failed: &[JobError]) {
+        let is_recorded = |item: &DigestItem| {
+            let is_its_key = |of: &AccessKeyId| item.key.as_ref().is_some_and(|key| key.id == *of);
+            !failed.iter().any(|error| matches!(error, JobError::NotRecorded { key, .. } if is_its_key(key)))
+        };
+        for (item, _) in told.iter().filter(|(item, _)| is_recorded(item)) {
+            if let Some(event) = notified(item, |kind| self.account.event(kind)) {
+                self.account.emit(event);
+            }
+        }
     }
 
     async fn state(&self, item: &DigestItem, at: Timestamp) -> Option<JobError> {
@@ -66,9 +80,9 @@ impl<'a> TagRecorder<'a> {
 
 impl Recorder for TagRecorder<'_> {
     async fn record(&mut self, told: &[(&DigestItem, Timestamp)]) -> Vec<String> {
-        let mut problems = Vec::new();
         if self.account.dry_run {
-            return problems;
+            self.emit_notified(told, &[]);
+            return Vec::new();
         }
         let at_once = self.account.worker.users_at_once.max(1);
         // Of several things told of one key, what the last one records holds the others.
@@ -77,13 +91,13 @@ impl Recorder for TagRecorder<'_> {
             .filter(|(item, _)| item.record.is_some())
             .filter_map(|told| Some(((&told.0.user, &told.0.key.as_ref()?.id), told)))
             .collect();
+        let mut failed = Vec::new();
         for some in last.into_values().collect::<Vec<_>>().chunks(at_once) {
-            let failed = join_all(some.iter().map(|(item, at)| self.state(item, *at))).await;
-            for error in failed.into_iter().flatten() {
-                problems.push(error.to_string());
-                self.failed = Some(error);
-            }
+            failed.extend(join_all(some.iter().map(|(item, at)| self.state(item, *at))).await.into_iter().flatten());
         }
+        self.emit_notified(told, &failed);
+        let mut problems: Vec<String> = failed.iter().map(ToString::to_string).collect();
+        self.failed = failed.pop().or(self.failed.take());
         // A user may have several.
         let reminded: BTreeMap<&UserName, Timestamp> = told
             .iter()

@@ -7,8 +7,10 @@ use rotation::AccountId;
 use rotation::secret_policy::writers;
 use tracing::{info, warn};
 
+use crate::aws::event_bus::EventBus;
 use crate::aws::secrets::Secrets;
 use crate::context::{CentralStore, WorkerContext};
+use crate::events::Events;
 use crate::handler::RotationHandler;
 use crate::notices::{MailSettings, Notices, TemplateError};
 use crate::queue::consumer::RunMode;
@@ -65,8 +67,13 @@ pub async fn run(
         Some(queue) => Some(config(queue).await?),
         None => None,
     };
-    let context = worker_context(settings, connection, tally).await?;
+    let mut context = worker_context(settings, connection, tally).await?;
     announce(settings);
+    // A forecast's events are not what happens.
+    let bus = settings.event_bus.clone().filter(|_| settings.as_of.is_none());
+    let bus = bus.map(|bus| EventBus::start(connection.event_bridge(), bus));
+    let (bus, sender) = bus.unzip();
+    context.events = Events::new(bus);
     context.notices.ask_for_limits().await;
     let handler = Arc::new(RotationHandler::new(context));
 
@@ -83,6 +90,11 @@ pub async fn run(
         }
     };
     let (work, urgent) = tokio::join!(work, urgent);
+    // Nobody has events any more, so that the sender comes to an end.
+    drop(handler);
+    if let Some(sender) = sender {
+        sender.finish().await;
+    }
     let report = Report { handled: work.handled + urgent.handled, left: work.left + urgent.left };
     info!(handled = report.handled, left = report.left, "the worker has stopped");
     Ok(report)
@@ -129,6 +141,7 @@ pub async fn worker_context(
         users_at_once: settings.users_at_once,
         attempt_wait: settings.attempt_wait,
         notices: Notices::new(mail, Some(connection), connection.partition())?,
+        events: Events::off(),
         tally,
         refused_stores: RefusedStores::default(),
     })

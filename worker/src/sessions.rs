@@ -1,7 +1,7 @@
 //! The sessions in the account a message is about: one at a time, replaced before it gets too short, never renewed.
 
 use jiff::SignedDuration;
-use key_rotation_aws::{AwsError, Connection, MemberRole, MemberSession, SessionPolicy};
+use key_rotation_aws::{AwsError, CallCounter, Connection, MemberRole, MemberSession, SessionPolicy};
 use rotation::AccountId;
 use tokio::sync::Mutex;
 
@@ -23,8 +23,10 @@ pub struct Sessions {
 
 impl Sessions {
     /// Sessions of this role in this account, under this name; read-only in audit mode.
-    pub fn new(connection: Connection, role: MemberRole, account: AccountId, name: String, read_only: bool) -> Self {
+    pub fn new(connection: &Connection, role: MemberRole, account: AccountId, name: String, read_only: bool) -> Self {
         let policy = read_only.then_some(SessionPolicy::Audit);
+        // Each message's calls are counted for themselves.
+        let connection = connection.counting_anew();
         Self { connection, role, account, name, policy, current: Mutex::new(None) }
     }
 
@@ -47,6 +49,11 @@ impl Sessions {
     /// Whether calls have been tried again since the last time this was asked.
     pub async fn has_retried(&self) -> bool {
         self.current.lock().await.as_ref().is_some_and(|session| session.take_retries() > 0)
+    }
+
+    /// The calls made in the account so far, and those that assumed the role.
+    pub fn calls(&self) -> &CallCounter {
+        self.connection.calls()
     }
 
     /// Forgets the current session: AWS does not take it any more.

@@ -54,6 +54,8 @@ pub struct Settings {
     /// Who may read secrets besides their users.
     pub readers: Readers,
     pub mail: MailSettings,
+    /// The bus that gets every event.
+    pub event_bus: Option<String>,
     /// The queue worker's numbers.
     pub limits: Limits,
     /// Messages of the urgent queue worked on at once.
@@ -89,6 +91,7 @@ impl Settings {
             replication_regions: Vec::new(),
             readers: Readers::default(),
             mail: MailSettings::default(),
+            event_bus: None,
             limits: Limits::default(),
             urgent_concurrency: 4,
             full_scan: FullScan::new(14, 1),
@@ -127,6 +130,10 @@ impl Settings {
         let replication_regions = store::check(&raw, &mut problems);
         let readers = store::readers(&raw, &mut problems);
         check_mail(&raw, &mut problems);
+        if raw.event_bus_name.as_deref().is_some_and(|name| !is_event_bus(name)) {
+            problems
+                .add("EVENT_BUS_NAME is wrong: it must be a bus's name (letters, digits or any of /._-) or its ARN");
+        }
         if raw.as_of.is_some() && !raw.dry_run {
             problems.add("--as-of is for audit mode only: it cannot stand beside DRY_RUN=false");
         }
@@ -154,6 +161,7 @@ impl Settings {
             kms_key_id: raw.secret_kms_key_id.clone(),
             replication_regions,
             readers,
+            event_bus: raw.event_bus_name.clone(),
             limits,
             urgent_concurrency: raw.max_concurrent_urgent_messages,
             full_scan: FullScan::new(raw.full_scan_days, raw.audit_run_interval),
@@ -235,4 +243,11 @@ fn check_mail(raw: &RawSettings, problems: &mut Problems) {
     if is_administrators && raw.sender_email.is_some() && raw.admin_summary_email.is_none() {
         problems.add("AUDIT_MAILS=administrator needs ADMIN_SUMMARY_EMAIL: otherwise nobody would be mailed");
     }
+}
+
+/// EventBridge API reference, `PutEventsRequestEntry`: `EventBusName` is a name of `[/\.\-_A-Za-z0-9]+` or an ARN, up to 1600.
+fn is_event_bus(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"/._-:".contains(&b);
+    let is_arn = text.starts_with("arn:") && text.contains(":event-bus/");
+    (is_arn || !text.contains(':')) && text.len() <= 1600 && text.bytes().all(allowed)
 }

@@ -145,7 +145,7 @@ impl PeriodOptions {
         Policy::new(period, unused).map_err(|errors| {
             let sentence = |error: &PolicyError| format!("{} is wrong: {error}", period_variable(error.period()));
             let sentences: Vec<String> = errors.iter().map(sentence).collect();
-            CommandError::Usage(sentences.join("\nproducer: "))
+            CommandError::Usage(sentences.join("\n"))
         })
     }
 }

@@ -52,7 +52,7 @@ impl Progress {
                 let mut last = self.last_line.lock().unwrap_or_else(PoisonError::into_inner);
                 if last.elapsed() >= LINE_EVERY {
                     *last = Instant::now();
-                    eprintln!("{done} of {} accounts found so far{not_read}", self.found.load(Ordering::Relaxed));
+                    tracing::info!("{done} of {} accounts found so far{not_read}", self.found.load(Ordering::Relaxed));
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! What a scheduled run has put on the queue, what was left out, and what failed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
@@ -136,6 +136,13 @@ impl ScheduleReport {
             problems,
             watched: None,
         }
+    }
+}
+
+impl ScheduleReport {
+    /// Accounts that were meant and are not on the queue as a whole.
+    pub(super) fn accounts_not_reached(&self) -> usize {
+        self.problems.iter().filter_map(|problem| problem.account.as_ref()).collect::<BTreeSet<_>>().len()
     }
 }
 

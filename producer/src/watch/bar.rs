@@ -43,7 +43,7 @@ impl Bar {
             }
             Bar::Lines(lines) => {
                 if let Some(line) = lines.line(depth, elapsed) {
-                    eprintln!("{line}");
+                    tracing::info!("{line}");
                 }
             }
         }

@@ -56,7 +56,7 @@ pub fn encode(context: &Context<'_>, reply: &Reply) -> HttpResponse {
                 let fault = if error.status < 500 { "Sender" } else { "Receiver" };
                 put("x-amzn-query-error", &format!("{};{fault}", query_error_code(&error.code)));
             }
-            Service::Iam | Service::Sts | Service::Organizations | Service::SecretsManager => {}
+            Service::Iam | Service::Sts | Service::Organizations | Service::SecretsManager | Service::EventBridge => {}
         }
     }
     response
@@ -77,9 +77,12 @@ pub(crate) fn respond(status: u16, content_type: &'static str, body: String, now
 fn namespace(service: Service) -> &'static str {
     match service {
         Service::Sts => "https://sts.amazonaws.com/doc/2011-06-15/",
-        Service::Iam | Service::Organizations | Service::SecretsManager | Service::Sqs | Service::Ses => {
-            "https://iam.amazonaws.com/doc/2010-05-08/"
-        }
+        Service::Iam
+        | Service::Organizations
+        | Service::SecretsManager
+        | Service::Sqs
+        | Service::Ses
+        | Service::EventBridge => "https://iam.amazonaws.com/doc/2010-05-08/",
     }
 }
 
@@ -109,7 +112,9 @@ fn refusal(context: &Context<'_>, error: &ApiError) -> String {
             let namespace = namespace(context.service);
             return format!("<ErrorResponse xmlns=\"{namespace}\">{inside}</ErrorResponse>");
         }
-        Service::Organizations | Service::SecretsManager => json!({"__type": error.code, "Message": error.message}),
+        Service::Organizations | Service::SecretsManager | Service::EventBridge => {
+            json!({"__type": error.code, "Message": error.message})
+        }
         Service::Sqs => json!({"__type": format!("com.amazonaws.sqs#{}", error.code), "message": error.message}),
         Service::Ses => json!({"message": error.message}),
     };

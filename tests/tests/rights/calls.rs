@@ -101,7 +101,8 @@ fn due() -> KeySpec {
 }
 
 fn settings(stage: &Stage) -> Settings {
-    Settings { dead_letter_queue: Some(stage.dead_letters.clone()), ..stage.settings() }
+    let event_bus = Some("default".to_owned());
+    Settings { dead_letter_queue: Some(stage.dead_letters.clone()), event_bus, ..stage.settings() }
 }
 
 /// In an account of so many users that it asks for the credential report.

@@ -13,7 +13,7 @@ pub(crate) const ORGANIZATION: &str = "o-a1b2c3d4e5";
 pub(crate) const KEY: &str = "arn:aws:kms:eu-west-1:111111111111:key/1234abcd";
 
 /// What a stack asks for, besides the templates' defaults.
-const PARAMETERS: [(&str, &str); 9] = [
+const PARAMETERS: [(&str, &str); 10] = [
     ("FleetAccount", FLEET),
     ("AWSOrgID", ORGANIZATION),
     ("OrgListAccount", "333333333333"),
@@ -22,6 +22,7 @@ const PARAMETERS: [(&str, &str); 9] = [
     ("VpcId", "vpc-1"),
     ("SubnetIds", "subnet-1"),
     ("ExternalId", "key-rotation"),
+    ("EventBusName", "default"),
     ("TargetIds", "r-abcd"),
 ];
 
@@ -127,7 +128,17 @@ impl Deployment {
                 assert_eq!(attribute, "Arn");
                 Some(Value::String(self.arn(resource)))
             }
-            "Fn::Sub" => Some(Value::String(self.substituted(argument.as_str().expect("a pattern")))),
+            "Fn::Sub" => {
+                let (pattern, own) = match argument {
+                    Value::Array(arguments) => (&arguments[0], arguments[1].as_object()),
+                    pattern => (pattern, None),
+                };
+                let mut pattern = pattern.as_str().expect("a pattern").to_owned();
+                for (name, value) in own.into_iter().flatten() {
+                    pattern = pattern.replace(&format!("${{{name}}}"), &self.text(value));
+                }
+                Some(Value::String(self.substituted(&pattern)))
+            }
             "Fn::If" => self.value(&many()[if self.holds(many()[0].as_str().expect("a condition")) { 1 } else { 2 }]),
             "Fn::Join" => {
                 let parts = self.value(&many()[1]).expect("parts");

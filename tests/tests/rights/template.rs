@@ -6,11 +6,12 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use serde_norway::Value as Yaml;
 
-pub(crate) const ALL: [&str; 7] = [
+pub(crate) const ALL: [&str; 8] = [
     "fleet.yaml",
     "image-repository.yaml",
     "kms.yaml",
     "member-role.yaml",
+    "monitoring.yaml",
     "org-list-role.yaml",
     "tag-guard.yaml",
     "vpc-endpoints.yaml",

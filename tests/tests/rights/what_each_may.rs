@@ -56,6 +56,7 @@ fn typical(role: Role, action: &str) -> (String, Vec<(&'static str, &'static [&'
             let sender = format!("arn:aws:ses:eu-west-1:{FLEET}:identity/example.com");
             (sender, vec![("ses:FromAddress", &["admin@example.com"])])
         }
+        ("events", ..) => (format!("arn:aws:events:eu-west-1:{FLEET}:event-bus/default"), vec![]),
         ("kms", ..) => (KEY.to_owned(), vec![("kms:ViaService", &["secretsmanager.eu-west-1.amazonaws.com"])]),
         ("secretsmanager", "ListSecrets", _) => ("*".to_owned(), vec![]),
         ("secretsmanager", "TagResource", Role::Worker) => (CENTRAL_SECRET.to_owned(), vec![own_tag]),

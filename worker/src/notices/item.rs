@@ -104,22 +104,6 @@ pub enum Event {
 }
 
 impl Event {
-    /// As logs spell it.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Event::Rotated { .. } => "rotated",
-            Event::Noticed { kind, .. } => kind.as_str(),
-            Event::Disabled { .. } => "disabled",
-            Event::Contained => "contained",
-            Event::Deleted => "deleted",
-            Event::FoundInactive { .. } => "found_inactive",
-            Event::Restored { .. } => "restored",
-            Event::Upcoming { what, .. } => what.as_str(),
-            Event::Postponed { .. } => "postponed",
-            Event::Finding(_) => "finding",
-        }
-    }
-
     /// Whether the same item is made again each time the message is worked on, so that it can wait until the account has
     /// been worked through: a retried message does not repeat its warnings.
     pub fn can_wait(&self) -> bool {
@@ -143,6 +127,8 @@ pub struct Digest {
     /// Whether nothing was changed: everything is "would".
     pub dry_run: bool,
     pub run_id: Option<Uuid>,
+    /// Whether an operator's request, or a report of AWS's, has brought it about: that is told at once, also what would be.
+    pub is_request: bool,
     /// The time the decisions were made for.
     pub now: Timestamp,
     pub policy: Policy,

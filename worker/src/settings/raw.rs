@@ -111,6 +111,10 @@ pub struct RawSettings {
     #[arg(long, env = "EMAIL_TEMPLATE_DIR", value_name = "DIR", global = true)]
     pub(super) email_template_dir: Option<PathBuf>,
 
+    /// EventBridge bus, by name or ARN, that gets every event [default: none, events go to the log only]
+    #[arg(long, env = "EVENT_BUS_NAME", value_name = "BUS", global = true)]
+    pub(super) event_bus_name: Option<String>,
+
     /// Messages worked on at once
     #[arg(long, env = "MAX_CONCURRENT_MESSAGES", value_name = "N", default_value_t = 16, global = true)]
     pub(super) max_concurrent_messages: usize,
@@ -207,6 +211,7 @@ impl RawSettings {
             sender_email: unset(self.sender_email),
             admin_summary_email: unset(self.admin_summary_email),
             ses_configuration_set: unset(self.ses_configuration_set),
+            event_bus_name: unset(self.event_bus_name),
             email_template_dir: self.email_template_dir.filter(|dir| !dir.as_os_str().is_empty()),
             ..self
         }

@@ -5,15 +5,16 @@
 
 use key_rotation_aws::{ErrorClass, MemberSession};
 use rotation::names::version_id;
-use rotation::{AccessKeyId, Finding, Intent, KeyStatus, LastUse};
+use rotation::{AccessKeyId, Event, EventKind, Finding, Intent, KeyStatus, LastUse};
 use tracing::{info, warn};
 
-use super::destination::Destination;
+use super::destination::{Destination, location};
 use super::{access_keys, find};
 use crate::aws::iam::{Iam, KeyRecord};
 use crate::aws::secrets::SecretRecord;
 use crate::context::UserContext;
 use crate::error::StepError;
+use crate::events;
 
 /// Settles every key that an old intent's attempt can have made, and that no intent names as one that was there before.
 ///
@@ -36,6 +37,7 @@ pub async fn settle(
         let holds = record.as_ref().is_some_and(|record| record.holds(&key.id));
         if publishes {
             info!(access_key_id = %key.id, "an interrupted rotation had published its key: it stands");
+            emit_published(work, &key.id);
             // One that a person has made inactive since is theirs to look after.
             if key.status == KeyStatus::Active {
                 verify(work, session, &key.id).await?;
@@ -45,12 +47,21 @@ pub async fn settle(
             publish(destination, &key.id, expected.as_deref()).await?;
             verify(work, session, &key.id).await?;
             info!(access_key_id = %key.id, "an interrupted rotation had stored its key: it is now published");
+            emit_published(work, &key.id);
             record = destination.look().await?;
         } else {
             remove(work, session, key, &mut findings).await?;
         }
     }
     Ok(findings)
+}
+
+fn emit_published(work: &UserContext<'_>, key: &AccessKeyId) {
+    let (account, worker) = (work.account, work.account.worker);
+    let central = worker.central.as_ref().map(|central| &central.account);
+    let location = location(central, worker.connection.region(), &account.job.account, work.user);
+    let secret = Some(events::secret(&location, &account.job.account));
+    account.emit(Event { secret, ..work.event(EventKind::Published).of_key(key.clone()) });
 }
 
 /// Whether the key was there before one of these attempts, by that one's own word.

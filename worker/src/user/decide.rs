@@ -1,7 +1,6 @@
 //! Asks the rules what the message asks for.
 
 use rotation::{Action, ForceRotateRequest, Plan, Request, RestoreRequest, Task, Verdict};
-use tracing::debug;
 
 use super::UserError;
 use super::look::UserSnapshot;
@@ -39,7 +38,7 @@ pub(super) fn decide(context: &UserContext<'_>, snapshot: &UserSnapshot) -> Resu
     let account = context.account;
     match rotation::decide(account.decision_time(), &account.worker.policy, &snapshot.user, &request(account)) {
         Verdict::Exempt(exemption) => {
-            debug!(reason = exemption.as_str(), "the user is exempt and left alone");
+            context.emit_exempt(exemption);
             Tally::count(&account.worker.tally.exempt);
             Ok(Decision::Act(Plan::default()))
         }

@@ -5,7 +5,7 @@ use rotation::{
     AccessKeyId, Action, Announcement, Finding, Key, KeyState, KeyStateKind, KeyStatus, LastUse, Notice, Plan,
     Published, User,
 };
-use tracing::{info, warn};
+use tracing::info;
 
 use super::decide::Decision;
 use super::look::UserSnapshot;
@@ -13,6 +13,7 @@ use super::{Next, Round};
 use crate::aws::iam::Iam;
 use crate::context::UserContext;
 use crate::error::StepError;
+use crate::events::of_item;
 use crate::notices::{DigestItem, Event, KeyFacts, SecretLocation};
 use crate::steps::destination::{Destination, location};
 use crate::steps::retire::{self, DisableOutcome};
@@ -237,7 +238,6 @@ impl<'a> UserExecutor<'a> {
 
     fn report_finding(&mut self, finding: Finding) {
         Tally::count(&self.context.account.worker.tally.findings);
-        warn!(%finding, "a finding");
         let item = self.item(None, Event::Finding(finding), None);
         self.items.push(item);
     }
@@ -265,8 +265,14 @@ impl<'a> UserExecutor<'a> {
 
     /// `record`: the key's state once the notice is accepted.
     fn queue_notice(&mut self, key: &AccessKeyId, event: Event, record: Option<KeyState>) {
-        info!(access_key_id = %key, event = event.as_str(), dry_run = self.is_audit(), "there is something to tell");
         let item = self.item(Some(key), event, record);
+        // What every run finds again becomes an event when it is told.
+        let account = self.context.account;
+        if !item.event.can_wait()
+            && let Some(event) = of_item(&item, |kind| account.event(kind))
+        {
+            account.emit(event);
+        }
         self.items.push(item);
     }
 

@@ -4,7 +4,7 @@ use futures::future::join_all;
 use key_rotation_aws::{AwsError, ErrorClass, MemberSession};
 use rotation::user::UserTags;
 use rotation::{Key, LastUse, MissingFact, Published, Request, Task, User, Verdict};
-use tracing::{debug, warn};
+use tracing::warn;
 
 use crate::aws::iam::{Iam, KeyRecord};
 use crate::aws::secrets::SecretRecord;
@@ -47,7 +47,7 @@ pub(super) async fn glance(context: &UserContext<'_>) -> Result<Option<Glance>, 
     let policy = &context.account.worker.policy;
     // Who is exempt costs no call, unless there are notices to be made void.
     if let Verdict::Exempt(exemption) = rotation::decide(now, policy, &user, &Request::Scheduled) {
-        debug!(reason = exemption.as_str(), "the user is exempt and left alone");
+        context.emit_exempt(exemption);
         Tally::count(&context.account.worker.tally.exempt);
         return Ok(None);
     }
@@ -55,6 +55,7 @@ pub(super) async fn glance(context: &UserContext<'_>) -> Result<Option<Glance>, 
     let keys = access_keys(context, &session).await?;
     let key = |key: &KeyRecord| key_of(key.clone(), &user.tags, LastUse::Unknown, Published::Unknown);
     user.keys = keys.iter().map(key).collect();
+    context.account.sums.count_keys(&user, now, policy);
     let is_nothing_due = match rotation::decide(now, policy, &user, &Request::Scheduled) {
         Verdict::Exempt(_) => true,
         Verdict::Act(plan) => plan.actions.is_empty(),

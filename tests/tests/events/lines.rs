@@ -1,0 +1,196 @@
+//! The lines of the log: events, summaries, metrics.
+
+use std::collections::BTreeSet;
+
+use end_to_end::scenario::SCENARIOS;
+use end_to_end::{ACCOUNT, Stage, USER};
+use key_rotation_aws::telemetry::metrics::METRICS;
+use rotation::{EventKind, Job, Task};
+use sandbox::KeySpec;
+use serde_json::{Value, json};
+use worker::Settings;
+
+use crate::log::{Log, NAMESPACE};
+use crate::schema::Schema;
+
+/// Days of one user's life.
+async fn live(stage: &Stage, days: i64) {
+    for _ in 0..days {
+        stage.pass_days(1);
+        stage.run().await;
+    }
+}
+
+/// The events of one kind.
+fn of_kind<'a>(events: &'a [Value], kind: &'a str) -> impl Iterator<Item = &'a Value> {
+    events.iter().filter(move |event| event["event"] == kind)
+}
+
+#[tokio::test]
+async fn a_keys_life_is_told_event_by_event_with_whose_it_is_at_the_top_of_every_line() {
+    let log = Log::capture();
+    let stage = Stage::new().await;
+    let old = stage.user(&[KeySpec::aged(85)]).remove(0);
+    live(&stage, 27).await;
+
+    let (events, new) = (log.events(), stage.keys()[0].0.clone());
+    let story: Vec<&str> = events.iter().filter_map(|event| event["event"].as_str()).collect();
+    let without_reminders: Vec<&str> = story.iter().copied().filter(|kind| *kind != "upcoming").collect();
+    assert_eq!(without_reminders, ["published", "notified", "disabled", "deleted"]);
+    for event in &events {
+        assert_eq!((&event["account"], &event["user"]), (&json!(ACCOUNT), &json!(USER)));
+        assert!(event["run_id"].is_string() && event["message_id"].is_string(), "{event}");
+    }
+    let one = |kind| of_kind(&events, kind).next().expect("it is told");
+    assert_eq!((&one("published")["access_key_id"], &one("published")["replaces"]), (&json!(new), &json!(old)));
+    assert!(one("published")["secret_name"].as_str().is_some_and(|name| name.contains(ACCOUNT)));
+    assert_eq!((&one("notified")["access_key_id"], &one("notified")["successor"]), (&json!(old), &json!(new)));
+    assert_eq!(one("notified")["due"], "2026-03-16T09:00:00Z");
+    for kind in ["disabled", "deleted"] {
+        assert_eq!(one(kind)["access_key_id"], json!(old));
+    }
+}
+
+#[tokio::test]
+async fn every_event_and_summary_of_every_scenario_is_as_the_schema_says() {
+    let log = Log::capture();
+    for scenario in SCENARIOS {
+        let stage = Stage::new().await;
+        let job = (scenario.prepare)(&stage);
+        stage.send(&job).await;
+        for _ in 0..4 {
+            stage.work_with(&scenario.settings(&stage)).await;
+            stage.pass(jiff::SignedDuration::from_mins(21));
+        }
+    }
+    what_no_scenario_has().await;
+    let schema = Schema::of_events();
+    let (events, summaries) = (log.events(), log.summaries());
+    events.iter().chain(&summaries).for_each(|line| schema.assert_valid(line));
+    let seen: BTreeSet<&str> = events.iter().filter_map(|event| event["event"].as_str()).collect();
+    let all: BTreeSet<&str> = EventKind::ALL.iter().map(|kind| kind.as_str()).collect();
+    assert_eq!(seen, all, "every kind of event is seen");
+    assert_eq!(schema.words("key_event", "event").into_iter().collect::<BTreeSet<_>>(), all);
+    assert!(summaries.len() > SCENARIOS.len());
+}
+
+/// An exempt user, a finding, a reminder, a disable that is put off; a user that cannot be read.
+async fn what_no_scenario_has() {
+    let stage = Stage::new().await;
+    let keys = stage.user(&[KeySpec::aged(101).used_days_ago(0), KeySpec::aged(11)]);
+    end_to_end::scenario::remember(&stage, &keys[0], "notified", 11);
+    end_to_end::scenario::publish(&stage, &keys[1]);
+    for (user, tag, value) in
+        [("exempt", "key-rotation:exempt-until", "2026-04-01"), ("tagged", "key-rotation:rotate-after-days", "never")]
+    {
+        stage.user_named(user, &[KeySpec::aged(85)]);
+        stage.world(|world| world.tag_user(ACCOUNT, user, tag, value));
+    }
+    let period = rotation::Period { in_use_extension: 30, ..rotation::Period::default() };
+    let policy = rotation::Policy::new(period, rotation::UnusedKeys::Rotate).expect("a valid policy");
+    stage.schedule().await;
+    stage.work_with(&Settings { policy, ..stage.settings() }).await;
+
+    let stage = Stage::new().await;
+    stage.user(&[KeySpec::aged(95)]);
+    stage.world(|world| world.faults.deny(ACCOUNT, "iam:ListAccessKeys", None));
+    stage.run().await;
+}
+
+#[tokio::test]
+async fn a_message_is_summed_up_with_what_was_found_and_done_and_how_many_calls_that_took() {
+    let log = Log::capture();
+    let stage = Stage::new().await;
+    stage.user(&[KeySpec::aged(95).used_days_ago(1)]);
+    stage.user_named("overdue", &[KeySpec::aged(400).used_days_ago(1)]);
+    stage.user_named("young", &[KeySpec::aged(5)]);
+    stage.user_named("exempt", &[KeySpec::aged(400)]);
+    stage.world(|world| world.tag_user(ACCOUNT, "exempt", "key-rotation:protected", "yes"));
+    stage.world(|world| world.journal.clear());
+    stage.run().await;
+
+    let summaries = log.summaries();
+    let [line] = summaries.as_slice() else { panic!("{summaries:#?}") };
+    let expected = [
+        ("event", json!("message_processed")),
+        ("outcome", json!("done")),
+        ("task", json!("account")),
+        ("accounts_processed", json!(1)),
+        ("accounts_not_reached", json!(0)),
+        ("users", json!(4)),
+        ("users_exempt", json!(1)),
+        ("users_failed", json!(0)),
+        ("keys_active", json!(3)),
+        ("keys_overdue", json!(1)),
+        ("keys_created", json!(2)),
+        ("keys_disabled", json!(0)),
+        ("owners_notified", json!(2)),
+        ("mails_sent", json!(1)),
+        ("mails_refused", json!(0)),
+        ("aws_throttles", json!(0)),
+    ];
+    for (name, value) in expected {
+        assert_eq!(line[name], value, "{name}: {line:#}");
+    }
+    let calls = stage.world(|world| {
+        let in_account = |call: &&sandbox::journal::CallRecord| call.account == ACCOUNT || call.service == "sts";
+        world.journal.calls().filter(in_account).count()
+    });
+    assert_eq!(line["aws_calls"], json!(calls));
+}
+
+#[tokio::test]
+async fn an_account_that_cannot_be_reached_counts_once_when_it_is_given_up() {
+    let log = Log::capture();
+    let stage = Stage::new().await;
+    stage.user(&[KeySpec::aged(95)]);
+    stage.world(|world| world.faults.deny(ACCOUNT, "iam:GetAccountAuthorizationDetails", None));
+    stage.schedule().await;
+    for _ in 0..12 {
+        stage.work().await;
+        stage.pass(jiff::SignedDuration::from_mins(21));
+    }
+    let summaries = log.summaries();
+    assert!(summaries.len() > 1, "it was tried again");
+    let (last, before) = summaries.split_last().expect("there are some");
+    assert!(before.iter().all(|line| line["outcome"] == "retry" && line.get("accounts_not_reached").is_none()));
+    assert_eq!((&last["outcome"], &last["accounts_not_reached"]), (&json!("dead_letter"), &json!(1)));
+    assert_eq!(last["reason"], "Denied");
+}
+
+#[tokio::test]
+async fn in_audit_mode_events_say_what_would_be_and_nothing_counts_as_done() {
+    let log = Log::capture();
+    let stage = Stage::new().await;
+    stage.user(&[KeySpec::aged(95)]);
+    stage.send(&Job { dry_run: true, ..stage.job(Task::Account) }).await;
+    stage.work().await;
+    let events = log.events();
+    assert!(events.iter().all(|event| event["dry_run"] == true), "{events:#?}");
+    let published = of_kind(&events, "published").next().expect("what would be");
+    assert_eq!(published["message"], "a successor would be made and published");
+    assert!(published.get("access_key_id").is_none() && published["replaces"].is_string());
+    let line = &log.summaries()[0];
+    assert!(line.get("keys_created").is_none() && line["keys_active"] == 1, "{line:#}");
+}
+
+#[tokio::test]
+async fn summaries_carry_metrics_as_cloudwatch_wants_them() {
+    let log = Log::capture();
+    let stage = Stage::new().await;
+    stage.user(&[KeySpec::aged(95)]);
+    stage.run().await;
+    let schema = Schema::of_embedded_metrics();
+    let known: BTreeSet<&str> = METRICS.iter().map(|(name, _)| *name).collect();
+    for line in log.summaries() {
+        schema.assert_valid(&line);
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(directive["Namespace"], NAMESPACE);
+        for metric in directive["Metrics"].as_array().expect("metrics") {
+            let name = metric["Name"].as_str().expect("a name");
+            // "The root node MUST contain all target members."
+            assert!(line[name].is_number() && known.contains(name), "{name}");
+        }
+    }
+    assert!(log.events().iter().all(|line| line.get("_aws").is_none()), "events are no metrics");
+}
