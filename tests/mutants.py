@@ -261,7 +261,7 @@ MUTANTS = [
     ),
     mutant(
         "no look before a disable: whether the owner can read the successor",
-        (RETIRE, "destination.unreadable(context, &record).await?", "None::<&str>"),
+        (RETIRE, "destination.unreadable(context, &record).await?", "None::<crate::steps::destination::Unreadable>"),
     ),
     mutant(
         "a secret is the name's, whoever has the name",

@@ -75,7 +75,9 @@ impl Destination {
         if record.deleted {
             self.secrets.restore(&self.name).await?;
         }
-        self.mend_kms_key(context, &record).await?;
+        if let Some(wanted) = other_kms_key(context, &record) {
+            self.secrets.set_kms_key(&self.name, wanted).await?;
+        }
         let missing: Vec<_> =
             tags.into_iter().filter(|(key, value)| record.tags.get(*key).is_none_or(|is| is != value)).collect();
         if !missing.is_empty() {
@@ -127,7 +129,8 @@ impl Destination {
         tags.get(USER_ID_TAG) == Some(&context.record.id) && tags.get(POLICY_TAG) != Some(&wanted.fingerprint())
     }
 
-    /// Why the user cannot read its secret as it is now, if it cannot. To be asked before the user depends on it alone.
+    /// Why the user cannot read its secret as it is now, if it cannot. To be asked before the user depends on it alone. It only
+    /// reads: what follows from the answer comes before anything is mended.
     ///
     /// # Errors
     /// [`StepError`]: it cannot be found out.
@@ -135,32 +138,55 @@ impl Destination {
         &self,
         context: &UserContext<'_>,
         record: &SecretRecord,
-    ) -> Result<Option<&'static str>, StepError> {
+    ) -> Result<Option<Unreadable>, StepError> {
         if record.deleted {
-            return Ok(Some("it is scheduled for deletion"));
-        }
-        let has_none = context.account.worker.kms_key_id.is_some() && record.kms_key_id.is_none();
-        if has_none || self.mend_kms_key(context, record).await? {
-            return Ok(Some("it was encrypted with another KMS key than SECRET_KMS_KEY_ID"));
+            return Ok(Some(Unreadable::Deleted));
         }
         let stored = self.secrets.policy(&self.name).await?;
         let stored = stored.and_then(|text| serde_json::from_str::<Value>(&text).ok()).unwrap_or_default();
-        let readable = lets_read(&stored, context.arn);
-        Ok((!readable).then_some("its resource policy did not let the user read it"))
+        if !lets_read(&stored, context.arn) {
+            return Ok(Some(Unreadable::Policy));
+        }
+        let shown = record.kms_key_id.clone();
+        Ok(other_kms_key(context, record).map(|_| Unreadable::KmsKey { shown }))
+    }
+}
+
+/// Why a user cannot read its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unreadable {
+    Deleted,
+    Policy,
+    /// Secrets Manager shows another key than `SECRET_KMS_KEY_ID`. It may be the same one in another form: that shows in whether
+    /// setting it changes anything.
+    KmsKey {
+        shown: Option<String>,
+    },
+}
+
+impl Unreadable {
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Unreadable::Deleted => "it was scheduled for deletion",
+            Unreadable::Policy => "its resource policy did not let the user read it",
+            Unreadable::KmsKey { .. } => "it was encrypted with another KMS key than SECRET_KMS_KEY_ID",
+        }
     }
 
-    /// Sets the KMS key where the secret has another; whether it had. Secrets Manager may show a key in another form than it is
-    /// set in: then whether it is another shows in whether setting it changes anything.
-    async fn mend_kms_key(&self, context: &UserContext<'_>, record: &SecretRecord) -> Result<bool, StepError> {
-        let Some(wanted) = context.account.worker.kms_key_id.as_deref() else { return Ok(false) };
-        let shown = record.kms_key_id.as_deref();
-        if shown.is_some_and(|shown| is_same_key(shown, wanted)) {
-            return Ok(false);
+    /// Whether it was so, going by the secret as it is once it is mended.
+    pub fn was_so(&self, mended: Option<&SecretRecord>) -> bool {
+        match self {
+            Unreadable::Deleted | Unreadable::Policy => true,
+            Unreadable::KmsKey { shown } => mended.is_none_or(|mended| mended.kms_key_id != *shown),
         }
-        self.secrets.set_kms_key(&self.name, wanted).await?;
-        let now = self.look().await?;
-        Ok(now.is_none_or(|now| now.kms_key_id.as_deref() != shown))
     }
+}
+
+/// The KMS key that is to be set, where the secret shows another.
+fn other_kms_key<'a>(context: &UserContext<'a>, record: &SecretRecord) -> Option<&'a str> {
+    let wanted = context.account.worker.kms_key_id.as_deref()?;
+    let is_shown = record.kms_key_id.as_deref().is_some_and(|shown| is_same_key(shown, wanted));
+    (!is_shown).then_some(wanted)
 }
 
 /// The secret's tags: whose it is. The id is for a user that is renamed while another takes its name.

@@ -1,7 +1,7 @@
 //! Disabling, containing, deleting and re-enabling a key: one more look before each harm.
 
 use key_rotation_aws::MemberSession;
-use rotation::{AccessKeyId, Deletable, DisablePrecondition, Finding, KeyStatus, LastUse};
+use rotation::{AccessKeyId, Deletable, DisablePrecondition, Finding, Key, KeyStatus, LastUse};
 use tracing::{info, warn};
 
 use super::destination::Destination;
@@ -28,9 +28,10 @@ pub enum DisableOutcome {
 pub async fn disable(
     context: &UserContext<'_>,
     session: &MemberSession,
-    key: &AccessKeyId,
+    key: &Key,
     precondition: &DisablePrecondition,
 ) -> Result<DisableOutcome, StepError> {
+    let (state, key) = (key.state.as_ref(), &key.id);
     let keys = access_keys(context, session).await?;
     if find(&keys, key).is_none_or(|key| key.status != KeyStatus::Active) {
         return Err(StepError::Changed(format!("the key {key} is not active any more")));
@@ -54,9 +55,15 @@ pub async fn disable(
                     // secret is mended: a worker that dies in between must not leave a notice that looks as if it had counted.
                     iam.remove_state(context.user, key).await?;
                     destination.prepare(context, session, Some(Some(record))).await?;
-                    return withheld(format!(
-                        "the owner could not read the secret of its successor {successor} ({why}; now mended), and is told anew"
-                    ));
+                    if why.was_so(destination.look().await?.as_ref()) {
+                        let why = why.as_str();
+                        return withheld(format!(
+                            "the owner could not read the secret of its successor {successor} ({why}; now mended), and is told anew"
+                        ));
+                    }
+                    if let Some(state) = state {
+                        iam.record_state(context.user, key, state).await?;
+                    }
                 }
             }
         }

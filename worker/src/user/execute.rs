@@ -97,9 +97,10 @@ impl<'a> UserExecutor<'a> {
         let (context, session) = (self.context, self.session.clone());
         match action {
             Action::Disable { key, precondition, delete_due } => {
-                let outcome = match is_audit {
-                    true => DisableOutcome::Disabled,
-                    false => retire::disable(&context, &session, key, precondition).await?,
+                let outcome = match self.user.keys.iter().find(|known| known.id == *key) {
+                    _ if is_audit => DisableOutcome::Disabled,
+                    Some(key) => retire::disable(&context, &session, key, precondition).await?,
+                    None => return Err(StepError::Changed(format!("the key {key} is not the user's any more"))),
                 };
                 match outcome {
                     DisableOutcome::Disabled => {
