@@ -243,7 +243,17 @@ fn store_pending(moves: &mut Moves<'_>, worker: Worker) {
             world.put_pending(new);
         }
         match answer {
-            Answer::Done if world.current == new => moves.go("store_pending: the first version", world, VERIFY),
+            Answer::Done if world.current == new => {
+                moves.go("store_pending: the first version", world, VERIFY);
+                // The SDK tries again after a lost answer, and that one need not say what became of the first.
+                if moves.scenario.faults {
+                    moves.go(
+                        "store_pending: an earlier try was the first version",
+                        world,
+                        worker.to(Place::Attempt(next)),
+                    );
+                }
+            }
             Answer::Done => moves.go("store_pending", world, worker.to(Place::Attempt(next))),
             Answer::Unclear(_) => moves.go("store_pending: no clear answer", world, after_unclear(moves)),
             Answer::Refused | Answer::RefusedThoughDone => moves.go("store_pending: refused", world, DELETE_NEW_KEY),
