@@ -22,7 +22,7 @@ use worker::Tally;
 use worker::queue::Stop;
 
 /// Seeds of an ordinary test run.
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 1_000;
 /// Days under faults.
 const STORMY: i64 = 3;
 /// Days without any, in which everything has to come to rest.
@@ -223,7 +223,7 @@ async fn whole_runs_under_all_faults_at_once_keep_every_promise() {
     let total = seeds.end - seeds.start;
     let results: Vec<(u64, Result<u64, String>)> = stream::iter(seeds)
         .map(|seed| async move { (seed, tokio::spawn(one(seed)).await.expect("no panic")) })
-        .buffer_unordered(8)
+        .buffer_unordered(6)
         .collect()
         .await;
     let calls: u64 = results.iter().filter_map(|(_, result)| result.as_ref().ok()).sum();
