@@ -393,6 +393,11 @@ MUTANTS = [
         ("aws/src/session.rs", "self.clock.latest()", "self.clock.now()"),
     ),
     mutant(
+        "a user that ends waits for the lock of the sessions, and all others with it",
+        (ACCOUNT, "reports.push(report);", "reports.push(report);\n            self.sessions.discard().await;"),
+        first="queue_worker",
+    ),
+    mutant(
         "messages of one group are worked on side by side",
         (GROUPS, "filter(|(_, group)| group.in_work == 0)", "filter(|_| true)"),
         first="queue_worker",

@@ -13,7 +13,6 @@ pub mod error;
 pub mod https;
 pub mod iam;
 pub mod queue;
-mod retries;
 pub mod session;
 pub mod session_policy;
 pub mod settings;

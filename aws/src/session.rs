@@ -16,7 +16,6 @@ use rotation::intent::SESSION_SECONDS;
 use crate::clock::AwsClock;
 use crate::connection::Connection;
 use crate::error::AwsError;
-use crate::retries::Retries;
 use crate::session_policy::SessionPolicy;
 
 /// The retries one client may have outstanding: the SDK's own default (500, at 5 a retry), but per session. The SDK shares
@@ -111,7 +110,6 @@ pub struct MemberSession {
     account: AccountId,
     ends: Timestamp,
     clock: AwsClock,
-    retries: Retries,
     iam: aws_sdk_iam::Client,
     secrets_manager: aws_sdk_secretsmanager::Client,
 }
@@ -120,16 +118,13 @@ impl MemberSession {
     fn new(account: AccountId, ends: Timestamp, connection: &Connection) -> Self {
         let own_retries =
             |service: &'static str| RetryPartition::custom(service).token_bucket(TokenBucket::new(RETRY_QUOTA)).build();
-        let retries = Retries::default();
         let iam = aws_sdk_iam::config::Builder::from(connection.sdk_config())
             .interceptor(connection.clock().clone())
-            .interceptor(retries.clone())
             .interceptor(connection.calls().clone())
             .retry_partition(own_retries("iam"))
             .build();
         let secrets_manager = aws_sdk_secretsmanager::config::Builder::from(connection.sdk_config())
             .interceptor(connection.clock().clone())
-            .interceptor(retries.clone())
             .interceptor(connection.calls().clone())
             .retry_partition(own_retries("secretsmanager"))
             .build();
@@ -137,7 +132,6 @@ impl MemberSession {
             account,
             ends,
             clock: connection.clock().clone(),
-            retries,
             iam: aws_sdk_iam::Client::from_conf(iam),
             secrets_manager: aws_sdk_secretsmanager::Client::from_conf(secrets_manager),
         }
@@ -145,11 +139,6 @@ impl MemberSession {
 
     pub fn account(&self) -> &AccountId {
         &self.account
-    }
-
-    /// How many tries of its calls were not the first, since the last time this was asked.
-    pub fn take_retries(&self) -> u64 {
-        self.retries.take()
     }
 
     /// How much of it is left.

@@ -22,7 +22,7 @@ use worker::Tally;
 use worker::queue::Stop;
 
 /// Seeds of an ordinary test run.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 1_000;
 /// Days under faults.
 const STORMY: i64 = 3;
 /// Days without any, in which everything has to come to rest.

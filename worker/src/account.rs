@@ -234,14 +234,18 @@ impl AccountContext<'_> {
         let mut reports = Vec::new();
         let mut waiting = users.into_iter();
         let mut running = FuturesUnordered::new();
+        let mut seen = self.sessions.calls().throttles();
         loop {
             while running.len() < pace.at_once() && !self.stop.is_asked() {
                 let Some(user) = waiting.next() else { break };
                 running.push(self.process_user(inventory, user));
             }
+            // The one place that waits: users under way go on only while it does, and one may have the lock of the sessions.
             let Some(report) = running.next().await else { return reports };
             reports.push(report);
-            pace.after_user(self.sessions.has_retried().await);
+            let throttles = self.sessions.calls().throttles();
+            pace.after_user(throttles > seen);
+            seen = throttles;
         }
     }
 

@@ -20,10 +20,10 @@ impl Pace {
         self.at_once as usize
     }
 
-    /// After each user: half as many where calls had to be tried again meanwhile, otherwise one more once as many users are done as
-    /// were worked on at once.
-    pub fn after_user(&mut self, calls_were_retried: bool) {
-        self.at_once = match calls_were_retried {
+    /// After each user: half as many where calls were throttled meanwhile, otherwise one more once as many users are done as were
+    /// worked on at once.
+    pub fn after_user(&mut self, calls_were_throttled: bool) {
+        self.at_once = match calls_were_throttled {
             true => (self.at_once / 2.0).max(1.0),
             false => (self.at_once + 1.0 / self.at_once).min(self.most),
         };

@@ -46,11 +46,6 @@ impl Sessions {
         Ok(session)
     }
 
-    /// Whether calls have been tried again since the last time this was asked.
-    pub async fn has_retried(&self) -> bool {
-        self.current.lock().await.as_ref().is_some_and(|session| session.take_retries() > 0)
-    }
-
     /// The calls made in the account so far, and those that assumed the role.
     pub fn calls(&self) -> &CallCounter {
         self.connection.calls()

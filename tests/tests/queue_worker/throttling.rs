@@ -1,9 +1,10 @@
 //! IAM's rates are per account, so a throttled account slows down itself and no other.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use end_to_end::{ACCOUNT, Stage};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rotation::selection::FullScan;
 use rotation::{AccountId, Job, Task};
 use sandbox::faults::{Calls, Fault, HoldPlan, Rule, When};
@@ -14,6 +15,8 @@ const OTHERS: [&str; 5] = ["222222222221", "222222222222", "222222222223", "2222
 /// Users of [`ACCOUNT`]: so many that its throttled calls, tried three times each, use up more retries than the SDK allows one
 /// client at a time (500 tokens at 5 a retry).
 const MANY: usize = 120;
+/// Far longer than any of this takes, and far shorter than the time that a message is given.
+const LONGEST: Duration = Duration::from_secs(120);
 /// Users of each other account.
 const FEW: usize = 5;
 
@@ -77,6 +80,36 @@ async fn a_throttled_account_takes_no_retries_from_the_others() {
     assert_eq!(beside_a_throttled_one, undisturbed);
 }
 
+/// An account's users share one task: while one of them gets a new session for all, another that ends must not stop it.
+#[tokio::test]
+async fn a_user_that_ends_while_another_gets_a_new_session_stops_nobody() {
+    let stage = stage().await;
+    let hold = |calls, at_call| stage.world(|world| world.faults.hold(HoldPlan { calls, at_call, when: When::Before }));
+    let listing = || Calls { account: Some(ACCOUNT.to_owned()), ..Calls::new("iam:ListAccessKeys") };
+    let mut settings = stage.settings();
+    settings.full_scan = FullScan::EVERY_RUN;
+    settings.users_at_once = 2;
+    let (first, second) = (hold(listing(), 1), hold(listing(), 2));
+    let story = async {
+        first.reached().await;
+        second.reached().await;
+        while stage.waiting() > 1 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        stage.pass(SignedDuration::from_mins(14));
+        let new_session = hold(Calls::new("sts:AssumeRole"), 1);
+        // A third user begins, and needs a new session. Meanwhile the second ends.
+        first.release();
+        new_session.reached().await;
+        second.release();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        new_session.release();
+    };
+    let both = async { tokio::join!(stage.work_with(&settings), story) };
+    let (report, ()) = tokio::time::timeout(LONGEST, both).await.expect("no message hangs");
+    assert_eq!((report.left, stage.waiting()), (0, 0));
+}
+
 #[tokio::test]
 async fn nobody_waits_for_a_slow_account() {
     let stage = stage().await;
@@ -86,7 +119,7 @@ async fn nobody_waits_for_a_slow_account() {
     let others_are_done = async {
         hold.reached().await;
         while stage.waiting() > 1 {
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
         // Only now may the slow one go on: had anybody waited for it, this would never have come.
         hold.release();
