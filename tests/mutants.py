@@ -22,7 +22,7 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 COPY = TARGET / "mutants"
 
 INTENT = "rotation/src/intent.rs"
-ROTATE, SETTLE, RETIRE = (f"worker/src/steps/{name}.rs" for name in ("rotate", "settle", "retire"))
+ROTATE, SETTLE, KEY_STATUS = (f"worker/src/steps/{name}.rs" for name in ("rotate", "settle", "key_status"))
 TURN, PUBLISH = (f"worker/src/steps/rotate/{name}.rs" for name in ("turn", "publish"))
 RECORDER, DELIVER = "worker/src/recorder.rs", "worker/src/notices/deliver.rs"
 CONSUMER, DELIVERY, GROUPS = (f"worker/src/queue/{name}.rs" for name in ("consumer", "delivery", "groups"))
@@ -202,7 +202,7 @@ MUTANTS = [
     ),
     mutant(
         "the owner is told before the key is published",
-        (EXECUTE, "match self.attempt(kind).await? {", "self.queue_notice(old, Event::Rotated { by: None, disable_due }, record);\n        match self.attempt(kind).await? {"),
+        (EXECUTE, "match self.attempt(kind).await? {", "self.collect_item(old, Event::Rotated { by: None, disable_due }, record);\n        match self.attempt(kind).await? {"),
     ),
     mutant(
         "what was told is recorded whether or not the mail was accepted",
@@ -256,12 +256,12 @@ MUTANTS = [
     ),
     mutant(
         "no look before a disable: the successor",
-        (RETIRE, "if !iam.last_use(successor).await?.is_used() {", "if false && !iam.last_use(successor).await?.is_used() {"),
-        (RETIRE, "if find(&keys, successor).is_none_or(|key| key.status != KeyStatus::Active) {", "if false && find(&keys, successor).is_none() {"),
+        (KEY_STATUS, "if !iam.last_use(successor).await?.is_used() {", "if false && !iam.last_use(successor).await?.is_used() {"),
+        (KEY_STATUS, "if find(&keys, successor).is_none_or(|key| key.status != KeyStatus::Active) {", "if false && find(&keys, successor).is_none() {"),
     ),
     mutant(
         "no look before a disable: whether the owner can read the successor",
-        (RETIRE, "destination.unreadable(context, &record).await?", "None::<crate::steps::destination::Unreadable>"),
+        (KEY_STATUS, "destination.unreadable(context, &record).await?", "None::<crate::steps::destination::Unreadable>"),
     ),
     mutant(
         "a secret is the name's, whoever has the name",
@@ -289,7 +289,7 @@ MUTANTS = [
     ),
     mutant(
         "no look before a disable: still unused",
-        (RETIRE, "DisablePrecondition::StillUnused => match iam.last_use(key).await? {", "DisablePrecondition::StillUnused => match LastUse::Never {"),
+        (KEY_STATUS, "DisablePrecondition::StillUnused => match iam.last_use(key).await? {", "DisablePrecondition::StillUnused => match LastUse::Never {"),
     ),
     mutant(
         "a key whose deletion is due is restored at once",
@@ -297,7 +297,7 @@ MUTANTS = [
     ),
     mutant(
         "no look before a delete",
-        (RETIRE, "Some(found) if found.status == KeyStatus::Active => {", "Some(found) if found.status == KeyStatus::Active && false => {"),
+        (KEY_STATUS, "Some(found) if found.status == KeyStatus::Active => {", "Some(found) if found.status == KeyStatus::Active && false => {"),
     ),
     mutant(
         "a message is deleted although its copy is not among the dead letters",
@@ -341,7 +341,7 @@ MUTANTS = [
     ),
     mutant(
         "a finding ends a request",
-        (EXECUTE, "!findings.is_empty() && !self.context.account.job.is_request()", "!findings.is_empty()"),
+        (EXECUTE, "!findings.is_empty() && !self.context.account.job.is_operators_request()", "!findings.is_empty()"),
     ),
     mutant(
         "what was not told is not told again",
@@ -349,7 +349,7 @@ MUTANTS = [
     ),
     mutant(
         "a key is deleted before it is on record that its owner has to be told",
-        (RETIRE, "iam.record_state(context.user, key.key(), key.state()).await?;", ""),
+        (KEY_STATUS, "iam.record_state(context.user, key.key(), key.state()).await?;", ""),
         first="promised",
     ),
     mutant(
@@ -364,7 +364,7 @@ MUTANTS = [
     ),
     mutant(
         "a notice is mailed before it is known that it can be recorded",
-        (EXECUTE, "self.record_not_told(key, &state).await?;\n                self.queue_notice(key, event, Some(state));", "self.queue_notice(key, event, Some(state));"),
+        (EXECUTE, "self.record_not_told(key, &state).await?;\n                self.collect_item(key, event, Some(state));", "self.collect_item(key, event, Some(state));"),
     ),
     mutant(
         "a date that was mailed does not count",

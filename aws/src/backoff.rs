@@ -33,28 +33,28 @@ pub struct RetryPolicy {
     /// No wait is longer, jitter aside.
     pub longest: Duration,
     /// How often it is tried in all.
-    pub attempts: u32,
+    pub tries: u32,
 }
 
 impl RetryPolicy {
     /// For one message: given up after about six seconds.
     pub const MESSAGE: RetryPolicy =
-        RetryPolicy { first: Duration::from_millis(200), longest: Duration::from_secs(4), attempts: 6 };
+        RetryPolicy { first: Duration::from_millis(200), longest: Duration::from_secs(4), tries: 6 };
     /// For what a whole run depends on, a page of a listing or a batch: given up after about half a minute.
     pub const RUN: RetryPolicy =
-        RetryPolicy { first: Duration::from_millis(500), longest: Duration::from_secs(10), attempts: 7 };
+        RetryPolicy { first: Duration::from_millis(500), longest: Duration::from_secs(10), tries: 7 };
 
-    /// The waits between the attempts: one fewer than attempts, each within half of twice the one before.
+    /// The waits between the tries: one fewer than tries, each within half of twice the one before.
     pub fn waits(self) -> impl Iterator<Item = Duration> {
         let mut backoff = exponential(self.first, self.longest);
-        let retries = usize::try_from(self.attempts.saturating_sub(1)).unwrap_or(usize::MAX);
+        let retries = usize::try_from(self.tries.saturating_sub(1)).unwrap_or(usize::MAX);
         std::iter::from_fn(move || backoff.next_backoff()).take(retries)
     }
 
     /// Makes a call until it succeeds, fails in a way that does not pass by itself, or has been tried often enough.
     ///
     /// # Errors
-    /// The last attempt's.
+    /// The last try's.
     pub async fn retry<T>(self, mut call: impl AsyncFnMut() -> Result<T, AwsError>) -> Result<T, AwsError> {
         let mut waits = self.waits();
         loop {
@@ -95,14 +95,14 @@ impl PollPause {
     }
 }
 
-/// The delay of a message that has now failed for the `attempts`th time.
+/// The delay of a message that has now failed so many times.
 ///
 /// With "full jitter" (AWS Architecture Blog, "Exponential Backoff And Jitter"): anything from nothing to the whole delay, so
 /// that messages that failed together do not come back together.
-pub fn retry_delay(attempts: u32, first: Duration, longest: Duration) -> Duration {
+pub fn retry_delay(failures: u32, first: Duration, longest: Duration) -> Duration {
     let mut backoff = exponential(first, longest);
     // Beyond this many doublings any first delay has reached any longest.
-    for _ in 1..attempts.clamp(1, 64) {
+    for _ in 1..failures.clamp(1, 64) {
         backoff.next_backoff();
     }
     let interval = backoff.current_interval;
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn waits_grow_stay_within_their_bound_and_end() {
-        let policy = RetryPolicy { first: Duration::from_millis(100), longest: Duration::from_secs(1), attempts: 9 };
+        let policy = RetryPolicy { first: Duration::from_millis(100), longest: Duration::from_secs(1), tries: 9 };
         let waits: Vec<Duration> = policy.waits().collect();
         assert_eq!(waits.len(), 8);
         assert!(waits[0] >= Duration::from_millis(50) && waits[0] <= Duration::from_millis(150));
@@ -131,18 +131,18 @@ mod tests {
     }
 
     #[test]
-    fn one_attempt_means_no_wait() {
-        let policy = RetryPolicy { attempts: 1, ..RetryPolicy::MESSAGE };
+    fn one_try_means_no_wait() {
+        let policy = RetryPolicy { tries: 1, ..RetryPolicy::MESSAGE };
         assert_eq!(policy.waits().count(), 0);
     }
 
     #[test]
     fn a_retry_delay_lies_between_nothing_and_the_doubled_interval_and_never_beyond_the_cap() {
-        for attempts in 1..200 {
-            let ceiling = FIRST.saturating_mul(1 << (attempts - 1).min(10)).min(LONGEST);
+        for failures in 1..200 {
+            let ceiling = FIRST.saturating_mul(1 << (failures - 1).min(10)).min(LONGEST);
             for _ in 0..50 {
-                let delay = retry_delay(attempts, FIRST, LONGEST);
-                assert!(delay <= ceiling, "attempt {attempts}: {delay:?} > {ceiling:?}");
+                let delay = retry_delay(failures, FIRST, LONGEST);
+                assert!(delay <= ceiling, "{failures} failures: {delay:?} > {ceiling:?}");
                 assert!(delay >= Duration::from_secs(1));
             }
         }

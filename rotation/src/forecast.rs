@@ -187,7 +187,7 @@ impl Future {
             Action::Announce { key, state, .. } => self.record(key, state.clone().accepted(self.now)),
             Action::Record { key, state } => self.record(key, state.clone()),
             Action::Forget { key } => self.forget(key),
-            Action::Report(finding) => {
+            Action::ReportFinding(finding) => {
                 if self.told.findings.iter().all(|(_, told)| told != finding) {
                     self.told.findings.push((self.day, finding.clone()));
                 }

@@ -253,7 +253,7 @@ impl Job {
     }
 
     /// Whether an operator asks for something to be done now, and waits for it.
-    pub fn is_request(&self) -> bool {
+    pub fn is_operators_request(&self) -> bool {
         match self.task {
             Task::ForceRotate(_) | Task::Restore { .. } => true,
             Task::Account | Task::User(_) => false,

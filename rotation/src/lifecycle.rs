@@ -336,11 +336,11 @@ impl Rules {
         }
         if !known_publication(successor)? && known_use(successor)?.is_none() {
             let finding = Finding::SuccessorNotInHand { old: key.id.clone(), new: successor.id.clone() };
-            return Ok(Some(Action::Report(finding)));
+            return Ok(Some(Action::ReportFinding(finding)));
         }
         if known_publication(key)? && !known_publication(successor)? && self.was_used_of_late(key)? {
             let finding = Finding::PublishedKeyInUse { old: key.id.clone(), new: successor.id.clone() };
-            return Ok(Some(Action::Report(finding)));
+            return Ok(Some(Action::ReportFinding(finding)));
         }
         let until = after(due, self.policy.in_use_extension());
         if self.now < until && self.is_in_use(key)? && known_use(successor)?.is_none() {

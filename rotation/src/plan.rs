@@ -77,7 +77,7 @@ pub enum Action {
         last_use: LastUse,
     },
     /// Something a person has to look at.
-    Report(Finding),
+    ReportFinding(Finding),
 }
 
 impl Action {
@@ -94,7 +94,7 @@ impl Action {
             | Action::Record { .. }
             | Action::Restore { .. }
             | Action::Forget { .. } => true,
-            Action::Warn { .. } | Action::Postpone { .. } | Action::Report(_) => false,
+            Action::Warn { .. } | Action::Postpone { .. } | Action::ReportFinding(_) => false,
         }
     }
 }

@@ -110,7 +110,7 @@ fn origin(job: &Job, message: &Message) -> Result<RequestOrigin, JobError> {
     // SQS's message ids are UUIDs; were one not, its hash would do as well.
     let message_id =
         || message.first_id.parse().unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, message.first_id.as_bytes()));
-    let made = job.requested_at.filter(|_| job.is_request());
+    let made = job.requested_at.filter(|_| job.is_operators_request());
     let origin = RequestOrigin::new(job.run_id.unwrap_or_else(message_id), made, message.sent, message.redelivered);
     origin.map_err(|refusal| JobError::Refused(with_options(&refusal)))
 }
@@ -190,7 +190,7 @@ impl AccountContext<'_> {
     /// Works on the users; one user's failure does not stop the others. Those that the credential report has a say in come last:
     /// it may take a while to generate.
     async fn process_users(&self, inventory: &Inventory) -> AccountReport {
-        let mut pace = Pace::new(self.worker.users_at_once);
+        let mut pace = Pace::new(self.worker.max_concurrent_users);
         let mut reports = self.process_each(inventory, inventory.users.iter().collect(), &mut pace).await;
         let mut not_begun = inventory.users.len() - reports.len();
         if !inventory.by_report.is_empty() {
@@ -326,7 +326,7 @@ impl AccountContext<'_> {
             },
             dry_run: self.dry_run,
             run_id: self.job.run_id,
-            is_request: self.job.is_request(),
+            is_operators_request: self.job.is_operators_request(),
             now: self.decision_time(),
             policy: self.worker.policy,
             items,

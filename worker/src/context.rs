@@ -43,7 +43,7 @@ pub struct WorkerContext {
     /// How long a credential report that is being generated is waited for.
     pub report_wait: Duration,
     /// Users of one account worked on at once.
-    pub users_at_once: usize,
+    pub max_concurrent_users: usize,
     /// How long an attempt waits for another one of the same user to end.
     pub attempt_wait: Duration,
     pub notices: Notices,

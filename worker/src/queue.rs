@@ -4,7 +4,7 @@
 //! on one message at a time; a message is deleted only after its work is done or it is safe in the dead-letter queue; a panic,
 //! an overrun or a lost connection is one failed delivery, never a lost message; a stop is no failure.
 
-pub mod acknowledge;
+pub mod batch_delete;
 pub mod consumer;
 pub mod delivery;
 mod groups;

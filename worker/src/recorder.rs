@@ -84,7 +84,7 @@ impl Recorder for TagRecorder<'_> {
             self.emit_notified(told, &[]);
             return Vec::new();
         }
-        let at_once = self.account.worker.users_at_once.max(1);
+        let at_once = self.account.worker.max_concurrent_users.max(1);
         // Of several things told of one key, what the last one records holds the others.
         let last: BTreeMap<(&UserName, &AccessKeyId), &(&DigestItem, Timestamp)> = told
             .iter()

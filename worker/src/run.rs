@@ -138,7 +138,7 @@ pub async fn worker_context(
         readers: settings.readers.clone(),
         full_scan: settings.full_scan,
         report_wait: settings.report_wait,
-        users_at_once: settings.users_at_once,
+        max_concurrent_users: settings.max_concurrent_users,
         attempt_wait: settings.attempt_wait,
         notices: Notices::new(mail, Some(connection), connection.partition())?,
         events: Events::off(),

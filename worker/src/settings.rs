@@ -65,7 +65,7 @@ pub struct Settings {
     /// How long a credential report that is being generated is waited for.
     pub report_wait: Duration,
     /// Users of one account worked on at once.
-    pub users_at_once: usize,
+    pub max_concurrent_users: usize,
     /// How long an attempt waits for another one of the same user to end.
     pub attempt_wait: Duration,
     /// Exit once the queue has stayed empty.
@@ -96,7 +96,7 @@ impl Settings {
             urgent_concurrency: 4,
             full_scan: FullScan::new(14, 1),
             report_wait: REPORT_WAIT,
-            users_at_once: 4,
+            max_concurrent_users: 4,
             attempt_wait: ATTEMPT_WAIT,
             drain: false,
             as_of: None,
@@ -166,7 +166,7 @@ impl Settings {
             urgent_concurrency: raw.max_concurrent_urgent_messages,
             full_scan: FullScan::new(raw.full_scan_days, raw.audit_run_interval),
             report_wait: REPORT_WAIT,
-            users_at_once: raw.max_concurrent_users,
+            max_concurrent_users: raw.max_concurrent_users,
             attempt_wait: ATTEMPT_WAIT,
             drain: raw.drain,
             as_of: raw.as_of,
@@ -209,9 +209,9 @@ fn check_limits(raw: &RawSettings, problems: &mut Problems) -> Limits {
     let limits = Limits {
         max_concurrent: raw.max_concurrent_messages,
         visibility: Duration::from_secs(raw.visibility_timeout),
-        handler_timeout: Duration::from_secs(raw.message_timeout),
+        message_timeout: Duration::from_secs(raw.message_timeout),
         stop_grace: Duration::from_secs(raw.stop_grace),
-        first_retry: Duration::from_secs(raw.retry_delay),
+        retry_delay: Duration::from_secs(raw.retry_delay),
         longest_retry: Duration::from_secs(raw.max_retry_delay),
         drain_patience: Duration::from_secs(raw.drain_patience),
         ..Limits::default()

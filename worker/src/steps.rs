@@ -1,7 +1,7 @@
 //! What is done to one user's keys. Each step says what it finds when it is run twice.
 
 pub mod destination;
-pub mod retire;
+pub mod key_status;
 pub mod rotate;
 pub mod settle;
 

@@ -131,7 +131,7 @@ impl Ended<'_> {
         let done = |kind| (!self.dry_run).then(|| of(kind));
         let once = |count: u64| is_over.then_some(count);
         // A request looks at its one user only.
-        let of_account = |count: u64| once(count).filter(|_| !self.job.is_request());
+        let of_account = |count: u64| once(count).filter(|_| !self.job.is_operators_request());
         info!(
             target: SUMMARY,
             schema_version = SCHEMA_VERSION,

@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn the_fields_of_all_spans_stand_at_the_top_and_the_innermost_of_a_name_counts() {
         let lines = lines(None, || {
-            let message = info_span!("message", run_id = "r-1", attempt = 2, account = "outer");
+            let message = info_span!("message", run_id = "r-1", receive_count = 2, account = "outer");
             let _message = message.enter();
             let account = info_span!("account", account = "111122223333", late = tracing::field::Empty);
             let _account = account.enter();
@@ -185,7 +185,7 @@ mod tests {
         assert!(time.as_str().is_some_and(|time| time.parse::<Timestamp>().is_ok() && time.ends_with('Z')), "{time}");
         let expected = json!({
             "timestamp": null, "level": "WARN", "message": "two \"words\"\nand a line",
-            "target": "key_rotation_aws::telemetry::json::tests", "run_id": "r-1", "attempt": 2,
+            "target": "key_rotation_aws::telemetry::json::tests", "run_id": "r-1", "receive_count": 2,
             "account": "111122223333", "late": 7, "user": "ada", "pause_ms": 5, "ratio": 0.5,
         });
         assert_eq!(line, expected);
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn a_summarys_numbers_are_metrics_where_there_is_a_namespace() {
         let log = || {
-            info!(target: SUMMARY, keys_overdue = 3, attempt = 1, aws_calls = 7, "summed up");
+            info!(target: SUMMARY, keys_overdue = 3, receive_count = 1, aws_calls = 7, "summed up");
             info!(keys_overdue = 3, "no summary");
         };
         assert!(lines(None, log).iter().all(|line| line.get("_aws").is_none()));

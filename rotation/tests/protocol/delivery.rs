@@ -1,4 +1,4 @@
-//! One delivery around an attempt, as in `worker/src/user.rs`, `account.rs` and `steps/retire.rs`: look, decide, disable,
+//! One delivery around an attempt, as in `worker/src/user.rs`, `account.rs` and `steps/key_status.rs`: look, decide, disable,
 //! delete, tell, record. What is decided is what `rotation::lifecycle` decides about a user whose old key is due.
 
 use crate::moves::{Answer, Moves};

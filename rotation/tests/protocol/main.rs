@@ -9,7 +9,7 @@
 //! | `attempt.rs` | `worker/src/steps/rotate.rs` |
 //! | `settle.rs` | `worker/src/steps/settle.rs` |
 //! | `restore.rs` | `rotation/src/restore.rs`, where the key's deletion is due |
-//! | `delivery.rs` | `worker/src/user.rs`, `account.rs`, `steps/retire.rs`, and what `rotation::lifecycle` decides |
+//! | `delivery.rs` | `worker/src/user.rs`, `account.rs`, `steps/key_status.rs`, and what `rotation::lifecycle` decides |
 //! | `world.rs` | IAM and Secrets Manager, as far as one user goes |
 //!
 //! `holds.rs` shows that nothing is ever broken, `progress.rs` that attempts that meet get on, `without.rs` what breaks when one

@@ -19,7 +19,7 @@ pub(crate) enum Place {
     End,
 }
 
-/// `user.rs`, `account.rs`, `steps/retire.rs`.
+/// `user.rs`, `account.rs`, `steps/key_status.rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum DeliveryStep {
     /// `look_closely`: the keys.
@@ -81,7 +81,7 @@ pub(crate) enum AttemptStep {
     ClearAfterFailure,
 }
 
-/// `rotation/src/restore.rs`, `steps/retire.rs`: a restore of a key that may be about to be deleted.
+/// `rotation/src/restore.rs`, `steps/key_status.rs`: a restore of a key that may be about to be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum RestoreStep {
     LookKeys,

@@ -66,7 +66,7 @@ fn an_orphan_whose_secret_nobody_has_does_not_get_the_working_key_disabled() {
     let orphan = key("ORPHAN", 90).never_used();
     let actions = half_a_year(&user([key("A", 0).notified(90), orphan]));
     assert!(!disables(&actions, "A"));
-    assert!(actions.iter().any(|action| matches!(action, Action::Report(_))), "and somebody is told");
+    assert!(actions.iter().any(|action| matches!(action, Action::ReportFinding(_))), "and somebody is told");
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn users_with_two_keys_are_not_skipped_for_ever() {
 #[test]
 fn three_live_keys_of_which_one_is_known_are_left_as_they_are_and_reported() {
     let user = user([key("A", 0).notified(90), key("B", 90).published(), key("C", 90)]);
-    assert!(half_a_year(&user).iter().all(|action| matches!(action, Action::Report(_))));
+    assert!(half_a_year(&user).iter().all(|action| matches!(action, Action::ReportFinding(_))));
 }
 
 #[test]

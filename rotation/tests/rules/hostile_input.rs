@@ -79,7 +79,7 @@ proptest! {
         if !user.tags.unreadable.is_empty() {
             match verdict {
                 Verdict::Exempt(_) => {}
-                Verdict::Act(plan) => prop_assert!(plan.actions.iter().all(|action| matches!(action, Action::Report(_)))),
+                Verdict::Act(plan) => prop_assert!(plan.actions.iter().all(|action| matches!(action, Action::ReportFinding(_)))),
                 Verdict::SettleFirst | Verdict::Undecided(_) | Verdict::Refused(_) => prop_assert!(false, "{:?}", verdict),
             }
         }

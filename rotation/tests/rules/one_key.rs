@@ -128,7 +128,7 @@ fn an_exemption_leaves_what_a_request_recorded_as_long_as_the_request_may_come_a
 #[test]
 fn more_than_two_keys_are_a_finding_and_nothing_is_changed() {
     let user = user([key("A", 0), key("B", 0).inactive().disabled(1), key("C", 80)]);
-    assert_eq!(on(500, &user), [Action::Report(Finding::TooManyKeys { count: 3 })]);
+    assert_eq!(on(500, &user), [Action::ReportFinding(Finding::TooManyKeys { count: 3 })]);
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn a_state_tag_that_cannot_be_read_is_a_finding_and_stops_everything_even_an_int
     let user = tagged(user([key("A", 0)]), &state, "yesterday");
     let user = tagged(user, "key-rotation:intent:6f1a4c62-2c0f-5a39-9a58-5b8f3a0d7c11", "2026-04-01T10:00:00Z");
     let finding = Finding::UnreadableTag { tag: state, value: "yesterday".to_owned() };
-    assert_eq!(on(500, &user), [Action::Report(finding)]);
+    assert_eq!(on(500, &user), [Action::ReportFinding(finding)]);
 }
 
 // ---- per-user periods ----------------------------------------------------------------------------------------------
@@ -173,7 +173,7 @@ fn a_users_own_rotation_period_out_of_bounds_is_a_finding_and_the_default_applie
     for value in ["0", "361", "-1", "never", "", "90.5", "99999999999999999999"] {
         let user = tagged(user([key("A", 0)]), "key-rotation:rotate-after-days", value);
         let finding = Finding::BadRotateAfterDays { value: value.to_owned(), longest: 360, default: 90 };
-        assert_eq!(on(10, &user), [Action::Report(finding.clone())]);
-        assert_eq!(on(90, &user), [rotation("A", 100), Action::Report(finding)]);
+        assert_eq!(on(10, &user), [Action::ReportFinding(finding.clone())]);
+        assert_eq!(on(90, &user), [rotation("A", 100), Action::ReportFinding(finding)]);
     }
 }

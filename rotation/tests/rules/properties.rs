@@ -183,7 +183,7 @@ proptest! {
         let which = which.index(user.keys.len());
         user.keys[which].last_use = LastUse::Unknown;
         for action in actions(scheduled(now, &policy, &user)) {
-            prop_assert!(matches!(action, Action::Report(_) | Action::Forget { .. }), "{:?}", action);
+            prop_assert!(matches!(action, Action::ReportFinding(_) | Action::Forget { .. }), "{:?}", action);
         }
     }
 
@@ -244,7 +244,7 @@ proptest! {
                 | Action::Restore { .. }
                 | Action::Warn { .. }
                 | Action::Postpone { .. }
-                | Action::Report(_) => prop_assert!(false, "{:?}", plan),
+                | Action::ReportFinding(_) => prop_assert!(false, "{:?}", plan),
             }
         }
     }

@@ -106,7 +106,7 @@ fn a_successor_that_nobody_may_have_is_a_finding_and_the_old_key_stays_active() 
     let user = user([key("OLD", 0).notified(90), key("NEW", 50).never_used()]);
     for now in [100, 101, 139] {
         let finding = Finding::SuccessorNotInHand { old: id("OLD"), new: id("NEW") };
-        assert_eq!(on(now, &user), [Action::Report(finding)]);
+        assert_eq!(on(now, &user), [Action::ReportFinding(finding)]);
     }
 }
 
@@ -244,7 +244,7 @@ fn the_chosen_one_of_two_due_keys_is_disabled_the_install_grace_after_its_notice
 fn of_two_due_keys_that_nobody_may_have_none_is_disabled_and_it_is_a_finding() {
     let user = user([key("A", 0).never_used().notified(100), key("B", 5).never_used()]);
     let finding = Finding::SuccessorNotInHand { old: id("A"), new: id("B") };
-    assert_eq!(on(110, &user), [Action::Report(finding)]);
+    assert_eq!(on(110, &user), [Action::ReportFinding(finding)]);
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn a_published_key_in_use_does_not_go_in_favour_of_one_made_by_hand() {
     let old = |last_used| key("OLD", 0).notified(90).published().used(last_used);
     let by_hand = || key("NEW", 75).used(100);
     let finding = Finding::PublishedKeyInUse { old: id("OLD"), new: id("NEW") };
-    assert_eq!(on(101, &user([old(95), by_hand()])), [Action::Report(finding)]);
+    assert_eq!(on(101, &user([old(95), by_hand()])), [Action::ReportFinding(finding)]);
     assert!(disables(&on(101, &user([old(85), by_hand()])), "OLD"), "it has not been used for longer than the grace");
     assert!(
         disables(&on(101, &user([old(95), by_hand().published()])), "OLD"),

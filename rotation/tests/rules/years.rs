@@ -319,7 +319,7 @@ proptest! {
         let mut found = false;
         for n in STORM..=last {
             let actions = player.day(n, &[], Conditions::FINE);
-            found = actions.iter().any(|action| matches!(action, Action::Report(_)));
+            found = actions.iter().any(|action| matches!(action, Action::ReportFinding(_)));
         }
         for key in &player.model.keys {
             let age = player.model.now.duration_since(key.created).as_hours() / 24;

@@ -38,7 +38,7 @@ async fn a_panic_is_one_failed_message_and_the_others_go_on() {
         assert_ne!(message.body, "panic", "asked for by the test");
         Outcome::Done
     });
-    let drained = drain(&stage, Limits { max_concurrent: 1, first_retry: FIRST, ..limits() }, handler).await;
+    let drained = drain(&stage, Limits { max_concurrent: 1, retry_delay: FIRST, ..limits() }, handler).await;
     assert_eq!(drained, ConsumerReport { handled: 3, left: 1 });
     let left = messages(&stage);
     assert_eq!(left.iter().map(|message| message.body.as_str()).collect::<Vec<_>>(), ["panic"]);
@@ -52,7 +52,7 @@ async fn a_failed_message_is_delayed_by_how_often_it_was_received() {
     let stage = Stage::with(false).await;
     let bodies: Vec<String> = (0..20).map(|number| format!("message {number}")).collect();
     send(&stage, &bodies.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    let limits = Limits { first_retry: FIRST, longest_retry: LONGEST, ..limits() };
+    let limits = Limits { retry_delay: FIRST, longest_retry: LONGEST, ..limits() };
     for ceiling in [10, 20, 40, 60].map(Duration::from_secs) {
         drain(&stage, limits, Work(async |_| failing())).await;
         let delays = invisible_for(&stage);
@@ -74,7 +74,7 @@ async fn a_message_that_is_not_to_be_tried_before_some_time_is_not() {
         failure: Failure::new(Reason::Throttled, "as the test says"),
         after: Some(AFTER),
     });
-    drain(&stage, Limits { first_retry: FIRST, ..limits() }, handler).await;
+    drain(&stage, Limits { retry_delay: FIRST, ..limits() }, handler).await;
     let delay = invisible_for(&stage).remove(0);
     assert!(delay > AFTER && delay <= AFTER + FIRST, "{delay:?}");
 }
@@ -88,7 +88,7 @@ async fn a_handler_that_overruns_its_time_is_dropped_and_its_message_tried_again
     let calls_of = Calls::new("secretsmanager:PutSecretValue");
     let hold = stage.world(|world| world.faults.hold(HoldPlan { calls: calls_of, at_call: 1, when: When::After }));
     let mut settings = stage.settings();
-    settings.limits.handler_timeout = Duration::from_millis(300);
+    settings.limits.message_timeout = Duration::from_millis(300);
     let report = stage.work_with(&settings).await;
     assert!(hold.is_reached());
     assert_eq!((report.handled, report.left), (1, 1));

@@ -97,7 +97,7 @@ async fn scheduled_messages_that_wait_together_are_one_piece_of_work_and_end_as_
             }
             let record = Record::default();
             let handler = recording(&record, &Arc::new(Semaphore::new(1)), outcome.clone());
-            let one_delivery = Limits { first_retry: Duration::from_secs(600), stop_grace: Duration::ZERO, ..limits() };
+            let one_delivery = Limits { retry_delay: Duration::from_secs(600), stop_grace: Duration::ZERO, ..limits() };
             if outcome == Outcome::HandBack {
                 // Handed back, it would be received again at once.
                 let stop = Stop::default();

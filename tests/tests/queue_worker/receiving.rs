@@ -9,7 +9,7 @@ use futures::future::join_all;
 use sandbox::services::sqs::EntryFailure;
 use sandbox::world::MANAGEMENT_ACCOUNT;
 use tokio::sync::Semaphore;
-use worker::queue::acknowledge::Acknowledger;
+use worker::queue::batch_delete::BatchDeleter;
 use worker::queue::{Limits, Outcome};
 
 use crate::stage::{Received, Work, calls, drain, limits, messages, send, serve, until};
@@ -85,8 +85,8 @@ async fn receipts(stage: &Stage) -> Vec<String> {
 
 async fn delete_all(stage: &Stage) -> Vec<bool> {
     let receipts = receipts(stage).await;
-    let acknowledger = Acknowledger::start(stage.connection("test").sqs(), stage.queue.clone());
-    join_all(receipts.into_iter().map(|receipt| acknowledger.delete(receipt))).await
+    let deleter = BatchDeleter::start(stage.connection("test").sqs(), stage.queue.clone());
+    join_all(receipts.into_iter().map(|receipt| deleter.delete(receipt))).await
 }
 
 fn refuse_first_entry(stage: &Stage, times: Option<u32>) {

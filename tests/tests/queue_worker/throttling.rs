@@ -88,7 +88,7 @@ async fn a_user_that_ends_while_another_gets_a_new_session_stops_nobody() {
     let listing = || Calls { account: Some(ACCOUNT.to_owned()), ..Calls::new("iam:ListAccessKeys") };
     let mut settings = stage.settings();
     settings.full_scan = FullScan::EVERY_RUN;
-    settings.users_at_once = 2;
+    settings.max_concurrent_users = 2;
     let (first, second) = (hold(listing(), 1), hold(listing(), 2));
     let story = async {
         first.reached().await;

@@ -54,7 +54,7 @@ pub fn is_due(digest: &Digest, item: &DigestItem, run_interval: u32) -> bool {
         | Event::Restored { .. }
         | Event::Postponed { .. } => {
             // In audit mode it has not happened, and would happen today just as well tomorrow.
-            !digest.dry_run || digest.is_request || is_due_from(last_weekly(today))
+            !digest.dry_run || digest.is_operators_request || is_due_from(last_weekly(today))
         }
     }
 }

@@ -128,7 +128,7 @@ pub struct Digest {
     pub dry_run: bool,
     pub run_id: Option<Uuid>,
     /// Whether an operator's request, or a report of AWS's, has brought it about: that is told at once, also what would be.
-    pub is_request: bool,
+    pub is_operators_request: bool,
     /// The time the decisions were made for.
     pub now: Timestamp,
     pub policy: Policy,

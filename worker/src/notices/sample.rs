@@ -109,7 +109,7 @@ fn digest(now: Timestamp, dry_run: bool, items: Vec<DigestItem>) -> Digest {
         },
         dry_run,
         run_id: None,
-        is_request: false,
+        is_operators_request: false,
         now,
         policy: Policy::default(),
         items,

@@ -18,7 +18,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::{Instrument, error, info, info_span, warn};
 
-use super::acknowledge::Acknowledger;
+use super::batch_delete::BatchDeleter;
 use super::delivery::{ATTEMPTS, Delivery, Ending, FIRST_MESSAGE_ID, FIRST_SENT, OpenReceive, QueueContext};
 use super::groups::{Groups, ReadDelivery, WorkItem};
 use super::limits::BATCH;
@@ -62,9 +62,9 @@ impl<H: Handler> Consumer<H> {
     /// A consumer of this queue.
     pub fn new(sqs: aws_sdk_sqs::Client, config: QueueConfig, limits: Limits, handler: Arc<H>, mode: RunMode) -> Self {
         let QueueConfig { queue, redrive } = config;
-        let acknowledger = Acknowledger::start(sqs.clone(), queue.clone());
+        let deleter = BatchDeleter::start(sqs.clone(), queue.clone());
         let open_receive = OpenReceive::default();
-        let context = QueueContext { sqs, queue, redrive, acknowledger, limits, open_receive };
+        let context = QueueContext { sqs, queue, redrive, deleter, limits, open_receive };
         Self { context, handler, mode }
     }
 
@@ -262,7 +262,7 @@ async fn process<H: Handler>(context: &QueueContext, handler: &H, item: WorkItem
         "message",
         message_id = message.id,
         run_id = parsed.run_id,
-        attempt = message.receive_count,
+        receive_count = message.receive_count,
         queue = context.queue.name()
     );
     async {
@@ -288,7 +288,7 @@ async fn handle<H: Handler>(
     request: &H::Request,
     stop: &Stop,
 ) -> Outcome {
-    let limit = context.limits.handler_timeout;
+    let limit = context.limits.message_timeout;
     // What the handler leaves behind when it is dropped or panics is in AWS, and every step is made for that.
     let work = AssertUnwindSafe(handler.handle(delivery.message(), request, stop)).catch_unwind();
     tokio::select! {

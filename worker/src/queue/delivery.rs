@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 use uuid::{Uuid, uuid};
 
-use super::acknowledge::Acknowledger;
+use super::batch_delete::BatchDeleter;
 use super::heartbeat::{Heartbeat, change_visibility};
 use super::limits::LONGEST_VISIBILITY;
 use super::{Failure, Limits, Message, Outcome};
@@ -41,7 +41,7 @@ pub struct QueueContext {
     /// Where they go in the end.
     pub redrive: Redrive,
     /// Deletes what is done.
-    pub acknowledger: Acknowledger,
+    pub deleter: BatchDeleter,
     /// The queue worker's numbers.
     pub limits: Limits,
     /// The receive that is under way, if there is one.
@@ -152,9 +152,8 @@ impl Delivery {
             Outcome::DeadLetter(failure) => Ending::DeadLetter(failure),
             Outcome::HandBack => Ending::HandBack,
             Outcome::Retry { failure, after } => {
-                let Limits { first_retry, longest_retry, .. } = context.limits;
-                let jittered = retry_delay(self.message.receive_count, first_retry, longest_retry);
-                Ending::Retry { failure, delay: after.unwrap_or_default().saturating_add(jittered) }
+                let delay = after.unwrap_or_default().saturating_add(self.retry_delay(context));
+                Ending::Retry { failure, delay }
             }
         }
     }
@@ -184,7 +183,7 @@ impl Delivery {
 
     async fn done(self, context: &QueueContext) {
         self.heartbeat.stop().await;
-        if !context.acknowledger.delete(self.receipt).await {
+        if !context.deleter.delete(self.receipt).await {
             warn!("the message is done but could not be deleted: it will come again and be found done");
         }
     }
@@ -196,13 +195,17 @@ impl Delivery {
         warn!(
             reason = %failure.reason,
             error = failure.message,
-            attempts = self.message.receive_count,
+            receive_count = self.message.receive_count,
             retry_in_seconds = delay.as_secs(),
             "the message failed and will be delivered again"
         );
         if let Err(error) = change_visibility(&context.sqs, &context.queue, &self.receipt, delay).await {
             warn!(%error, "the retry could not be delayed: the message comes again when its visibility times out");
         }
+    }
+
+    fn retry_delay(&self, context: &QueueContext) -> Duration {
+        retry_delay(self.message.receive_count, context.limits.retry_delay, context.limits.longest_retry)
     }
 
     /// The copy is safe in the dead-letter queue before the original is deleted: a crash in between makes two, never none.
@@ -212,15 +215,14 @@ impl Delivery {
                 error!(
                     reason = %failure.reason,
                     error = failure.message,
-                    attempts = self.message.receive_count,
+                    receive_count = self.message.receive_count,
                     "the message cannot succeed and is now a dead letter"
                 );
                 self.done(context).await;
             }
             Err(error) => {
                 warn!(%error, "the message could not be put into the dead-letter queue: it stays where it is");
-                let delay =
-                    retry_delay(self.message.receive_count, context.limits.first_retry, context.limits.longest_retry);
+                let delay = self.retry_delay(context);
                 self.retry(context, &failure, delay).await;
             }
         }

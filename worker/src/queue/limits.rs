@@ -17,13 +17,13 @@ pub struct Limits {
     /// For how long a received message is invisible to others; renewed by the heartbeat at a third of it.
     pub visibility: Duration,
     /// After this long a handler is dropped.
-    pub handler_timeout: Duration,
+    pub message_timeout: Duration,
     /// How long a receive waits for messages.
     pub receive_wait: Duration,
     /// After the signal to stop, how long work in flight may go on.
     pub stop_grace: Duration,
     /// The first delay after a retryable failure; doubled for each further one.
-    pub first_retry: Duration,
+    pub retry_delay: Duration,
     /// The longest delay after a retryable failure.
     pub longest_retry: Duration,
     /// With `drain`: how long the queue may stay without a message to receive while others are still invisible.
@@ -35,10 +35,10 @@ impl Default for Limits {
         Self {
             max_concurrent: 16,
             visibility: Duration::from_secs(120),
-            handler_timeout: Duration::from_secs(60 * 60),
+            message_timeout: Duration::from_secs(60 * 60),
             receive_wait: LONGEST_WAIT,
             stop_grace: Duration::from_secs(25),
-            first_retry: Duration::from_secs(15),
+            retry_delay: Duration::from_secs(15),
             longest_retry: Duration::from_secs(15 * 60),
             drain_patience: Duration::from_secs(60),
         }
@@ -60,7 +60,7 @@ pub enum LimitsError {
     #[error(
         "MESSAGE_TIMEOUT must be from 1 second to less than 12 hours, but is {0:?}: SQS delivers a message again after 12 hours in all"
     )]
-    HandlerTimeout(Duration),
+    MessageTimeout(Duration),
     /// A delay in the wrong order.
     #[error("RETRY_DELAY ({first:?}) must not be greater than MAX_RETRY_DELAY ({longest:?})")]
     RetryOrder { first: Duration, longest: Duration },
@@ -94,18 +94,18 @@ impl Limits {
         if self.visibility < Duration::from_secs(10) || self.visibility > LONGEST_VISIBILITY {
             errors.push(LimitsError::Visibility(self.visibility));
         }
-        if self.handler_timeout < Duration::from_secs(1) || self.handler_timeout >= LONGEST_VISIBILITY {
-            errors.push(LimitsError::HandlerTimeout(self.handler_timeout));
+        if self.message_timeout < Duration::from_secs(1) || self.message_timeout >= LONGEST_VISIBILITY {
+            errors.push(LimitsError::MessageTimeout(self.message_timeout));
         }
-        if self.first_retry > self.longest_retry {
-            errors.push(LimitsError::RetryOrder { first: self.first_retry, longest: self.longest_retry });
+        if self.retry_delay > self.longest_retry {
+            errors.push(LimitsError::RetryOrder { first: self.retry_delay, longest: self.longest_retry });
         }
         if self.longest_retry > Duration::from_secs(11 * 60 * 60) {
             errors.push(LimitsError::RetryTooLong(self.longest_retry));
         }
         // Where one of them is wrong by itself, that is said already.
-        if errors.is_empty() && self.handler_timeout + self.longest_retry > LONGEST_VISIBILITY {
-            let (timeout, longest) = (self.handler_timeout, self.longest_retry);
+        if errors.is_empty() && self.message_timeout + self.longest_retry > LONGEST_VISIBILITY {
+            let (timeout, longest) = (self.message_timeout, self.longest_retry);
             errors.push(LimitsError::TooLongTogether { timeout, longest });
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }

@@ -16,7 +16,7 @@ use crate::error::StepError;
 use crate::events::of_item;
 use crate::notices::{DigestItem, Event, KeyFacts, SecretLocation};
 use crate::steps::destination::{Destination, location};
-use crate::steps::retire::{self, DisableOutcome};
+use crate::steps::key_status::{self, DisableOutcome};
 use crate::steps::rotate::{AttemptKind, AttemptOutcome, attempt};
 use crate::tally::Tally;
 
@@ -65,22 +65,22 @@ impl<'a> UserExecutor<'a> {
                 let event = Event::Noticed { kind: notice.kind.clone(), disable_due: notice.disable_due };
                 let state = notice.state(self.context.now());
                 self.record_not_told(key, &state).await?;
-                self.queue_notice(key, event, Some(state));
+                self.collect_item(key, event, Some(state));
             }
             Action::Adopt { key, state, delete_due } => {
                 self.record_not_told(key, state).await?;
-                self.queue_notice(key, Event::FoundInactive { delete_due: *delete_due }, Some(state.clone()));
+                self.collect_item(key, Event::FoundInactive { delete_due: *delete_due }, Some(state.clone()));
             }
             Action::Announce { key, what, state } => {
                 self.record_again(key).await?;
-                self.queue_notice(key, announcement(what), Some(state.clone()));
+                self.collect_item(key, announcement(what), Some(state.clone()));
             }
-            Action::Report(finding) => self.report_finding(finding.clone()),
+            Action::ReportFinding(finding) => self.report_finding(finding.clone()),
             Action::Warn { key, upcoming, due } => {
                 Tally::count(&self.context.account.worker.tally.warned);
-                self.queue_notice(key, Event::Upcoming { what: upcoming.clone(), due: *due }, None);
+                self.collect_item(key, Event::Upcoming { what: upcoming.clone(), due: *due }, None);
             }
-            Action::Postpone { key, until, .. } => self.queue_notice(key, Event::Postponed { until: *until }, None),
+            Action::Postpone { key, until, .. } => self.collect_item(key, Event::Postponed { until: *until }, None),
             Action::Disable { .. }
             | Action::Contain { .. }
             | Action::Delete(_)
@@ -99,13 +99,13 @@ impl<'a> UserExecutor<'a> {
             Action::Disable { key, precondition, delete_due } => {
                 let outcome = match self.user.keys.iter().find(|known| known.id == *key) {
                     _ if is_audit => DisableOutcome::Disabled,
-                    Some(key) => retire::disable(&context, &session, key, precondition).await?,
+                    Some(key) => key_status::disable(&context, &session, key, precondition).await?,
                     None => return Err(StepError::Changed(format!("the key {key} is not the user's any more"))),
                 };
                 match outcome {
                     DisableOutcome::Disabled => {
                         let state = KeyState::new(KeyStateKind::Disabled, context.now()).until(*delete_due);
-                        self.queue_notice(key, Event::Disabled { delete_due: *delete_due }, Some(state.clone()));
+                        self.collect_item(key, Event::Disabled { delete_due: *delete_due }, Some(state.clone()));
                         self.record_not_told(key, &state).await?;
                     }
                     DisableOutcome::Withheld(finding) => self.report_finding(finding),
@@ -113,27 +113,27 @@ impl<'a> UserExecutor<'a> {
             }
             Action::Contain { key, state } => {
                 if !is_audit {
-                    retire::contain(&context, &session, key).await?;
+                    key_status::contain(&context, &session, key).await?;
                 }
-                self.queue_notice(key, Event::Contained, Some(state.clone()));
+                self.collect_item(key, Event::Contained, Some(state.clone()));
                 self.record_not_told(key, state).await?;
             }
             Action::Delete(deletable) => {
                 if !is_audit {
                     self.deletion_begun = Some(deletable.key().clone());
-                    retire::delete(&context, &session, deletable).await?;
+                    key_status::delete(&context, &session, deletable).await?;
                     self.deletion_begun = None;
                 }
-                self.queue_notice(deletable.key(), Event::Deleted, Some(deletable.state().clone()));
+                self.collect_item(deletable.key(), Event::Deleted, Some(deletable.state().clone()));
             }
             Action::Restore { key, disable_due, request } => {
                 let is_active = self.key(key).is_some_and(|key| key.status == KeyStatus::Active);
                 self.record_again(key).await?;
                 if !is_audit && !is_active {
-                    retire::enable(&context, &session, key).await?;
+                    key_status::enable(&context, &session, key).await?;
                 }
                 let state = KeyState::new(KeyStateKind::Restored, context.now()).by(*request).until(*disable_due);
-                self.queue_notice(key, Event::Restored { disable_due: *disable_due }, Some(state));
+                self.collect_item(key, Event::Restored { disable_due: *disable_due }, Some(state));
             }
             Action::Record { key, state } => self.record(key, state).await?,
             Action::Forget { key } if !is_audit => Iam::new(&session).remove_state(context.user, key).await?,
@@ -144,7 +144,7 @@ impl<'a> UserExecutor<'a> {
             | Action::Announce { .. }
             | Action::Warn { .. }
             | Action::Postpone { .. }
-            | Action::Report(_) => {}
+            | Action::ReportFinding(_) => {}
         }
         Ok(())
     }
@@ -164,7 +164,7 @@ impl<'a> UserExecutor<'a> {
         };
         if self.is_audit() {
             let record = record(None);
-            self.queue_notice(old, Event::Rotated { by: None, disable_due }, record);
+            self.collect_item(old, Event::Rotated { by: None, disable_due }, record);
             return Ok(Next::Done);
         }
         let tags = self.snapshot.tags_as_listed.then_some(&self.user.tags);
@@ -173,7 +173,7 @@ impl<'a> UserExecutor<'a> {
             AttemptOutcome::Created(new) => {
                 Tally::count(&self.context.account.worker.tally.rotated);
                 let record = record(Some(new.clone()));
-                self.queue_notice(old, Event::Rotated { by: Some(new), disable_due }, record);
+                self.collect_item(old, Event::Rotated { by: Some(new), disable_due }, record);
                 for reader in self.context.readers().refused {
                     self.report_finding(Finding::ReaderNotAllowed { reader });
                 }
@@ -229,7 +229,7 @@ impl<'a> UserExecutor<'a> {
     /// With a finding, a person has to look; asking again would only repeat it. But a request goes on until it is carried out or
     /// refused: with a finding alone it is neither.
     fn look_again(&mut self, findings: Vec<Finding>) -> Next {
-        let is_done = !findings.is_empty() && !self.context.account.job.is_request();
+        let is_done = !findings.is_empty() && !self.context.account.job.is_operators_request();
         let next = if is_done { Next::Done } else { Next::LookAgain };
         for finding in findings {
             self.report_finding(finding);
@@ -265,7 +265,7 @@ impl<'a> UserExecutor<'a> {
     }
 
     /// `record`: the key's state once the notice is accepted.
-    fn queue_notice(&mut self, key: &AccessKeyId, event: Event, record: Option<KeyState>) {
+    fn collect_item(&mut self, key: &AccessKeyId, event: Event, record: Option<KeyState>) {
         let item = self.item(Some(key), event, record);
         // What every run finds again becomes an event when it is told.
         let account = self.context.account;

@@ -56,7 +56,7 @@ fn apply(user: &mut User, action: &Action, now: Timestamp) {
         | Action::Forget { .. }
         | Action::Warn { .. }
         | Action::Postpone { .. }
-        | Action::Report(_) => {
+        | Action::ReportFinding(_) => {
             panic!("{action:?} has no place in a forced rotation")
         }
     }

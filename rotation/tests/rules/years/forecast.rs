@@ -22,7 +22,7 @@ fn kind(action: &Action) -> Option<ForecastKind> {
         | Action::Forget { .. }
         | Action::Warn { .. }
         | Action::Postpone { .. }
-        | Action::Report(_) => None,
+        | Action::ReportFinding(_) => None,
     }
 }
 

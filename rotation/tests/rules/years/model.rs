@@ -295,7 +295,7 @@ impl Model {
                 self.tags.remove(&state_tag(key));
                 Vec::new()
             }
-            Action::Warn { .. } | Action::Postpone { .. } | Action::Report(_) => Vec::new(),
+            Action::Warn { .. } | Action::Postpone { .. } | Action::ReportFinding(_) => Vec::new(),
         }
     }
 

@@ -34,7 +34,7 @@ fn told(action: &Action) -> String {
             format!("warn {}: {what} on {}", short(key), due.duration_since(day(0)).as_hours() / 24)
         }
         Action::Postpone { key, .. } => format!("postpone {}", short(key)),
-        Action::Report(finding) => finding.to_string(),
+        Action::ReportFinding(finding) => finding.to_string(),
     }
 }
 
@@ -117,7 +117,7 @@ proptest! {
         for n in 0..2 * longest {
             let actions = player.day(n, &[], Conditions::FINE);
             rotated += actions.iter().filter(|action| matches!(action, Action::Rotate { .. })).count();
-            let found = actions.iter().any(|action| matches!(action, Action::Report(_)));
+            let found = actions.iter().any(|action| matches!(action, Action::ReportFinding(_)));
             for key in player.model.keys.iter().filter(|_| n >= longest) {
                 let age = player.model.now.duration_since(key.created).as_hours() / 24;
                 prop_assert!(age <= longest || found, "{} is {age} days old on day {n}: {:?}", key.id, player.model);

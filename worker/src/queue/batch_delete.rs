@@ -15,11 +15,11 @@ use super::limits::BATCH;
 /// How long a delete waits for company. Short against any message's work, long enough to gather what ends together.
 const BATCH_LINGER: Duration = Duration::from_millis(20);
 /// How often an entry is tried. A message whose delete fails for good comes again and is found done.
-const ATTEMPTS: usize = 3;
+const TRIES: usize = 3;
 
 /// Takes receipt handles and deletes their messages. Clones share one batch.
 #[derive(Debug, Clone)]
-pub struct Acknowledger {
+pub struct BatchDeleter {
     requests: mpsc::Sender<Request>,
     // Kept so that the task ends with the last clone.
     _task: Arc<AbortOnDrop>,
@@ -40,7 +40,7 @@ impl Drop for AbortOnDrop {
     }
 }
 
-impl Acknowledger {
+impl BatchDeleter {
     /// Starts deleting from this queue.
     pub fn start(sqs: Client, queue: QueueUrl) -> Self {
         let (requests, mut inbox) = mpsc::channel::<Request>(BATCH * 4);
@@ -76,7 +76,7 @@ impl Acknowledger {
 }
 
 async fn delete(sqs: &Client, queue: &QueueUrl, mut batch: Vec<Request>) {
-    for _ in 0..ATTEMPTS {
+    for _ in 0..TRIES {
         let entries = batch.iter().enumerate().map(|(i, request)| {
             DeleteMessageBatchRequestEntry::builder()
                 .id(i.to_string())
