@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use key_rotation_aws::{Connection, Depth, QueueUrl};
+use rotation::names::session_name;
 use rotation::progress::{Expectation, Progress, UserSnapshot};
 use rotation::{AccessKeyId, AccountId, UserName};
 use serde::Serialize;
@@ -183,7 +184,7 @@ async fn open_observer<'a>(
     settings: &'a Settings,
     request: &Request,
 ) -> Result<(Observer<'a>, UserSnapshot), String> {
-    let session_name = format!("key-rotation-{}", request.run_id);
+    let session_name = session_name(&request.run_id);
     let (user, key) = (request.user.as_ref(), request.access_key_id.as_ref());
     let observer = Observer::open(connection, &settings.member_role, &session_name, &request.account, user, key).await;
     let mut observer = observer.map_err(|error| error.to_string())?;

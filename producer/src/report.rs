@@ -22,6 +22,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use key_rotation_aws::{AwsError, Connection, RetryPolicy};
 use rotation::AccountId;
+use rotation::names::session_name;
 use serde::Serialize;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -124,7 +125,7 @@ async fn gather(
     run_id: Uuid,
     progress: &Progress,
 ) -> Result<Gathered, CommandError> {
-    let session_name = format!("key-rotation-{run_id}");
+    let session_name = session_name(&run_id);
     let patience = Duration::from_secs(options.report_timeout);
     let reading =
         |entry| Reading { entry, exemption_group: &options.iam_exemption_group, live: options.live, patience };

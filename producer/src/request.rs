@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 use key_rotation_aws::{AwsError, Connection, ErrorClass, RetryPolicy, SessionPolicy, iam};
+use rotation::names::session_name;
 use rotation::progress::Expectation;
 use rotation::{AccessKeyId, AccountId, Job, Task, UserName};
 use serde::Serialize;
@@ -105,7 +106,7 @@ impl<'a> RequestSender<'a> {
     /// The account as the organization knows it. One outside is refused; where the organization cannot be read, the request
     /// goes on with the id alone, since a leaked key does not wait for a permission.
     pub(crate) async fn member(&self, account: &AccountId) -> Result<Member, CommandError> {
-        let session_name = format!("key-rotation-{}", self.run_id);
+        let session_name = session_name(&self.run_id);
         let organization = Organization::new(self.connection, self.settings.org_list.as_ref(), &session_name);
         let described = organization.describe(account).await;
         let as_named = |error: &AwsError| {
@@ -128,7 +129,7 @@ impl<'a> RequestSender<'a> {
 
     /// Refuses a user that the account does not have. Where that cannot be found out, the worker will tell.
     async fn check_user(&self, account: &AccountId, user: &UserName) -> Result<(), CommandError> {
-        let session_name = format!("key-rotation-{}", self.run_id);
+        let session_name = session_name(&self.run_id);
         let policy = Some(SessionPolicy::FollowRequest);
         let session = self.settings.member_role.assume(self.connection, account, &session_name, policy).await;
         let found = match session {

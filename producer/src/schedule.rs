@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use key_rotation_aws::Connection;
 use key_rotation_aws::telemetry::SUMMARY;
 use rotation::event::SCHEMA_VERSION;
+use rotation::names::session_name;
 use rotation::{Job, Task};
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -100,7 +101,7 @@ async fn schedule(
     if let Some(earlier) = &earlier {
         tracing::warn!("{earlier}");
     }
-    let session_name = format!("key-rotation-{run_id}");
+    let session_name = session_name(&run_id);
     let organization = Organization::new(connection, settings.org_list.as_ref(), &session_name);
     let resolved = options.scope.resolve(&organization).await?;
 

@@ -23,6 +23,17 @@ pub const STATE_TAG_PREFIX: &str = "key-rotation:state:";
 /// An intent tag's key begins so, and ends with the attempt's UUID.
 pub const INTENT_TAG_PREFIX: &str = "key-rotation:intent:";
 
+/// A secret's tags: whose key is in it. The user's id is for a user that is renamed while another takes its name.
+pub const SECRET_ACCOUNT_TAG: &str = "key-rotation:account";
+/// See [`SECRET_ACCOUNT_TAG`].
+pub const SECRET_USER_TAG: &str = "key-rotation:user";
+/// See [`SECRET_ACCOUNT_TAG`].
+pub const SECRET_USER_ID_TAG: &str = "key-rotation:user-id";
+/// A secret's tag: the fingerprint of its resource policy.
+pub const SECRET_POLICY_TAG: &str = "key-rotation:policy";
+/// The work queue's tag: the last run that `schedule` put on it.
+pub const LAST_RUN_TAG: &str = "key-rotation:last-run";
+
 /// The namespace of version ids; fixed for ever, or published secrets would no longer be recognised.
 const VERSION_NAMESPACE: Uuid = uuid!("6f1a4c62-2c0f-5a39-9a58-5b8f3a0d7c11");
 
@@ -37,10 +48,19 @@ pub fn intent_tag(attempt: Uuid) -> String {
 }
 
 /// The secret a user's newest key is stored in.
-///
-/// Secrets Manager allows no comma, IAM does; `/` never occurs in a user name, so `,` -> `/` is injective.
 pub fn secret_name(account: &AccountId, user: &UserName) -> String {
-    format!("Account_{account}_User_{}_AccessKey", user.as_str().replace(',', "/"))
+    format!("Account_{account}_User_{}_AccessKey", user_in_secret(user))
+}
+
+/// A user's name as a secret's name and tags have it: Secrets Manager allows no comma, IAM does; `/` never occurs in a user name,
+/// so `,` -> `/` is injective.
+pub fn user_in_secret(user: &UserName) -> String {
+    user.as_str().replace(',', "/")
+}
+
+/// The role session's name, as an account's CloudTrail shows it. `what` is a run's id, or what else the session is for.
+pub fn session_name(what: &impl fmt::Display) -> String {
+    format!("key-rotation-{what}")
 }
 
 /// The version id (`ClientRequestToken`) under which a key's secret is stored: `DescribeSecret` alone tells whose it is.
@@ -112,6 +132,17 @@ impl Partition {
     /// A role's ARN. `role` may carry a path (`path/name`).
     pub fn role_arn(self, account: &AccountId, role: &str) -> String {
         format!("arn:{self}:iam::{account}:role/{}", role.trim_start_matches('/'))
+    }
+
+    /// A managed policy's ARN. `policy` may carry a path (`path/name`).
+    pub fn policy_arn(self, account: &AccountId, policy: &str) -> String {
+        format!("arn:{self}:iam::{account}:policy/{policy}")
+    }
+
+    /// A secret's ARN without the six characters that Secrets Manager adds to it, which it takes in place of a secret's name
+    /// (Secrets Manager API reference, `GetSecretValue`, `SecretId`).
+    pub fn secret_arn(self, region: &str, account: &AccountId, secret: &str) -> String {
+        format!("arn:{self}:secretsmanager:{region}:{account}:secret:{secret}")
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 use futures::stream::{FuturesUnordered, StreamExt};
 use key_rotation_aws::ErrorClass;
 use rotation::job::Whom;
+use rotation::names::session_name;
 use rotation::selection::FullScan;
 use rotation::{Event, EventKind, Job, Refusal, RequestOption, RequestOrigin, Task, UserName};
 use tracing::{Instrument, info, info_span};
@@ -49,7 +50,7 @@ pub async fn process_message(
     let begun = Instant::now();
     let dry_run = worker.dry_run || job.dry_run;
     let run = job.run_id.map_or_else(|| message.id.clone(), |id| id.to_string());
-    let session_name = format!("key-rotation-{}{run}", if dry_run { "audit-" } else { "" });
+    let session_name = session_name(&if dry_run { format!("audit-{run}") } else { run });
     let sessions = sessions(worker, job, session_name, dry_run);
     let (calls, sums) = (sessions.calls().clone(), Sums::default());
     let result = async {
@@ -89,7 +90,7 @@ pub async fn preview(worker: &WorkerContext, job: &Job) -> Result<Digest, JobErr
     let account = AccountContext {
         worker,
         job,
-        sessions: sessions(worker, job, "key-rotation-preview".to_owned(), true),
+        sessions: sessions(worker, job, session_name(&"preview"), true),
         dry_run: true,
         full_scan: FullScan::EVERY_RUN,
         origin: RequestOrigin { id: Uuid::nil(), requested_at: worker.connection.clock().now(), redelivered: false },

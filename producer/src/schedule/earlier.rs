@@ -8,13 +8,11 @@ use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
 use key_rotation_aws::{AwsError, Connection, Depth, QueueUrl, RetryPolicy};
+use rotation::names::LAST_RUN_TAG;
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::command::{age, count};
-
-/// The queue's tag.
-const TAG: &str = "key-rotation:last-run";
 
 /// A run as its tag records it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -34,7 +32,7 @@ impl fmt::Display for RunRecord {
 
 /// A tag's value that is no record of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the queue's tag {TAG} is not as this program writes it")]
+#[error("the queue's tag {LAST_RUN_TAG} is not as this program writes it")]
 pub struct UnreadableRecord;
 
 impl FromStr for RunRecord {
@@ -103,7 +101,7 @@ async fn last_run(connection: &Connection, queue: &QueueUrl) -> Result<Option<Ru
         call.send().await.map_err(|error| AwsError::new("sqs:ListQueueTags", error))
     });
     let tags = answer.await.map_err(|error| error.to_string())?.tags.unwrap_or_default();
-    tags.get(TAG).map(|value| value.parse::<RunRecord>().map_err(|error| error.to_string())).transpose()
+    tags.get(LAST_RUN_TAG).map(|value| value.parse::<RunRecord>().map_err(|error| error.to_string())).transpose()
 }
 
 /// Leaves a run's record on the queue.
@@ -114,7 +112,7 @@ pub(super) async fn record(connection: &Connection, queue: &QueueUrl, run: &RunR
     let sqs = connection.sqs();
     RetryPolicy::MESSAGE
         .retry(async || {
-            let call = sqs.tag_queue().queue_url(queue.as_str()).tags(TAG, run.to_string());
+            let call = sqs.tag_queue().queue_url(queue.as_str()).tags(LAST_RUN_TAG, run.to_string());
             call.send().await.map(|_| ()).map_err(|error| AwsError::new("sqs:TagQueue", error))
         })
         .await

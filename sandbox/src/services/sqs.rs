@@ -9,7 +9,7 @@
 //!   standard queue, its age.
 //! - Queues answer callers of their own account only; queue policies are stored and not read.
 
-mod batch_delete;
+mod acknowledge;
 mod attributes;
 mod batch;
 mod error;
@@ -112,10 +112,10 @@ pub fn handle(state: &mut State, world: &mut World, call: &Call) -> Reply {
         "SendMessage" => send::one(state, world, call, now),
         "SendMessageBatch" => send::batch(state, world, call, now),
         "ReceiveMessage" => receive::receive(state, world, call, now),
-        "DeleteMessage" => batch_delete::delete(state, world, call, now),
-        "DeleteMessageBatch" => batch_delete::delete_batch(state, world, call, now),
-        "ChangeMessageVisibility" => batch_delete::change_visibility(state, world, call, now),
-        "ChangeMessageVisibilityBatch" => batch_delete::change_visibility_batch(state, world, call, now),
+        "DeleteMessage" => acknowledge::delete(state, world, call, now),
+        "DeleteMessageBatch" => acknowledge::delete_batch(state, world, call, now),
+        "ChangeMessageVisibility" => acknowledge::change_visibility(state, world, call, now),
+        "ChangeMessageVisibilityBatch" => acknowledge::change_visibility_batch(state, world, call, now),
         "CreateQueue" => manage::create_queue(state, world, call, now),
         "GetQueueUrl" => manage::get_queue_url(state, call),
         "ListQueues" => manage::list_queues(state, call),

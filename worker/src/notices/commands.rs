@@ -8,9 +8,7 @@ use super::item::SecretLocation;
 /// Prints the secret's value, the JSON of the user's newest key.
 pub fn fetch_secret(secret: &SecretLocation, own_account: &AccountId, partition: Partition) -> String {
     let id = match &secret.central_account {
-        Some(central) if central != own_account => {
-            format!("arn:{}:secretsmanager:{}:{central}:secret:{}", partition.as_str(), secret.region, secret.name)
-        }
+        Some(central) if central != own_account => partition.secret_arn(&secret.region, central, &secret.name),
         Some(_) | None => secret.name.clone(),
     };
     Line::new("aws secretsmanager get-secret-value")

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use rotation::names::secret_name;
+use rotation::names::{
+    SECRET_ACCOUNT_TAG, SECRET_POLICY_TAG, SECRET_USER_ID_TAG, SECRET_USER_TAG, secret_name, user_in_secret,
+};
 use rotation::secret_policy::{SecretPolicy, lets_read};
 use rotation::{AccountId, UserName};
 use serde_json::Value;
@@ -49,10 +51,12 @@ impl Destination {
     ) -> Result<SecretRecord, StepError> {
         let worker = context.account.worker;
         let account = &context.account.job.account;
-        // A tag's value takes no comma either: spelled as in the secret's name.
-        let user = context.user.as_str().replace(',', "/");
-        let tags =
-            [(ACCOUNT_TAG, account.as_str()), (USER_TAG, user.as_str()), (USER_ID_TAG, context.record.id.as_str())];
+        let user = user_in_secret(context.user);
+        let tags = [
+            (SECRET_ACCOUNT_TAG, account.as_str()),
+            (SECRET_USER_TAG, user.as_str()),
+            (SECRET_USER_ID_TAG, context.record.id.as_str()),
+        ];
         let seen = match seen {
             Some(seen) => seen,
             None => self.look().await?,
@@ -69,7 +73,7 @@ impl Destination {
                 }
             }
         };
-        if record.tags.get(USER_ID_TAG).is_some_and(|id| *id != context.record.id) {
+        if record.tags.get(SECRET_USER_ID_TAG).is_some_and(|id| *id != context.record.id) {
             return Err(StepError::SecretOfAnother { secret: self.name.clone() });
         }
         if record.deleted {
@@ -97,7 +101,7 @@ impl Destination {
             && let Some(policy) = &central.read_policy_name
         {
             // Across accounts a resource policy alone lets nobody read: the user needs an identity policy as well.
-            let arn = format!("arn:{}:iam::{account}:policy/{policy}", worker.connection.partition().as_str());
+            let arn = worker.connection.partition().policy_arn(account, policy);
             Iam::new(session).attach_policy(context.user, &arn).await?;
         }
         Ok(record)
@@ -116,9 +120,9 @@ impl Destination {
         let policy = SecretPolicy { owner: context.arn, readers: &readers, writers: &writers };
         self.secrets.put_policy(&self.name, &policy.document().to_string()).await?;
         let fingerprint = policy.fingerprint();
-        match tags.get(POLICY_TAG) {
+        match tags.get(SECRET_POLICY_TAG) {
             Some(known) if *known == fingerprint => Ok(()),
-            Some(_) | None => self.secrets.tag(&self.name, &[(POLICY_TAG, &fingerprint)]).await,
+            Some(_) | None => self.secrets.tag(&self.name, &[(SECRET_POLICY_TAG, &fingerprint)]).await,
         }
     }
 
@@ -126,7 +130,8 @@ impl Destination {
     pub fn has_another_policy(context: &UserContext<'_>, tags: &BTreeMap<String, String>) -> bool {
         let (readers, writers) = (context.readers().patterns, context.account.secret_writers());
         let wanted = SecretPolicy { owner: context.arn, readers: &readers, writers: &writers };
-        tags.get(USER_ID_TAG) == Some(&context.record.id) && tags.get(POLICY_TAG) != Some(&wanted.fingerprint())
+        tags.get(SECRET_USER_ID_TAG) == Some(&context.record.id)
+            && tags.get(SECRET_POLICY_TAG) != Some(&wanted.fingerprint())
     }
 
     /// Why the user cannot read its secret as it is now, if it cannot. To be asked before the user depends on it alone. It only
@@ -188,13 +193,6 @@ fn other_kms_key<'a>(context: &UserContext<'a>, record: &SecretRecord) -> Option
     let is_shown = record.kms_key_id.as_deref().is_some_and(|shown| is_same_key(shown, wanted));
     (!is_shown).then_some(wanted)
 }
-
-/// The secret's tags: whose it is. The id is for a user that is renamed while another takes its name.
-const ACCOUNT_TAG: &str = "key-rotation:account";
-const USER_TAG: &str = "key-rotation:user";
-const USER_ID_TAG: &str = "key-rotation:user-id";
-/// The fingerprint of its resource policy.
-const POLICY_TAG: &str = "key-rotation:policy";
 
 /// `alias/name`, a key's id or an ARN of either, which may be the other's end.
 fn is_same_key(shown: &str, wanted: &str) -> bool {
