@@ -32,14 +32,14 @@ pub(crate) fn decide(now: Timestamp, policy: &Policy, user: &User) -> Verdict {
     if let Some(standstill) = standstill(user) {
         return match standstill {
             Standstill::SettleFirst => Verdict::SettleFirst,
-            Standstill::Findings(findings) => act(findings.into_iter().map(Action::Report).collect()),
+            Standstill::Findings(findings) => act(findings.into_iter().map(Action::ReportFinding).collect()),
         };
     }
     let (policy, bad_override) = user.policy(policy);
     let rules = Rules { now, policy };
     match rules.decide(user) {
         Ok(mut actions) => {
-            actions.extend(bad_override.map(Action::Report));
+            actions.extend(bad_override.map(Action::ReportFinding));
             act(actions)
         }
         Err(missing) => Verdict::Undecided(missing),
