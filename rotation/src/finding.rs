@@ -114,3 +114,20 @@ impl Finding {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_operations_page_says_of_every_finding_what_to_do() {
+        let here = include_str!("finding.rs").lines().filter_map(|line| line.trim().strip_prefix("Finding::"));
+        let names: BTreeSet<_> = here.filter_map(|line| line.split("=> \"").nth(1)?.strip_suffix("\",")).collect();
+        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operations.md")).unwrap();
+        let table = page.split("| `reason` in the log | finding |").nth(1).expect("the page has the table");
+        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+        let documented: BTreeSet<_> = rows.map(|row| row.split('`').nth(1).expect("a name")).collect();
+        assert_eq!(documented, names);
+        assert!(names.contains("look_before_harm"));
+    }
+}

@@ -2,7 +2,8 @@
 //!
 //! Nothing here does I/O, knows an SDK type, reads a clock or uses randomness. What the rules need to know of the world is
 //! in [`User`], [`Policy`] and [`Request`]; [`decide`] answers with a [`Verdict`]. A security auditor reads `lifecycle`
-//! top to bottom, then `forced` and `restore`, and has seen everything that can ever happen to a key.
+//! top to bottom, then `forced` and `restore`, and has seen everything that can happen to a key that somebody has. Keys that nobody
+//! has, those of interrupted rotations, are settled by the protocol (docs/rotation-protocol.md), whose times are in `intent`.
 
 pub mod dead_letter;
 mod decide;

@@ -246,9 +246,8 @@ impl Upcoming {
     }
 }
 
-/// A key that may be deleted. Made only by the rules, out of a key that is inactive.
-///
-/// Nobody else can make one, so that no step can delete a live key:
+/// A key that may be deleted. Made only by the rules, out of a key that is inactive, and nobody else can make one. (A successor that
+/// could not be published is no concern of the rules: the rotation protocol deletes it.)
 /// ```compile_fail,E0624
 /// use rotation::plan::{Deletable, DeleteReason};
 /// let key = rotation::AccessKeyId::new("AKIAIOSFODNN7EXAMPLE").unwrap();

@@ -30,7 +30,7 @@ pub enum Outcome {
     /// Not now: deliver it again after a while.
     Retry {
         failure: Failure,
-        /// Not before this long, where that is known; otherwise by how often it has failed.
+        /// What is known to be of no use before it is over; the delay by how often it has failed comes on top.
         after: Option<Duration>,
     },
     /// It cannot succeed: put it aside for a person.

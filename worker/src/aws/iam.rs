@@ -9,7 +9,7 @@ pub use key_rotation_aws::iam::{KeyRecord, Listing, UserRecord};
 use key_rotation_aws::{AwsError, ErrorClass, MemberSession};
 use rotation::names;
 use rotation::state::tag_time;
-use rotation::{AccessKeyId, Intent, KeyState, KeyStatus, LastUse, UserName};
+use rotation::{AccessKeyId, Deletable, Intent, KeyState, KeyStatus, LastUse, UserName};
 use secrecy::SecretString;
 use uuid::Uuid;
 
@@ -123,8 +123,18 @@ impl<'a> Iam<'a> {
         call.send().await.map(|_| ()).map_err(|error| AwsError::new("iam:UpdateAccessKey", error))
     }
 
-    /// Deletes a key. Run twice it finds no key, which is what it wants.
-    pub async fn delete_access_key(self, user: &UserName, key: &AccessKeyId) -> Result<(), AwsError> {
+    /// Deletes a key that the rules let go. Run twice it finds no key, which is what it wants.
+    pub async fn delete_access_key(self, user: &UserName, key: &Deletable) -> Result<(), AwsError> {
+        self.delete(user, key.key()).await
+    }
+
+    /// Deletes a key that this tool has just made, or that an interrupted rotation left: one whose secret nobody has, which the
+    /// caller has made sure of. Run twice it finds no key, which is what it wants.
+    pub async fn delete_unpublished_key(self, user: &UserName, key: &AccessKeyId) -> Result<(), AwsError> {
+        self.delete(user, key).await
+    }
+
+    async fn delete(self, user: &UserName, key: &AccessKeyId) -> Result<(), AwsError> {
         let call = self.0.delete_access_key().user_name(user.as_str()).access_key_id(key.as_str());
         gone(call.send().await.map(|_| ()).map_err(|error| AwsError::new("iam:DeleteAccessKey", error)))
     }

@@ -105,7 +105,7 @@ pub async fn delete(context: &UserContext<'_>, session: &MemberSession, key: &De
             return Err(StepError::Changed(format!("the key {} is active again: it is not deleted", key.key())));
         }
         Some(_) => {
-            iam.delete_access_key(context.user, key.key()).await?;
+            iam.delete_access_key(context.user, key).await?;
             info!(access_key_id = %key.key(), reason = key.reason().as_str(), "the key was deleted");
         }
         None => {}

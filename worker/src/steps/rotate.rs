@@ -246,7 +246,7 @@ impl RotationAttempt<'_> {
     /// The new key was never used and never published: it is deleted, and the user is as before. If it cannot be deleted the
     /// intent stays, and a later delivery settles it.
     async fn delete_new_key(&self, new: &AccessKeyId, error: StepError) -> AttemptFailure {
-        match self.iam().delete_access_key(self.work.user, new).await {
+        match self.iam().delete_unpublished_key(self.work.user, new).await {
             Ok(()) => {
                 info!(access_key_id = %new, %error, "the new key was deleted again");
                 AttemptFailure::from(error)

@@ -110,7 +110,7 @@ async fn remove(
     match iam.last_use(&key.id).await? {
         LastUse::Never => {
             warn!(access_key_id = %key.id, "an interrupted rotation left a key whose secret nobody has: it is deleted");
-            iam.delete_access_key(work.user, &key.id).await?;
+            iam.delete_unpublished_key(work.user, &key.id).await?;
         }
         LastUse::At { .. } => findings.push(Finding::UsedButNotStored { key: key.id.clone() }),
         LastUse::Unknown => {
