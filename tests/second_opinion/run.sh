@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # The second opinion: the product against an AWS stand-in that others wrote, moto (pinned in .ci/requirements.txt). What it is and what
-# it found: docs/second-opinion.md. Three parts, each with servers of its own on free loopback ports, which it stops again:
+# it found: docs/second-opinion.md. Four parts, each with servers of its own on free loopback ports, which it stops again:
 #
 #   answers    single calls at their edges, to moto and to the product's sandbox
 #   scenarios  end to end, on moto and on the sandbox: the same preparation, the same endings
+#   peer       the report's keys beside those that Cloud Custodian finds, on moto and on the sandbox
 #   templates  deployed to moto by deploy.sh, worked with, and taken down by cleanup.sh
 #
 # Needs Python with .ci/requirements.txt first on the PATH, as .ci/run sets it up, and the release build (BIN=… where it is elsewhere).
-# Exits 1 if anything failed.
+# Cloud Custodian (peer.txt) is wanted on the PATH or in CUSTODIAN. Exits 1 if anything failed.
 set -euo pipefail
 cd "$(dirname "$0")"
 export PYTHONDONTWRITEBYTECODE=1
@@ -42,7 +43,7 @@ ended() {
 python3 deploy.py >"$place/templates" 2>&1 &
 templates=$!
 
-for part in answers scenarios; do
+for part in answers scenarios peer; do
   printf '\n-- %s\n' "$part"
   code=0
   # In the background and waited for, so that a signal ends it at once.
