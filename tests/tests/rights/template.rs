@@ -6,7 +6,9 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use serde_norway::Value as Yaml;
 
-pub(crate) const ALL: [&str; 8] = [
+pub(crate) const ALL: [&str; 10] = [
+    "exposed-keys-member.yaml",
+    "exposed-keys.yaml",
     "fleet.yaml",
     "image-repository.yaml",
     "kms.yaml",
