@@ -8,7 +8,7 @@ use rotation::job::Whom;
 use rotation::names::session_name;
 use rotation::selection::FullScan;
 use rotation::{Event, EventKind, Job, Refusal, RequestOption, RequestOrigin, Task, UserName};
-use tracing::{Instrument, info, info_span};
+use tracing::{Instrument, info, info_span, warn};
 use uuid::Uuid;
 
 use crate::aws::iam::{Iam, UserRecord};
@@ -60,6 +60,7 @@ pub async fn process_message(
             AccountContext { worker, job, sessions, dry_run, full_scan, origin, message_id, stop, sums: &sums };
         account.refuse_what_an_audit_cannot_do()?;
         let inventory = account.inventory().await?;
+        account.count_exemption_group(&inventory);
         let report = account.process_users(&inventory).await;
         upkeep::mend_policies(&account, &inventory).await;
         account.notify_owners(report, message.last_delivery).await
@@ -176,6 +177,15 @@ impl AccountContext<'_> {
                 }
             },
         }
+    }
+
+    fn count_exemption_group(&self, inventory: &Inventory) {
+        let Some(found) = inventory.exemption_group_found else { return };
+        if !found {
+            let group = self.worker.exemption_group.as_str();
+            warn!(group, "the exemption group does not exist in this account: nobody is exempt by group");
+        }
+        self.sums.count_exemption_group(found);
     }
 
     fn selection(&self) -> Selection<'_> {

@@ -31,6 +31,8 @@ pub struct Inventory {
     pub by_report: Vec<UserRecord>,
     /// The members of the exemption group, read to its last page, where the users' own groups are not known.
     exempt: HashSet<String>,
+    /// Whether the exemption group exists, where that was asked.
+    pub exemption_group_found: Option<bool>,
 }
 
 /// By what it is chosen whom to look at.
@@ -53,9 +55,9 @@ impl Inventory {
         let group = selection.exemption_group;
         let mut inventory = Self::default();
         if users.iter().any(|user| user.groups.is_none()) {
-            inventory.exempt = exempt(Iam::new(session), group).await?;
-        } else if !groups.iter().any(|name| name.eq_ignore_ascii_case(group)) {
-            no_such_group(group);
+            inventory.set_exempt(Iam::new(session).group_members(group).await?);
+        } else {
+            inventory.exemption_group_found = Some(groups.iter().any(|name| name.eq_ignore_ascii_case(group)));
         }
         (inventory.users, inventory.by_report) =
             users.into_iter().partition(|user| selection.needs_no_report(user, inventory.is_exempt(user, group)));
@@ -78,11 +80,18 @@ impl Inventory {
         user: &UserName,
     ) -> Result<Self, AwsError> {
         let iam = Iam::new(session);
-        let exempt = match exemption_group {
-            Some(group) => exempt(iam, group).await?,
-            None => HashSet::new(),
-        };
-        Ok(Self { users: iam.user(user).await?.into_iter().collect(), by_report: Vec::new(), exempt })
+        let mut inventory = Self::default();
+        if let Some(group) = exemption_group {
+            inventory.set_exempt(iam.group_members(group).await?);
+        }
+        inventory.users.extend(iam.user(user).await?);
+        Ok(inventory)
+    }
+
+    /// That there is no such group is a definite answer: then it has no members.
+    fn set_exempt(&mut self, members: Option<Vec<String>>) {
+        self.exemption_group_found = Some(members.is_some());
+        self.exempt.extend(members.into_iter().flatten());
     }
 
     /// The users that the credential report says may need something; all of them where there is no report.
@@ -169,21 +178,6 @@ pub async fn owner_of(session: &MemberSession, key: &AccessKeyId) -> Result<Opti
         }
     }
     Ok(None)
-}
-
-async fn exempt(iam: Iam<'_>, group: &str) -> Result<HashSet<String>, AwsError> {
-    match iam.group_members(group).await? {
-        Some(members) => Ok(members.into_iter().collect()),
-        None => {
-            no_such_group(group);
-            Ok(HashSet::new())
-        }
-    }
-}
-
-/// A definite answer: a group that does not exist has no members.
-fn no_such_group(group: &str) {
-    warn!(group, "the exemption group does not exist in this account: nobody is exempt by group");
 }
 
 /// Nothing is lost by it but calls.

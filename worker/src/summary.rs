@@ -27,6 +27,8 @@ pub struct Counts {
     pub users_looked_at: u64,
     /// Users that were not begun because the worker stops.
     pub users_not_begun: u64,
+    /// Whether the account has the exemption group, where that was asked.
+    pub exemption_group_found: Option<bool>,
     /// Of the users that were looked at; who is exempt is not.
     pub keys_active: u64,
     pub keys_inactive: u64,
@@ -50,6 +52,10 @@ impl Sums {
         let mut counts = self.lock();
         (counts.users, counts.users_looked_at, counts.users_not_begun) =
             (number(users), number(looked_at), number(not_begun));
+    }
+
+    pub fn count_exemption_group(&self, found: bool) {
+        self.lock().exemption_group_found = Some(found);
     }
 
     pub fn count_keys(&self, user: &User, now: Timestamp, policy: &Policy) {
@@ -150,6 +156,7 @@ impl Ended<'_> {
             users_exempt = once(of(EventKind::Exempt)),
             users_failed = once(of(EventKind::Failed)),
             users_not_begun,
+            exemption_group_found = self.counts.exemption_group_found.map(u64::from).and_then(of_account),
             keys_active = of_account(*keys_active),
             keys_inactive = of_account(*keys_inactive),
             keys_overdue = of_account(number(keys_overdue.len())),

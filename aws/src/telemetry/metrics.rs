@@ -8,10 +8,11 @@ use serde_json::{Map, Value, json};
 
 /// The fields of summary lines that are metrics, with CloudWatch's names of their units. All others are for queries only: each metric
 /// costs. There are no dimensions: an account or a user as one would make a metric, and a price, of each.
-pub const METRICS: [(&str, &str); 13] = [
+pub const METRICS: [(&str, &str); 14] = [
     ("accounts_processed", "Count"),
     ("accounts_not_reached", "Count"),
     ("users_failed", "Count"),
+    ("exemption_group_found", "Count"),
     ("keys_overdue", "Count"),
     ("keys_created", "Count"),
     ("keys_disabled", "Count"),

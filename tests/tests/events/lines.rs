@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use end_to_end::scenario::SCENARIOS;
 use end_to_end::{ACCOUNT, Stage, USER};
 use key_rotation_aws::telemetry::metrics::METRICS;
-use rotation::{EventKind, Job, Task};
+use rotation::job::{ForceRotate, Whom};
+use rotation::{EventKind, Job, Task, UserName};
 use sandbox::KeySpec;
 use serde_json::{Value, json};
 use worker::Settings;
@@ -120,6 +121,7 @@ async fn a_message_is_summed_up_with_what_was_found_and_done_and_how_many_calls_
         ("users", json!(4)),
         ("users_exempt", json!(1)),
         ("users_failed", json!(0)),
+        ("exemption_group_found", json!(0)),
         ("keys_active", json!(3)),
         ("keys_overdue", json!(1)),
         ("keys_created", json!(2)),
@@ -137,6 +139,23 @@ async fn a_message_is_summed_up_with_what_was_found_and_done_and_how_many_calls_
         world.journal.calls().filter(in_account).count()
     });
     assert_eq!(line["aws_calls"], json!(calls));
+}
+
+#[tokio::test]
+async fn an_account_that_has_the_exemption_group_counts_as_one_and_requests_do_not_count() {
+    let log = Log::capture();
+    let stage = Stage::new().await;
+    stage.user(&[KeySpec::aged(95)]);
+    stage.run().await;
+    stage.world(|world| world.add_group(ACCOUNT, "iamkeyrotationEXEMPTIONgroup"));
+    let user = UserName::new(USER).expect("a user name");
+    let request = ForceRotate { whom: Whom::User(user.clone()), disable_old_now: false, override_exemption: false };
+    for task in [Task::Account, Task::User(user), Task::ForceRotate(request)] {
+        stage.send(&stage.job(task)).await;
+        stage.work().await;
+    }
+    let found: Vec<_> = log.summaries().iter().map(|line| line.get("exemption_group_found").cloned()).collect();
+    assert_eq!(found, [Some(json!(0)), Some(json!(1)), Some(json!(1)), None]);
 }
 
 #[tokio::test]

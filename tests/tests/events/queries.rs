@@ -176,7 +176,7 @@ fn every_alarm_and_every_line_of_the_dashboard_is_about_a_metric_that_there_is()
     let resources = template.whole()["Resources"].as_object().expect("resources");
     let alarms = resources.values().filter(|resource| resource["Type"] == "AWS::CloudWatch::Alarm");
     let names: Vec<&str> = alarms.filter_map(|alarm| alarm["Properties"]["MetricName"].as_str()).collect();
-    assert_eq!(names.len(), 5);
+    assert_eq!(names.len(), 6);
     assert!(names.iter().all(|name| known.contains(name)), "{names:?}");
     let body = &template.resource("Dashboard")["Properties"]["DashboardBody"]["Fn::Sub"];
     let body: Value = serde_json::from_str(body.as_str().expect("a body")).expect("the dashboard is JSON");
