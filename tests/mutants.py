@@ -427,6 +427,31 @@ MUTANTS = [
         (ACCOUNT, "running.len() < pace.at_once() && !self.stop.is_asked()", "running.len() < pace.at_once()"),
         first="processes",
     ),
+    mutant(
+        "what AWS reports is contained unless somebody asks for an audit",
+        ("cloudformation/exposed-keys.yaml", 'ContainsKeys: !Equals [!Ref ContainReportedKeys, "True"]', 'ContainsKeys: !Equals [!Ref ContainReportedKeys, "False"]'),
+        first="exposed_keys",
+    ),
+    mutant(
+        "the urgent queue lets in whatever rule of EventBridge",
+        ("cloudformation/fleet.yaml", ":rule/${NamePrefix}-exposed-keys/*", ":rule/*"),
+        first="exposed_keys",
+    ),
+    mutant(
+        "an unknown last use of a new key is taken for none",
+        ("rotation/src/succession.rs", "LastUse::Unknown => Installed::Unknown,", "LastUse::Unknown => Installed::NotYet,"),
+        first="installed",
+    ),
+    mutant(
+        "that the previous key is used proves that the new one is installed",
+        (EXECUTE, "published_use: published.map_or(LastUse::Unknown, |key| key.last_use.clone()),", "published_use: key.map_or(LastUse::Unknown, |id| self.facts(id).last_use),"),
+        first="installed",
+    ),
+    mutant(
+        "the mail of a leak response does not say how to see what the key did",
+        ("worker/src/notices/instructions.rs", "let calls = item.event == Event::Contained;", "let calls = item.event == Event::Deleted;"),
+        first="secret_access",
+    ),
 ]
 
 

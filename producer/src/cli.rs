@@ -16,6 +16,7 @@ use crate::report::ReportOptions;
 use crate::restore::RestoreOptions;
 use crate::schedule::ScheduleOptions;
 use crate::settings::{InvalidSettings, RawSettings, Settings};
+use crate::status::StatusOptions;
 use crate::{dead_letters, force_rotate, report, restore, schedule, status};
 
 /// Puts an AWS Organization's access keys up for rotation, and carries out an operator's requests.
@@ -51,6 +52,7 @@ const PROGRAM_HELP: &str = "Examples:
   producer force-rotate --access-key-id AKIA... --disable-old-now --wait    a leaked key
   producer report --this-account                                  how every key stands, with nothing deployed
   producer status
+  producer status --account 123456789012 --user alice             a user's keys: has the new one been installed?
   producer dead-letters list
 
 Exit status: 0 done; 1 some or all of the work failed (what, on stderr); 2 usage or settings wrong, nothing was done.";
@@ -92,12 +94,11 @@ pub enum OnQueueCommand {
     ForceRotate(ForceRotateOptions),
     #[command(after_help = COMMAND_HELP, override_usage = "producer restore --account <ID> --user <NAME> [OPTIONS]")]
     Restore(RestoreOptions),
-    /// Show how many messages wait, are in flight, are delayed and are dead, on every queue that is set.
-    ///
-    /// SQS's counts are approximate and lag by up to a minute. It tells the age of the oldest message only through CloudWatch
-    /// (ApproximateAgeOfOldestMessage).
-    #[command(after_help = COMMAND_HELP, override_usage = "producer status [OPTIONS]")]
-    Status,
+    #[command(
+        after_help = COMMAND_HELP,
+        override_usage = "producer status [OPTIONS]\n       producer status --account <ID> --user <NAME> [OPTIONS]"
+    )]
+    Status(StatusOptions),
     /// Look at messages that workers have given up on, send them back, or delete them.
     #[command(subcommand, after_help = COMMAND_HELP, override_usage = "producer dead-letters <COMMAND>")]
     DeadLetters(DeadLettersCommand),
@@ -131,6 +132,10 @@ pub async fn run(cli: &Cli) -> ExitStatus {
 
 async fn execute(cli: &Cli) -> Result<ExitStatus, CommandError> {
     let command = match &cli.command {
+        Command::OnQueue(OnQueueCommand::Status(StatusOptions { account: Some(account), user: Some(user) })) => {
+            let access = cli.settings.check_access().map_err(|invalid| usage(&invalid))?;
+            return show(cli, &status::user::run(&load().await?, &access.member_role, account, user).await?);
+        }
         Command::OnQueue(command) => command,
         Command::Report(options) => {
             let access = cli.settings.check_access().map_err(|invalid| usage(&invalid))?;
@@ -152,7 +157,7 @@ async fn execute(cli: &Cli) -> Result<ExitStatus, CommandError> {
         OnQueueCommand::Schedule(options) => show(cli, &schedule::run(&connection, &settings, options).await?),
         OnQueueCommand::ForceRotate(options) => show(cli, &force_rotate::run(&connection, &settings, options).await?),
         OnQueueCommand::Restore(options) => show(cli, &restore::run(&connection, &settings, options).await?),
-        OnQueueCommand::Status => show(cli, &status::run(&connection, &settings).await?),
+        OnQueueCommand::Status(_) => show(cli, &status::run(&connection, &settings).await?),
         OnQueueCommand::DeadLetters(DeadLettersCommand::List(options)) => {
             show(cli, &dead_letters::list::run(&connection, &settings, options).await?)
         }

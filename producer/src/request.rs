@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 use key_rotation_aws::{AwsError, Connection, ErrorClass, RetryPolicy, SessionPolicy, iam};
+use rotation::cloudtrail::{CallsOf, LOOKUP_LIMITS, lookup_command};
 use rotation::names::session_name;
 use rotation::progress::Expectation;
 use rotation::{AccessKeyId, AccountId, Job, Task, UserName};
@@ -53,6 +54,8 @@ pub struct RequestReport {
     pub user: Option<UserName>,
     /// The key, if named.
     pub access_key_id: Option<AccessKeyId>,
+    /// The command that lists what the key did, or the user: after a leak, containing the key is half of it.
+    pub what_it_did: Option<String>,
     /// How it ended, where it was waited for.
     #[serde(flatten)]
     pub outcome: Option<RequestOutcome>,
@@ -163,6 +166,7 @@ impl<'a> RequestSender<'a> {
         if let Some(user) = &user {
             self.check_user(&member.account, user).await?;
         }
+        let what_it_did = what_it_did(&task, self.connection.region());
         let queue = self.settings.operators_queue();
         let requested_at = self.connection.clock().now();
         let expectation = Expectation::new(&task, dry_run);
@@ -202,11 +206,26 @@ impl<'a> RequestSender<'a> {
             message_id,
             account: member.account,
             account_name: member.name,
+            what_it_did,
             user,
             access_key_id,
             outcome,
         })
     }
+}
+
+/// The look-up that follows a containment, by the key where it is named.
+fn what_it_did(task: &Task, region: &str) -> Option<String> {
+    let contains = match task {
+        Task::ForceRotate(request) => request.disable_old_now,
+        Task::Account | Task::User(_) | Task::Restore { .. } => false,
+    };
+    let of = match (task.access_key_id(), task.user()) {
+        (Some(key), _) => CallsOf::Key(key.as_str()),
+        (None, Some(user)) => CallsOf::User(user),
+        (None, None) => return None,
+    };
+    contains.then(|| lookup_command(of, region))
 }
 
 impl Report for RequestReport {
@@ -232,8 +251,16 @@ impl fmt::Display for RequestReport {
             write!(f, ", key {key}")?;
         }
         match &self.outcome {
-            Some(RequestOutcome::Done { what }) => write!(f, "\ndone: {what}"),
-            Some(RequestOutcome::Failed { .. } | RequestOutcome::Unknown { .. }) | None => Ok(()),
+            Some(RequestOutcome::Done { what }) => write!(f, "\ndone: {what}")?,
+            Some(RequestOutcome::Failed { .. } | RequestOutcome::Unknown { .. }) | None => {}
+        }
+        match &self.what_it_did {
+            Some(line) => write!(
+                f,
+                "\n\nWhat it did until then, with credentials of account {}:\n\n  {line}\n\n{LOOKUP_LIMITS}",
+                self.account
+            ),
+            None => Ok(()),
         }
     }
 }

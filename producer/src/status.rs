@@ -4,14 +4,35 @@
 //! alarm watches). Looking would be a receive: it counts towards the redrive policy and hides the message from workers, so
 //! a status that is asked often would turn work into dead letters. Dead letters' ages are in `producer dead-letters list`.
 
+pub mod user;
+
 use std::fmt;
 
+use clap::Args;
 use key_rotation_aws::{Connection, Depth, QueueUrl};
+use rotation::{AccountId, UserName};
 use serde::Serialize;
 
 use crate::command::{CommandError, Report};
 use crate::queue;
 use crate::settings::Settings;
+
+/// Show how many messages wait, are in flight, are delayed and are dead, on every queue that is set; or one user's keys.
+///
+/// SQS's counts are approximate and lag by up to a minute. It tells the age of the oldest message only through CloudWatch
+/// (ApproximateAgeOfOldestMessage). Of a user it says whether the new key has been used since it was made: as long as it has not,
+/// nobody has installed it.
+#[derive(Debug, Clone, Args)]
+#[group(skip)]
+pub struct StatusOptions {
+    /// The user's account; no queue is looked at
+    #[arg(long, value_name = "ID", requires = "user")]
+    pub account: Option<AccountId>,
+
+    /// The user, by name without path
+    #[arg(long, value_name = "NAME", requires = "account")]
+    pub user: Option<UserName>,
+}
 
 /// The queues as they are now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -5,6 +5,7 @@
 //! top to bottom, then `forced` and `restore`, and has seen everything that can happen to a key that somebody has. Keys that nobody
 //! has, those of interrupted rotations, are settled by the protocol (docs/rotation-protocol.md), whose times are in `intent`.
 
+pub mod cloudtrail;
 pub mod dead_letter;
 mod decide;
 pub mod event;
@@ -29,6 +30,7 @@ pub mod secret_policy;
 pub mod selection;
 mod standing;
 pub mod state;
+mod succession;
 pub mod user;
 mod verdict;
 
@@ -47,5 +49,6 @@ pub use refusal::{Refusal, RequestOption};
 pub use request::{ForceRotateRequest, MAX_REQUEST_AGE, Request, RequestOrigin, RestoreRequest};
 pub use standing::Standing;
 pub use state::{KeyState, KeyStateKind};
+pub use succession::{Installed, Succession};
 pub use user::User;
 pub use verdict::{Exemption, MissingFact, Verdict};

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use rotation::{AccessKeyId, AccountId};
+use rotation::{AccessKeyId, AccountId, LastUse};
 use serde::{Serialize, Serializer};
 
 /// The version of what is written.
@@ -288,6 +288,16 @@ pub enum Usage {
     Used,
     Never,
     Unknown,
+}
+
+impl From<&LastUse> for Usage {
+    fn from(last_use: &LastUse) -> Self {
+        match last_use {
+            LastUse::At { .. } => Usage::Used,
+            LastUse::Never => Usage::Never,
+            LastUse::Unknown => Usage::Unknown,
+        }
+    }
 }
 
 /// The next thing that would be done to a key.

@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rotation::{
-    AccountId, ForecastKind, Key, KeyStateKind, KeyStatus, LastUse, MissingFact, Policy, Published, Standing,
+    AccountId, ForecastKind, Installed, Key, KeyStatus, LastUse, MissingFact, Policy, Standing, Succession,
     Unforeseeable, forecast,
 };
 
@@ -217,7 +217,7 @@ impl Document {
                 status: if key.status == KeyStatus::Active { "active" } else { "inactive" },
                 created: key.created,
                 age_days: days_between(key.created, basis.as_of),
-                usage: usage(&key.last_use),
+                usage: Usage::from(&key.last_use),
                 last_used: used_at(&key.last_use),
                 last_used_service: match &key.last_use {
                     LastUse::At { service, .. } => Some(service.clone()),
@@ -274,14 +274,6 @@ impl Document {
     }
 }
 
-fn usage(last_use: &LastUse) -> Usage {
-    match last_use {
-        LastUse::At { .. } => Usage::Used,
-        LastUse::Never => Usage::Never,
-        LastUse::Unknown => Usage::Unknown,
-    }
-}
-
 fn used_at(last_use: &LastUse) -> Option<Timestamp> {
     match last_use {
         LastUse::At { when, .. } => Some(*when),
@@ -301,21 +293,14 @@ fn sentence(why: &Unforeseeable) -> String {
 
 /// The previous key and its successor, where nobody has used the successor yet: its owner has not gone over to it.
 fn successor_not_installed(account: &AccountId, read: &UserKeys) -> Option<SuccessorRow> {
-    let mut active: Vec<&Key> = read.user.keys.iter().filter(|key| key.status == KeyStatus::Active).collect();
-    active.sort_by_key(|key| key.created);
-    let [previous, .., successor] = active.as_slice() else { return None };
-    let told = previous.state.as_ref().filter(|state| match state.kind {
-        KeyStateKind::Notified | KeyStateKind::Forced | KeyStateKind::Restored => true,
-        KeyStateKind::Disabled => false,
-    });
-    let is_successor = told.is_some() || successor.published == Published::Yes;
-    (read.live && is_successor && successor.last_use == LastUse::Never).then(|| SuccessorRow {
+    let Succession { previous, successor, notice } = read.user.succession()?;
+    (read.live && Installed::from(&successor.last_use) == Installed::NotYet).then(|| SuccessorRow {
         account: account.clone(),
         user: read.user.name.to_string(),
         access_key_id: previous.id.clone(),
         last_used: used_at(&previous.last_use),
         successor: successor.id.clone(),
         successor_created: successor.created,
-        disable_on: told.and_then(|state| state.until),
+        disable_on: notice.and_then(|state| state.until),
     })
 }

@@ -77,6 +77,30 @@ async fn a_leaked_key_needs_nothing_but_its_id_and_goes_to_the_urgent_queue() {
 }
 
 #[tokio::test]
+async fn who_contains_a_key_is_told_how_to_see_what_it_did_and_nobody_else() {
+    let (world, key) = alice();
+    let stage = Stage::set(world, Kind::Fifo).await;
+    let contained = force(&stage, &by_key(&key, NO_WAIT)).await.unwrap();
+    let text = contained.to_string();
+    assert!(text.contains(&format!("AttributeKey=AccessKeyId,AttributeValue={key} ")), "{text}");
+    assert!(text.contains("of the last 90 days, region by region"), "{text}");
+
+    let of_user = ForceRotateOptions {
+        account: Some(account(&id(1))),
+        user: Some(user("alice")),
+        access_key_id: None,
+        ..by_key(&key, NO_WAIT)
+    };
+    let text = force(&stage, &of_user).await.unwrap().to_string();
+    assert!(text.contains("'AttributeKey=Username,AttributeValue=\"alice\"'"), "{text}");
+
+    let unhurried = ForceRotateOptions { disable_old_now: false, ..of_user };
+    let report = force(&stage, &unhurried).await.unwrap();
+    assert_eq!(report.what_it_did, None);
+    assert!(!report.to_string().contains("cloudtrail"));
+}
+
+#[tokio::test]
 async fn without_an_urgent_queue_a_request_goes_to_the_work_queue() {
     let (world, key) = alice();
     let mut stage = Stage::set(world, Kind::Standard).await;

@@ -31,6 +31,9 @@ async fn after_a_leak_response_a_reader_fetches_the_key_installs_it_and_the_user
         assert!(reads(&user(&stage, &leaked), &id).await.is_err());
         let text = stage.mails().pop().expect("a mail").1;
         assert!(!text.contains("Run it as the user"), "{text}");
+        let look_up = format!("--lookup-attributes AttributeKey=AccessKeyId,AttributeValue={leaked} ");
+        assert!(text.contains("aws cloudtrail lookup-events") && text.contains(&look_up), "{text}");
+        assert!(text.contains("Sessions that the key began"), "{text}");
         assert!(text.contains(&format!("role arn:aws:iam::{ACCOUNT}:role/IAMKeyRotationBreakGlass")), "{text}");
         // The line is what the reader runs: the secret's name, or its ARN from another account.
         let named = text.split("--secret-id ").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("a line");

@@ -81,6 +81,8 @@ fn quoted(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rotation::LastUse;
+
     use super::*;
 
     fn account() -> AccountId {
@@ -96,6 +98,7 @@ mod tests {
             smtp_regions: Vec::new(),
             user_has_other_key: false,
             publishes: None,
+            published_use: LastUse::Unknown,
         }
     }
 

@@ -1,11 +1,12 @@
 //! What an owner is to do, step by step, with the command lines.
 
 use rotation::LastUse;
+use rotation::cloudtrail::{CallsOf, LOOKUP_LIMITS, lookup_command};
 use rotation::names::Partition;
 
 use super::commands;
 use super::fetcher::Fetcher;
-use super::item::{Digest, DigestItem};
+use super::item::{Digest, DigestItem, Event};
 use super::text::counted;
 use super::wording::Help;
 
@@ -31,6 +32,8 @@ pub struct Instructions {
 struct Parts {
     fetch: bool,
     usage: bool,
+    /// What the key did: of one that may have leaked.
+    calls: bool,
     emergency: Option<KeyIs>,
 }
 
@@ -43,14 +46,15 @@ enum KeyIs {
 impl Parts {
     fn new(digest: &Digest, item: &DigestItem, help: Help) -> Self {
         let fetch = digest.replacement(item).is_some();
-        let of = |fetch, usage, emergency| Self { fetch, usage, emergency };
+        let calls = item.event == Event::Contained;
+        let of = |fetch, usage, emergency| Self { fetch, usage, calls, emergency };
         let parts = match help {
             Help::Install => of(fetch, true, Some(KeyIs::Active)),
             Help::InstallOrReenable => of(fetch, true, Some(KeyIs::Disabled)),
             Help::InstallOnly => of(fetch, false, None),
             Help::Usage => of(false, true, Some(KeyIs::Active)),
             Help::UsageOrReenable => of(false, true, Some(KeyIs::Disabled)),
-            Help::None => Self::default(),
+            Help::None => of(false, false, None),
         };
         // In audit mode there is no disabled key to make active again.
         Self { emergency: parts.emergency.filter(|_| !digest.dry_run), ..parts }
@@ -82,6 +86,7 @@ impl Instructions {
             fetchers.extend(parts.fetch.then(|| Fetcher::new(item, help, false)));
             all.fetch |= parts.fetch;
             all.usage |= parts.usage;
+            all.calls |= parts.calls;
             all.emergency = all.emergency.or(parts.emergency);
             secret = secret.or(Some(&item.secret));
         }
@@ -155,6 +160,16 @@ impl Parts {
                 },
                 hint: "Shows its last use: when, which service, which region.".to_owned(),
                 line: Some(commands::last_used(key, region)),
+            });
+        }
+        if self.calls {
+            steps.push(Step {
+                label: "See what this key did",
+                hint: format!(
+                    "For whoever may call cloudtrail:LookupEvents and ec2:DescribeRegions in the account {}: disabling the key does not undo what it was used for. {LOOKUP_LIMITS}",
+                    digest.account.id,
+                ),
+                line: Some(lookup_command(CallsOf::Key(key), region)),
             });
         }
         let emergency = self.emergency.map(|key_is| Step {

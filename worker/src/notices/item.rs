@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use rotation::plan::NoticeKind;
-use rotation::{AccessKeyId, AccountId, Finding, KeyState, LastUse, Policy, Reason, Upcoming, UserName};
+use rotation::{AccessKeyId, AccountId, Finding, Installed, KeyState, LastUse, Policy, Reason, Upcoming, UserName};
 use uuid::Uuid;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,8 @@ pub struct SecretLocation {
     pub user_has_other_key: bool,
     /// The key it publishes, where it is there and publishes one of the user's keys.
     pub publishes: Option<AccessKeyId>,
+    /// How that key has been used.
+    pub published_use: LastUse,
 }
 
 /// What happened to a key, or comes. In audit mode: what would.
@@ -168,5 +170,11 @@ impl Digest {
         let published = just_made.next_back().or(item.secret.publishes.as_ref())?;
         let is_itself = item.key.as_ref().is_some_and(|key| key.id == *published);
         (!is_itself).then_some(published)
+    }
+
+    /// Whether the replacement has been installed, where it is none that was made just now.
+    pub fn replacement_installed(&self, item: &DigestItem) -> Option<Installed> {
+        let replacement = self.replacement(item)?;
+        (item.secret.publishes.as_ref() == Some(replacement)).then(|| Installed::from(&item.secret.published_use))
     }
 }

@@ -45,6 +45,7 @@ impl RenderedItem {
             now: digest.now,
             policy: &digest.policy,
             replacement: digest.replacement(item),
+            replacement_installed: digest.replacement_installed(item),
         };
         let wording = wording(item, &at);
         let days_left = wording.due.map(|(due, _)| days_left(digest.now, due));

@@ -142,6 +142,7 @@ fn item(now: Timestamp, n: usize, event: Event) -> DigestItem {
             user_has_other_key: false,
             smtp_regions: Vec::new(),
             publishes: Some(key_id(99)),
+            published_use: LastUse::Never,
         },
         user: name,
         key: Some(KeyFacts { id: key_id(n), created: now.saturating_sub(age).ok(), last_use }),

@@ -6,7 +6,7 @@ use rotation::names::{
     SECRET_ACCOUNT_TAG, SECRET_POLICY_TAG, SECRET_USER_ID_TAG, SECRET_USER_TAG, secret_name, user_in_secret,
 };
 use rotation::secret_policy::{SecretPolicy, lets_read};
-use rotation::{AccountId, UserName};
+use rotation::{AccountId, LastUse, UserName};
 use serde_json::Value;
 
 use crate::aws::iam::Iam;
@@ -219,6 +219,7 @@ pub fn location(
 ) -> SecretLocation {
     SecretLocation {
         publishes: None,
+        published_use: LastUse::Unknown,
         readers: Vec::new(),
         smtp_regions: Vec::new(),
         user_has_other_key: false,

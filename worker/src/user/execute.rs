@@ -292,6 +292,7 @@ impl<'a> UserExecutor<'a> {
             owner_tag: self.owner_tag(),
             secret: SecretLocation {
                 publishes: published.map(|key| key.id.clone()),
+                published_use: published.map_or(LastUse::Unknown, |key| key.last_use.clone()),
                 readers: self.context.readers().patterns,
                 smtp_regions: self.context.smtp_regions().0,
                 user_has_other_key: self.user.keys.iter().any(|known| is_other(&known)),

@@ -1,7 +1,7 @@
 //! What a wording consists of, and what its sentences depend on.
 
 use jiff::Timestamp;
-use rotation::{AccessKeyId, Policy};
+use rotation::{AccessKeyId, Installed, Policy};
 
 use super::super::deadline::Deadline;
 use super::super::item::DigestItem;
@@ -76,7 +76,11 @@ pub struct WordingContext<'a> {
     pub policy: &'a Policy,
     /// The key that the owner can fetch from the user's secret in place of this one.
     pub replacement: Option<&'a AccessKeyId>,
+    /// Whether that one has been installed, as far as IAM tells.
+    pub replacement_installed: Option<Installed>,
 }
+
+const WHEREVER: &str = "wherever this one is used, then check that this one is no longer used.";
 
 const NO_CHANGE: &str = "Nothing for now: audit mode changes nothing. Find out where this key is used.";
 
@@ -95,7 +99,7 @@ impl WordingContext<'_> {
     pub(super) fn install(&self, successor: Option<&AccessKeyId>) -> String {
         self.todo(match (self.replacement, successor) {
             (Some(new), _) => {
-                format!("Install the new key, {new}, wherever this one is used, then check that this one is no longer used.")
+                format!("Install the new key, {new}, {WHEREVER}")
             }
             (None, Some(newer)) => format!(
                 "Use {newer} wherever this key is used. It is not in AWS Secrets Manager: somebody created it by hand and has its secret. \
@@ -103,6 +107,19 @@ impl WordingContext<'_> {
             ),
             (None, None) => "Move whatever still uses this key to another one. No new key is stored for this user.".to_owned(),
         })
+    }
+
+    /// The same for an owner who was told before, with what is known of its having been done.
+    pub(super) fn remind(&self) -> String {
+        match (self.replacement, self.replacement_installed) {
+            (Some(new), Some(Installed::NotYet)) => self.todo(format!(
+                "The new key, {new}, has not been used yet: has it been installed? Install it {WHEREVER}"
+            )),
+            (Some(new), Some(Installed::Yes)) => {
+                self.todo(format!("The new key, {new}, is in use already. Install it {WHEREVER}"))
+            }
+            (Some(_), Some(Installed::Unknown) | None) | (None, _) => self.install(None),
+        }
     }
 
     /// Days of 24 hours since the key was made.

@@ -128,7 +128,7 @@ pub(super) fn restored(at: &WordingContext<'_>, disable_due: Timestamp) -> Wordi
         what: at.say("The key was made active again.", "The key would be made active again.").to_owned()
             + " If another key replaces it, it is disabled again.",
         why: "An operator asked for it.".to_owned(),
-        todo: at.install(None),
+        todo: at.remind(),
         due: Some((disable_due, Deadline::Disabled)),
         need: Need::Act,
         condition: Condition::Stopping,

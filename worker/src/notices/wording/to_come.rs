@@ -55,7 +55,7 @@ pub(super) fn noticed(
             why: "A key that has been replaced does not stay active.".to_owned(),
             ..will_be_disabled(
                 "Somebody made this key active again after it had been disabled.".to_owned(),
-                at.install(None),
+                at.remind(),
             )
         },
     }
@@ -141,7 +141,7 @@ fn to_be_disabled(base: &Base<'_>, at: &WordingContext<'_>) -> Wording {
             at.say("will be disabled", "would be disabled"),
             at.say("The key stops working on the date below.", "The key would stop working on the date below.")
                 .to_owned(),
-            at.install(None),
+            at.remind(),
             Deadline::Disabled,
         )
     }
@@ -179,7 +179,7 @@ pub(super) fn postponed(item: &DigestItem, at: &WordingContext<'_>, until: Times
             "The key was due to be disabled, but is still in use: this is put off from day to day. {still}; the newer key has never been used."
         ),
         why: at.why_due(item),
-        todo: at.install(None),
+        todo: at.remind(),
         due: Some((until, Deadline::DisabledAtTheLatest)),
         need: Need::Act,
         condition: Condition::Stopping,
