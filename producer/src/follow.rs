@@ -14,7 +14,7 @@ mod observe;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use key_rotation_aws::{Connection, Depth, QueueUrl};
+use key_rotation_aws::{AwsError, Connection, Depth, QueueUrl, SessionPolicy, Sessions};
 use rotation::names::session_name;
 use rotation::progress::{Expectation, Progress, UserSnapshot};
 use rotation::{AccessKeyId, AccountId, UserName};
@@ -70,12 +70,12 @@ pub struct Follower<'a> {
     connection: &'a Connection,
     request: Request,
     dead_letters: Option<QueueUrl>,
-    observer: Result<(Observer<'a>, UserSnapshot), String>,
+    observer: Result<(Observer, UserSnapshot), String>,
 }
 
 impl<'a> Follower<'a> {
     /// Looks at the user as it is before the request.
-    pub async fn new(connection: &'a Connection, settings: &'a Settings, request: Request) -> Self {
+    pub async fn new(connection: &'a Connection, settings: &Settings, request: Request) -> Self {
         let observer = match &request.expectation {
             Expectation::Audited => Err("an audit leaves nothing to be seen".to_owned()),
             Expectation::Rotated(_) | Expectation::Restored { .. } => {
@@ -127,7 +127,7 @@ impl<'a> Follower<'a> {
     }
 
     async fn look_into_account(&mut self) -> Progress {
-        let (observer, before) = match &mut self.observer {
+        let (observer, before) = match &self.observer {
             Ok(observed) => observed,
             Err(why) => return Progress::Pending(format!("the account cannot be looked into ({why})")),
         };
@@ -179,17 +179,20 @@ impl<'a> Follower<'a> {
     }
 }
 
-async fn open_observer<'a>(
-    connection: &'a Connection,
-    settings: &'a Settings,
+async fn open_observer(
+    connection: &Connection,
+    settings: &Settings,
     request: &Request,
-) -> Result<(Observer<'a>, UserSnapshot), String> {
-    let session_name = session_name(&request.run_id);
-    let (user, key) = (request.user.as_ref(), request.access_key_id.as_ref());
-    let observer = Observer::open(connection, &settings.member_role, &session_name, &request.account, user, key).await;
-    let mut observer = observer.map_err(|error| error.to_string())?;
-    let before = observer.snapshot().await.map_err(|error| error.to_string())?;
-    Ok((observer, before))
+) -> Result<(Observer, UserSnapshot), String> {
+    let (role, account) = (settings.member_role.clone(), request.account.clone());
+    let policy = Some(SessionPolicy::FollowRequest);
+    let sessions = Sessions::new(connection.clone(), role, account, session_name(&request.run_id), policy);
+    let observed = async {
+        let observer = Observer::open(sessions, request.user.as_ref(), request.access_key_id.as_ref()).await?;
+        let before = observer.snapshot().await?;
+        Ok((observer, before))
+    };
+    observed.await.map_err(|error: AwsError| error.to_string())
 }
 
 fn failed(letter: DeadLetter) -> RequestOutcome {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use futures::stream::{FuturesUnordered, StreamExt};
-use key_rotation_aws::ErrorClass;
+use key_rotation_aws::{ErrorClass, MIN_SESSION_FOR_READS, SessionPolicy, Sessions};
 use rotation::job::Whom;
 use rotation::names::session_name;
 use rotation::selection::FullScan;
@@ -20,7 +20,6 @@ use crate::notices::{self, Digest, DigestItem, DigestReport, IncompleteUser};
 use crate::pace::Pace;
 use crate::queue::{Message, Outcome, Stop};
 use crate::recorder::TagRecorder;
-use crate::sessions::{MIN_SESSION_FOR_READS, Sessions};
 use crate::summary::{Ended, Sums};
 use crate::tally::Tally;
 use crate::upkeep;
@@ -118,7 +117,10 @@ fn origin(job: &Job, message: &Message) -> Result<RequestOrigin, JobError> {
 }
 
 fn sessions(worker: &WorkerContext, job: &Job, name: String, read_only: bool) -> Sessions {
-    Sessions::new(&worker.connection, worker.role.clone(), job.account.clone(), name, read_only)
+    let policy = read_only.then_some(SessionPolicy::Audit);
+    // Each message's calls are counted for themselves.
+    let connection = worker.connection.counting_anew();
+    Sessions::new(connection, worker.role.clone(), job.account.clone(), name, policy)
 }
 
 impl AccountContext<'_> {

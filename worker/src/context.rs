@@ -16,9 +16,9 @@ use crate::events::Events;
 use crate::notices::Notices;
 use crate::queue::Stop;
 use crate::refused_stores::RefusedStores;
-use crate::sessions::Sessions;
 use crate::summary::Sums;
 use crate::tally::Tally;
+use key_rotation_aws::Sessions;
 
 /// What all messages share.
 pub struct WorkerContext {

@@ -17,7 +17,6 @@ pub mod queue;
 pub mod recorder;
 pub mod refused_stores;
 pub mod run;
-pub mod sessions;
 pub mod settings;
 pub mod steps;
 pub mod summary;

@@ -13,7 +13,7 @@ use crate::context::AccountContext;
 use crate::error::JobError;
 use crate::events::notified;
 use crate::notices::{DigestItem, Event, Recorder, cadence};
-use crate::sessions::MIN_SESSION_FOR_READS;
+use key_rotation_aws::MIN_SESSION_FOR_READS;
 
 /// Writes the tags of one account's users. A crash before that means a second mail, never a missing one.
 pub struct TagRecorder<'a> {

@@ -12,8 +12,8 @@ use crate::aws::iam::UserRecord;
 use crate::context::{AccountContext, UserContext};
 use crate::error::StepError;
 use crate::inventory::Inventory;
-use crate::sessions::MIN_SESSION_FOR_READS;
 use crate::steps::destination::{Destination, store};
+use key_rotation_aws::MIN_SESSION_FOR_READS;
 
 /// After so many the next ones would hardly fare better; the next run goes on.
 const MAX_FAILURES: usize = 5;

@@ -15,8 +15,8 @@ use rotation::{AccessKeyId, Refusal};
 use crate::context::UserContext;
 use crate::error::StepError;
 use crate::notices::DigestItem;
-use crate::sessions::MIN_SESSION_FOR_READS;
 use execute::UserExecutor;
+use key_rotation_aws::MIN_SESSION_FOR_READS;
 use look::Glance;
 
 /// How often a user is looked at again within one delivery. Settling, containing and then rotating takes three; what keeps

@@ -2,12 +2,8 @@
 
 use aws_sdk_iam::Client as IamClient;
 use aws_sdk_secretsmanager::Client as SecretsClient;
-use key_rotation_aws::{AwsError, Connection, MemberRole, MemberSession, RetryPolicy, SessionPolicy};
+use key_rotation_aws::{AwsError, Connection, MIN_SESSION_FOR_READS, MemberRole, RetryPolicy, SessionPolicy, Sessions};
 use rotation::AccountId;
-use tokio::sync::Mutex;
-
-/// A session shorter than this is replaced before it is used.
-const SHORTEST_SESSION_SECONDS: i64 = 60;
 
 /// How accounts are read.
 #[derive(Debug, Clone, Copy)]
@@ -19,15 +15,9 @@ pub(super) enum Entry<'a> {
 }
 
 /// One account, entered.
-pub(super) enum Access<'a> {
+pub(super) enum Access {
     Own(Clients),
-    Role {
-        connection: &'a Connection,
-        role: &'a MemberRole,
-        session_name: &'a str,
-        account: AccountId,
-        session: Mutex<MemberSession>,
-    },
+    Role(Box<Sessions>),
 }
 
 /// The services that are read.
@@ -37,42 +27,33 @@ pub(super) struct Clients {
     pub(super) secrets: SecretsClient,
 }
 
-impl<'a> Entry<'a> {
-    pub(super) async fn open(self, account: &AccountId) -> Result<Access<'a>, AwsError> {
-        match self {
+impl Entry<'_> {
+    pub(super) async fn open(self, account: &AccountId) -> Result<Access, AwsError> {
+        let access = match self {
             Entry::Own(connection) => {
-                Ok(Access::Own(Clients { iam: connection.iam(), secrets: connection.secrets_manager() }))
+                Access::Own(Clients { iam: connection.iam(), secrets: connection.secrets_manager() })
             }
-            Entry::Role { connection, role, session_name } => {
-                let session = Mutex::new(assume(connection, role, session_name, account).await?);
-                Ok(Access::Role { connection, role, session_name, account: account.clone(), session })
-            }
-        }
+            Entry::Role { connection, role, session_name } => Access::Role(Box::new(Sessions::new(
+                connection.clone(),
+                role.clone(),
+                account.clone(),
+                session_name.to_owned(),
+                Some(SessionPolicy::Report),
+            ))),
+        };
+        access.clients().await.map(|_| access)
     }
 }
 
-impl Access<'_> {
+impl Access {
     /// Clients whose session lasts for another call; a large account may take longer than one session.
     pub(super) async fn clients(&self) -> Result<Clients, AwsError> {
         match self {
             Access::Own(clients) => Ok(clients.clone()),
-            Access::Role { connection, role, session_name, account, session } => {
-                let mut session = session.lock().await;
-                if session.time_left().as_secs() < SHORTEST_SESSION_SECONDS {
-                    *session = assume(connection, role, session_name, account).await?;
-                }
+            Access::Role(sessions) => {
+                let session = RetryPolicy::MESSAGE.retry(async || sessions.with(MIN_SESSION_FOR_READS).await).await?;
                 Ok(Clients { iam: session.iam().clone(), secrets: session.secrets_manager().clone() })
             }
         }
     }
-}
-
-async fn assume(
-    connection: &Connection,
-    role: &MemberRole,
-    session_name: &str,
-    account: &AccountId,
-) -> Result<MemberSession, AwsError> {
-    let policy = Some(SessionPolicy::Report);
-    RetryPolicy::MESSAGE.retry(async || role.assume(connection, account, session_name, policy).await).await
 }

@@ -113,7 +113,7 @@ impl Reading<'_> {
     /// The user as its row shows it, or live where that is not good enough; and what of it could not be read.
     async fn look(
         &self,
-        access: &Access<'_>,
+        access: &Access,
         account: &AccountId,
         listed: UserRecord,
         row: Option<ReportedUser>,
@@ -193,7 +193,7 @@ struct Looked {
     unknown_use: Option<AwsError>,
 }
 
-async fn live(access: &Access<'_>, account: &AccountId, user: &User) -> Result<Looked, AwsError> {
+async fn live(access: &Access, account: &AccountId, user: &User) -> Result<Looked, AwsError> {
     let clients = access.clients().await?;
     let held = RetryPolicy::MESSAGE.retry(async || iam::access_keys(&clients.iam, &user.name).await).await?;
     let is_ours = !user.tags.states.is_empty();
@@ -221,7 +221,7 @@ async fn live(access: &Access<'_>, account: &AccountId, user: &User) -> Result<L
     Ok(looked)
 }
 
-async fn publication(access: &Access<'_>, account: &AccountId, user: &User) -> Result<Publication, AwsError> {
+async fn publication(access: &Access, account: &AccountId, user: &User) -> Result<Publication, AwsError> {
     let clients = access.clients().await?;
     RetryPolicy::MESSAGE.retry(async || publication::of(&clients.secrets, account, &user.name).await).await
 }

@@ -8,6 +8,7 @@ mod turn;
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
 use key_rotation_aws::{AwsError, ErrorClass, MemberSession};
 use rotation::user::UserTags;
 use rotation::{AccessKeyId, Finding, Intent, KeyStatus};
@@ -24,7 +25,9 @@ use crate::aws::secrets::SecretRecord;
 use crate::aws::smtp;
 use crate::context::UserContext;
 use crate::error::StepError;
-use crate::sessions::MIN_SESSION_FOR_ATTEMPT;
+
+/// What must be left of a session to begin an attempt to make a successor. An attempt is some fifteen calls.
+const MIN_SESSION_FOR_ATTEMPT: SignedDuration = SignedDuration::from_mins(6);
 
 /// How an attempt ended well.
 #[derive(Debug, Clone, PartialEq, Eq)]

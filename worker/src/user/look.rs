@@ -10,10 +10,10 @@ use crate::aws::iam::{Iam, KeyRecord};
 use crate::aws::secrets::SecretRecord;
 use crate::context::UserContext;
 use crate::error::StepError;
-use crate::sessions::MIN_SESSION_FOR_READS;
 use crate::steps::access_keys;
 use crate::steps::destination::Destination;
 use crate::tally::Tally;
+use key_rotation_aws::MIN_SESSION_FOR_READS;
 
 /// How often a user's keys and tags are read until they go together.
 const MAX_SNAPSHOT_READS: usize = 3;

@@ -1,16 +1,20 @@
-//! The sessions in the account a message is about: one at a time, replaced before it gets too short, never renewed.
+//! The sessions in one account, for whoever works there longer than one lasts: one at a time, replaced before it gets too short,
+//! never renewed.
 
 use jiff::SignedDuration;
-use key_rotation_aws::{AwsError, CallCounter, Connection, MemberRole, MemberSession, SessionPolicy};
 use rotation::AccountId;
 use tokio::sync::Mutex;
 
+use crate::calls::CallCounter;
+use crate::connection::Connection;
+use crate::error::AwsError;
+use crate::session::{MemberRole, MemberSession};
+use crate::session_policy::SessionPolicy;
+
 /// What must be left of a session to begin reading a user.
 pub const MIN_SESSION_FOR_READS: SignedDuration = SignedDuration::from_mins(2);
-/// What must be left of a session to begin an attempt to make a successor. An attempt is some fifteen calls.
-pub const MIN_SESSION_FOR_ATTEMPT: SignedDuration = SignedDuration::from_mins(6);
 
-/// The sessions of one message in one account.
+/// The sessions in one account, under one name, with one policy.
 #[derive(Debug)]
 pub struct Sessions {
     connection: Connection,
@@ -22,12 +26,20 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Sessions of this role in this account, under this name; read-only in audit mode.
-    pub fn new(connection: &Connection, role: MemberRole, account: AccountId, name: String, read_only: bool) -> Self {
-        let policy = read_only.then_some(SessionPolicy::Audit);
-        // Each message's calls are counted for themselves.
-        let connection = connection.counting_anew();
+    /// Sessions of this role in this account; none is there yet. `name` shows in the account's CloudTrail.
+    pub fn new(
+        connection: Connection,
+        role: MemberRole,
+        account: AccountId,
+        name: String,
+        policy: Option<SessionPolicy>,
+    ) -> Self {
         Self { connection, role, account, name, policy, current: Mutex::new(None) }
+    }
+
+    /// The account they are in.
+    pub fn account(&self) -> &AccountId {
+        &self.account
     }
 
     /// A session with at least this much of it left.
@@ -46,7 +58,7 @@ impl Sessions {
         Ok(session)
     }
 
-    /// The calls made in the account so far, and those that assumed the role.
+    /// The calls that the connection has made so far: in the account, and those that assumed the role.
     pub fn calls(&self) -> &CallCounter {
         self.connection.calls()
     }
