@@ -73,12 +73,12 @@ MUTANTS = [
         "the session is renewed inside an attempt",
         (
             ROTATE,
-            "self.store_pending(&new).await?;",
+            "let is_published = self.store_pending(&new).await?;",
             "self.work.account.sessions.discard().await;\n"
             "        let session = self.work.account.sessions.with(MIN_SESSION_FOR_ATTEMPT).await?;\n"
             "        let destination = Destination::new(&self.work, &session);\n"
             "        let renewed = RotationAttempt { work: self.work, session, destination, intent: self.intent.clone() };\n"
-            "        renewed.store_pending(&new).await?;",
+            "        let is_published = renewed.store_pending(&new).await?;",
         ),
         (ROTATE, "self.publish(&new, present, prepared).await?;", "renewed.publish(&new, present, prepared).await?;"),
         (ROTATE, "let keys = access_keys(&self.work, &self.session).await?;\n        if find(&keys, &new.id)", "let keys = access_keys(&self.work, &renewed.session).await?;\n        if find(&keys, &new.id)"),
