@@ -29,7 +29,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cloud::Cloud;
-use crate::faults::{CrashPlan, Denial, Rule, ShortSessions, StaleReads, WrongDates};
+use crate::faults::{CrashPlan, Denial, RateLimit, Rule, ShortSessions, StaleReads, WrongDates};
 use crate::services::{ses, sqs};
 use crate::wire::answer::{HttpResponse, respond};
 
@@ -170,6 +170,7 @@ struct FaultSettings {
     latency_ms: Option<u64>,
     stall_ms: Option<u64>,
     rules: Option<Vec<Rule>>,
+    limits: Option<Vec<RateLimit>>,
     denials: Option<Vec<Denial>>,
     key_limit_race: Option<f64>,
     #[serde(default, deserialize_with = "given")]
@@ -197,6 +198,9 @@ fn set_faults(cloud: &mut Cloud, asked: FaultSettings) -> Result<Value, Refused>
     faults.key_limit_race = asked.key_limit_race.unwrap_or(faults.key_limit_race);
     if let Some(rules) = asked.rules {
         faults.rules = rules;
+    }
+    if let Some(limits) = asked.limits {
+        faults.limits = limits;
     }
     if let Some(denials) = asked.denials {
         faults.denials = denials;

@@ -79,7 +79,11 @@ impl PendingRequest {
             operation: &request.operation,
             subject: &subject,
         };
-        let fault = cloud.faults.fate(site);
+        let now = cloud.now();
+        let fault = match (cloud.faults.fate(site), cloud.faults.exceeds_a_limit(site, now)) {
+            (Fate::CarryOut, true) => Fate::Hit(Fault::Throttle),
+            (fate, _) => fate,
+        };
         let held = cloud.faults.held(site);
         let date_off_by = cloud.faults.date_off_by(site);
         let fate = match fault {

@@ -6,6 +6,7 @@
 mod crash;
 mod draw;
 mod hold;
+mod limit;
 mod stale;
 
 use std::collections::BTreeSet;
@@ -19,6 +20,7 @@ use crate::policy;
 
 pub use crash::{CrashPlan, When};
 pub use hold::{Hold, HoldPlan};
+pub use limit::RateLimit;
 pub use stale::StaleReads;
 
 use crash::Crashes;
@@ -38,6 +40,8 @@ pub struct Faults {
     pub stall: Duration,
     /// Faults at a rate.
     pub rules: Vec<Rule>,
+    /// Calls throttled that come faster than this; the first that fits counts.
+    pub limits: Vec<RateLimit>,
     /// Rights that are missing.
     pub denials: Vec<Denial>,
     /// Accounts for which STS is not activated.
@@ -174,6 +178,7 @@ impl Faults {
             latency: Duration::ZERO,
             stall: Duration::from_secs(120),
             rules: Vec::new(),
+            limits: Vec::new(),
             denials: Vec::new(),
             sts_disabled: BTreeSet::new(),
             stale_reads: None,
