@@ -11,8 +11,10 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, ConnectorBuilder};
+use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
 use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -59,7 +61,7 @@ fn certificates(path: &Path) -> Result<Vec<u8>, String> {
 fn trusting(authorities: TrustStore) -> SharedHttpClient {
     let tls = TlsContext::builder().with_trust_store(authorities).build().expect("a trust store is all it needs");
     // Everything else is as in the SDK's default client.
-    Builder::new().build_with_connector_fn(move |settings, components| {
+    let client = Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = ConnectorBuilder::default()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .tls_context(tls.clone())
@@ -67,7 +69,25 @@ fn trusting(authorities: TrustStore) -> SharedHttpClient {
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
         connector.build_with_resolver(SystemResolver)
-    })
+    });
+    SharedHttpClient::new(Lazy(client))
+}
+
+/// A client that makes its connectors when they are needed, for all clients of services together.
+///
+/// The SDK's also makes one whenever a client of a service is made, and throws it away: that takes all of the system's authorities in,
+/// which is more work than the few calls that a session in an account is for.
+#[derive(Debug)]
+struct Lazy(SharedHttpClient);
+
+impl HttpClient for Lazy {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        self.0.http_connector(settings, components)
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.0.connector_metadata()
+    }
 }
 
 /// The system's resolver as the SDK's default client uses it, but that a failure has a type: there it is an I/O error of no kind.
@@ -80,5 +100,32 @@ impl ResolveDns for SystemResolver {
             let addresses = tokio::net::lookup_host((name, 0)).await.map_err(ResolveDnsError::new)?;
             Ok(addresses.map(|address| address.ip()).collect())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use aws_smithy_http_client::Connector;
+
+    use super::*;
+
+    #[test]
+    fn a_client_of_a_service_that_is_made_costs_no_connector() {
+        let made = Arc::new(AtomicUsize::new(0));
+        let count = made.clone();
+        let client = Builder::new().build_with_connector_fn(move |_, _| {
+            count.fetch_add(1, Ordering::Relaxed);
+            Connector::builder().build_http()
+        });
+        let config = |client: SharedHttpClient| {
+            aws_sdk_sts::Config::builder().behavior_version(aws_config::BehaviorVersion::latest()).http_client(client)
+        };
+        let _ = aws_sdk_sts::Client::from_conf(config(client.clone()).build());
+        assert_eq!(made.swap(0, Ordering::Relaxed), 1, "the SDK still makes one, which this is there for");
+        let _ = aws_sdk_sts::Client::from_conf(config(SharedHttpClient::new(Lazy(client))).build());
+        assert_eq!(made.load(Ordering::Relaxed), 0);
     }
 }
