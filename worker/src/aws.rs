@@ -3,6 +3,7 @@
 pub mod event_bus;
 pub mod iam;
 pub mod mail;
+pub mod secret_quotas;
 pub mod secrets;
 pub mod ses_account;
 pub mod smtp;

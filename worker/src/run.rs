@@ -115,7 +115,7 @@ pub async fn worker_context(
             Some(CentralStore {
                 account,
                 writers: writers(&caller),
-                secrets: Secrets::new(connection.secrets_manager()),
+                secrets: Secrets::central(connection),
                 read_policy_name: settings.central_read_policy.clone(),
             })
         }

@@ -7,7 +7,10 @@ use end_to_end::{ACCOUNT, Stage};
 use jiff::{SignedDuration, Timestamp};
 use rotation::selection::FullScan;
 use rotation::{AccountId, Job, Task};
-use sandbox::faults::{Calls, Fault, HoldPlan, Rule, When};
+use sandbox::call::Service;
+use sandbox::faults::{Calls, Fault, HoldPlan, RateLimit, Rule, When};
+use sandbox::serve::REGION;
+use sandbox::world::MANAGEMENT_ACCOUNT;
 use sandbox::{Clock, KeySpec, World};
 
 /// The accounts besides [`ACCOUNT`].
@@ -127,4 +130,43 @@ async fn nobody_waits_for_a_slow_account() {
     let (report, ()) = tokio::join!(stage.work_with(&settings), others_are_done);
     assert_eq!((report.handled, report.left), (1 + OTHERS.len() as u64, 0));
     assert_eq!(calls_of_others(&stage).len(), OTHERS.len());
+}
+
+/// With a central store all accounts' secrets are written in one, and its quotas are the worker's to keep.
+#[tokio::test]
+async fn a_central_store_is_written_to_more_slowly_than_secrets_managers_quotas_allow() {
+    /// Secrets Manager's quota on each of these groups of requests (User Guide, "AWS Secrets Manager quotas").
+    const A_SECOND: f64 = 50.0;
+    const COUNTED_TOGETHER: [&[&str]; 5] = [
+        &["secretsmanager:PutSecretValue", "secretsmanager:Update*", "secretsmanager:ReplicateSecretToRegions"],
+        &["secretsmanager:*ResourcePolicy"],
+        &["secretsmanager:CreateSecret"],
+        &["secretsmanager:TagResource"],
+        &["secretsmanager:ListSecrets"],
+    ];
+    /// Enough to exceed every quota several times over, were they all written to at once.
+    const USERS: usize = 160;
+    let now: Timestamp = "2026-03-01T09:00:00Z".parse().expect("a valid time");
+    let mut world = World::new(1, Clock::running_from(now));
+    world.add_account(ACCOUNT, "an account", "owner@example.org");
+    for number in 0..USERS {
+        let user = format!("user-{number}");
+        world.add_user(ACCOUNT, &user);
+        world.add_key(ACCOUNT, &user, &KeySpec::aged(95));
+    }
+    world.faults.limits = COUNTED_TOGETHER.map(|group| RateLimit::new(MANAGEMENT_ACCOUNT, group, A_SECOND)).to_vec();
+    let stage = Stage::with_world(world, true).await;
+    let mut settings = stage.settings();
+    settings.central_store = true;
+    settings.kms_key_id = Some(format!("arn:aws:kms:{REGION}:{MANAGEMENT_ACCOUNT}:key/secrets"));
+    settings.max_concurrent_users = USERS;
+    stage.schedule().await;
+    let report = stage.work_with(&settings).await;
+    assert_eq!((report.handled, report.left), (1, 0));
+    let throttled = stage.world(|world| {
+        let counts = world.journal.counts().iter();
+        counts.filter(|(key, _)| key.outcome == "ThrottlingException").map(|(_, count)| count).sum::<u64>()
+    });
+    let stored = stage.world(|world| world.journal.count(Service::SecretsManager, "PutSecretValue"));
+    assert_eq!((throttled, stored), (0, USERS as u64));
 }

@@ -1,13 +1,16 @@
 //! Secrets Manager, as far as the rotation protocol needs it: everything but reading a secret.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, ReplicaRegionType, StatusType, Tag};
-use key_rotation_aws::{AwsError, ErrorClass, Tries};
+use key_rotation_aws::{AwsError, Connection, ErrorClass, Tries};
 use rotation::AccessKeyId;
 use rotation::names::version_id;
 use secrecy::{ExposeSecret, SecretString};
+
+use super::secret_quotas::{Quota, SecretQuotas};
 
 /// The stage of the version that is published.
 pub const CURRENT: &str = "AWSCURRENT";
@@ -67,17 +70,36 @@ fn failure(status: Option<&StatusType>, message: Option<String>) -> Option<Strin
 
 /// The secrets of one account and region.
 #[derive(Debug, Clone)]
-pub struct Secrets(Client);
+pub struct Secrets {
+    client: Client,
+    /// Where the account is the worker's own.
+    quotas: Option<Arc<SecretQuotas>>,
+}
 
 impl Secrets {
-    /// Secrets behind this client.
+    /// Those of a user's own account.
     pub fn new(client: Client) -> Self {
-        Self(client)
+        Self { client, quotas: None }
+    }
+
+    /// Those of the worker's own account.
+    pub fn central(connection: &Connection) -> Self {
+        let connection = connection.counting_anew();
+        let quotas = SecretQuotas::new(connection.calls().clone());
+        Self { client: connection.secrets_manager(), quotas: Some(Arc::new(quotas)) }
+    }
+
+    /// Waits until a request of this kind may be made. [`put_pending`](Self::put_pending) and [`publish`](Self::publish) leave that to
+    /// their callers, who have something to check between the wait and the call; all others do it by themselves.
+    pub async fn turn(&self, quota: Quota) {
+        if let Some(quotas) = &self.quotas {
+            quotas.turn(quota).await;
+        }
     }
 
     /// Looks at a secret. `None`: there is none of that name.
     pub async fn describe(&self, name: &str) -> Result<Option<SecretRecord>, AwsError> {
-        let answer = self.0.describe_secret().secret_id(name).send().await;
+        let answer = self.client.describe_secret().secret_id(name).send().await;
         let answer = match answer.map_err(|error| AwsError::new("secretsmanager:DescribeSecret", error)) {
             Ok(answer) => answer,
             Err(error) if error.class == ErrorClass::NotFound => return Ok(None),
@@ -100,8 +122,10 @@ impl Secrets {
     /// The secrets whose names begin so: names and tags. What is scheduled for deletion is left out.
     pub async fn list(&self, prefix: &str) -> Result<Vec<ListedSecret>, AwsError> {
         let filter = Filter::builder().key(FilterNameStringType::Name).values(prefix).build();
-        let mut pages = self.0.list_secrets().filters(filter).into_paginator().send();
+        let mut pages = self.client.list_secrets().filters(filter).into_paginator().send();
         let mut secrets = Vec::new();
+        // One turn for all pages: they come one after the other, which is slower than the quota.
+        self.turn(Quota::List).await;
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| AwsError::new("secretsmanager:ListSecrets", error))?;
             secrets.extend(
@@ -122,10 +146,11 @@ impl Secrets {
         kms_key: Option<&str>,
         tags: &[(&str, &str)],
     ) -> Result<Option<SecretRecord>, AwsError> {
+        self.turn(Quota::Create).await;
         let given = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let tags = tags.iter().map(|(key, value)| Tag::builder().key(*key).value(*value).build()).collect();
         let call = self
-            .0
+            .client
             .create_secret()
             .name(name)
             .description(description)
@@ -147,39 +172,45 @@ impl Secrets {
 
     /// Encrypts it with this KMS key from now on, the published version included.
     pub async fn set_kms_key(&self, name: &str, kms_key: &str) -> Result<(), AwsError> {
-        let call = self.0.update_secret().secret_id(name).kms_key_id(kms_key);
+        self.turn(Quota::Versions).await;
+        let call = self.client.update_secret().secret_id(name).kms_key_id(kms_key);
         call.send().await.map(|_| ()).map_err(|error| AwsError::new("secretsmanager:UpdateSecret", error))
     }
 
     pub async fn tag(&self, name: &str, tags: &[(&str, &str)]) -> Result<(), AwsError> {
+        self.turn(Quota::Tags).await;
         let tags = tags.iter().map(|(key, value)| Tag::builder().key(*key).value(*value).build()).collect();
-        let call = self.0.tag_resource().secret_id(name).set_tags(Some(tags));
+        let call = self.client.tag_resource().secret_id(name).set_tags(Some(tags));
         call.send().await.map(|_| ()).map_err(|error| AwsError::new("secretsmanager:TagResource", error))
     }
 
     /// Its resource policy, if it has one.
     pub async fn policy(&self, name: &str) -> Result<Option<String>, AwsError> {
-        let call = self.0.get_resource_policy().secret_id(name);
+        self.turn(Quota::Policies).await;
+        let call = self.client.get_resource_policy().secret_id(name);
         let answer = call.send().await.map_err(|error| AwsError::new("secretsmanager:GetResourcePolicy", error))?;
         Ok(answer.resource_policy)
     }
 
     /// Cancels a scheduled deletion.
     pub async fn restore(&self, name: &str) -> Result<(), AwsError> {
-        let call = self.0.restore_secret().secret_id(name);
+        self.turn(Quota::Restore).await;
+        let call = self.client.restore_secret().secret_id(name);
         call.send().await.map(|_| ()).map_err(|error| AwsError::new("secretsmanager:RestoreSecret", error))
     }
 
     /// Sets who may read it; a policy open to the public is refused by Secrets Manager itself.
     pub async fn put_policy(&self, name: &str, policy: &str) -> Result<(), AwsError> {
-        let call = self.0.put_resource_policy().secret_id(name).resource_policy(policy).block_public_policy(true);
+        self.turn(Quota::Policies).await;
+        let call = self.client.put_resource_policy().secret_id(name).resource_policy(policy).block_public_policy(true);
         call.send().await.map(|_| ()).map_err(|error| AwsError::new("secretsmanager:PutResourcePolicy", error))
     }
 
     /// Replicates it to further regions.
     pub async fn replicate(&self, name: &str, regions: &[String]) -> Result<(), AwsError> {
+        self.turn(Quota::Versions).await;
         let regions = regions.iter().map(|region| ReplicaRegionType::builder().region(region).build()).collect();
-        let call = self.0.replicate_secret_to_regions().secret_id(name).set_add_replica_regions(Some(regions));
+        let call = self.client.replicate_secret_to_regions().secret_id(name).set_add_replica_regions(Some(regions));
         call.send().await.map(|_| ()).map_err(|error| AwsError::new("secretsmanager:ReplicateSecretToRegions", error))
     }
 
@@ -190,7 +221,7 @@ impl Secrets {
     /// Ambiguous if any of its tries may have taken effect.
     pub async fn put_pending(&self, name: &str, key: &AccessKeyId, value: &SecretString) -> Result<bool, AwsError> {
         let call = self
-            .0
+            .client
             .put_secret_value()
             .secret_id(name)
             .client_request_token(version_id(key))
@@ -208,7 +239,7 @@ impl Secrets {
     /// `Conflict` where something else is published. Ambiguous if any of its tries may have taken effect.
     pub async fn publish(&self, name: &str, version: &str, expected: Option<&str>) -> Result<(), AwsError> {
         let call = self
-            .0
+            .client
             .update_secret_version_stage()
             .secret_id(name)
             .version_stage(CURRENT)

@@ -21,6 +21,7 @@ use super::destination::Destination;
 use super::settle;
 use super::{access_keys, find};
 use crate::aws::iam::{Iam, NewKey};
+use crate::aws::secret_quotas::Quota;
 use crate::aws::secrets::SecretRecord;
 use crate::aws::smtp;
 use crate::context::UserContext;
@@ -241,8 +242,10 @@ impl RotationAttempt<'_> {
         }
     }
 
-    /// Calls to the store are not stopped by the end of the member session where the store is central: stop them here.
+    /// Calls to the store are not stopped by the end of the member session where the store is central: stop them here, once it is
+    /// their turn.
     async fn unless_session_ended<T>(&self, call: impl Future<Output = Result<T, AwsError>>) -> Result<T, StepError> {
+        self.destination.secrets.turn(Quota::Versions).await;
         if self.session.time_left().is_positive() { Ok(call.await?) } else { Err(StepError::SessionEnded) }
     }
 
