@@ -353,6 +353,11 @@ MUTANTS = [
         first="promised",
     ),
     mutant(
+        "a secret is mended before the notice about it is void",
+        (RETIRE, "iam.remove_state(context.user, key).await?;\n                    destination.prepare(context, session, Some(Some(record))).await?;", "destination.prepare(context, session, Some(Some(record))).await?;\n                    iam.remove_state(context.user, key).await?;"),
+        first="crashes",
+    ),
+    mutant(
         "that a deletion has begun is enough to delete",
         (INACTIVE, "state.told && !used_after_disable", "(state.told || state.deleting) && !used_after_disable"),
         first="rules",

@@ -2,6 +2,8 @@
 //! it, through the real SDK and real sockets.
 
 pub mod scenario;
+pub mod secrets;
+pub mod told;
 pub mod violations;
 
 use std::sync::Arc;
@@ -106,6 +108,18 @@ impl Stage {
         settings.attempt_wait = Duration::from_millis(10);
         settings.report_wait = Duration::from_millis(10);
         settings
+    }
+
+    /// The same, with all secrets in the worker's own account. The sandbox only looks at the shape of the KMS key.
+    pub fn central_settings(&self) -> Settings {
+        Settings {
+            central_store: true,
+            kms_key_id: Some(
+                "arn:aws:kms:eu-central-2:999999999999:key/1234abcd-12ab-34cd-56ef-1234567890ab".to_owned(),
+            ),
+            central_read_policy: Some("IAMKeyRotationReadOwnSecret".to_owned()),
+            ..self.settings()
+        }
     }
 
     /// The producer's settings.

@@ -2,17 +2,20 @@
 //!
 //! What must come of a scenario is not written down: it is what comes of it when nothing goes wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 use rotation::job::{ForceRotate, Whom};
 use rotation::names::{Partition, intent_tag, secret_name, version_id};
 use rotation::secret_policy::SecretPolicy;
-use rotation::{AccessKeyId, AccountId, Intent, Job, Task, UserName};
+use rotation::{AccessKeyId, AccountId, Intent, Job, Period, Policy, Task, UnusedKeys, UserName};
 use sandbox::KeySpec;
 use sandbox::serve::REGION;
+use sandbox::world::{MANAGEMENT_ACCOUNT, MEMBER_ROLE};
 use uuid::Uuid;
+use worker::Settings;
 
+use crate::told::{Told, What, told};
 use crate::{ACCOUNT, Stage, USER};
 
 #[derive(Clone, Copy)]
@@ -20,8 +23,8 @@ pub struct Scenario {
     pub name: &'static str,
     /// Prepares the user; gives the message.
     pub prepare: fn(&Stage) -> Job,
-    /// Whether a never-used key is retired.
-    pub retire: bool,
+    /// The worker's settings.
+    pub settings: fn(&Stage) -> Settings,
 }
 
 /// What became of a user and its message, in words that do not depend on ids that differ from run to run.
@@ -35,6 +38,8 @@ pub struct Ending {
     /// Kinds of dead letters.
     pub dead_letters: Vec<String>,
     pub waiting: usize,
+    /// What the owners have been told, the keys by name. Without findings: what is mended is none any more, for whoever comes after.
+    pub told: BTreeSet<Told>,
 }
 
 fn used(days: i64) -> KeySpec {
@@ -101,14 +106,24 @@ fn leave(stage: &Stage, old: Option<&str>, minutes_ago: i64) {
 }
 
 fn put(stage: &Stage, version: &str, key: &str) {
+    put_in(stage, ACCOUNT, version, key);
+}
+
+/// Stores a version in the secret of this account, without a KMS key.
+fn put_in(stage: &Stage, account: &str, version: &str, key: &str) {
     stage.world(|world| {
         let now = world.now();
-        world.secrets.arrange(now, ACCOUNT, REGION, &secret(), version, &value(key));
-        let writer = Partition::AWS.role_arn(&ACCOUNT.parse().expect("an account id"), sandbox::world::MEMBER_ROLE);
-        let owner = format!("arn:aws:iam::{ACCOUNT}:user/{USER}");
-        let policy = SecretPolicy { owner: &owner, readers: &[], writers: &[writer] }.document();
-        world.secrets.arrange_policy(ACCOUNT, REGION, &secret(), &policy.to_string());
+        world.secrets.arrange(now, account, REGION, &secret(), version, &value(key));
+        world.secrets.arrange_policy(account, REGION, &secret(), &policy_for(USER).to_string());
     });
+}
+
+/// The policy of a secret of this user, which the member role may change, and in the central store the worker.
+fn policy_for(user: &str) -> serde_json::Value {
+    let member = Partition::AWS.role_arn(&ACCOUNT.parse().expect("an account id"), MEMBER_ROLE);
+    let worker = format!("arn:aws:*::{MANAGEMENT_ACCOUNT}:*");
+    let owner = format!("arn:aws:iam::{ACCOUNT}:user/{user}");
+    SecretPolicy { owner: &owner, readers: &[], writers: &[member, worker] }.document()
 }
 
 /// The name of the user's secret.
@@ -135,7 +150,7 @@ pub const SCENARIOS: &[Scenario] = &[
             stage.user(&[used(95)]);
             scan(stage)
         },
-        retire: false,
+        settings: Stage::settings,
     },
     Scenario {
         name: "a due key whose own secret is published gets a successor",
@@ -144,7 +159,7 @@ pub const SCENARIOS: &[Scenario] = &[
             publish(stage, &old);
             scan(stage)
         },
-        retire: false,
+        settings: Stage::settings,
     },
     Scenario {
         name: "a due key gets a successor where the secret holds another tool's version",
@@ -153,7 +168,7 @@ pub const SCENARIOS: &[Scenario] = &[
             put(stage, "11111111-2222-4333-8444-555555555555", "AKIAAAAAAAAAAAAAAAAA");
             scan(stage)
         },
-        retire: false,
+        settings: Stage::settings,
     },
     Scenario {
         name: "an inactive key is deleted and the active one rotated in the same run",
@@ -162,7 +177,7 @@ pub const SCENARIOS: &[Scenario] = &[
             remember(stage, &keys[0], "disabled", 11);
             scan(stage)
         },
-        retire: false,
+        settings: Stage::settings,
     },
     Scenario {
         name: "a replaced key is noticed",
@@ -170,7 +185,7 @@ pub const SCENARIOS: &[Scenario] = &[
             stage.user(&[used(95), used(5)]);
             scan(stage)
         },
-        retire: false,
+        settings: Stage::settings,
     },
     Scenario {
         name: "a noticed key is disabled",
@@ -180,7 +195,29 @@ pub const SCENARIOS: &[Scenario] = &[
             remember(stage, &keys[0], "notified", 11);
             scan(stage)
         },
-        retire: false,
+        settings: Stage::settings,
+    },
+    Scenario {
+        name: "a key that is to be disabled stays where its owner could not read its successor's secret",
+        prepare: |stage| {
+            let keys = stage.user(&[used(101), KeySpec::aged(11)]);
+            publish(stage, &keys[1]);
+            let policy = policy_for("somebody-else").to_string();
+            stage.world(|world| world.secrets.arrange_policy(ACCOUNT, REGION, &secret(), &policy));
+            remember(stage, &keys[0], "notified", 11);
+            scan(stage)
+        },
+        settings: Stage::settings,
+    },
+    Scenario {
+        name: "a key that is to be disabled stays where its successor's secret has another KMS key",
+        prepare: |stage| {
+            let keys = stage.user(&[used(101), KeySpec::aged(11)]);
+            put_in(stage, MANAGEMENT_ACCOUNT, &version_id(&key_id(&keys[1])), &keys[1]);
+            remember(stage, &keys[0], "notified", 11);
+            scan(stage)
+        },
+        settings: Stage::central_settings,
     },
     Scenario {
         name: "a disabled key is deleted",
@@ -190,7 +227,7 @@ pub const SCENARIOS: &[Scenario] = &[
             remember(stage, &keys[0], "disabled", 11);
             scan(stage)
         },
-        retire: false,
+        settings: Stage::settings,
     },
     Scenario {
         name: "a person's inactive key is adopted",
@@ -198,7 +235,7 @@ pub const SCENARIOS: &[Scenario] = &[
             stage.user(&[used(300).inactive()]);
             scan(stage)
         },
-        retire: false,
+        settings: Stage::settings,
     },
     Scenario {
         name: "a key that a person re-enabled is told about and not disabled",
@@ -208,7 +245,7 @@ pub const SCENARIOS: &[Scenario] = &[
             remember(stage, &keys[0], "disabled", 1);
             scan(stage)
         },
-        retire: false,
+        settings: Stage::settings,
     },
     Scenario {
         name: "of two due keys the less recently used one is given notice",
@@ -216,7 +253,7 @@ pub const SCENARIOS: &[Scenario] = &[
             stage.user(&[KeySpec::aged(300).used_days_ago(2), KeySpec::aged(200).used_days_ago(50)]);
             scan(stage)
         },
-        retire: false,
+        settings: Stage::settings,
     },
     Scenario {
         name: "a never used key is given notice where policy retires it",
@@ -224,7 +261,7 @@ pub const SCENARIOS: &[Scenario] = &[
             stage.user(&[KeySpec::aged(95)]);
             scan(stage)
         },
-        retire: true,
+        settings: retiring,
     },
     Scenario {
         name: "a never used key is disabled where policy retires it",
@@ -233,7 +270,7 @@ pub const SCENARIOS: &[Scenario] = &[
             remember(stage, &key, "notified", 11);
             scan(stage)
         },
-        retire: true,
+        settings: retiring,
     },
     Scenario {
         name: "a forced rotation of the only key",
@@ -241,7 +278,7 @@ pub const SCENARIOS: &[Scenario] = &[
             stage.user(&[used(5)]);
             force(stage, Whom::User(user()), false)
         },
-        retire: false,
+        settings: Stage::settings,
     },
     Scenario {
         name: "a forced rotation that contains first",
@@ -250,7 +287,7 @@ pub const SCENARIOS: &[Scenario] = &[
             publish(stage, &old);
             force(stage, Whom::User(user()), true)
         },
-        retire: false,
+        settings: Stage::settings,
     },
     Scenario {
         name: "a forced rotation that needs an inactive key's place",
@@ -258,7 +295,7 @@ pub const SCENARIOS: &[Scenario] = &[
             stage.user(&[used(30).inactive(), used(5)]);
             force(stage, Whom::User(user()), false)
         },
-        retire: false,
+        settings: Stage::settings,
     },
     Scenario {
         name: "a leaked key of two active ones, by user and key",
@@ -266,7 +303,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let keys = stage.user(&[used(50), used(5)]);
             force(stage, Whom::UserAndKey(user(), key_id(&keys[1])), true)
         },
-        retire: false,
+        settings: Stage::settings,
     },
     Scenario {
         name: "a leaked key of two active ones, by nothing but its id",
@@ -274,7 +311,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let keys = stage.user(&[used(50), used(5)]);
             force(stage, Whom::Key(key_id(&keys[0])), true)
         },
-        retire: false,
+        settings: Stage::settings,
     },
     Scenario {
         name: "a leaked key beside an inactive one, by nothing but its id",
@@ -282,7 +319,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let keys = stage.user(&[used(50).inactive(), used(5)]);
             force(stage, Whom::Key(key_id(&keys[1])), true)
         },
-        retire: false,
+        settings: Stage::settings,
     },
     Scenario {
         name: "a leaked key beside one that a person made just now",
@@ -290,7 +327,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let keys = stage.user(&[used(50), just_made()]);
             force(stage, Whom::UserAndKey(user(), key_id(&keys[0])), true)
         },
-        retire: false,
+        settings: Stage::settings,
     },
     Scenario {
         name: "a forced rotation of a key that a person made just now",
@@ -298,7 +335,7 @@ pub const SCENARIOS: &[Scenario] = &[
             stage.user(&[just_made()]);
             force(stage, Whom::User(user()), false)
         },
-        retire: false,
+        settings: Stage::settings,
     },
     Scenario {
         name: "a request that is refused",
@@ -306,7 +343,7 @@ pub const SCENARIOS: &[Scenario] = &[
             stage.user(&[used(50), used(5)]);
             force(stage, Whom::User(user()), false)
         },
-        retire: false,
+        settings: Stage::settings,
     },
     Scenario {
         name: "a disabled key is restored",
@@ -316,7 +353,7 @@ pub const SCENARIOS: &[Scenario] = &[
             remember(stage, &keys[0], "disabled", 1);
             stage.job(Task::Restore { user: user(), access_key_id: None })
         },
-        retire: false,
+        settings: Stage::settings,
     },
     Scenario {
         name: "an inactive key that is on no record is restored",
@@ -324,20 +361,18 @@ pub const SCENARIOS: &[Scenario] = &[
             stage.user(&[used(101).inactive(), used(11)]);
             stage.job(Task::Restore { user: user(), access_key_id: None })
         },
-        retire: false,
+        settings: Stage::settings,
     },
 ];
 
-impl Scenario {
-    /// The worker's settings.
-    pub fn settings(&self, stage: &Stage) -> worker::Settings {
-        let mut settings = stage.settings();
-        if self.retire {
-            settings.policy = rotation::Policy::new(rotation::Period::default(), rotation::UnusedKeys::Retire)
-                .expect("a valid policy");
-        }
-        settings
-    }
+/// Never-used keys are retired.
+fn retiring(stage: &Stage) -> Settings {
+    let policy = Policy::new(Period::default(), UnusedKeys::Retire).expect("a valid policy");
+    Settings { policy, ..stage.settings() }
+}
+
+fn is_told_whatever_happens(told: &Told) -> bool {
+    told.what != What::Finding
 }
 
 /// What became of it. `before` are the keys the user had at first, by name.
@@ -368,5 +403,10 @@ pub async fn ending(stage: &Stage, before: &[String]) -> Ending {
             .collect(),
         dead_letters: dead_letters.into_iter().map(|(kind, _, _)| kind).collect(),
         waiting: stage.waiting(),
+        told: told(stage)
+            .into_keys()
+            .filter(is_told_whatever_happens)
+            .map(|told| Told { key: told.key.map(|id| named(&id)), ..told })
+            .collect(),
     }
 }

@@ -106,7 +106,7 @@ async fn play(scenario: &Scenario, trouble: Trouble) -> Stage {
     });
     // As often as it takes until the message is done or a dead letter.
     for _ in 0..12 {
-        stage.work_with(&scenario.settings(&stage)).await;
+        stage.work_with(&(scenario.settings)(&stage)).await;
         stage.pass(SignedDuration::from_mins(21));
     }
     assert_eq!(stage.waiting(), 0, "{} with {trouble:?} comes to an end", scenario.name);

@@ -28,6 +28,7 @@ async fn lost_then(
     });
     trial.work_as(FIRST).await;
     trial.come_to_rest().await;
+    trial.next_run().await;
     let wrong = |what| format!("{}: {operation}, {first:?}, then {then:?}: {what}", scenario.name);
     trial.judge(&expected.end).await.map_err(wrong)
 }

@@ -67,6 +67,7 @@ async fn crashed(
         }
     }
     trial.come_to_rest().await;
+    trial.next_run().await;
     let wrong = |what| format!("{}: call {at_call}, {when:?}, {again:?}: {what}", scenario.name);
     trial.judge(&expected.end).await.map_err(wrong)
 }

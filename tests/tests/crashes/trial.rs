@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use end_to_end::Stage;
 use end_to_end::scenario::{Ending, Scenario, ending};
+use end_to_end::told::told;
 use end_to_end::violations::{early_notices, violations};
 use jiff::SignedDuration;
 use worker::Tally;
@@ -11,6 +12,8 @@ use worker::queue::Stop;
 
 /// The worker that meets with an accident.
 pub(crate) const FIRST: &str = "w1";
+/// How often one thing is told at most: by each worker that has got hold of the work, of whom there are up to three, once.
+const TOLD_AT_MOST: usize = 3;
 /// Deliveries until everything must have come to rest.
 const ROUNDS: usize = 4;
 
@@ -26,6 +29,7 @@ pub(crate) struct Trial<'a> {
     pub(crate) stage: Stage,
     scenario: &'a Scenario,
     before: Vec<String>,
+    is_scheduled: bool,
 }
 
 impl<'a> Trial<'a> {
@@ -35,18 +39,19 @@ impl<'a> Trial<'a> {
         let job = (scenario.prepare)(&stage);
         let before = stage.keys().into_iter().map(|(id, _)| id).collect();
         stage.send(&job).await;
-        if job.scheduled_work().is_some() {
+        let is_scheduled = job.scheduled_work().is_some();
+        if is_scheduled {
             stage.send(&stage.job(job.task)).await;
         }
         stage.world(|world| world.journal.clear());
-        Self { stage, scenario, before }
+        Self { stage, scenario, before, is_scheduled }
     }
 
     /// A worker of this application name drains the queue, unless it does not get as far as its first message.
     pub(crate) async fn work_as(&self, application: &str) {
         let connection = self.stage.connection(application);
         let tally = Arc::new(Tally::default());
-        let settings = self.scenario.settings(&self.stage);
+        let settings = (self.scenario.settings)(&self.stage);
         let ended = worker::run(&settings, &connection, tally, Stop::default()).await;
         if let Err(error) = ended {
             println!("{application} did not start: {error}");
@@ -68,12 +73,22 @@ impl<'a> Trial<'a> {
         }
     }
 
+    /// The next scheduled run, where the scenario is one's: in it shows what the one before has left to do.
+    pub(crate) async fn next_run(&self) {
+        if self.is_scheduled {
+            self.stage.schedule().await;
+            self.work_as("next-run").await;
+        }
+    }
+
     /// Judges the end.
     ///
     /// # Errors
     /// What is wrong, with every call that was made.
     pub(crate) async fn judge(&self, expected: &Ending) -> Result<(), String> {
-        let broken = [violations(&self.stage), early_notices(&self.stage)].concat();
+        let mut broken = [violations(&self.stage), early_notices(&self.stage)].concat();
+        let too_often = told(&self.stage).into_iter().filter(|(_, times)| *times > TOLD_AT_MOST);
+        broken.extend(too_often.map(|(told, times)| format!("{times} times: {told:?}")));
         let end = ending(&self.stage, &self.before).await;
         if broken.is_empty() && end_is(&end, expected) {
             return Ok(());
@@ -94,6 +109,7 @@ pub(crate) async fn undisturbed(scenario: &Scenario) -> Undisturbed {
         let calls = world.journal.calls().filter(|call| call.app == FIRST);
         calls.map(|call| format!("{}:{}", call.service, call.operation)).collect()
     });
+    trial.next_run().await;
     assert_eq!(violations(&trial.stage), [] as [String; 0], "{}: undisturbed", scenario.name);
     let end = ending(&trial.stage, &trial.before).await;
     assert_eq!(end.waiting, 0, "{}: undisturbed", scenario.name);

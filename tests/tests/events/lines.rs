@@ -60,7 +60,7 @@ async fn every_event_and_summary_of_every_scenario_is_as_the_schema_says() {
         let job = (scenario.prepare)(&stage);
         stage.send(&job).await;
         for _ in 0..4 {
-            stage.work_with(&scenario.settings(&stage)).await;
+            stage.work_with(&(scenario.settings)(&stage)).await;
             stage.pass(jiff::SignedDuration::from_mins(21));
         }
     }

@@ -35,7 +35,7 @@ pub(crate) async fn needed() -> Rights {
         let stage = Stage::new().await;
         let job = (scenario.prepare)(&stage);
         stage.send(&job).await;
-        let settings = Settings { dead_letter_queue: Some(stage.dead_letters.clone()), ..scenario.settings(&stage) };
+        let settings = Settings { dead_letter_queue: Some(stage.dead_letters.clone()), ..(scenario.settings)(&stage) };
         stage.work_with(&settings).await;
         collect(&stage, &mut needed);
     }

@@ -5,19 +5,15 @@ mod leak;
 mod readers;
 mod smtp;
 
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
+use end_to_end::secrets::{reads, user};
 use end_to_end::{ACCOUNT, Stage, USER};
-use key_rotation_aws::{AwsError, Connection, MemberRole};
+use key_rotation_aws::{Connection, MemberRole};
 use rotation::names::secret_name;
 use rotation::readers::{ReaderPattern, Readers};
+use sandbox::KeySpec;
 use sandbox::serve::REGION;
 use sandbox::world::MANAGEMENT_ACCOUNT;
-use sandbox::{KeySpec, client};
 use worker::Settings;
-
-/// A customer-managed key; the sandbox only looks at its shape.
-const KMS_KEY: &str = "arn:aws:kms:eu-central-2:999999999999:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
 /// As the templates have it.
 const BREAK_GLASS: &str = "arn:aws:iam::{account}:role/IAMKeyRotationBreakGlass";
@@ -50,12 +46,7 @@ impl Store {
     fn settings(self, stage: &Stage) -> Settings {
         match self {
             Store::Own => stage.settings(),
-            Store::Central => Settings {
-                central_store: true,
-                kms_key_id: Some(KMS_KEY.to_owned()),
-                central_read_policy: Some("IAMKeyRotationReadOwnSecret".to_owned()),
-                ..stage.settings()
-            },
+            Store::Central => stage.central_settings(),
         }
     }
 }
@@ -80,21 +71,4 @@ async fn role(stage: &Stage, account: &str, name: &str) -> Connection {
     let role = MemberRole { name: name.to_owned(), external_id: None };
     let account = account.parse().expect("an account id");
     role.connect(&stage.connection("test"), &account, "test").await.expect("the role can be assumed")
-}
-
-/// The user that has this key. The sandbox tells callers by the key's id.
-fn user(stage: &Stage, key: &str) -> Connection {
-    let credentials = Credentials::new(key, "secret", None, None, "test");
-    let config = client::sdk_config(&stage.sandbox, "test").to_builder();
-    let config = config.credentials_provider(SharedCredentialsProvider::new(credentials)).build();
-    Connection::from_sdk_config(config).expect("the region is set")
-}
-
-/// The access key id in the secret, read by this principal; otherwise AWS's code of the refusal.
-async fn reads(by: &Connection, secret: &str) -> Result<String, String> {
-    let answer = by.secrets_manager().get_secret_value().secret_id(secret).send().await;
-    let answer =
-        answer.map_err(|error| AwsError::new("secretsmanager:GetSecretValue", error).code.unwrap_or_default())?;
-    let value: serde_json::Value = serde_json::from_str(answer.secret_string().expect("a text")).expect("JSON");
-    Ok(value["AccessKeyId"].as_str().expect("a key's id").to_owned())
 }
