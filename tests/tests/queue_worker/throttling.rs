@@ -9,6 +9,7 @@ use rotation::selection::FullScan;
 use rotation::{AccountId, Job, Task};
 use sandbox::call::Service;
 use sandbox::faults::{Calls, Fault, HoldPlan, RateLimit, Rule, When};
+use sandbox::journal::CountKey;
 use sandbox::serve::REGION;
 use sandbox::world::MANAGEMENT_ACCOUNT;
 use sandbox::{Clock, KeySpec, World};
@@ -81,6 +82,47 @@ async fn a_throttled_account_takes_no_retries_from_the_others() {
     let (handled, left, beside_a_throttled_one) = run(true).await;
     assert_eq!((handled, left), (1 + OTHERS.len() as u64, 1), "the throttled account is tried again, and no other");
     assert_eq!(beside_a_throttled_one, undisturbed);
+}
+
+/// IAM admits two calls of an account and no more until the clock is moved: for the other 499 that must make no difference.
+#[tokio::test]
+async fn one_account_held_to_its_rate_among_500_slows_no_other() {
+    const ACCOUNTS: usize = 500;
+    let account = |number: usize| format!("{:012}", 300_000_000_000 + number);
+    let slow = account(0);
+    let run = async |is_held: bool| {
+        let now: Timestamp = "2026-03-01T09:00:00Z".parse().expect("a valid time");
+        let mut world = World::new(1, Clock::frozen_at(now));
+        for number in 0..ACCOUNTS {
+            world.add_account(&account(number), "an account", "owner@example.org");
+            for user in ["ada", "grace"] {
+                world.add_user(&account(number), user);
+                world.add_key(&account(number), user, &KeySpec::aged(5));
+            }
+        }
+        if is_held {
+            world.faults.limits.push(RateLimit::new(&slow, &["iam:*"], 2.0));
+        }
+        let stage = Stage::with_world(world, true).await;
+        for number in 0..ACCOUNTS {
+            stage.send(&Job::new(AccountId::new(account(number)).expect("an account id"), Task::Account)).await;
+        }
+        let report = stage.work_with(&stage.settings()).await;
+        (stage, report)
+    };
+    let of_others = |stage: &Stage| -> BTreeMap<CountKey, u64> {
+        let counts = stage.world(|world| world.journal.counts().clone());
+        counts.into_iter().filter(|(key, _)| key.account != slow && key.account != MANAGEMENT_ACCOUNT).collect()
+    };
+    let (free, report) = run(false).await;
+    assert_eq!((report.handled, report.left), (ACCOUNTS as u64, 0));
+    let (held, report) = run(true).await;
+    assert_eq!((report.handled, report.left), (ACCOUNTS as u64, 1), "only the slow one is tried again");
+    assert_eq!(of_others(&held), of_others(&free), "not a call more, and none throttled");
+    assert_eq!(of_others(&free).values().sum::<u64>(), 4 * (ACCOUNTS as u64 - 1), "a listing, two users, the policies");
+    held.pass(SignedDuration::from_hours(1));
+    held.world(|world| world.faults.limits.clear());
+    assert_eq!(held.work().await.left, 0);
 }
 
 /// An account's users share one task: while one of them gets a new session for all, another that ends must not stop it.
