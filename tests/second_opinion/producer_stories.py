@@ -1,9 +1,12 @@
 """The producer's commands, each as an operator would run it."""
 
 import json
+import pathlib
+import tempfile
 
+import schemas
 from stage import USER, NotShown, expect, same, used
-from stand_ins import Key
+from stand_ins import EXEMPTION_GROUP, Key
 
 
 def the_whole_organization_is_scheduled_but_for_what_is_excluded_or_not_active(stage):
@@ -151,6 +154,32 @@ def the_status_counts_every_queue(stage):
     same(found, {"work": 1, "urgent": 0, "dead-letters": 1}, "messages waiting")
 
 
+def the_report_is_as_its_schema_says_with_something_in_every_list(stage):
+    keys = stage.user(used(105), Key(3))
+    stage.publish(keys[1])
+    stage.remember(keys[0], "notified", 2)
+    stage.user(used(200), name="exempt", groups=[EXEMPTION_GROUP])
+    stage.user(used(95), name="tagged", tags={"key-rotation:rotate-after-days": "soon"})
+    stage.user(Key(101), name="hidden", tags={"key-rotation:state:AKIAIOSFODNN7EXAMPLE": "notified=2026-02-27T09:00:00Z"})
+    intent = {"key-rotation:intent:11111111-2222-4333-8444-555555555555": "2026-02-27T09:00:00Z for=AKIAIOSFODNN7EXAMPLE"}
+    stage.user(used(95), name="interrupted", tags=intent)
+    stage.aws.suspend_account(stage.aws.add_account("closed", "closed@example.org"))
+    complete = stage.aws.name == "moto"
+    if not complete:
+        stage.aws.control("deny", {"account": stage.account, "action": "iam:ListAccessKeys", "resource": "hidden"})
+        gone = stage.aws.add_account("out of reach", "out-of-reach@example.org")
+        stage.aws.control("deny", {"account": gone, "action": "iam:*"})
+    with tempfile.TemporaryDirectory() as place:
+        stage.producer("report", "--out", place, status=0 if complete else 1)
+        report = json.loads((pathlib.Path(place) / "report.json").read_text())
+    same(list(schemas.errors(schemas.REPORT, report)), [], "what is wrong by the schema")
+    expected = {"controls", "accounts", "not_active", "findings", "exempt", "successors_not_installed", "keys", "ages"}
+    filled = {name for name, rows in report.items() if isinstance(rows, list) and rows}
+    same(filled, expected | (set() if complete else {"users_not_read"}), "lists with something in them")
+    expect(report["forecast"]["unforeseeable"], "the forecast names who cannot be foreseen")
+    same(report["complete"], complete, "whether everything was read")
+
+
 STORIES = [
     the_whole_organization_is_scheduled_but_for_what_is_excluded_or_not_active,
     one_root_is_scheduled_as_a_unit_with_everything_below_it,
@@ -165,7 +194,9 @@ STORIES = [
     dead_letters_are_listed_by_reason_and_redriven_by_reason,
     where_all_letters_go_to_one_standard_queue_sqs_moves_them,
     the_status_counts_every_queue,
+    the_report_is_as_its_schema_says_with_something_in_every_list,
 ]
 
 # Counts of the whole organization hold only while nobody else adds accounts.
+the_report_is_as_its_schema_says_with_something_in_every_list.alone = True
 the_whole_organization_is_scheduled_but_for_what_is_excluded_or_not_active.alone = True

@@ -20,6 +20,7 @@ from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 
 import producer_stories
+import schemas
 import stories
 from stage import BIN, Broken, NotShown, Stage, expect
 from stand_ins import Moto, Sandbox
@@ -45,20 +46,20 @@ def everything():
 
 
 def play(opened, number, fifo, act):
-    """Plays one on a stand-in, opened for it: gives the verdict, and why."""
+    """Plays one on a stand-in, opened for it: gives the verdict, why, and the kinds of events that were logged."""
     stage = None
     try:
         with opened() as aws:
             stage = Stage(aws, number, fifo)
             act(stage)
             stage.check_nothing_leaked()
-        return "ok", ""
+        return "ok", "", stage.events
     except NotShown as reason:
-        return "not shown", str(reason)
+        return "not shown", str(reason), set()
     except Broken as broken:
-        return "FAILED", "\n".join([str(broken), *stage.said])
+        return "FAILED", "\n".join([str(broken), *stage.said]), set()
     except Exception:
-        return "FAILED", "\n".join([traceback.format_exc(), *(stage.said if stage else [])])
+        return "FAILED", "\n".join([traceback.format_exc(), *(stage.said if stage else [])]), set()
 
 
 @contextmanager
@@ -80,6 +81,7 @@ def main():
     part = sys.argv[1] if sys.argv[1:] else ""
     began = time.monotonic()
     verdicts = Counter()
+    events = set()
     with closing(Moto()) as moto:
         # moto is one for all. The sandbox has one clock for all its accounts, and starts at once: one for each.
         stand_ins = {"sandbox": lambda: closing(Sandbox(BIN / "sandbox")), "moto": lambda: nullcontext(moto)}
@@ -94,14 +96,18 @@ def main():
                     for aws, opened in stand_ins.items()
                 ]
                 for aws, title, result in played:
-                    verdict, why = result.result()
+                    verdict, why, logged = result.result()
+                    events |= logged
                     verdicts[aws, verdict] += 1
                     print(": ".join(filter(None, [verdict, title, why])), flush=True)
     print(f"{len(list(everything()))} scenarios, each on FIFO and on standard queues, in {time.monotonic() - began:.0f} s:")
     for aws in ("sandbox", "moto"):
         told = (f"{count} {verdict}" for (name, verdict), count in sorted(verdicts.items(), reverse=True) if name == aws)
         print(f"  {aws}: {', '.join(told)}")
-    sys.exit(1 if any(verdict == "FAILED" for _, verdict in verdicts) else 0)
+    unseen = set() if part else schemas.KINDS - events
+    if unseen:
+        print(f"FAILED: of the events in docs/event.schema.json none of these was logged: {', '.join(sorted(unseen))}")
+    sys.exit(1 if unseen or any(verdict == "FAILED" for _, verdict in verdicts) else 0)
 
 
 if __name__ == "__main__":

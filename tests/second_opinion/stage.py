@@ -11,6 +11,7 @@ import uuid
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 
+import schemas
 from stand_ins import SENDER, INSTANT, Key
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -82,6 +83,8 @@ class Stage:
         # Ids of the keys that were prepared, by user, oldest first.
         self.before = {}
         self.said = []
+        # Kinds of events that the programs have logged.
+        self.events = set()
         # Its secret keys, wherever they must not turn up.
         self.secrets = set()
 
@@ -114,7 +117,8 @@ class Stage:
     def start(self, program, *arguments, **settings):
         """Starts a program; a setting of None is one that is not set."""
         environment = {
-            **self.aws.environment, "QUEUE_URL": self.queue, "SENDER_EMAIL": SENDER, "RETRY_DELAY": "1", **settings
+            **self.aws.environment, "QUEUE_URL": self.queue, "SENDER_EMAIL": SENDER, "RETRY_DELAY": "1",
+            "METRICS_NAMESPACE": "iam-key-rotation", **settings
         }
         return subprocess.Popen(
             [str(BIN / program), *arguments], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -131,6 +135,9 @@ class Stage:
         command = " ".join([pathlib.Path(process.args[0]).name, *process.args[1:]])
         self.said.append(f"$ {command} -> {process.returncode}\n{printed}{logged}")
         same(process.returncode, status, f"the exit status of {command}")
+        kinds, wrong = schemas.check_log(logged)
+        expect(not wrong, "\n".join(wrong))
+        self.events |= kinds
         return printed if status == 0 else printed + logged
 
     def run(self, program, *arguments, status=0, **settings):

@@ -163,6 +163,18 @@ def an_account_whose_role_cannot_be_assumed_is_a_dead_letter_at_once(stage):
     same((stage.ending().dead_letters, stage.count(stage.queue)), (["RoleRefused"], 0), "dead letters, messages left")
 
 
+def a_user_that_cannot_be_read_is_told_and_the_others_are_served(stage):
+    if stage.aws.name == "moto":
+        raise NotShown("moto refuses nothing")
+    stage.user(used(95))
+    stage.user(used(95), name="hidden")
+    stage.aws.control("deny", {"account": stage.account, "action": "iam:ListAccessKeys", "resource": "hidden"})
+    stage.scan()
+    stage.work(status=1, DRAIN_PATIENCE="0", RETRY_DELAY="900")
+    same(len(stage.keys()), 2, "keys of the other user")
+    expect("failed" in stage.events, "the user is told of")
+
+
 def a_message_that_cannot_be_read_is_kept_byte_for_byte(stage):
     bodies = ["{", '{"account":"11112222333"}', f'{{"account":"{stage.account}","dry_run":"perhaps"}}', "\u00e4 \u2603 <xml/>"]
     for body in bodies:
@@ -187,5 +199,6 @@ STORIES = [
     in_the_central_store_a_secret_is_the_fleets_and_its_user_gets_the_policy_to_read_it,
     a_user_named_in_another_case_is_the_one_that_is_there,
     an_account_whose_role_cannot_be_assumed_is_a_dead_letter_at_once,
+    a_user_that_cannot_be_read_is_told_and_the_others_are_served,
     a_message_that_cannot_be_read_is_kept_byte_for_byte,
 ]

@@ -192,6 +192,12 @@ BESIDES = [
         Ending([("key 1", True, "notified"), ("key 2", True, None)], mails=None),
     ),
     Scenario(
+        "a noticed key that is in use is not disabled yet where that is put off",
+        lambda stage: (remembered(stage, "notified", 11, Key(101, used=0), Key(11)), stage.scan()),
+        Ending([("key 1", True, "notified"), ("key 2", True, None)], OF_THE_SECOND, mails=None),
+        {"IN_USE_EXTENSION": "30"},
+    ),
+    Scenario(
         "a key that is not due is left alone",
         lambda stage: (stage.user(used(50)), stage.scan()),
         Ending([("key 1", True, None)]),

@@ -2,17 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use end_to_end::scenario::SCENARIOS;
 use end_to_end::{ACCOUNT, Stage, USER};
 use key_rotation_aws::telemetry::metrics::METRICS;
 use rotation::job::{ForceRotate, Whom};
-use rotation::{EventKind, Job, Task, UserName};
+use rotation::{Job, Task, UserName};
 use sandbox::KeySpec;
 use serde_json::{Value, json};
-use worker::Settings;
 
 use crate::log::{Log, NAMESPACE};
-use crate::schema::Schema;
 
 /// Days of one user's life.
 async fn live(stage: &Stage, days: i64) {
@@ -50,52 +47,6 @@ async fn a_keys_life_is_told_event_by_event_with_whose_it_is_at_the_top_of_every
     for kind in ["disabled", "deleted"] {
         assert_eq!(one(kind)["access_key_id"], json!(old));
     }
-}
-
-#[tokio::test]
-async fn every_event_and_summary_of_every_scenario_is_as_the_schema_says() {
-    let log = Log::capture();
-    for scenario in SCENARIOS {
-        let stage = Stage::new().await;
-        let job = (scenario.prepare)(&stage);
-        stage.send(&job).await;
-        for _ in 0..4 {
-            stage.work_with(&(scenario.settings)(&stage)).await;
-            stage.pass(jiff::SignedDuration::from_mins(21));
-        }
-    }
-    what_no_scenario_has().await;
-    let schema = Schema::of_events();
-    let (events, summaries) = (log.events(), log.summaries());
-    events.iter().chain(&summaries).for_each(|line| schema.assert_valid(line));
-    let seen: BTreeSet<&str> = events.iter().filter_map(|event| event["event"].as_str()).collect();
-    let all: BTreeSet<&str> = EventKind::ALL.iter().map(|kind| kind.as_str()).collect();
-    assert_eq!(seen, all, "every kind of event is seen");
-    assert_eq!(schema.words("key_event", "event").into_iter().collect::<BTreeSet<_>>(), all);
-    assert!(summaries.len() > SCENARIOS.len());
-}
-
-/// An exempt user, a finding, a reminder, a disable that is put off; a user that cannot be read.
-async fn what_no_scenario_has() {
-    let stage = Stage::new().await;
-    let keys = stage.user(&[KeySpec::aged(101).used_days_ago(0), KeySpec::aged(11)]);
-    end_to_end::scenario::remember(&stage, &keys[0], "notified", 11);
-    end_to_end::scenario::publish(&stage, &keys[1]);
-    for (user, tag, value) in
-        [("exempt", "key-rotation:exempt-until", "2026-04-01"), ("tagged", "key-rotation:rotate-after-days", "never")]
-    {
-        stage.user_named(user, &[KeySpec::aged(85)]);
-        stage.world(|world| world.tag_user(ACCOUNT, user, tag, value));
-    }
-    let period = rotation::Period { in_use_extension: 30, ..rotation::Period::default() };
-    let policy = rotation::Policy::new(period, rotation::UnusedKeys::Rotate).expect("a valid policy");
-    stage.schedule().await;
-    stage.work_with(&Settings { policy, ..stage.settings() }).await;
-
-    let stage = Stage::new().await;
-    stage.user(&[KeySpec::aged(95)]);
-    stage.world(|world| world.faults.deny(ACCOUNT, "iam:ListAccessKeys", None));
-    stage.run().await;
 }
 
 #[tokio::test]
@@ -199,10 +150,8 @@ async fn summaries_carry_metrics_as_cloudwatch_wants_them() {
     let stage = Stage::new().await;
     stage.user(&[KeySpec::aged(95)]);
     stage.run().await;
-    let schema = Schema::of_embedded_metrics();
     let known: BTreeSet<&str> = METRICS.iter().map(|(name, _)| *name).collect();
     for line in log.summaries() {
-        schema.assert_valid(&line);
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(directive["Namespace"], NAMESPACE);
         for metric in directive["Metrics"].as_array().expect("metrics") {

@@ -5,6 +5,5 @@ mod alone;
 mod coverage;
 mod forecast;
 mod numbers;
-mod schema;
 mod size;
 mod stage;
