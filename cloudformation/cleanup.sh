@@ -46,20 +46,9 @@ if ! $PLAN && ! $yes; then
     [[ $answer == yes ]] || refuse "not removed"
 fi
 
-remove_stack() {
-    local name=$1
-    if [[ -z $(stack_status "$name") ]]; then
-        say "The stack $name is gone already."
-        return
-    fi
-    change aws cloudformation delete-stack --stack-name "$name"
-    $PLAN || aws cloudformation wait stack-delete-complete --stack-name "$name" ||
-        fail "the stack $name could not be deleted: aws cloudformation describe-stack-events --stack-name $name tells why (an exemption group that has members is not deleted: empty it, or delete the stack and retain the group)"
-    $PLAN || say "The stack $name is gone."
-}
-
 # The fleet first: nothing may be at work when its roles go.
 step "The fleet"
+remove_stack "$MONITORING_STACK"
 remove_stack "$FLEET_STACK"
 
 step "The member role in every other account"

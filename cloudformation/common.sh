@@ -9,6 +9,7 @@ readonly IMAGE_STACK=$PREFIX-image
 readonly KMS_STACK=$PREFIX-kms
 readonly LIST_ROLE_STACK=$PREFIX-list-role
 readonly FLEET_STACK=$PREFIX-fleet
+readonly MONITORING_STACK=$PREFIX-monitoring
 # The same name in the management account (a stack) and everywhere else (a stack set).
 readonly MEMBER_ROLE_STACK=$PREFIX-member-role
 
@@ -71,6 +72,19 @@ stack_status() {
     elif [[ $answer != *"does not exist"* ]]; then
         fail "the stack $1 cannot be looked at: $answer"
     fi
+}
+
+# Deletes a stack and waits for its end.
+remove_stack() {
+    local name=$1
+    if [[ -z $(stack_status "$name") ]]; then
+        say "The stack $name is gone already."
+        return
+    fi
+    change aws cloudformation delete-stack --stack-name "$name"
+    $PLAN || aws cloudformation wait stack-delete-complete --stack-name "$name" ||
+        fail "the stack $name could not be deleted: aws cloudformation describe-stack-events --stack-name $name tells why (an exemption group that has members is not deleted: empty it, or delete the stack and retain the group)"
+    $PLAN || say "The stack $name is gone."
 }
 
 # output STACK KEY -> an output of a stack

@@ -28,6 +28,8 @@ The fleet starts in audit mode. ADMIN_EMAIL gets a summary per account with find
   --sender EMAIL           sender of the mails to owners, verified in SES [default: ADMIN_EMAIL]
   --reply-to EMAIL         where owners' replies go [default: the sender]
   --alarms EMAIL           who gets the alarms [default: ADMIN_EMAIL]
+  --monitoring             alarms on overdue keys, findings and the like, queries and a dashboard, in a stack that then goes along with
+                           the fleet's; --no-monitoring removes it again [default: as it is]
   --enforce | --audit      rotate keys, or only tell [default: audit, later as it was]
   --set NAME=VALUE         any other parameter of the templates; may be repeated. Where an account has the exemption group already:
                            --set CreateExemptionGroup=No. For Graviton: --set CpuArchitecture=ARM64 (an --image must be built for it)
@@ -36,7 +38,7 @@ Exit status: 0 done; 1 something failed on the way (run it again); 2 settings or
 USAGE
 }
 
-image=${IMAGE_URI:-} vpc="" subnets="" public_ip="" central=false
+image=${IMAGE_URI:-} vpc="" subnets="" public_ip="" central=false monitoring=""
 units=() positional=()
 while (($#)); do
     value() { [[ $# -ge 2 && $2 != --* ]] || refuse "$1 needs a value"; }
@@ -45,6 +47,10 @@ while (($#)); do
     --plan) PLAN=true ;;
     --public-ip) public_ip=ENABLED ;;
     --central-store) central=true ;;
+    --monitoring | --no-monitoring)
+        [[ -z $monitoring || $monitoring == "$1" ]] || refuse "--monitoring and --no-monitoring do not go together"
+        monitoring=$1
+        ;;
     --enforce) ask DryRunFlag False ;;
     --audit) ask DryRunFlag True ;;
     --image) value "$@"; image=$2; shift ;;
@@ -91,7 +97,7 @@ if [[ -z $image ]]; then
     need docker "or give --image URI of an image built elsewhere"
     $PLAN || docker info >/dev/null 2>&1 || refuse "docker does not run; or give --image URI of an image built elsewhere"
 fi
-for stack in "$IMAGE_STACK" "$KMS_STACK" "$LIST_ROLE_STACK" "$FLEET_STACK" "$MEMBER_ROLE_STACK"; do
+for stack in "$IMAGE_STACK" "$KMS_STACK" "$LIST_ROLE_STACK" "$FLEET_STACK" "$MONITORING_STACK" "$MEMBER_ROLE_STACK"; do
     status=$(stack_status "$stack")
     case $status in
     "" | *_COMPLETE) ;;
@@ -211,6 +217,16 @@ step "The fleet"
 stack "$FLEET_STACK" fleet.yaml
 sender=${effective[SenderEmailAddress]:-$email} alarms=${effective[AlarmEmailAddress]:-$email}
 mode=${effective[DryRunFlag]}
+
+if [[ $monitoring == --no-monitoring ]]; then
+    step "Alarms, queries and dashboard"
+    remove_stack "$MONITORING_STACK"
+elif [[ -n $monitoring || -n $(stack_status "$MONITORING_STACK") ]]; then
+    step "Alarms, queries and dashboard"
+    # The alarm on overdue keys is silent in audit mode; topic and log groups are the fleet's by its prefix.
+    ask DryRunFlag "$mode"
+    stack "$MONITORING_STACK" monitoring.yaml
+fi
 
 by_hand=()
 # by_hand STACK TEMPLATE: the command that makes a stack that these credentials cannot make

@@ -15,7 +15,7 @@ ask() {
 
 # Defaults by "TEMPLATE NAME", and each template's names in its order.
 declare -A defaults=() names=()
-for template in fleet.yaml member-role.yaml org-list-role.yaml kms.yaml image-repository.yaml; do
+for template in fleet.yaml monitoring.yaml member-role.yaml org-list-role.yaml kms.yaml image-repository.yaml; do
     while IFS=$'\t' read -r name value; do
         defaults["$template $name"]=$value
         names[$template]+="$name "

@@ -22,6 +22,8 @@ case "$*" in
 "cloudformation describe-stack-set"*) echo "StackSetNotFoundException" >&2; exit 254 ;;
 "cloudformation describe-stacks"*"-fleet "*StackStatus*) [[ -n ${RUNNING-} ]] && echo UPDATE_COMPLETE || { echo "does not exist" >&2; exit 254; } ;;
 "cloudformation describe-stacks"*"-fleet "*) cat "$RUNNING" ;;
+"cloudformation describe-stacks"*"-monitoring "*StackStatus*) [[ -n ${MONITORED-} ]] && echo CREATE_COMPLETE || { echo "does not exist" >&2; exit 254; } ;;
+"cloudformation describe-stacks"*"-monitoring "*) printf 'NamePrefix\tiam-key-rotation\nDryRunFlag\tTrue\n' ;;
 "cloudformation describe-stacks"*) echo "does not exist" >&2; exit 254 ;;
 "cloudformation describe-change-set"*StatusReason*) echo CREATE_COMPLETE ;;
 "cloudformation describe-change-set"*) printf 'Modify\tWorkerTask\tAWS::ECS::TaskDefinition\tTrue\n' ;;
@@ -41,6 +43,13 @@ plan() {
     shift
     cloudformation/deploy.sh eu-west-1 admin@example.com o-a1b2c3d4e5 --plan --image example/image:1 "$@" > "$work/said" 2>&1 || status=$?
     ((status == expected)) || die "deploy.sh --plan $* ended with $status instead of $expected:"$'\n'"$(cat "$work/said")"
+}
+
+# hides TEXT: what was said does not have it
+hides() {
+    local said
+    said=$(cat "$work/said")
+    [[ $said != *"$1"* ]] || die "it said \"$1\":"$'\n'"$said"
 }
 
 # tells TEXT...: what was said has it. Read whole: nothing here looks for text by a pipe either.
@@ -85,6 +94,16 @@ tells "$(line AdminEmailAddress admin@example.com "asked for")" "$(line SenderEm
     "$(line ExternalId 'a,b=c d' "asked for")" "== The sender keys@example.com"
 echo "ok: sender, administrator, alarms and replies have addresses of their own"
 
+plan 0
+hides iam-key-rotation-monitoring
+plan 0 --monitoring --enforce
+tells "Settings of iam-key-rotation-monitoring:" "$(line DryRunFlag False "asked for")" "monitoring.yaml"
+plan 2 --monitoring --no-monitoring
+tells "do not go together"
+plan 0 --no-monitoring
+tells "The stack iam-key-rotation-monitoring is gone already."
+echo "ok: alarms, queries and dashboard are made where they are asked for"
+
 # Of a running fleet: what is not named stays, what is named changes, and the plan shows what would come of it.
 printf '%s\t%s\n' ExternalId kept RotationPeriod 60 CpuArchitecture ARM64 DryRunFlag False StoreSecretsInCentralAccount False > "$work/running"
 export RUNNING=$work/running CHANGES=$work/changes
@@ -96,3 +115,12 @@ for setting in '"RotationPeriod","ParameterValue":"60"' '"InactivePeriod","Param
     [[ $changes == *"$setting"* ]] || die "the change set lacks $setting"
 done
 echo "ok: the plan of a running fleet is a change set with what is and what is asked for"
+
+export MONITORED=yes
+plan 0
+tells "Settings of iam-key-rotation-monitoring:" "would change in iam-key-rotation-monitoring"
+[[ $(cat "$CHANGES") == *'"DryRunFlag","ParameterValue":"False"'* ]] || die "the alarm on overdue keys would stay silent"
+plan 0 --no-monitoring
+tells "would run: aws cloudformation delete-stack --stack-name iam-key-rotation-monitoring"
+hides "Settings of iam-key-rotation-monitoring:"
+echo "ok: what monitoring there is goes along with the fleet, and goes when that is asked for"

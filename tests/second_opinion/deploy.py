@@ -33,7 +33,7 @@ BIN = pathlib.Path(os.environ.get("BIN", BUILT)).resolve()
 REGION = "eu-west-1"
 ADMIN = "admin@example.org"
 PREFIX = "iam-key-rotation"
-FLEET, MEMBER, LISTER, IMAGE = (f"{PREFIX}-{name}" for name in ("fleet", "member-role", "list-role", "image"))
+FLEET, MONITORING, MEMBER, LISTER, IMAGE = (f"{PREFIX}-{name}" for name in ("fleet", "monitoring", "member-role", "list-role", "image"))
 
 DOCKER = """#!/bin/sh
 # In docker's place: "push" puts the tag into the registry, everything else only says what it would do.
@@ -202,9 +202,9 @@ def story(aws, directory):
 
     # Enforcing from the start: moto fails at updating a stack with a resource whose condition does not hold.
     step("deploy.sh from nothing")
-    aws.deploy(organization, "--ou", unit, "--enforce")
+    aws.deploy(organization, "--ou", unit, "--enforce", "--monitoring")
     made = stacks(aws)
-    check(set(made) >= {FLEET, MEMBER, LISTER, IMAGE}, "all stacks are made")
+    check(set(made) >= {FLEET, MONITORING, MEMBER, LISTER, IMAGE}, "all stacks are made")
     check(all(status.endswith("_COMPLETE") and "ROLLBACK" not in status for status in made.values()), f"they are complete: {made}")
     check((directory / "docker.log").read_text().count("docker push") == 1, "the image was pushed")
     member = aws.assume(f"arn:aws:iam::{account}:role/OrganizationAccountAccessRole")
