@@ -29,7 +29,7 @@ use crate::organization::{Member, Organization, Scope};
 use crate::queue;
 use crate::settings::Settings;
 use crate::users::{ExpansionSummary, Users};
-use crate::watch;
+use crate::watch::{self, WatchReport};
 
 /// What stands between two stages at most.
 const BETWEEN_STAGES: usize = 100;
@@ -140,11 +140,29 @@ async fn schedule(
     if options.watch {
         let counts_lag = Duration::from_secs(options.queue_settle_seconds);
         match watch::until_empty(connection, settings, run_id, report.messages, counts_lag).await {
-            Ok(watched) => report.watched = Some(watched),
+            Ok(watched) => {
+                log_finished(&watched, report.dry_run);
+                report.watched = Some(watched);
+            }
             Err(error) => report.problems.push(Problem::general(error.to_string())),
         }
     }
     Ok(report)
+}
+
+/// What is known of a run at its end without a database: how many messages there were and how many of them are dead letters. What
+/// was done to keys is in the workers' summaries, under the run's id.
+fn log_finished(watched: &WatchReport, dry_run: bool) {
+    tracing::info!(
+        target: SUMMARY,
+        schema_version = SCHEMA_VERSION,
+        event = "run_finished",
+        dry_run,
+        messages = watched.sent,
+        dead_letters = watched.dead_letters.as_ref().map(Vec::len),
+        seconds = watched.seconds,
+        "the run is finished"
+    );
 }
 
 /// What all messages of a run have in common.

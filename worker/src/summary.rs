@@ -149,6 +149,7 @@ impl Ended<'_> {
             task = task(&self.job.task),
             outcome = word,
             reason,
+            messages_finished = u64::from(is_over),
             accounts_processed = once(u64::from(is_reached)),
             accounts_not_reached = once(u64::from(!is_reached)),
             users = once(*users),

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use end_to_end::{ACCOUNT, Stage, USER};
 use jiff::SignedDuration;
+use producer::organization::Scope;
+use producer::schedule::{self, ScheduleOptions};
 use sandbox::KeySpec;
 use serde_json::{Map, Value, json};
 
@@ -113,6 +115,14 @@ fn aggregated(function: &str, field: &str, rows: &[&Row]) -> Value {
     value.cloned().unwrap_or_default()
 }
 
+/// As the producer does it, so that its own lines are in the log.
+async fn schedule(stage: &Stage) {
+    let accounts = vec![ACCOUNT.parse().expect("an account id")];
+    let options = ScheduleOptions { scope: Scope { accounts, ..Scope::default() }, ..ScheduleOptions::default() };
+    let scheduled = schedule::run(&stage.connection("producer"), &stage.producer_settings(), &options).await;
+    assert_eq!(scheduled.expect("it is on the queue").messages, 1);
+}
+
 /// An account with something of everything, worked on to the end, and one that is not reached.
 async fn log_of_a_run() -> (Vec<Value>, String) {
     let log = Log::capture();
@@ -124,13 +134,13 @@ async fn log_of_a_run() -> (Vec<Value>, String) {
         world.tag_user(ACCOUNT, "tagged", "key-rotation:rotate-after-days", "never");
         world.faults.deny(ACCOUNT, "iam:CreateAccessKey", Some("overdue"));
     });
-    stage.schedule().await;
+    schedule(&stage).await;
     for _ in 0..12 {
         stage.work().await;
         stage.pass(SignedDuration::from_mins(21));
     }
     stage.world(|world| world.faults.deny(ACCOUNT, "iam:GetAccountAuthorizationDetails", None));
-    stage.schedule().await;
+    schedule(&stage).await;
     for _ in 0..12 {
         stage.work().await;
         stage.pass(SignedDuration::from_mins(21));
@@ -145,11 +155,23 @@ async fn each_query_of_the_stack_finds_what_it_is_for() {
     let runs = run("RunsQuery", &lines);
     assert_eq!(runs.len(), 2, "{runs:#?}");
     let one = runs.iter().find(|run| run["accounts"] == 1).expect("the run that reached its account");
-    for (name, value) in [("users", 3), ("failed", 1), ("overdue", 1), ("created", 1), ("refused_mails", 0)] {
+    for (name, value) in [
+        ("messages", 1),
+        ("finished", 1),
+        ("users", 3),
+        ("failed", 1),
+        ("overdue", 1),
+        ("created", 1),
+        ("refused_mails", 0),
+    ] {
         assert_eq!(one[name], json!(value), "{name}: {one:#?}");
     }
     assert!(one["calls"].as_u64() > Some(10) && one["begun"].is_string());
     assert!(runs.iter().any(|run| run["accounts"] == 0 && run["not_reached"] == 1), "{runs:#?}");
+    let last = |line: &Value| line["event"] == "message_processed" && line["messages_finished"] == 1;
+    let until = lines.iter().position(last).expect("a message is finished");
+    let under_way = run("RunsQuery", &lines[..until]);
+    assert_eq!((&under_way[0]["messages"], &under_way[0]["finished"]), (&json!(1), &json!(0)), "{under_way:#?}");
 
     let overdue = run("OverdueQuery", &lines);
     assert_eq!((overdue.len(), &overdue[0]["account"], &overdue[0]["overdue"]), (1, &json!(ACCOUNT), &json!(1)));
