@@ -89,8 +89,8 @@ async fn request(
         }
         (None, None) => return Err(CommandError::Usage("name an account, or a key with --access-key-id".to_owned())),
     };
-    let member = sender.member(&account).await?;
-    sender.send(member, Task::ForceRotate(asked), options.dry_run, options.wait).await
+    let account = sender.account(&account).await?;
+    sender.send(account, Task::ForceRotate(asked), options.dry_run, options.wait).await
 }
 
 fn whom(options: &ForceRotateOptions) -> Result<Whom, CommandError> {

@@ -35,6 +35,21 @@ pub struct Member {
     pub state: MemberState,
 }
 
+impl Member {
+    /// An account taken as it was named, because the organization cannot be read.
+    pub(crate) fn as_named(account: AccountId) -> Self {
+        Self { account, name: None, email: None, state: MemberState::Active }
+    }
+}
+
+/// What is said of an account that was taken as it was named.
+pub(crate) fn taken_as_named(account: &AccountId) -> String {
+    format!(
+        "AWS Organizations cannot be read: account {account} is taken as it was named. Its name and address are not known, so \
+         only the owners in its users' tags are mailed"
+    )
+}
+
 /// What the organization says of one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccountLookup {

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::command::{CommandError, Report};
 use crate::enqueue::Enqueuer;
 use crate::follow::{Follower, Request, RequestOutcome};
-use crate::organization::{AccountLookup, Member, MemberState, Organization};
+use crate::organization::{AccountLookup, Member, MemberState, Organization, taken_as_named};
 use crate::queue;
 use crate::settings::Settings;
 
@@ -56,9 +56,17 @@ pub struct RequestReport {
     pub access_key_id: Option<AccessKeyId>,
     /// The command that lists what the key did, or the user: after a leak, containing the key is half of it.
     pub what_it_did: Option<String>,
+    /// What is strange, but no failure.
+    pub remarks: Vec<String>,
     /// How it ended, where it was waited for.
     #[serde(flatten)]
     pub outcome: Option<RequestOutcome>,
+}
+
+/// The account that a request is about, and what is strange about it.
+pub(crate) struct RequestedAccount {
+    member: Member,
+    remarks: Vec<String>,
 }
 
 /// A request being made: its id and the way to AWS.
@@ -108,13 +116,13 @@ impl<'a> RequestSender<'a> {
 
     /// The account as the organization knows it. One outside is refused; where the organization cannot be read, the request
     /// goes on with the id alone, since a leaked key does not wait for a permission.
-    pub(crate) async fn member(&self, account: &AccountId) -> Result<Member, CommandError> {
+    pub(crate) async fn account(&self, account: &AccountId) -> Result<RequestedAccount, CommandError> {
         let session_name = session_name(&self.run_id);
         let organization = Organization::new(self.connection, self.settings.org_list.as_ref(), &session_name);
         let described = organization.describe(account).await;
         let as_named = |error: &AwsError| {
             tracing::warn!(%account, %error, "the organization cannot be read: the account is taken as it is named");
-            Member { account: account.clone(), name: None, email: None, state: MemberState::Active }
+            RequestedAccount { member: Member::as_named(account.clone()), remarks: vec![taken_as_named(account)] }
         };
         match described {
             Ok(AccountLookup::Foreign) => Err(CommandError::Usage(format!(
@@ -124,7 +132,7 @@ impl<'a> RequestSender<'a> {
                 if member.state != MemberState::Active {
                     tracing::warn!(%account, "the account is {}: the worker may not get in", member.state);
                 }
-                Ok(member)
+                Ok(RequestedAccount { member, remarks: Vec::new() })
             }
             Ok(AccountLookup::Unreadable(error)) | Err(error) => Ok(as_named(&error)),
         }
@@ -157,11 +165,12 @@ impl<'a> RequestSender<'a> {
     /// Sends a request, and follows it where that is asked for.
     pub(crate) async fn send(
         &self,
-        member: Member,
+        account: RequestedAccount,
         task: Task,
         dry_run: bool,
         wait: WaitOptions,
     ) -> Result<RequestReport, CommandError> {
+        let RequestedAccount { member, remarks } = account;
         let (user, access_key_id) = (task.user().cloned(), task.access_key_id().cloned());
         if let Some(user) = &user {
             self.check_user(&member.account, user).await?;
@@ -209,6 +218,7 @@ impl<'a> RequestSender<'a> {
             what_it_did,
             user,
             access_key_id,
+            remarks,
             outcome,
         })
     }
@@ -249,6 +259,9 @@ impl fmt::Display for RequestReport {
         }
         if let Some(key) = &self.access_key_id {
             write!(f, ", key {key}")?;
+        }
+        for remark in &self.remarks {
+            write!(f, "\nnote: {remark}")?;
         }
         match &self.outcome {
             Some(RequestOutcome::Done { what }) => write!(f, "\ndone: {what}")?,

@@ -45,9 +45,9 @@ pub async fn run(
     let run_id = Uuid::new_v4();
     let request = async {
         let sender = RequestSender::open(connection, settings, run_id).await?;
-        let member = sender.member(&options.account).await?;
+        let account = sender.account(&options.account).await?;
         let task = Task::Restore { user: options.user.clone(), access_key_id: options.access_key_id.clone() };
-        sender.send(member, task, false, options.wait).await
+        sender.send(account, task, false, options.wait).await
     };
     request.instrument(tracing::info_span!("restore", %run_id)).await
 }

@@ -150,8 +150,7 @@ impl Scope {
                 AccountLookup::Unreadable(error) => {
                     tracing::warn!(%account, %error, "the organization cannot be read: the account is taken as it is named");
                     as_named.push(account.clone());
-                    let (account, state) = (account.clone(), MemberState::Active);
-                    named.push(Member { account, name: None, email: None, state });
+                    named.push(Member::as_named(account.clone()));
                 }
             }
         }

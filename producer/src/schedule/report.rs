@@ -13,7 +13,7 @@ use super::earlier::EarlierMessages;
 use super::{Granularity, ScheduledRun};
 use crate::command::{Report, count};
 use crate::enqueue::{SendSummary, UnsentJob};
-use crate::organization::ListingSummary;
+use crate::organization::{ListingSummary, taken_as_named};
 use crate::users::ExpansionSummary;
 use crate::watch::WatchReport;
 
@@ -110,11 +110,7 @@ impl ScheduleReport {
         }));
         problems.extend(sent.failed.into_iter().map(Problem::unsent));
         let mut remarks: Vec<String> = Vec::new();
-        remarks.extend(left_out.as_named.iter().map(|account| {
-            format!(
-                "the organization cannot be read: account {account} is taken as it was named, without name and address"
-            )
-        }));
+        remarks.extend(left_out.as_named.iter().map(taken_as_named));
         remarks.extend(left_out.unmet_exclusions.iter().map(|account| {
             format!("account {account} is excluded, but the organization has no such account: is the id right?")
         }));

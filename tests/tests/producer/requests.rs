@@ -12,7 +12,7 @@ use sandbox::call::Service;
 use sandbox::world::MANAGEMENT_ACCOUNT;
 use sandbox::{KeySpec, KeyStatus, World};
 
-use crate::stage::{Kind, Stage, account, id, user, world};
+use crate::stage::{AS_NAMED, Kind, Stage, account, id, user, world};
 
 const NO_WAIT: WaitOptions = WaitOptions { wait: false, wait_timeout: 60, queue_settle_seconds: 0 };
 const WAIT: WaitOptions = WaitOptions { wait: true, wait_timeout: 60, queue_settle_seconds: 0 };
@@ -165,8 +165,12 @@ async fn a_leak_does_not_wait_for_the_right_to_read_the_organization() {
     let (mut world, key) = alice();
     world.faults.deny(MANAGEMENT_ACCOUNT, "organizations:*", None);
     let stage = Stage::set(world, Kind::Fifo).await;
-    force(&stage, &by_key(&key, NO_WAIT)).await.unwrap();
-    assert_eq!(stage.jobs(stage.urgent_queue()).len(), 1);
+    let report = force(&stage, &by_key(&key, NO_WAIT)).await.unwrap();
+    assert_eq!((report.exit_status(), report.account_name.as_deref()), (ExitStatus::Done, None));
+    assert_eq!(report.remarks, [AS_NAMED]);
+    assert!(report.to_string().contains(AS_NAMED), "{report}");
+    let [job] = stage.jobs(stage.urgent_queue()).try_into().expect("one message");
+    assert_eq!((job.account.as_str(), job.name, job.email), (id(1).as_str(), None, None), "nothing is guessed");
 }
 
 #[tokio::test]

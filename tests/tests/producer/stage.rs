@@ -36,6 +36,10 @@ pub(crate) fn world() -> World {
 }
 
 /// The `number`th member account's id.
+/// What is said of the first account where the organization cannot be read.
+pub(crate) const AS_NAMED: &str = "AWS Organizations cannot be read: account 200000000001 is taken as it was named. \
+    Its name and address are not known, so only the owners in its users' tags are mailed";
+
 pub(crate) fn id(number: usize) -> String {
     format!("{:012}", 200_000_000_000 + number)
 }
