@@ -135,8 +135,11 @@ pub fn write_manual<C: CommandFactory>(directory: Option<&Path>) -> io::Result<(
     }
 }
 
-/// Prints what a reader may stop to read before its end, as `head` does.
-fn print(text: &[u8]) -> io::Result<()> {
+/// Prints what a reader may stop to read before its end, as `head` does: that is no error.
+///
+/// # Errors
+/// It cannot be written.
+pub fn print(text: &[u8]) -> io::Result<()> {
     match io::stdout().write_all(text) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,

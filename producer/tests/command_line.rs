@@ -168,3 +168,19 @@ fn a_reader_that_stops_before_the_end_is_no_failure() {
     let output = program.expect("the program runs").wait_with_output().expect("its end");
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &[][..]));
 }
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    for arguments in [["--help"].as_slice(), &["man"], &["completions", "bash"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = Command::new(env!("CARGO_BIN_EXE_producer"))
+            .args(arguments)
+            .env_clear()
+            .stdout(writer)
+            .output()
+            .expect("the program runs");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), told.as_ref()), (Some(0), ""), "{arguments:?}");
+    }
+}

@@ -147,11 +147,10 @@ async fn preview_mail(raw: RawSettings, options: &PreviewMail) -> Result<ExitCod
     };
     Ok(match written {
         Ok(written) => {
-            for file in &written.files {
-                println!("{}", file.display());
-            }
+            let files: String = written.files.iter().map(|file| format!("{}\n", file.display())).collect();
+            let printed = self::written(command_line::print(files.as_bytes()));
             match written.unread {
-                0 => ExitCode::SUCCESS,
+                0 => printed,
                 unread => {
                     say(&format!("{unread} users could not be looked at: the mails do not tell everything"));
                     ExitCode::FAILURE

@@ -1,5 +1,7 @@
 //! Settings that are wrong, or that contradict each other, are refused at start: a sentence each, exit status 2, and nothing done.
 
+use std::process::Command;
+
 use end_to_end::Stage;
 
 use crate::process::Process;
@@ -60,4 +62,20 @@ async fn everything_that_is_wrong_is_said_at_once() {
     for (name, _) in settings {
         assert!(said.contains(name), "{name} is not in: {said}");
     }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let out = std::env::temp_dir().join(format!("mail-preview-{}", uuid::Uuid::new_v4()));
+    let preview = ["preview-mail", "--out", out.to_str().expect("text")];
+    for arguments in [["--help"].as_slice(), &["man"], &preview] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut worker = Command::new(env!("CARGO_BIN_EXE_worker"));
+        let output = worker.args(arguments).env_clear().stdout(writer).output().expect("the program runs");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), told.as_ref()), (Some(0), ""), "{arguments:?}");
+    }
+    assert!(out.join("index.txt").exists(), "the mails are written all the same");
+    std::fs::remove_dir_all(&out).expect("it goes");
 }
