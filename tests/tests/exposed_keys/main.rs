@@ -122,6 +122,11 @@ async fn a_key_that_aws_reports_as_exposed_is_contained_and_replaced_in_both_for
         );
         assert_eq!(mailed_to(&stage), [LEADER], "{form}");
         assert!(stage.dead_letters().await.is_empty(), "{form}");
+        let text = stage.mails().pop().expect("a mail").1;
+        assert!(
+            text.contains("AWS reported the key as exposed") && text.contains("aws cloudtrail lookup-events"),
+            "{text}"
+        );
     }
 }
 
@@ -140,6 +145,8 @@ async fn unless_asked_for_it_is_only_told_what_would_be_by_mail_and_event_on_wha
         assert_eq!(stage.keys(), [(key, true)], "nothing is changed");
         assert!(told(&stage).contains(&("contained".to_owned(), true)));
         assert_eq!(mailed_to(&stage), [LEADER], "day {days}: its owner is told at once");
+        let text = stage.mails().pop().expect("a mail").1;
+        assert!(text.contains("The key would be disabled at once") && !text.contains("was disabled"), "{text}");
     }
 }
 

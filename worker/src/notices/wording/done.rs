@@ -71,7 +71,7 @@ pub(super) fn contained(at: &WordingContext<'_>) -> Wording {
                 "The key would be disabled at once, with no time to install another.",
             )
             .to_owned(),
-        why: "An operator asked for it, as is done when a key may have leaked.".to_owned(),
+        why: "The key may have leaked: an operator asked for it, or AWS reported the key as exposed.".to_owned(),
         todo: at.todo(todo),
         due: None,
         need: Need::Act,
