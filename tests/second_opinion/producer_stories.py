@@ -69,6 +69,7 @@ def a_leak_goes_to_the_urgent_queue_and_is_waited_for(stage):
     ending = stage.ending()
     same(ending.keys, [("key 1", False, "disabled"), ("a new key", True, None)], "keys")
     expect(leaked in said, "the answer names the key")
+    expect("aws cloudtrail lookup-events" in said, "the answer says how to see what the key did")
     same(stage.count(urgent), 0, "messages left")
 
 
@@ -180,6 +181,15 @@ def the_report_is_as_its_schema_says_with_something_in_every_list(stage):
     same(report["complete"], complete, "whether everything was read")
 
 
+def a_users_status_says_whether_its_new_key_has_been_installed(stage):
+    for name, new, installed in (("gone-over", used(3), "yes"), ("not-yet", Key(3), "not_yet")):
+        previous, successor = stage.user(used(95), new, name=name)
+        stage.publish(successor, user=name)
+        said = json.loads(stage.producer("--json", "status", "--account", stage.account, "--user", name))
+        found = [(key["access_key_id"], key["published"], key["installed"]) for key in said["keys"]]
+        same(found, [(previous, False, None), (successor, True, installed)], f"keys of {name}: id, published, installed")
+
+
 STORIES = [
     the_whole_organization_is_scheduled_but_for_what_is_excluded_or_not_active,
     one_root_is_scheduled_as_a_unit_with_everything_below_it,
@@ -194,6 +204,7 @@ STORIES = [
     dead_letters_are_listed_by_reason_and_redriven_by_reason,
     where_all_letters_go_to_one_standard_queue_sqs_moves_them,
     the_status_counts_every_queue,
+    a_users_status_says_whether_its_new_key_has_been_installed,
     the_report_is_as_its_schema_says_with_something_in_every_list,
 ]
 
