@@ -55,7 +55,7 @@ pub struct RequestReport {
     /// The key, if named.
     pub access_key_id: Option<AccessKeyId>,
     /// The command that lists what the key did, or the user: after a leak, containing the key is half of it.
-    pub what_it_did: Option<String>,
+    pub lookup_command: Option<String>,
     /// What is strange, but no failure.
     pub remarks: Vec<String>,
     /// How it ended, where it was waited for.
@@ -175,7 +175,7 @@ impl<'a> RequestSender<'a> {
         if let Some(user) = &user {
             self.check_user(&member.account, user).await?;
         }
-        let what_it_did = what_it_did(&task, self.connection.region());
+        let lookup_command = lookup_of(&task, self.connection.region());
         let queue = self.settings.operators_queue();
         let requested_at = self.connection.clock().now();
         let expectation = Expectation::new(&task, dry_run);
@@ -215,7 +215,7 @@ impl<'a> RequestSender<'a> {
             message_id,
             account: member.account,
             account_name: member.name,
-            what_it_did,
+            lookup_command,
             user,
             access_key_id,
             remarks,
@@ -225,7 +225,7 @@ impl<'a> RequestSender<'a> {
 }
 
 /// The look-up that follows a containment, by the key where it is named.
-fn what_it_did(task: &Task, region: &str) -> Option<String> {
+fn lookup_of(task: &Task, region: &str) -> Option<String> {
     let contains = match task {
         Task::ForceRotate(request) => request.disable_old_now,
         Task::Account | Task::User(_) | Task::Restore { .. } => false,
@@ -267,7 +267,7 @@ impl fmt::Display for RequestReport {
             Some(RequestOutcome::Done { what }) => write!(f, "\ndone: {what}")?,
             Some(RequestOutcome::Failed { .. } | RequestOutcome::Unknown { .. }) | None => {}
         }
-        match &self.what_it_did {
+        match &self.lookup_command {
             Some(line) => write!(
                 f,
                 "\n\nWhat it did until then, with credentials of account {}:\n\n  {line}\n\n{LOOKUP_LIMITS}",

@@ -26,7 +26,7 @@ pub struct UserStatus {
     pub account: AccountId,
     pub user: UserName,
     /// The oldest first.
-    pub keys: Vec<KeyRow>,
+    pub keys: Vec<UserKey>,
     /// Whether it could be read which key is published: a central store is not read from here.
     pub publication_read: bool,
     /// What could not be read.
@@ -35,7 +35,7 @@ pub struct UserStatus {
 
 /// One key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct KeyRow {
+pub struct UserKey {
     pub access_key_id: AccessKeyId,
     /// `active` or `inactive`.
     pub status: &'static str,
@@ -142,7 +142,7 @@ async fn look(session: &MemberSession, user: &UserName) -> Result<UserStatus, Aw
     let user = User { name: user.clone(), keys, in_exemption_group: false, tags };
     Ok(UserStatus {
         account: account.clone(),
-        keys: user.keys.iter().map(|key| KeyRow::new(&user, key)).collect(),
+        keys: user.keys.iter().map(|key| UserKey::new(&user, key)).collect(),
         user: user.name,
         publication_read: match publication {
             Publication::Versions(_) => true,
@@ -152,7 +152,7 @@ async fn look(session: &MemberSession, user: &UserName) -> Result<UserStatus, Aw
     })
 }
 
-impl KeyRow {
+impl UserKey {
     fn new(user: &User, key: &Key) -> Self {
         Self {
             access_key_id: key.id.clone(),
@@ -218,7 +218,7 @@ impl fmt::Display for UserStatus {
     }
 }
 
-impl fmt::Display for KeyRow {
+impl fmt::Display for UserKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { access_key_id, status, created, .. } = self;
         write!(f, "{access_key_id}  {status:8}  created {}, ", day(*created))?;

@@ -96,7 +96,7 @@ async fn who_contains_a_key_is_told_how_to_see_what_it_did_and_nobody_else() {
 
     let unhurried = ForceRotateOptions { disable_old_now: false, ..of_user };
     let report = force(&stage, &unhurried).await.unwrap();
-    assert_eq!(report.what_it_did, None);
+    assert_eq!(report.lookup_command, None);
     assert!(!report.to_string().contains("cloudtrail"));
 }
 
