@@ -13,6 +13,8 @@ use std::time::Instant;
 use deployment::Deployment;
 use end_to_end::{ACCOUNT, OWNER, Stage, USER};
 use eventbridge::{matches, transformed};
+use rotation::Task;
+use rotation::job::{ForceRotate, Whom};
 use sandbox::KeySpec;
 use serde_json::{Value, json};
 use worker::Settings;
@@ -185,6 +187,30 @@ async fn a_report_that_comes_twice_and_one_of_its_end_contain_one_key_and_make_o
         stage.pass(jiff::SignedDuration::from_mins(21));
     }
     assert_eq!(stage.keys(), keys, "the successor is left alone");
+}
+
+#[tokio::test]
+async fn reports_of_one_kind_wait_for_one_that_is_tried_again_and_an_operators_request_for_none() {
+    let stage = Stage::new().await;
+    let reported = owned(&stage, KeySpec::aged(20));
+    let asked_for = stage.user_named("eve", &[KeySpec::aged(20)]).remove(0);
+    report(&stage, &event("health_exposed", "AKIAOFANOTHERACCOUNT", USER), &CONTAIN).await;
+    let mut second = event("health_exposed", &reported, USER);
+    second["id"] = json!("7bf73129-1428-4cd3-a780-95db273d1604");
+    report(&stage, &second, &CONTAIN).await;
+    // Until its visibility ends the first one is in flight, as one is between two tries.
+    let sqs = stage.connection("other").sqs();
+    let taken = sqs.receive_message().queue_url(stage.queue.as_str()).max_number_of_messages(1).visibility_timeout(600);
+    assert_eq!(taken.send().await.expect("a receive").messages().len(), 1);
+    let whom = Whom::Key(asked_for.parse().expect("a key id"));
+    let request = ForceRotate { whom, disable_old_now: true, override_exemption: false };
+    stage.send(&stage.job(Task::ForceRotate(request))).await;
+    work(&stage).await;
+    assert_eq!(stage.keys_of("eve")[0], (asked_for, false), "the operator's request has been carried out");
+    assert_eq!(stage.keys(), [(reported.clone(), true)], "the second report waits");
+    stage.pass(jiff::SignedDuration::from_mins(11));
+    work(&stage).await;
+    assert_eq!(stage.keys()[0], (reported, false));
 }
 
 #[tokio::test]
