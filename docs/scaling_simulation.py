@@ -17,7 +17,7 @@ ASSUMED = {
     "arrivals a second": 100,  # ListAccounts: 20 accounts a page, some five pages a second
     "metrics lag, seconds": 60,  # SQS and Container Insights: a minute's value, known after that minute
     "task start, seconds": 60,  # Fargate: network interface, image of some 40 MB, start
-    "calls a second and task": 300,  # half a vCPU of TLS and XML; not measured on Fargate
+    "calls a second and task": 300,  # half a vCPU, by the measurements of scaling.md; not measured on Fargate
     "seconds a call": 0.08,  # IAM over the ocean
     "seconds a report": 3,  # to generate a credential report; it is waited for up to 7, with the message's place kept
     "users at once in an account": 4,  # MAX_CONCURRENT_USERS
@@ -26,6 +26,10 @@ ASSUMED = {
 }
 # us-east-1, Linux/x86, USD an hour (AWS Fargate pricing).
 VCPU_HOUR, GB_HOUR = 0.04048, 0.004445
+
+
+# Users of each account with a key, for what a month costs.
+USERS = 10
 
 
 class Loader(yaml.SafeLoader):
@@ -102,8 +106,25 @@ def run(policy, messages, users, due):
     return drained, most, worker_seconds / 3600
 
 
+def monthly_costs(policy, accounts):
+    """What a month costs in USD, by item: 30 runs, users with one key each, replaced every 90 days."""
+    rotations = accounts * USERS * 30 / 90
+    _, _, hours = run(policy, accounts, USERS, USERS / 90)
+    producer_hours = 30 * (2 + accounts / 1250) / 60  # two minutes, and eight more for 10,000 accounts
+    return {
+        "workers": 30 * hours * policy.hour,
+        "producer, a quarter vCPU": producer_hours * (0.25 * VCPU_HOUR + 0.5 * GB_HOUR),
+        "SQS, three requests a message": 30 * accounts * 3 * 0.50 / 1e6,
+        "logs, 2 kB a message": 30 * accounts * 2e3 / 2**30 * 0.57,
+        "mail, four a rotated key": 4 * rotations * 0.10 / 1e3,
+        "calls of Secrets Manager, one a message, five a rotation": (30 * accounts + 5 * rotations) * 0.05 / 1e4,
+        "secrets, one a user": accounts * USERS * 0.40,
+    }
+
+
 def main():
-    policy = Policy(yaml.load(TEMPLATE.read_text(), Loader))
+    template = yaml.load(TEMPLATE.read_text(), Loader)
+    policy = Policy(template)
     print(f"one worker for {policy.per_worker} messages, at most {policy.most}; a worker costs {policy.hour:.4f} USD an hour\n")
     print("| accounts | users each | due each | drained after | workers at most | worker hours | USD a month (30 runs) |")
     print("|---:|---:|---:|---:|---:|---:|---:|")
@@ -119,6 +140,13 @@ def main():
         policy.per_worker = per_worker
         drained, most, hours = run(policy, 10000, 100, 1)
         print(f"| {per_worker} | {drained / 60:.0f} min | {most} | {hours:.2f} |")
+    print(f"\nA month, for accounts of {USERS} users with a key each:\n")
+    sizes = (100, 1000, 10000)
+    print("| USD | " + " | ".join(f"{accounts:,} accounts" for accounts in sizes) + " |")
+    print("|---|" + "---:|" * len(sizes))
+    costs = [monthly_costs(Policy(template), accounts) for accounts in sizes]
+    for item in costs[0]:
+        print(f"| {item} | " + " | ".join(f"{cost[item]:,.2f}" for cost in costs) + " |")
 
 
 if __name__ == "__main__":

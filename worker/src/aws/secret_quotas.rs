@@ -7,7 +7,7 @@ use std::time::Duration;
 use key_rotation_aws::CallCounter;
 use tokio::time::{Instant, sleep_until};
 
-/// Requests a second that a worker makes of those that one quota counts together. Every quota here is 50 a second and region, for the
+/// Requests a second that a worker makes of those that one quota counts together. Every quota here is at least 50 a second and region, for the
 /// account whose identity makes the requests, and cannot be raised; that on `DescribeSecret` is 10,000 and out of reach. (Secrets Manager
 /// User Guide, "AWS Secrets Manager quotas".) What is left is for others, and for Secrets Manager's counting by its own seconds.
 const MOST: f64 = 40.0;
