@@ -354,8 +354,13 @@ MUTANTS = [
     ),
     mutant(
         "a secret is mended before the notice about it is void",
-        (RETIRE, "iam.remove_state(context.user, key).await?;\n                    destination.prepare(context, session, Some(Some(record))).await?;", "destination.prepare(context, session, Some(Some(record))).await?;\n                    iam.remove_state(context.user, key).await?;"),
+        (KEY_STATUS, "iam.remove_state(context.user, key).await?;\n                    destination.prepare(context, session, Some(Some(record))).await?;", "destination.prepare(context, session, Some(Some(record))).await?;\n                    iam.remove_state(context.user, key).await?;"),
         first="crashes",
+    ),
+    mutant(
+        "a contained key is deleted in the run that tells of its successor",
+        (INACTIVE, "state.until = Some(self.delete_due(self.now));", "let _ = state;"),
+        first="rules",
     ),
     mutant(
         "that a deletion has begun is enough to delete",

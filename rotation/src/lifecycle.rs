@@ -135,10 +135,7 @@ impl Rules {
         let (active, inactive): (Vec<&Key>, Vec<&Key>) =
             keys.into_iter().partition(|key| key.status == KeyStatus::Active);
 
-        let mut actions: Vec<Action> = inactive.iter().filter_map(|key| self.inactive(key)).collect();
-        if let ([only], [contained, ..]) = (active.as_slice(), inactive.as_slice()) {
-            actions.extend(self.untold_successor(contained, only)?);
-        }
+        let (inactive, mut actions) = self.all_inactive(&active, &inactive)?;
 
         // Re-enabled by a person: say what follows. The rest of the plan takes it as said, so that asking again at the
         // same instant changes nothing more.

@@ -13,9 +13,28 @@ use crate::state::{KeyState, KeyStateKind};
 use crate::user::User;
 
 impl Rules {
+    /// The inactive keys and what is to be done about each. Where the owner of a contained key has not been told of its successor,
+    /// that comes first: the key stays until the date that is then told, for the mail of a deletion names no successor. The keys
+    /// are given back as they are once that is told.
+    pub(super) fn all_inactive(&self, active: &[&Key], inactive: &[&Key]) -> Known<(Vec<Key>, Vec<Action>)> {
+        let mut keys: Vec<Key> = inactive.iter().map(|key| (*key).clone()).collect();
+        let untold = match (active, keys.as_mut_slice()) {
+            ([only], [contained, ..]) => {
+                let untold = self.untold_successor(contained, only)?;
+                if let (Some(_), Some(state)) = (&untold, contained.state.as_mut()) {
+                    state.until = Some(self.delete_due(self.now));
+                }
+                untold
+            }
+            ([] | [_, _, ..], _) | ([_], []) => None,
+        };
+        let actions = keys.iter().filter_map(|key| self.inactive(key)).chain(untold).collect();
+        Ok((keys, actions))
+    }
+
     /// An inactive key: adopted if this tool did not disable it; told of again if its owner has not been told that it did;
     /// deleted when its recovery grace is over.
-    pub(super) fn inactive(&self, key: &Key) -> Option<Action> {
+    fn inactive(&self, key: &Key) -> Option<Action> {
         if let Some(state) = disabled_record(key)
             && !state.told
             && !was_to_make_room(state)
@@ -67,7 +86,7 @@ impl Rules {
     }
 
     /// The key that a request made in place of the one it contained, where its owner has not been told of it.
-    pub(super) fn untold_successor(&self, contained: &Key, active: &Key) -> Known<Option<Action>> {
+    fn untold_successor(&self, contained: &Key, active: &Key) -> Known<Option<Action>> {
         let Some(state) = disabled_record(contained).filter(|state| state.is_containment()) else {
             return Ok(None);
         };

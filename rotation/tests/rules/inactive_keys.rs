@@ -118,6 +118,19 @@ fn a_containment_and_its_successor_that_were_not_told_are_told_by_the_next_sched
 }
 
 #[test]
+fn a_contained_key_stays_until_the_date_that_is_told_with_its_successor() {
+    let contained = disabled(100).by(REQUEST);
+    let successor = key("B", 100).published();
+    let untold = user([key("A", 0).inactive().in_state(contained.clone()), successor.clone()]);
+    let told = KeyState { successor: Some(id("B")), ..contained.until(day(121)) };
+    let what = Announcement::Successor { by: id("B") };
+    assert_eq!(on(111, &untold), [Action::Announce { key: id("A"), what, state: told.clone() }], "deleted on day 110");
+    let told = user([key("A", 0).inactive().in_state(told), successor]);
+    assert_eq!(deleted(&on(120, &told)), []);
+    assert_eq!(deleted(&on(121, &told)).len(), 1);
+}
+
+#[test]
 fn a_deletion_that_was_not_told_is_told_until_it_is_and_its_tag_goes_then() {
     let user = user([key("A", 0).inactive().disabled(100), key("B", 100).published()]);
     let [Action::Delete(deletable)] = &on(110, &user)[..] else { panic!("its recovery grace is over") };
