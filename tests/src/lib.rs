@@ -1,6 +1,7 @@
 //! The stage of the end-to-end tests: a sandboxed organization with its queues, and real producers and workers to let loose on
 //! it, through the real SDK and real sockets.
 
+pub mod promises;
 pub mod scenario;
 pub mod secrets;
 pub mod told;

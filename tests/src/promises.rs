@@ -1,0 +1,109 @@
+//! What owners are promised, over whole lives of keys: read off the sandbox's journal and the mails that were delivered.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use rotation::AccessKeyId;
+use rotation::names::version_id;
+use sandbox::journal::{Effect, EffectRecord};
+
+use crate::Stage;
+use crate::told::{Told, What, all_told};
+
+/// Of the default policy: the install grace, and the recovery grace.
+const GRACE: SignedDuration = SignedDuration::from_hours(24 * 10);
+/// Tags hold whole seconds.
+const WHOLE_SECOND: SignedDuration = SignedDuration::from_secs(1);
+
+/// Users for whom an operator has asked for what needs no notice.
+#[derive(Debug, Clone, Default)]
+pub struct Requested {
+    /// A forced rotation: an inactive key may have to make room.
+    pub rotated: BTreeSet<String>,
+    /// One that disables the key at once.
+    pub contained: BTreeSet<String>,
+}
+
+/// A sentence for each promise that was broken, where nobody but the tool has changed keys:
+///
+/// - a key is disabled no sooner than the date that its owner was mailed, and the install grace after that mail, which was sent
+///   since the key was last made active;
+/// - a key is deleted no sooner than the date that its owner was mailed, and the recovery grace after that mail, which was sent
+///   since the key was last made inactive;
+/// - whoever owns a key that was disabled or deleted has been told so in the end.
+pub fn broken_promises(stage: &Stage, requested: &Requested) -> Vec<String> {
+    let told = all_told(stage);
+    let effects: Vec<EffectRecord> = stage.world(|world| world.journal.effects().to_vec());
+    let orphans = orphans(&effects);
+    // Whether a key is active, and since when, by the last call that changed it: one that is carried out twice changes nothing the
+    // second time.
+    let mut status: BTreeMap<&str, (bool, Timestamp)> = BTreeMap::new();
+    let mut broken = Vec::new();
+    for EffectRecord { at, effect, .. } in &effects {
+        let (user, key, done, announced_as, told_as, needs_no_notice) = match effect {
+            Effect::KeyStatusChanged { key, active, .. }
+                if status.get(key.as_str()).is_some_and(|was| was.0 == *active) =>
+            {
+                continue;
+            }
+            Effect::KeyStatusChanged { key, active: true, .. } => {
+                status.insert(key, (true, *at));
+                continue;
+            }
+            Effect::KeyStatusChanged { user, key, active: false } => {
+                let told_as: &[What] = &[What::Stopped, What::Contained, What::Replaced, What::Deleted];
+                (user, key, "disabled", What::Stops, told_as, &requested.contained)
+            }
+            Effect::KeyDeleted { user, key, .. } if !orphans.contains(key.as_str()) => {
+                let told_as: &[What] = &[What::Deleted];
+                (user, key, "deleted", What::Stopped, told_as, &requested.rotated)
+            }
+            _ => continue,
+        };
+        let (_, since) = status.insert(key, (false, *at)).unwrap_or((false, Timestamp::MIN));
+        if !needs_no_notice.contains(user) && !is_announced(&told, key, announced_as, since, *at) {
+            broken.push(format!("{at} {key} of {user} was {done}, and no mail had said so in time"));
+        }
+        if !is_told_since(&told, key, told_as, *at) {
+            broken.push(format!("{at} {key} of {user} was {done}, and nobody was told"));
+        }
+    }
+    broken
+}
+
+/// Keys that the tool made and that were never published: nobody ever had one.
+fn orphans(effects: &[EffectRecord]) -> BTreeSet<&str> {
+    let published: BTreeSet<&str> = effects
+        .iter()
+        .filter_map(|record| match &record.effect {
+            Effect::SecretPublished { version, .. } => Some(version.as_str()),
+            _ => None,
+        })
+        .collect();
+    let made = effects.iter().filter_map(|record| match &record.effect {
+        Effect::KeyCreated { key, .. } => Some(key.as_str()),
+        _ => None,
+    });
+    made.filter(|key| {
+        let version = version_id(&AccessKeyId::new(*key).expect("a key id"));
+        !published.contains(version.as_str())
+    })
+    .collect()
+}
+
+/// Whether a mail since then has named the day, and the grace has passed since that mail.
+fn is_announced(told: &[(Timestamp, Told)], key: &str, what: What, since: Timestamp, at: Timestamp) -> bool {
+    let today = at.to_zoned(TimeZone::UTC).date();
+    told.iter().any(|(mailed, told)| {
+        told.key.as_deref() == Some(key)
+            && told.what == what
+            && *mailed >= since
+            && told.date.is_some_and(|date| date <= today)
+            && at.duration_since(*mailed) + WHOLE_SECOND >= GRACE
+    })
+}
+
+fn is_told_since(told: &[(Timestamp, Told)], key: &str, what: &[What], since: Timestamp) -> bool {
+    told.iter().any(|(at, told)| told.key.as_deref() == Some(key) && what.contains(&told.what) && *at >= since)
+}
