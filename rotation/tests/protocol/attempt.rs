@@ -66,7 +66,7 @@ pub(crate) fn moves(moves: &mut Moves<'_>, step: AttemptStep, worker: Worker) {
 }
 
 fn leave_intent(moves: &mut Moves<'_>, worker: Worker) {
-    for answer in moves.answers() {
+    for answer in moves.tag_answers() {
         for lower in moves.lower_ids() {
             let mut world = *moves.world;
             if *answer != Answer::Refused && *answer != Answer::Unclear(false) {

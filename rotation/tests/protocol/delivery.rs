@@ -9,16 +9,25 @@ use crate::world::{Memory, OLD, Set, StateTag, World, has, members, one, own_key
 
 const END: Worker = Worker::at(Place::End);
 pub(crate) const NOTICE: Worker = Worker::at(Place::Delivery(DeliveryStep::Tell));
-const DISABLED: Worker = Worker { mark: Mark::Disabled, ..Worker::at(Place::Delivery(DeliveryStep::Tell)) };
+const DISABLED: Worker = Worker { mark: Mark::Disabled, ..NOTICE };
+const DELETED: Worker = Worker { mark: Mark::Deleted, ..NOTICE };
+
+/// What is told, after what has to be recorded before it.
+fn told(moves: &Moves<'_>, what: Worker) -> Worker {
+    let first = moves.scenario.mails && moves.scenario.with(Defence::RecordBeforeMail);
+    if first { what.to(Place::Delivery(DeliveryStep::RecordUntold)) } else { what }
+}
 
 /// What a delivery may do next, outside of an attempt.
 pub(crate) fn moves(moves: &mut Moves<'_>, step: DeliveryStep, worker: Worker) {
     match step {
         DeliveryStep::LookTags => look_tags(moves, worker),
         DeliveryStep::LookKeys => look_keys(moves),
+        DeliveryStep::RecordUntold => record_untold(moves, worker),
         DeliveryStep::Tell => tell(moves, worker),
         DeliveryStep::Record => record(moves, worker),
         DeliveryStep::Disable => disable(moves, worker),
+        DeliveryStep::MarkDeletion => mark_deletion(moves, worker),
         DeliveryStep::Delete => delete(moves),
     }
 }
@@ -72,10 +81,19 @@ fn look_tags(moves: &mut Moves<'_>, worker: Worker) {
 fn words(next: Worker) -> &'static str {
     match (next.place, next.mark) {
         (Place::Attempt(_), _) => "looks: the key needs a successor",
-        (Place::Delivery(DeliveryStep::Tell), Mark::Noticed) => "looks: the owner is to be told",
-        (Place::Delivery(DeliveryStep::Tell), Mark::Disabled) => "looks: the old key is found inactive",
+        (Place::Delivery(DeliveryStep::Tell | DeliveryStep::RecordUntold), Mark::Noticed) => {
+            "looks: the owner is to be told"
+        }
+        (Place::Delivery(DeliveryStep::Tell | DeliveryStep::RecordUntold), Mark::Disabled) => {
+            "looks: the old key is found inactive"
+        }
+        (Place::Delivery(DeliveryStep::Tell | DeliveryStep::RecordUntold), Mark::Deleted) => {
+            "looks: that the old key was deleted is to be told"
+        }
         (Place::Delivery(DeliveryStep::Disable), _) => "looks: the old key is to be disabled",
-        (Place::Delivery(DeliveryStep::Delete), _) => "looks: the old key is to be deleted",
+        (Place::Delivery(DeliveryStep::Delete | DeliveryStep::MarkDeletion), _) => {
+            "looks: the old key is to be deleted"
+        }
         (Place::Delivery(DeliveryStep::LookTags | DeliveryStep::LookKeys | DeliveryStep::Record), _)
         | (Place::Idle | Place::Settle(_) | Place::Restore(_) | Place::End, _) => "looks: nothing is to be done",
     }
@@ -90,29 +108,38 @@ fn decide(moves: &Moves<'_>, active: Set, inactive: Set, tag: StateTag, current:
         return END;
     }
     if has(inactive, OLD) {
-        return match memory {
-            Memory::Disabled | Memory::Renewed if grace_over => Worker::at(Place::Delivery(DeliveryStep::Delete)),
-            Memory::Disabled | Memory::Renewed => END,
-            Memory::Noticed(_) | Memory::Nothing => DISABLED,
+        let clock_runs = match memory {
+            Memory::Disabled | Memory::Renewed => true,
+            Memory::DisabledUntold => !moves.scenario.with(Defence::UntoldStartsNothing),
+            Memory::Noticed(_) | Memory::NoticeUntold | Memory::Nothing => false,
+        };
+        let marks = moves.scenario.mails && moves.scenario.with(Defence::MarkBeforeDelete);
+        return match (clock_runs, grace_over) {
+            (true, true) if marks => Worker::at(Place::Delivery(DeliveryStep::MarkDeletion)),
+            (true, true) => Worker::at(Place::Delivery(DeliveryStep::Delete)),
+            (true, false) => END,
+            (false, _) => told(moves, DISABLED),
         };
     }
     if !has(active, OLD) {
-        return END;
+        return if tag.deleting { DELETED } else { END };
     }
     let counts = |successor: u8| match memory {
         Memory::Noticed(made) => !moves.scenario.with(Defence::NoticeNotOlder) || has(made, successor),
-        Memory::Disabled | Memory::Renewed | Memory::Nothing => false,
+        Memory::Disabled | Memory::DisabledUntold | Memory::Renewed | Memory::NoticeUntold | Memory::Nothing => false,
     };
     match (memory, members(keys & !one(OLD)).next()) {
         // Re-enabled by a person.
-        (Memory::Disabled | Memory::Renewed, _) => NOTICE,
-        (Memory::Noticed(_) | Memory::Nothing, None) => Worker::at(Place::Attempt(AttemptStep::LeaveIntent)),
+        (Memory::Disabled | Memory::DisabledUntold | Memory::Renewed, _) => told(moves, NOTICE),
+        (Memory::Noticed(_) | Memory::NoticeUntold | Memory::Nothing, None) => {
+            Worker::at(Place::Attempt(AttemptStep::LeaveIntent))
+        }
         // An inactive key has to be deleted first, in its time.
-        (Memory::Noticed(_) | Memory::Nothing, Some(other)) if has(inactive, other) => END,
-        (Memory::Noticed(_) | Memory::Nothing, Some(successor)) => {
+        (Memory::Noticed(_) | Memory::NoticeUntold | Memory::Nothing, Some(other)) if has(inactive, other) => END,
+        (Memory::Noticed(_) | Memory::NoticeUntold | Memory::Nothing, Some(successor)) => {
             let in_hand = current == successor || has(moves.world.used, successor);
             match (counts(successor), grace_over, in_hand) {
-                (false, _, _) => NOTICE,
+                (false, _, _) => told(moves, NOTICE),
                 (true, true, true) => {
                     Worker { active: one(successor), ..Worker::at(Place::Delivery(DeliveryStep::Disable)) }
                 }
@@ -131,11 +158,22 @@ fn decide_leak(moves: &Moves<'_>, active: Set) -> Worker {
 /// The mail is accepted. It does not run on the member session.
 fn tell(moves: &mut Moves<'_>, worker: Worker) {
     let mut world = *moves.world;
-    world.tell();
+    match worker.mark {
+        Mark::Noticed => world.tell(),
+        Mark::Disabled => {
+            world.tell();
+            world.told_inactive = has(world.inactive, OLD);
+        }
+        Mark::Deleted => world.deletion_untold = false,
+    }
     let current = world.current;
     let to_be_had = has(world.active, current) && current != OLD || has(world.meddled, current);
     let true_word = !worker.rotated || has(world.published, own_key(moves.me)) && to_be_had;
-    let allowed = if true_word { Ok(()) } else { Err(Violation::ToldOfNothing) };
+    let allowed = match true_word {
+        _ if moves.scenario.untaggable => Err(Violation::ToldOffTheRecord),
+        true => Ok(()),
+        false => Err(Violation::ToldOfNothing),
+    };
     let recorded = Worker { told: world.told, rotated: false, ..worker.to(Place::Delivery(DeliveryStep::Record)) };
     moves.go_if("tell", world, recorded, allowed);
     if moves.scenario.faults {
@@ -148,13 +186,41 @@ fn record(moves: &mut Moves<'_>, worker: Worker) {
     let memory = match worker.mark {
         Mark::Noticed => Memory::Noticed(told),
         Mark::Disabled => Memory::Disabled,
+        Mark::Deleted => Memory::Nothing,
     };
-    for answer in moves.answers() {
+    for answer in moves.tag_answers() {
         let mut world = *moves.world;
         if *answer != Answer::Refused && *answer != Answer::Unclear(false) {
             world.remember(memory);
         }
         moves.go("record", world, END);
+    }
+}
+
+/// What cannot be recorded is not mailed.
+fn record_untold(moves: &mut Moves<'_>, worker: Worker) {
+    let memory = match worker.mark {
+        Mark::Noticed => Memory::NoticeUntold,
+        Mark::Disabled | Mark::Deleted => Memory::DisabledUntold,
+    };
+    for answer in moves.tag_answers() {
+        let mut world = *moves.world;
+        if *answer != Answer::Refused && *answer != Answer::Unclear(false) {
+            world.remember(memory);
+        }
+        let next = if *answer == Answer::Done { worker.to(Place::Delivery(DeliveryStep::Tell)) } else { END };
+        moves.go("record_not_told", world, next);
+    }
+}
+
+fn mark_deletion(moves: &mut Moves<'_>, worker: Worker) {
+    for answer in moves.tag_answers() {
+        let mut world = *moves.world;
+        if *answer != Answer::Refused && *answer != Answer::Unclear(false) {
+            world.mark_deletion();
+        }
+        let next = if *answer == Answer::Done { worker.to(Place::Delivery(DeliveryStep::Delete)) } else { END };
+        moves.go("delete: its record", world, next);
     }
 }
 
@@ -180,7 +246,7 @@ fn disable(moves: &mut Moves<'_>, worker: Worker) {
             if *answer != Answer::Refused && *answer != Answer::Unclear(false) {
                 world.set_status(OLD, false);
             }
-            let next = if *answer == Answer::Done { DISABLED } else { END };
+            let next = if *answer == Answer::Done { told(moves, DISABLED) } else { END };
             moves.go_if("disable", world, next, allowed);
         }
     }
@@ -206,10 +272,21 @@ fn delete(moves: &mut Moves<'_>) {
             moves.go("delete: it is active again", world, END);
         } else if has(inactive, OLD) || has(active, OLD) {
             let mut after = world;
-            let allowed = if has(world.active, OLD) { Err(Violation::OldKeyDeleted) } else { Ok(()) };
+            let allowed = if has(world.active, OLD) {
+                Err(Violation::OldKeyDeleted)
+            } else if moves.scenario.mails && !world.told_inactive && has(world.inactive, OLD) {
+                Err(Violation::DeletedUntold)
+            } else {
+                Ok(())
+            };
+            after.deletion_untold |= moves.scenario.mails && has(after.inactive, OLD);
             after.remove(OLD);
-            after.remember(Memory::Nothing);
-            moves.go_if("delete", after, END, allowed);
+            if moves.scenario.mails {
+                moves.go_if("delete", after, DELETED, allowed);
+            } else {
+                after.remember(Memory::Nothing);
+                moves.go_if("delete", after, END, allowed);
+            }
         }
     }
 }

@@ -124,6 +124,38 @@ fn a_key_that_is_being_deleted_and_restored_at_once_is_never_deleted_while_it_is
     ]);
 }
 
+/// What a person may do about the old key.
+const RE_ENABLED: &[Act] = &[Act::EnablesOld];
+
+#[test]
+fn what_happens_to_a_key_is_told_until_the_mail_is_accepted() {
+    let mails = Scenario { mails: true, days: true, ..TWO };
+    let deletes = Scenario { deletes: true, person: RE_ENABLED, acts: 1, ..mails };
+    hold(&[
+        ("mails, faults", Scenario { faults: true, ..mails }),
+        ("mails, faults, a key re-enabled", Scenario { faults: true, person: RE_ENABLED, acts: 1, ..mails }),
+        ("mails, a stale read, a key re-enabled", Scenario { stale_reads: 1, person: RE_ENABLED, acts: 1, ..mails }),
+        ("mails, a deletion, faults", Scenario { faults: true, ..deletes }),
+        ("mails, a deletion, stale reads", Scenario { stale_reads: 2, ..deletes }),
+    ]);
+}
+
+#[test]
+fn what_cannot_be_recorded_is_not_mailed() {
+    let untaggable = Scenario {
+        mails: true,
+        untaggable: true,
+        days: true,
+        person: &[Act::MakesAndUsesKey, Act::InstallsPublished],
+        acts: 1,
+        tolerated: &[Violation::NotTold, Violation::NoSuccessor],
+        ..THREE
+    };
+    let report = explore(&untaggable);
+    assert_eq!(report.broken, None);
+    assert!(report.states > 50, "only {} states", report.states);
+}
+
 /// `-- --ignored`.
 #[test]
 #[ignore = "takes minutes and gigabytes"]

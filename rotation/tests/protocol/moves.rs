@@ -90,6 +90,11 @@ impl<'a> Moves<'a> {
         }
     }
 
+    /// The same for the user's tags.
+    pub(crate) fn tag_answers(&self) -> &'static [Answer] {
+        if self.scenario.untaggable { &[Answer::Refused] } else { self.answers() }
+    }
+
     /// The places that a new attempt's id may have among the present ones: each time, those with lower ids.
     pub(crate) fn lower_ids(&self) -> Vec<Option<Set>> {
         match self.scenario.ids {
@@ -138,13 +143,14 @@ impl<'a> Moves<'a> {
 
     /// The lists of keys that a read may show: live ones, and those that are not.
     pub(crate) fn lists(&self) -> Vec<((Set, Set), World)> {
-        let World { active, inactive, new_keys, ghosts, just_enabled, just_disabled, .. } = *self.world;
+        let World { active, inactive, new_keys, ghosts, inactive_ghosts, just_enabled, just_disabled, .. } =
+            *self.world;
         let shown = subsets(new_keys).flat_map(|missed| {
             subsets(ghosts).flat_map(move |ghosts| {
                 subsets(just_enabled | just_disabled).map(move |was| {
                     let (enabled, disabled) = (was & just_enabled, was & just_disabled);
-                    let active = (active | ghosts | disabled) & !enabled & !missed;
-                    (active, (inactive | enabled) & !disabled & !missed)
+                    let active = (active | ghosts & !inactive_ghosts | disabled) & !enabled & !missed;
+                    (active, (inactive | ghosts & inactive_ghosts | enabled) & !disabled & !missed)
                 })
             })
         });

@@ -49,6 +49,9 @@ fn good(world: &World) -> Result<(), Violation> {
     if world.intents != 0 {
         return Err(Violation::IntentLeft);
     }
+    if world.deletion_untold {
+        return Err(Violation::DeletionNotTold);
+    }
     // A key that a person made inactive stands in the way until its time is over, by the rules: nothing to settle.
     if world.inactive & world.meddled != 0 {
         return Ok(());
@@ -69,6 +72,11 @@ fn good(world: &World) -> Result<(), Violation> {
     match world.tag.memory {
         Memory::Noticed(made) if has(made, successor) => Ok(()),
         _ if !has(world.active, OLD) => Ok(()),
-        Memory::Noticed(_) | Memory::Disabled | Memory::Renewed | Memory::Nothing => Err(Violation::NotTold),
+        Memory::Noticed(_)
+        | Memory::NoticeUntold
+        | Memory::Disabled
+        | Memory::DisabledUntold
+        | Memory::Renewed
+        | Memory::Nothing => Err(Violation::NotTold),
     }
 }

@@ -42,7 +42,11 @@ fn look_tags(moves: &mut Moves<'_>, worker: Worker) {
                 Memory::Renewed if tag.grace_over => at(RestoreStep::Renew),
                 Memory::Renewed if tag.is_old || !moves.scenario.with(Defence::RestoreWaits) => at(RestoreStep::Enable),
                 Memory::Renewed => at(RestoreStep::Again),
-                Memory::Nothing | Memory::Noticed(_) | Memory::Disabled => at(RestoreStep::Renew),
+                Memory::Nothing
+                | Memory::Noticed(_)
+                | Memory::NoticeUntold
+                | Memory::Disabled
+                | Memory::DisabledUntold => at(RestoreStep::Renew),
             }
         };
         let label = match next.place {

@@ -29,6 +29,13 @@ pub(crate) struct Scenario {
     /// The old key was replaced and disabled, and its time is over, when an operator asks for its restore: the last worker's
     /// message.
     pub(crate) restores: bool,
+    /// The same, and nobody asks for it: the old key is to be deleted.
+    pub(crate) deletes: bool,
+    /// Mails are looked at: what cannot be recorded is not mailed, what was not accepted is told again, a deletion too. Elsewhere the
+    /// record before a mail, and what is told of a deletion, are left out.
+    pub(crate) mails: bool,
+    /// Users cannot be tagged.
+    pub(crate) untaggable: bool,
     /// The old key has leaked: a person has made another by hand a moment ago, and an operator's request has had the old one
     /// deleted. A successor is still to be made.
     pub(crate) leak: bool,
@@ -115,6 +122,12 @@ pub(crate) enum Defence {
     NoticeNotOlder,
     /// A notice is dated when it was accepted, not when it was recorded.
     DatedWhenTold,
+    /// That the owner is to be told is on record before the mail.
+    RecordBeforeMail,
+    /// What the owner has not been told of starts no clock.
+    UntoldStartsNothing,
+    /// That a key's deletion begins is on record before it.
+    MarkBeforeDelete,
     LookBeforeDisable,
     LookBeforeDelete,
     /// A restore renews the record before it makes a key active.
@@ -139,6 +152,9 @@ impl Scenario {
             old_is_new: false,
             restores: false,
             leak: false,
+            deletes: false,
+            mails: false,
+            untaggable: false,
             ids: Ids::Any,
             without: &[],
             tolerated: &[],
@@ -154,7 +170,7 @@ impl Scenario {
             world.fresh = one(OLD);
             world.used = 0;
         }
-        if self.restores {
+        if self.restores || self.deletes {
             let successor = own_key(AGENTS - 3);
             world.inactive = one(OLD);
             world.active = one(successor);
@@ -162,9 +178,10 @@ impl Scenario {
             world.versions |= one(successor);
             world.current = successor;
             world.published = one(successor);
-            world.tag = StateTag { memory: Memory::Disabled, grace_over: true, is_old: true };
+            world.tag = StateTag { memory: Memory::Disabled, grace_over: true, is_old: true, deleting: false };
             world.told = one(OLD) | one(successor);
             world.told_in_time = world.told;
+            world.told_inactive = true;
         }
         if self.leak {
             world.first = one(BY_HAND);

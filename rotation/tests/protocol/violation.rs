@@ -20,6 +20,12 @@ pub(crate) enum Violation {
     DisabledWithoutSuccessor,
     /// The old key was made inactive without a mail accepted an install grace before, and after its successor was made.
     DisabledWithoutNotice,
+    /// The old key was deleted, and no mail had said since it was inactive that it is.
+    DeletedUntold,
+    /// A mail went out of which it is known that it cannot be recorded.
+    ToldOffTheRecord,
+    /// After undisturbed deliveries: the old key was deleted, and no mail says so.
+    DeletionNotTold,
     /// After undisturbed deliveries: an intent is left.
     IntentLeft,
     /// After undisturbed deliveries: there is no successor.
@@ -44,6 +50,9 @@ impl fmt::Display for Violation {
             Violation::ToldOfNothing => "the owner is told of a key that is not to be had",
             Violation::DisabledWithoutSuccessor => "the old key is disabled and nobody has another",
             Violation::DisabledWithoutNotice => "the old key is disabled without due notice",
+            Violation::DeletedUntold => "the old key is deleted and its owner was never told that it is inactive",
+            Violation::ToldOffTheRecord => "the owner is told what cannot be recorded",
+            Violation::DeletionNotTold => "the owner is never told of the deletion",
             Violation::IntentLeft => "an intent is left for ever",
             Violation::NoSuccessor => "there is no successor for ever",
             Violation::TwoSuccessors => "there are two successors",

@@ -139,6 +139,32 @@ fn without_the_look_before_a_delete_a_key_is_deleted_that_a_person_has_just_re_e
     breaks(&[Defence::LookBeforeDelete], three, Violation::OldKeyDeleted);
 }
 
+const MAILS: Scenario = Scenario { mails: true, days: true, faults: true, ..PLAIN };
+
+#[test]
+fn where_a_deletion_is_not_on_record_before_it_its_owner_may_never_hear_of_it() {
+    breaks(&[Defence::MarkBeforeDelete], Scenario { deletes: true, ..MAILS }, Violation::DeletionNotTold);
+}
+
+#[test]
+fn where_what_was_not_told_starts_a_clock_a_key_is_deleted_whose_owner_was_never_told() {
+    breaks(&[Defence::UntoldStartsNothing], MAILS, Violation::DeletedUntold);
+}
+
+#[test]
+fn where_a_mail_goes_out_before_its_record_it_is_told_what_cannot_be_kept() {
+    const NOT_LOOKED_AT: &[Violation] = &[Violation::NotTold, Violation::NoSuccessor];
+    let untaggable = Scenario {
+        mails: true,
+        untaggable: true,
+        person: &[Act::MakesAndUsesKey],
+        acts: 1,
+        tolerated: NOT_LOOKED_AT,
+        ..PLAIN
+    };
+    breaks(&[Defence::RecordBeforeMail], untaggable, Violation::ToldOffTheRecord);
+}
+
 const RESTORE: Scenario = Scenario { restores: true, stale_reads: 2, ..PLAIN };
 
 #[test]

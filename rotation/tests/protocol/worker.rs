@@ -26,12 +26,16 @@ pub(crate) enum DeliveryStep {
     LookKeys,
     /// `look_closely`: the user's tags, uses, the secret; then the rules.
     LookTags,
+    /// The state tag, before the mail: that the owner has not been told.
+    RecordUntold,
     /// The mail.
     Tell,
     /// The state tag, once the mail is accepted.
     Record,
     /// The look and the disable.
     Disable,
+    /// The state tag, before the delete.
+    MarkDeletion,
     /// The look and the delete.
     Delete,
 }
@@ -119,6 +123,8 @@ pub(crate) enum Mark {
     Noticed,
     /// That it was.
     Disabled,
+    /// That it is gone: nothing.
+    Deleted,
 }
 
 /// One worker and what it remembers. What a place does not need is at rest, so that equal situations are one state.
@@ -187,7 +193,13 @@ impl Worker {
                 | AttemptStep::ReadPublishedInDoubt,
             )
             | Place::Settle(SettleStep::Publish | SettleStep::Published | SettleStep::Look) => !central,
-            Place::Delivery(DeliveryStep::LookTags | DeliveryStep::Disable | DeliveryStep::Delete)
+            Place::Delivery(
+                DeliveryStep::LookTags
+                | DeliveryStep::RecordUntold
+                | DeliveryStep::Disable
+                | DeliveryStep::MarkDeletion
+                | DeliveryStep::Delete,
+            )
             | Place::Restore(RestoreStep::LookTags | RestoreStep::Renew | RestoreStep::Enable)
             | Place::Attempt(
                 AttemptStep::WaitForTurn

@@ -49,6 +49,10 @@ pub(crate) enum Memory {
     Disabled,
     /// `disabled`, written for an operator's restore that is to follow.
     Renewed,
+    /// `notified … told=no`.
+    NoticeUntold,
+    /// `disabled … told=no`.
+    DisabledUntold,
 }
 
 /// The old key's state tag, as it is or was, and for how long.
@@ -59,10 +63,12 @@ pub(crate) struct StateTag {
     pub(crate) grace_over: bool,
     /// Whether it was written so long ago that every session from before it, or that missed it, is over.
     pub(crate) is_old: bool,
+    /// `deleting=yes`.
+    pub(crate) deleting: bool,
 }
 
 impl StateTag {
-    const NONE: Self = Self { memory: Memory::Nothing, grace_over: false, is_old: false };
+    const NONE: Self = Self { memory: Memory::Nothing, grace_over: false, is_old: false, deleting: false };
 }
 
 /// AWS, as far as one user goes.
@@ -88,6 +94,8 @@ pub(crate) struct World {
     pub(crate) racing: Set,
     /// Keys deleted a moment ago: a stale list still shows them.
     pub(crate) ghosts: Set,
+    /// Those of them that had been inactive for a while: it shows them so.
+    pub(crate) inactive_ghosts: Set,
     /// Versions stored seconds ago: a stale look at the secret misses them.
     pub(crate) new_versions: Set,
     /// Versions that were the published one until seconds ago: a stale look still shows them so. [`NOTHING`] where none was.
@@ -130,6 +138,10 @@ pub(crate) struct World {
     pub(crate) told: Set,
     /// The same, of mails accepted an install grace ago.
     pub(crate) told_in_time: Set,
+    /// Whether a mail has been accepted that says that the old key is inactive, since it has been.
+    pub(crate) told_inactive: bool,
+    /// Whether the tool has deleted the old key, and no mail that says so has been accepted.
+    pub(crate) deletion_untold: bool,
     /// How many reads may still be stale.
     pub(crate) stale_reads: u8,
     /// How much a person may still do.
@@ -152,6 +164,7 @@ impl World {
             new_intents: 0,
             racing: 0,
             ghosts: 0,
+            inactive_ghosts: 0,
             new_versions: 0,
             was_current: 0,
             intents: 0,
@@ -173,6 +186,8 @@ impl World {
             just_disabled: 0,
             told: 0,
             told_in_time: 0,
+            told_inactive: false,
+            deletion_untold: false,
             stale_reads: 0,
             person: 0,
             meddled: 0,
@@ -291,6 +306,7 @@ impl World {
         if has(self.keys(), key) {
             self.ghosts |= one(key);
         }
+        self.inactive_ghosts |= self.inactive & one(key) & !self.just_disabled;
         self.active &= !one(key);
         self.inactive &= !one(key);
         self.fresh &= !one(key);
@@ -314,7 +330,16 @@ impl World {
             };
             *just |= one(key);
             *not &= !one(key);
+            if key == OLD {
+                self.told_inactive = false;
+            }
         }
+    }
+
+    /// The same, with the key's deletion begun.
+    pub(crate) fn mark_deletion(&mut self) {
+        self.tag_was = Some(self.tag);
+        self.tag.deleting = true;
     }
 
     /// The old key's state tag, as of now, about what was told when these keys had been made.
@@ -379,6 +404,7 @@ impl World {
         self.missed_by[worker] = 0;
         self.fresh &= !(self.before[worker] | one(own_key(worker)));
         self.ghosts &= !(self.before[worker] | one(own_key(worker)));
+        self.inactive_ghosts &= self.ghosts;
         self.up_to_date();
     }
 
@@ -406,6 +432,7 @@ impl World {
         self.old = self.intents;
         self.fresh = 0;
         self.ghosts = 0;
+        self.inactive_ghosts = 0;
         self.before_tag = 0;
         self.tag.is_old = self.tag.memory != Memory::Nothing;
         self.up_to_date();
