@@ -267,7 +267,7 @@ fn kind(action: &Action) -> String {
     let inner = debug
         .split_once("what: ")
         .or_else(|| debug.split_once("kind: "))
-        .or_else(|| debug.split_once("Report("))
+        .or_else(|| debug.split_once("ReportFinding("))
         .map(|(_, inner)| word(inner));
     inner.map_or_else(|| word(&debug), |inner| format!("{} {inner}", word(&debug)))
 }
@@ -296,9 +296,9 @@ fn stormy_years_reach_every_kind_of_action_or_they_would_prove_nothing() {
         "Postpone",
         "Announce Disabled",
         "Announce Deleted",
-        "Report SuccessorNotInHand",
-        "Report PublishedKeyInUse",
-        "Report BadRotateAfterDays",
+        "ReportFinding SuccessorNotInHand",
+        "ReportFinding PublishedKeyInUse",
+        "ReportFinding BadRotateAfterDays",
     ] {
         assert!(seen.get(expected).is_some_and(|count| *count >= 5), "{expected}: {seen:?}");
     }
