@@ -8,6 +8,7 @@ proofs are run in order until one fails. A mutant that no proof notices means th
 whose text is no longer in the source is an error as well: it has to follow the code.
 """
 import argparse
+import json
 import os
 import re
 import shutil
@@ -496,6 +497,17 @@ def cargo(*arguments, **environment):
     return subprocess.run(command, cwd=COPY, env=settings, capture_output=True, text=True, check=False)
 
 
+def forget_the_mutants():
+    """Removes what was built of them. It lies in the checkout's own target folder, so that the dependencies are not built again, and cargo
+    would take it for the checkout's own: its sources are below that folder, unchanged since."""
+    described = subprocess.run(
+        ["cargo", "metadata", "--no-deps", "--format-version", "1"], cwd=ROOT, check=True, capture_output=True
+    )
+    members = [option for package in json.loads(described.stdout)["packages"] for option in ("--package", package["name"])]
+    settings = {**os.environ, "CARGO_TARGET_DIR": str(TARGET)}
+    subprocess.run(["cargo", "clean", "--quiet", "--release", *members], cwd=ROOT, env=settings, check=True)
+
+
 def proofs():
     """Those that this checkout has."""
     have = []
@@ -544,13 +556,16 @@ def main():
         copy_of_the_checkout()
         apply(one.edits)
     rows, survivors = [], 0
-    for one in chosen:
-        began = time.monotonic()
-        proof, test = notice(one)
-        survivors += proof is None
-        verdict = f"{proof}: {test}" if proof else "SURVIVED"
-        rows.append((one.name, proof or "**none**", (test or "").replace("_", " ")))
-        print(f"{one.name}: {verdict} ({time.monotonic() - began:.0f} s)", flush=True)
+    try:
+        for one in chosen:
+            began = time.monotonic()
+            proof, test = notice(one)
+            survivors += proof is None
+            verdict = f"{proof}: {test}" if proof else "SURVIVED"
+            rows.append((one.name, proof or "**none**", (test or "").replace("_", " ")))
+            print(f"{one.name}: {verdict} ({time.monotonic() - began:.0f} s)", flush=True)
+    finally:
+        forget_the_mutants()
     if options.markdown:
         lines = ["| broken on purpose | noticed by | in the test |", "|---|---|---|"]
         lines += [f"| {name} | `{proof}` | {test} |" for name, proof, test in rows]
