@@ -1,5 +1,8 @@
 //! The way to AWS with the process's own credentials: one configuration, one HTTP client, one clock for all clients.
 
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_sts::config::retry::RetryConfig;
@@ -12,6 +15,10 @@ use crate::calls::CallCounter;
 use crate::clock::AwsClock;
 use crate::error::{AwsError, ErrorClass};
 use crate::https::{self, CaBundleError};
+
+/// How long one try of a call may take. The SDK sets no bound but to connecting: an answer that is lost with its connection, as when a
+/// firewall forgets it, would be waited for for ever. Well above the longest wait that is asked for, a receive's 20 seconds.
+pub const LONGEST_TRY: Duration = Duration::from_secs(60);
 
 /// The process's own connection to AWS. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -69,14 +76,18 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Takes a configuration as it is, in the partition `aws`.
+    /// Takes a configuration as it is, in the partition `aws`; but that no try takes longer than [`LONGEST_TRY`], where it does not
+    /// say another time.
     ///
     /// # Errors
     /// [`ConnectionError::NoRegion`] where it has no region.
     pub fn from_sdk_config(config: SdkConfig) -> Result<Self, ConnectionError> {
         let region = config.region().ok_or(ConnectionError::NoRegion)?.to_string();
+        let bounds = TimeoutConfig::builder().operation_attempt_timeout(LONGEST_TRY).build();
+        let asked = config.timeout_config().cloned().unwrap_or_else(|| TimeoutConfig::builder().build());
+        let timeouts = asked.to_builder().take_unset_from(bounds.to_builder()).build();
         Ok(Self {
-            config,
+            config: config.into_builder().timeout_config(timeouts).build(),
             region,
             partition: Partition::AWS,
             clock: AwsClock::default(),
@@ -198,4 +209,21 @@ async fn own_partition(connection: &Connection) -> Result<Partition, ConnectionE
     })?;
     Partition::from_arn(answer.arn().unwrap_or_default())
         .map_err(|error| ConnectionError::NoAnswer(AwsError::incomplete(OPERATION, &error.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_try_of_a_call_takes_for_ever() {
+        let config = || SdkConfig::builder().region(aws_config::Region::new("eu-west-1"));
+        let bound = |config| {
+            let connection = Connection::from_sdk_config(config).expect("the region is set");
+            connection.sdk_config().timeout_config().and_then(TimeoutConfig::operation_attempt_timeout)
+        };
+        assert_eq!(bound(config().build()), Some(LONGEST_TRY));
+        let own = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(5)).build();
+        assert_eq!(bound(config().timeout_config(own).build()), Some(Duration::from_secs(5)));
+    }
 }

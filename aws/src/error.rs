@@ -132,6 +132,11 @@ impl AwsError {
         }
     }
 
+    /// Whether another request was changing the same thing at the same time, so that this one was refused.
+    pub fn is_concurrent_modification(&self) -> bool {
+        matches!(self.code.as_deref(), Some("ConcurrentModification" | "ConcurrentModificationException"))
+    }
+
     /// An answer of the service that lacks what it must have.
     pub fn incomplete(operation: &'static str, what: &str) -> Self {
         Self::unknown(operation, what)

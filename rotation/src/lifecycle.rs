@@ -29,14 +29,17 @@ pub(crate) fn decide(now: Timestamp, policy: &Policy, user: &User) -> Verdict {
         let void = void_by_exemption(now, user, exemption);
         return if void.is_empty() { Verdict::Exempt(exemption) } else { act(void) };
     }
+    let (policy, bad_override) = user.policy(policy);
+    let rules = Rules { now, policy };
     if let Some(standstill) = standstill(user) {
         return match standstill {
             Standstill::SettleFirst => Verdict::SettleFirst,
-            Standstill::Findings(findings) => act(findings.into_iter().map(Action::ReportFinding).collect()),
+            Standstill::Findings(findings) => {
+                let untold = by_age(user).into_iter().filter_map(|key| rules.untold_disable(key));
+                act(untold.chain(findings.into_iter().map(Action::ReportFinding)).collect())
+            }
         };
     }
-    let (policy, bad_override) = user.policy(policy);
-    let rules = Rules { now, policy };
     match rules.decide(user) {
         Ok(mut actions) => {
             actions.extend(bad_override.map(Action::ReportFinding));
@@ -74,11 +77,19 @@ fn void_by_exemption(now: Timestamp, user: &User, exemption: Exemption) -> Vec<A
     }
 }
 
+/// The user's keys, oldest first, in whatever order IAM lists them.
+fn by_age(user: &User) -> Vec<&Key> {
+    let mut keys: Vec<&Key> = user.keys.iter().collect();
+    keys.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+    keys
+}
+
 /// What stops every plan about a user.
 pub(crate) enum Standstill {
     /// An attempt left its intent.
     SettleFirst,
-    /// A person has to look first: reported, nothing changed.
+    /// A person has to look first: reported, nothing changed. What was done before, as a leaked key may be contained all the same, is
+    /// told.
     Findings(Vec<Finding>),
 }
 
@@ -130,10 +141,8 @@ impl Rules {
     }
 
     fn keys(&self, user: &User) -> Known<Vec<Action>> {
-        let mut keys: Vec<&Key> = user.keys.iter().collect();
-        keys.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
         let (active, inactive): (Vec<&Key>, Vec<&Key>) =
-            keys.into_iter().partition(|key| key.status == KeyStatus::Active);
+            by_age(user).into_iter().partition(|key| key.status == KeyStatus::Active);
 
         let (inactive, mut actions) = self.all_inactive(&active, &inactive)?;
 

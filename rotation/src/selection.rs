@@ -38,12 +38,12 @@ impl FullScan {
         self.days <= self.run_interval
     }
 
-    /// Whether the user's turn falls on today, or on one of the days since the last run. The turns of an account's users spread
+    /// Whether the user's turn falls on the run's day, or on one of the days since the run before it. The turns of an account's users spread
     /// evenly over the days, and those of users that have the same name in many accounts do too.
-    fn is_turn_of(self, account: &AccountId, user: &User, now: Timestamp) -> bool {
+    fn is_turn_of(self, account: &AccountId, user: &User, run: Timestamp) -> bool {
         let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{account}/{}", user.name).as_bytes()).as_u128();
         let phase = (hash % u128::from(self.days)) as i64;
-        let day = now.as_second().div_euclid(SECONDS_A_DAY);
+        let day = run.as_second().div_euclid(SECONDS_A_DAY);
         (day + phase).rem_euclid(i64::from(self.days)) < i64::from(self.run_interval)
     }
 }
@@ -86,9 +86,11 @@ impl LookReason {
     }
 }
 
-/// Why a user is looked at whatever the credential report says, if it is. The user is as the listing shows it, without keys.
+/// Why a user is looked at whatever the credential report says, if it is. The user is as the listing shows it, without keys. `run` is
+/// when the run was begun, whose day decides on turns: a message that is worked on after midnight makes nobody miss its own.
 pub fn reason_without_report(
     now: Timestamp,
+    run: Timestamp,
     full_scan: FullScan,
     account: &AccountId,
     user: &User,
@@ -97,7 +99,7 @@ pub fn reason_without_report(
         Some(LookReason::Exempt)
     } else if has_tags_that_count(&user.tags) {
         Some(LookReason::Tagged)
-    } else if full_scan.is_turn_of(account, user, now) {
+    } else if full_scan.is_turn_of(account, user, run) {
         Some(LookReason::Turn)
     } else {
         None

@@ -50,6 +50,7 @@ pub(crate) enum RequestFate {
 pub(crate) enum Refusal {
     Throttled,
     ServerError,
+    Concurrent,
 }
 
 /// What came of a request.
@@ -95,6 +96,7 @@ impl PendingRequest {
             Fate::Hit(Fault::StallAfter) => RequestFate::Withhold { stall: true },
             Fate::Hit(Fault::Throttle) => RequestFate::Refuse(Refusal::Throttled),
             Fate::Hit(Fault::ServerError) => RequestFate::Refuse(Refusal::ServerError),
+            Fate::Hit(Fault::Concurrent) => RequestFate::Refuse(Refusal::Concurrent),
         };
         let (latency, stall) = (cloud.faults.latency, cloud.faults.stall);
         Self { request, fate, latency, stall, held, date_off_by, account, session, subject }
@@ -109,6 +111,7 @@ impl PendingRequest {
             }
             RequestFate::Refuse(Refusal::Throttled) => Err(refusal::throttled(self.request.service)),
             RequestFate::Refuse(Refusal::ServerError) => Err(refusal::server_error(self.request.service)),
+            RequestFate::Refuse(Refusal::Concurrent) => Err(refusal::concurrent()),
             RequestFate::Answer | RequestFate::Garble | RequestFate::Withhold { .. } => self.ask(cloud),
         };
         match (self.fate, reply) {

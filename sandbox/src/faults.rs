@@ -96,6 +96,8 @@ pub enum Fault {
     Throttle,
     /// Refused: an error of the service's own.
     ServerError,
+    /// Refused as IAM does where another request is changing the same thing at the same time.
+    Concurrent,
     /// The connection is closed and nothing is carried out.
     DropBefore,
     /// It is carried out, and the connection closed without an answer.

@@ -44,6 +44,12 @@ pub(crate) fn throttled(service: Service) -> ApiError {
     ApiError::new(status, code, "Rate exceeded")
 }
 
+/// IAM's, where another request is changing the same thing. (IAM API reference, `TagUser`, errors.)
+pub(crate) fn concurrent() -> ApiError {
+    let message = "The request was rejected because multiple requests to change this object were submitted simultaneously. Wait a few minutes and submit your request again.";
+    ApiError::new(409, "ConcurrentModification", message)
+}
+
 /// An error of the service's own.
 pub(crate) fn server_error(service: Service) -> ApiError {
     let code = match service {

@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 use rotation::job::{ForceRotate, Whom};
 use rotation::{Period, Policy, Task, UnusedKeys};
 use sandbox::KeySpec;
+use sandbox::faults::{Calls, Fault, HoldPlan, Rule, When};
 use sandbox::generate::EXEMPTION_GROUP;
 use sandbox::services::ses::RefuseAs;
 use worker::Settings;
@@ -246,4 +247,33 @@ async fn after_an_exemption_an_owner_is_told_anew_before_a_key_is_disabled() {
     stage.pass_days(1);
     stage.run().await;
     assert!(!stage.keys().iter().all(|(_, active)| *active), "after the install grace");
+}
+
+#[tokio::test]
+async fn what_was_told_of_two_keys_of_one_user_is_recorded_one_after_the_other_and_tried_again_where_iam_refuses() {
+    let stage = Stage::new().await;
+    let old = |days| KeySpec::aged(days).inactive().used_days_ago(60);
+    let keys = stage.user(&[old(400), old(300)]);
+    let calls = || Calls { account: Some(ACCOUNT.to_owned()), ..Calls::new("iam:TagUser") };
+    // Two records that the keys are looked after, then the mail, then two that it was accepted.
+    let third = HoldPlan { calls: calls(), at_call: 3, when: When::Before };
+    let held = stage.world(|world| world.faults.hold(third));
+    let tags = || stage.world(|world| world.journal.count(sandbox::call::Service::Iam, "TagUser"));
+    let story = async {
+        held.reached().await;
+        let so_far = tags();
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        assert_eq!(tags(), so_far, "the second waits for the first");
+        stage.world(|world| {
+            world.faults.add(Rule { calls: calls(), fault: Fault::Concurrent, rate: 1.0, times: Some(2) });
+        });
+        held.release();
+    };
+    stage.schedule().await;
+    let (report, ()) = tokio::join!(stage.work(), story);
+    assert_eq!((report.left, new_mails(&stage).len()), (0, 1));
+    for key in keys {
+        let state = stage.state_of(&key).expect("it is on record");
+        assert!(state.starts_with("disabled=") && !state.contains("told=no"), "{state}");
+    }
 }

@@ -191,8 +191,10 @@ impl AccountContext<'_> {
     }
 
     fn selection(&self) -> Selection<'_> {
+        let now = self.decision_time();
         Selection {
-            now: self.decision_time(),
+            now,
+            run: self.job.requested_at.unwrap_or(now),
             policy: &self.worker.policy,
             full_scan: self.full_scan,
             account: &self.job.account,

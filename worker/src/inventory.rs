@@ -39,6 +39,8 @@ pub struct Inventory {
 #[derive(Debug, Clone, Copy)]
 pub struct Selection<'a> {
     pub now: Timestamp,
+    /// When the run was begun.
+    pub run: Timestamp,
     pub policy: &'a Policy,
     pub full_scan: FullScan,
     pub account: &'a AccountId,
@@ -152,7 +154,7 @@ impl Selection<'_> {
     fn needs_no_report(&self, record: &UserRecord, in_exemption_group: bool) -> bool {
         let tags = UserTags::read(record.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
         let user = User { name: record.name.clone(), keys: Vec::new(), in_exemption_group, tags };
-        reason_without_report(self.now, self.full_scan, self.account, &user).is_some()
+        reason_without_report(self.now, self.run, self.full_scan, self.account, &user).is_some()
     }
 }
 

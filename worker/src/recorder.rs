@@ -47,6 +47,15 @@ impl<'a> TagRecorder<'a> {
         }
     }
 
+    /// One key after the other: IAM refuses tags of one user that are written at the same time.
+    async fn states(&self, keys: &BTreeMap<&AccessKeyId, &(&DigestItem, Timestamp)>) -> Vec<JobError> {
+        let mut failed = Vec::new();
+        for (item, at) in keys.values() {
+            failed.extend(self.state(item, *at).await);
+        }
+        failed
+    }
+
     async fn state(&self, item: &DigestItem, at: Timestamp) -> Option<JobError> {
         let (state, key) = (item.record.as_ref()?, item.key.as_ref()?);
         let source = self.write_state(&item.user, &key.id, left(&item.event, state.clone(), at)).await.err()?;
@@ -86,14 +95,15 @@ impl Recorder for TagRecorder<'_> {
         }
         let at_once = self.account.worker.max_concurrent_users.max(1);
         // Of several things told of one key, what the last one records holds the others.
-        let last: BTreeMap<(&UserName, &AccessKeyId), &(&DigestItem, Timestamp)> = told
-            .iter()
-            .filter(|(item, _)| item.record.is_some())
-            .filter_map(|told| Some(((&told.0.user, &told.0.key.as_ref()?.id), told)))
-            .collect();
+        let mut by_user: BTreeMap<&UserName, BTreeMap<&AccessKeyId, &(&DigestItem, Timestamp)>> = BTreeMap::new();
+        for item_told in told.iter().filter(|(item, _)| item.record.is_some()) {
+            if let Some(key) = &item_told.0.key {
+                by_user.entry(&item_told.0.user).or_default().insert(&key.id, item_told);
+            }
+        }
         let mut failed = Vec::new();
-        for some in last.into_values().collect::<Vec<_>>().chunks(at_once) {
-            failed.extend(join_all(some.iter().map(|(item, at)| self.state(item, *at))).await.into_iter().flatten());
+        for some in by_user.into_values().collect::<Vec<_>>().chunks(at_once) {
+            failed.extend(join_all(some.iter().map(|keys| self.states(keys))).await.into_iter().flatten());
         }
         self.emit_notified(told, &failed);
         let mut problems: Vec<String> = failed.iter().map(ToString::to_string).collect();

@@ -15,7 +15,7 @@ use crate::inventory::Inventory;
 use crate::steps::destination::{Destination, store};
 use key_rotation_aws::MIN_SESSION_FOR_READS;
 
-/// After so many the next ones would hardly fare better; the next run goes on.
+/// After so many in a row the next ones would hardly fare better.
 const MAX_FAILURES: usize = 5;
 
 /// Writes the policies that are not as they should be. Run twice it finds none. Where it cannot it says so, and nothing is lost: at a
@@ -57,7 +57,7 @@ async fn mend(account: &AccountContext<'_>, inventory: &Inventory) -> Result<usi
         }
         let session = account.sessions.with(MIN_SESSION_FOR_READS).await?;
         match Destination::new(&user, &session).write_policy(&user, &secret.tags).await {
-            Ok(()) => mended += 1,
+            Ok(()) => (mended, failed) = (mended + 1, 0),
             Err(error) => {
                 warn!(%error, user = %record.name, "the resource policy of a secret could not be brought up to date");
                 failed += 1;

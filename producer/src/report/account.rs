@@ -123,7 +123,7 @@ impl Reading<'_> {
         let Some(groups) = listed.groups else {
             return (None, unread("IAM does not tell its groups, so whether it is exempt is not known".to_owned()));
         };
-        let in_exemption_group = groups.iter().any(|group| group == self.exemption_group);
+        let in_exemption_group = groups.iter().any(|group| group.eq_ignore_ascii_case(self.exemption_group));
         let user = User { name: listed.name.clone(), keys: Vec::new(), in_exemption_group, tags };
         let looked_at = match row.and_then(|row| shown(&user, row)) {
             None => live(access, account, &user).await,

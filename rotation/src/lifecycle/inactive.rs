@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{Rules, kept};
 use crate::evidence::{Known, disabled_record, known_publication, used_after_disable};
 use crate::ids::AccessKeyId;
-use crate::key::Key;
+use crate::key::{Key, KeyStatus};
 use crate::plan::{Action, Announcement, Deletable, DeleteReason, Upcoming, untold_of_gone};
 use crate::policy::after;
 use crate::request::MAX_REQUEST_AGE;
@@ -35,11 +35,8 @@ impl Rules {
     /// An inactive key: adopted if this tool did not disable it; told of again if its owner has not been told that it did;
     /// deleted when its recovery grace is over.
     fn inactive(&self, key: &Key) -> Option<Action> {
-        if let Some(state) = disabled_record(key)
-            && !state.told
-            && !was_to_make_room(state)
-        {
-            return Some(self.announce(key, state));
+        if let Some(announcement) = self.untold_disable(key) {
+            return Some(announcement);
         }
         match self.deletion_of(key) {
             None => Some(self.adopt(key)),
@@ -49,6 +46,12 @@ impl Rules {
             }
             Some((_, due)) => self.warn(key, Upcoming::Delete, due),
         }
+    }
+
+    /// That the key was disabled, where its owner has not been told.
+    pub(super) fn untold_disable(&self, key: &Key) -> Option<Action> {
+        let state = disabled_record(key).filter(|state| !state.told && !was_to_make_room(state))?;
+        (key.status == KeyStatus::Inactive).then(|| self.announce(key, state))
     }
 
     /// Since when an inactive key is known to be disabled, and when it may be deleted. A key that was used since was

@@ -79,7 +79,10 @@ proptest! {
         if !user.tags.unreadable.is_empty() {
             match verdict {
                 Verdict::Exempt(_) => {}
-                Verdict::Act(plan) => prop_assert!(plan.actions.iter().all(|action| matches!(action, Action::ReportFinding(_)))),
+                Verdict::Act(plan) => {
+                    let changes_nothing = |action: &Action| matches!(action, Action::ReportFinding(_) | Action::Announce { .. });
+                    prop_assert!(plan.actions.iter().all(changes_nothing));
+                }
                 Verdict::SettleFirst | Verdict::Undecided(_) | Verdict::Refused(_) => prop_assert!(false, "{:?}", verdict),
             }
         }

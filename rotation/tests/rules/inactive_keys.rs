@@ -131,6 +131,22 @@ fn a_contained_key_stays_until_the_date_that_is_told_with_its_successor() {
 }
 
 #[test]
+fn what_was_done_to_a_key_and_not_told_is_told_also_while_a_person_has_to_mend_a_tag_or_a_third_key_is_there() {
+    let contained = || key("A", 0).inactive().in_state(disabled(100).by(REQUEST).not_told());
+    let told = KeyState { told: true, ..disabled(100).until(day(111)).by(REQUEST) };
+    let announcement = Action::Announce { key: id("A"), what: Announcement::Contained, state: told.clone() };
+    let unreadable = |key| tagged(user([key]), "key-rotation:intent:x", "y");
+    let crowded = |key| user([key, crate::given::key("B", 1), crate::given::key("C", 2)]);
+    for (untold, all_told) in [
+        (unreadable(contained()), unreadable(key("A", 0).inactive().in_state(told.clone()))),
+        (crowded(contained()), crowded(key("A", 0).inactive().in_state(told))),
+    ] {
+        assert!(matches!(&on(101, &untold)[..], [first, Action::ReportFinding(_)] if *first == announcement));
+        assert!(matches!(&on(101, &all_told)[..], [Action::ReportFinding(_)]));
+    }
+}
+
+#[test]
 fn a_deletion_that_was_not_told_is_told_until_it_is_and_its_tag_goes_then() {
     let user = user([key("A", 0).inactive().disabled(100), key("B", 100).published()]);
     let [Action::Delete(deletable)] = &on(110, &user)[..] else { panic!("its recovery grace is over") };

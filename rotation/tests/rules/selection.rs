@@ -18,7 +18,7 @@ fn account() -> AccountId {
 /// Why the user is looked at, where the report shows these keys of it.
 fn reason(now: Timestamp, full_scan: FullScan, user: &User, row: Option<&[ReportedKey]>) -> Option<LookReason> {
     let listed = User { keys: Vec::new(), ..user.clone() };
-    reason_without_report(now, full_scan, &account(), &listed)
+    reason_without_report(now, now, full_scan, &account(), &listed)
         .or_else(|| reason_by_report(now, &Policy::default(), row))
 }
 
@@ -26,7 +26,7 @@ fn reason(now: Timestamp, full_scan: FullScan, user: &User, row: Option<&[Report
 fn no_turn(user: &User) -> i64 {
     let is_no_turn = |n: &i64| {
         let listed = User { keys: Vec::new(), tags: UserTags::default(), ..user.clone() };
-        reason_without_report(day(*n), FullScan::new(FORTNIGHT, 1), &account(), &listed).is_none()
+        reason_without_report(day(*n), day(*n), FullScan::new(FORTNIGHT, 1), &account(), &listed).is_none()
     };
     (0..i64::from(FORTNIGHT)).find(is_no_turn).expect("it has one turn in fourteen days")
 }
@@ -79,7 +79,7 @@ fn turns_spread_evenly_over_the_days_and_the_accounts() {
         let has_turn = |number: &i32| {
             let name = UserName::new(format!("user-{number}")).expect("a name");
             let user = User { name, ..user([]) };
-            reason_without_report(day(n), full_scan, account, &user) == Some(LookReason::Turn)
+            reason_without_report(day(n), day(n), full_scan, account, &user) == Some(LookReason::Turn)
         };
         (0..1_400).filter(has_turn).count()
     };
@@ -89,7 +89,7 @@ fn turns_spread_evenly_over_the_days_and_the_accounts() {
     let of_ci = (0..1_400).filter(|number| {
         let account = AccountId::new(format!("{:012}", 100_000 + number)).expect("an account id");
         let ci = User { name: UserName::new("ci").expect("a name"), ..user([]) };
-        reason_without_report(day(0), full_scan, &account, &ci).is_some()
+        reason_without_report(day(0), day(0), full_scan, &account, &ci).is_some()
     });
     assert!((60..=140).contains(&of_ci.count()), "users of one name in many accounts");
 }
@@ -261,13 +261,13 @@ proptest! {
                 // A row is the user's where name and creation time are.
                 let row = reported.iter().find(|row| row.name == person.name && row.created == person.created);
                 let row = row.map(|row| row.row(inactive_keys_show));
-                let anyhow = reason_without_report(now, full_scan, &account(), &listed);
+                let anyhow = reason_without_report(now, now, full_scan, &account(), &listed);
                 let looked_at = anyhow.or_else(|| reason_by_report(now, &policy, row.as_deref()));
                 if needs_something(now, &policy, &live) {
                     prop_assert!(looked_at.is_some() || person.toggled, "{person:?} is passed over");
                 }
                 let untagged = User { tags: UserTags::default(), ..listed };
-                let turn = reason_without_report(now, full_scan, &account(), &untagged);
+                let turn = reason_without_report(now, now, full_scan, &account(), &untagged);
                 turns[number] += usize::from(turn == Some(LookReason::Turn));
             }
         }

@@ -7,5 +7,6 @@ mod groups;
 mod heartbeat;
 mod one_account;
 mod receiving;
+mod silence;
 mod stage;
 mod throttling;

@@ -6,7 +6,7 @@ use aws_sdk_iam::types::{StatusType, Tag};
 use jiff::Timestamp;
 use key_rotation_aws::iam;
 pub use key_rotation_aws::iam::{KeyRecord, Listing, UserRecord};
-use key_rotation_aws::{AwsError, ErrorClass, MemberSession};
+use key_rotation_aws::{AwsError, ErrorClass, MemberSession, RetryPolicy};
 use rotation::names;
 use rotation::state::tag_time;
 use rotation::{AccessKeyId, Deletable, Intent, KeyState, KeyStatus, LastUse, UserName};
@@ -167,12 +167,20 @@ impl<'a> Iam<'a> {
     async fn tag(self, user: &UserName, key: String, value: String) -> Result<(), AwsError> {
         let tag = Tag::builder().key(key).value(value).build().expect("key and value are set");
         let call = self.0.tag_user().user_name(user.as_str()).tags(tag);
-        call.send().await.map(|_| ()).map_err(|error| AwsError::new("iam:TagUser", error))
+        unless_concurrent(|| {
+            let sent = call.clone().send();
+            async { sent.await.map(|_| ()).map_err(|error| AwsError::new("iam:TagUser", error)) }
+        })
+        .await
     }
 
     async fn untag(self, user: &UserName, keys: Vec<String>) -> Result<(), AwsError> {
         let call = self.0.untag_user().user_name(user.as_str()).set_tag_keys(Some(keys));
-        gone(call.send().await.map(|_| ()).map_err(|error| AwsError::new("iam:UntagUser", error)))
+        let untag = || {
+            let sent = call.clone().send();
+            async { sent.await.map(|_| ()).map_err(|error| AwsError::new("iam:UntagUser", error)) }
+        };
+        gone(unless_concurrent(untag).await)
     }
 
     /// Attaches a customer-managed policy to a user. Run twice it finds it attached.
@@ -180,6 +188,21 @@ impl<'a> Iam<'a> {
         let call = self.0.attach_user_policy().user_name(user.as_str()).policy_arn(policy_arn);
         call.send().await.map(|_| ()).map_err(|error| AwsError::new("iam:AttachUserPolicy", error))
     }
+}
+
+/// Tries again for some seconds where another request was changing the same user: "multiple requests to change this object were
+/// submitted simultaneously" (IAM API reference, `TagUser`, `ConcurrentModification`). The SDK does not.
+async fn unless_concurrent<F>(call: impl Fn() -> F) -> Result<(), AwsError>
+where
+    F: Future<Output = Result<(), AwsError>>,
+{
+    for wait in RetryPolicy::MESSAGE.waits() {
+        match call().await {
+            Err(error) if error.is_concurrent_modification() => tokio::time::sleep(wait).await,
+            other => return other,
+        }
+    }
+    call().await
 }
 
 /// For calls that remove: what is not there is removed.

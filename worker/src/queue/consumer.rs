@@ -86,7 +86,7 @@ impl<H: Handler> Consumer<H> {
             }
             tokio::select! {
                 biased;
-                () = stop.asked(), if !serving.stopping => serving.stop().await,
+                () = stop.asked(), if !serving.stopping => serving.stop(),
                 Some(ended) = serving.work.join_next_with_id() => serving.ended(ended),
                 received = async { receive.as_mut().expect("there is one").await }, if receive.is_some() => {
                     receive = None;
@@ -223,10 +223,14 @@ impl<'a, H: Handler> Serving<'a, H> {
     }
 
     /// Begins nothing more.
-    async fn stop(&mut self) {
+    ///
+    /// What waits is handed back by a task of its own: a receive that is under way is not polled meanwhile, and may be about to get the
+    /// credentials that everybody needs.
+    fn stop(&mut self) {
         self.stopping = true;
         let waiting = self.groups.take_waiting().into_iter().map(|read| read.delivery).collect();
-        hand_back_all(&self.consumer.context, waiting).await;
+        let context = self.consumer.context.clone();
+        self.work.spawn(async move { hand_back_all(&context, waiting).await });
     }
 
     /// Draining: whether there is nothing left to do, after a receive that brought nothing.
