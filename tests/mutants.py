@@ -33,7 +33,7 @@ IAM, IAM_READS, ACCOUNT = "worker/src/aws/iam.rs", "aws/src/iam.rs", "worker/src
 LOOK, EXECUTE = "worker/src/user/look.rs", "worker/src/user/execute.rs"
 LIFECYCLE, INACTIVE = "rotation/src/lifecycle.rs", "rotation/src/lifecycle/inactive.rs"
 FORCED, OLD_KEY, RESTORE = "rotation/src/forced.rs", "rotation/src/forced/old_key.rs", "rotation/src/restore.rs"
-CLOCK, ERROR, TRIES = (f"aws/src/{name}.rs" for name in ("clock", "error", "tries"))
+CLOCK, CONNECTION, ERROR, TRIES = (f"aws/src/{name}.rs" for name in ("clock", "connection", "error", "tries"))
 
 # In the order in which they are tried; the cheap ones first.
 PROOFS = ["settling", "lifecycle", "calls", "late_requests", "promised", "refusals", "mail_notices", "queue_worker", "crashes", "processes", "chaos"]
@@ -346,7 +346,7 @@ MUTANTS = [
     ),
     mutant(
         "what was not told is not told again",
-        (INACTIVE, "&& !state.told\n", "&& !state.told && false\n"),
+        (INACTIVE, ".filter(|state| !state.told && !was_to_make_room(state))?;", ".filter(|_| false)?;"),
     ),
     mutant(
         "a key is deleted before it is on record that its owner has to be told",
@@ -407,6 +407,21 @@ MUTANTS = [
         "a user that ends waits for the lock of the sessions, and all others with it",
         (ACCOUNT, "reports.push(report);", "reports.push(report);\n            self.sessions.discard().await;"),
         first="queue_worker",
+    ),
+    mutant(
+        "a try of a call may take for ever",
+        (CONNECTION, ".operation_attempt_timeout(LONGEST_TRY)", ""),
+        first="lib",
+    ),
+    mutant(
+        "a stop waits for what it hands back, and a receive with it",
+        (CONSUMER, "serving.stop(),", "{ serving.stopping = true; let waiting = serving.groups.take_waiting().into_iter().map(|read| read.delivery).collect(); hand_back_all(&self.context, waiting).await }"),
+        first="queue_worker",
+    ),
+    mutant(
+        "tags of one user are written at the same time, and a refusal for that is not tried again",
+        (IAM, "Err(error) if error.is_concurrent_modification() =>", "Err(error) if error.is_concurrent_modification() && false =>"),
+        first="promised",
     ),
     mutant(
         "messages of one group are worked on side by side",
