@@ -34,6 +34,10 @@ fn restore(stage: &Stage) -> Job {
     stage.job(Task::Restore { user: USER.parse().expect("a user name"), access_key_id: None })
 }
 
+fn restore_of(stage: &Stage, key: &str) -> Job {
+    stage.job(Task::Restore { user: USER.parse().expect("a user name"), access_key_id: Some(key_id(key)) })
+}
+
 /// Delivered once; its retries wait.
 async fn deliver(stage: &Stage, job: &Job) {
     stage.send(job).await;
@@ -58,6 +62,26 @@ fn is_active(stage: &Stage, key: &str) -> bool {
 }
 
 // ---- restore -------------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_key_that_was_disabled_off_the_record_and_restored_untold_stays_active_until_its_owner_has_had_notice() {
+    let stage = Stage::new().await;
+    let keys = stage.user(&[used(112).inactive(), used(22)]);
+    publish(&stage, &keys[1]);
+    // As where the worker that disabled it died before it could record that.
+    remember(&stage, &keys[0], "notified", 20);
+    stage.world(|world| world.mail.knobs.refuse_all = Some(RefuseAs::SendingPaused));
+    deliver(&stage, &restore_of(&stage, &keys[0])).await;
+    assert!(is_active(&stage, &keys[0]));
+    let state = stage.state_of(&keys[0]).expect("it is on record");
+    assert!(state.starts_with("disabled="), "not the notice that came before: {state}");
+    stage.world(|world| world.mail.knobs.refuse_all = None);
+    for day in 0..9 {
+        stage.run().await;
+        assert!(is_active(&stage, &keys[0]), "day {day}");
+        stage.pass_days(1);
+    }
+}
 
 #[tokio::test]
 async fn a_restore_that_a_containment_has_overtaken_leaves_the_leaked_key_inactive() {

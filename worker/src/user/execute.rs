@@ -1,5 +1,7 @@
 //! Carries out what was decided about one user, in its order, and collects what is to be told.
 
+use std::collections::BTreeMap;
+
 use key_rotation_aws::MemberSession;
 use rotation::{
     AccessKeyId, Action, Announcement, Finding, Key, KeyState, KeyStateKind, KeyStatus, LastUse, Notice, Plan,
@@ -28,11 +30,21 @@ pub(super) struct UserExecutor<'a> {
     user: &'a User,
     items: Vec<DigestItem>,
     deletion_begun: Option<AccessKeyId>,
+    /// What this plan has recorded so far: newer than the snapshot.
+    recorded: BTreeMap<AccessKeyId, KeyState>,
 }
 
 impl<'a> UserExecutor<'a> {
     pub(super) fn new(context: UserContext<'a>, session: MemberSession, snapshot: &'a UserSnapshot) -> Self {
-        Self { context, session, snapshot, user: &snapshot.user, items: Vec::new(), deletion_begun: None }
+        Self {
+            context,
+            session,
+            snapshot,
+            user: &snapshot.user,
+            items: Vec::new(),
+            deletion_begun: None,
+            recorded: BTreeMap::new(),
+        }
     }
 
     /// What is told counts also where a later action fails.
@@ -245,23 +257,25 @@ impl<'a> UserExecutor<'a> {
 
     /// Before a mail is sent it is found out that it can be recorded; and should it not be accepted, the record says what is still
     /// to be told.
-    async fn record_not_told(&self, key: &AccessKeyId, state: &KeyState) -> Result<(), StepError> {
+    async fn record_not_told(&mut self, key: &AccessKeyId, state: &KeyState) -> Result<(), StepError> {
         self.record(key, &state.clone().not_told()).await
     }
 
-    /// The same where the record says already what is still to be told.
-    async fn record_again(&self, key: &AccessKeyId) -> Result<(), StepError> {
-        match self.user.tags.state_of(key) {
+    /// The same where the record says already what is still to be told, perhaps since an earlier action of this plan.
+    async fn record_again(&mut self, key: &AccessKeyId) -> Result<(), StepError> {
+        match self.recorded.get(key).cloned().or_else(|| self.user.tags.state_of(key)) {
             Some(state) => self.record(key, &state).await,
             None => Ok(()),
         }
     }
 
-    async fn record(&self, key: &AccessKeyId, state: &KeyState) -> Result<(), StepError> {
+    async fn record(&mut self, key: &AccessKeyId, state: &KeyState) -> Result<(), StepError> {
         if self.is_audit() {
             return Ok(());
         }
-        Ok(Iam::new(&self.session).record_state(self.context.user, key, state).await?)
+        Iam::new(&self.session).record_state(self.context.user, key, state).await?;
+        self.recorded.insert(key.clone(), state.clone());
+        Ok(())
     }
 
     /// `record`: the key's state once the notice is accepted.
