@@ -1,7 +1,7 @@
 //! `producer report`: how every access key stands, by reading alone. No queue and no worker is needed for it.
 //!
-//! [`gather`] reads the accounts, some at once; [`evaluate`] makes a [`Document`] of what was read, with the rules' own judgement;
-//! [`files`] writes it as a page, as a table and as JSON.
+//! `gather` reads the accounts, some at once; `evaluate` makes a [`Document`] of what was read, with the rules' own judgement;
+//! `files` writes it as a page, as a table and as JSON.
 
 mod access;
 mod account;
