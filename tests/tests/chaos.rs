@@ -30,7 +30,7 @@ use worker::queue::Stop;
 use worker::{Settings, Tally};
 
 /// Seeds of an ordinary test run.
-const SEEDS: u64 = 500;
+const SEEDS: u64 = 60;
 /// Runs under faults.
 const STORMY: usize = 3;
 /// Days after each of those: the schedule is daily, and does not run now and then.
