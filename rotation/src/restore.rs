@@ -41,7 +41,13 @@ fn plan(now: Timestamp, policy: &Policy, user: &User, request: &RestoreRequest, 
     let (policy, _) = user.policy(policy);
     let disable_due = after(now, policy.install_grace());
     let restore = Action::Restore { key: key.id.clone(), disable_due, request: request.origin.id };
-    let state = KeyState::new(KeyStateKind::Disabled, now).by(request.origin.id);
+    // It renews the record, and tells nobody: what was not told before is still to be told, should the key stay inactive.
+    let before = disabled_record(key);
+    let state = KeyState {
+        told: before.is_some_and(|state| state.told),
+        until: before.and_then(|state| state.until),
+        ..KeyState::new(KeyStateKind::Disabled, now).by(request.origin.id)
+    };
     let record = Action::Record { key: key.id.clone(), state };
     let actions = match (key.status, disabled_record(key)) {
         // On record before it is active: by that a later delivery knows a key whose owner has not been told.

@@ -40,7 +40,7 @@ fn restores(name: &str) -> Action {
 }
 
 fn records(name: &str) -> Action {
-    Action::Record { key: id(name), state: KeyState::new(KeyStateKind::Disabled, day(105)).by(REQUEST) }
+    Action::Record { key: id(name), state: KeyState::new(KeyStateKind::Disabled, day(105)).by(REQUEST).not_told() }
 }
 
 #[test]
@@ -164,7 +164,13 @@ fn plan(now: i64, user: &User) -> (Vec<Action>, Option<jiff::Timestamp>) {
 fn the_record_of_a_key_whose_deletion_is_due_is_renewed_and_the_key_made_active_when_no_deleter_can_have_missed_that() {
     let due = user([key("A", 0).inactive().disabled(95), key("B", 90).published()]);
     let fence = SignedDuration::from_mins(20);
-    assert_eq!(plan(105, &due), (vec![records("A")], Some(day(105) + fence)));
+    let told = KeyState::new(KeyStateKind::Disabled, day(105)).by(REQUEST);
+    let record = |state| vec![Action::Record { key: id("A"), state }];
+    assert_eq!(plan(105, &due), (record(told.clone()), Some(day(105) + fence)));
+    // What its owner has not been told, or has been promised, stays on record: the request may die before the key is active.
+    let untold = KeyState::new(KeyStateKind::Disabled, day(95)).until(day(105)).not_told();
+    let due = user([key("A", 0).inactive().in_state(untold), key("B", 90).published()]);
+    assert_eq!(plan(105, &due), (record(told.until(day(105)).not_told()), Some(day(105) + fence)));
     let renewed = |at| KeyState::new(KeyStateKind::Disabled, at).by(REQUEST);
     let delivered = |made: jiff::Timestamp| {
         let user = user([key("A", 0).inactive().in_state(renewed(made)), key("B", 90).published()]);
