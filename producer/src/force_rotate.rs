@@ -13,8 +13,9 @@ use crate::settings::Settings;
 
 /// Rotate one user's access key now, by user or by nothing but a leaked key's id.
 ///
-/// The old key stays active for the install grace, unless --disable-old-now makes it inactive before anything else. A user
-/// with two active keys has to give one up: name it with --access-key-id and say --disable-old-now.
+/// The old key stays active for the install grace, unless --disable-old-now makes it inactive before anything else. An
+/// inactive key of the user is deleted, as IAM allows only two. A user with two active keys has to give one up: name it with
+/// --access-key-id and say --disable-old-now.
 ///
 /// A leaked key: `producer force-rotate --access-key-id AKIA... --disable-old-now --wait`
 #[derive(Debug, Clone, Args)]

@@ -10,6 +10,7 @@ Where the two differ, and who is right: docs/second-opinion.md.
 """
 
 import itertools
+import re
 import signal
 import sys
 import time
@@ -22,9 +23,9 @@ from functools import partial
 import producer_stories
 import schemas
 import stories
-from stage import BIN, Broken, NotShown, Stage, expect
+from stage import BIN, ROOT, Broken, NotShown, Stage, expect
 from stand_ins import Moto, Sandbox
-from worker_scenarios import SCENARIOS
+from worker_scenarios import NOT_HERE, OF_SCENARIO_RS, SCENARIOS
 
 # A worker that drains its queue mostly waits.
 AT_ONCE = 8
@@ -35,6 +36,13 @@ def of_one_message(scenario, stage):
     stage.work(status=scenario.status, **scenario.settings)
     different = stage.ending().differences(scenario.ending)
     expect(not different, "; ".join(different))
+
+
+def not_those_of_scenario_rs():
+    """What differs between the names in tests/src/scenario.rs and those here."""
+    theirs = set(re.findall(r'^        name: "(.+)",$', (ROOT / "tests/src/scenario.rs").read_text(), re.MULTILINE))
+    ours = {scenario.name for scenario in OF_SCENARIO_RS} | NOT_HERE.keys()
+    return sorted(theirs ^ ours)
 
 
 def everything():
@@ -78,6 +86,8 @@ def main():
     for program in ("producer", "worker", "sandbox"):
         if not (BIN / program).exists():
             sys.exit(f"{BIN / program} is not built: cargo build --release --workspace")
+    if different := not_those_of_scenario_rs():
+        sys.exit(f"only in one of tests/src/scenario.rs and worker_scenarios.py: {'; '.join(different)}")
     part = sys.argv[1] if sys.argv[1:] else ""
     began = time.monotonic()
     verdicts = Counter()

@@ -22,9 +22,9 @@ pub(crate) enum Place {
 /// `user.rs`, `account.rs`, `steps/key_status.rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum DeliveryStep {
-    /// `look_closely`: the keys.
+    /// `look::read`: the keys.
     LookKeys,
-    /// `look_closely`: the user's tags, uses, the secret; then the rules.
+    /// `look::read`: the user's tags, uses, the secret; then the rules.
     LookTags,
     /// The state tag, before the mail: that the owner has not been told.
     RecordUntold,

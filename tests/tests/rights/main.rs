@@ -98,6 +98,24 @@ async fn every_right_that_is_needed_is_granted_and_none_besides() {
 }
 
 #[test]
+fn the_permissions_page_names_every_call_that_is_made() {
+    let page = include_str!("../../../docs/permissions.md");
+    let sections: Vec<&str> = page.split("\n## ").collect();
+    let of = |program: &str| sections.iter().filter(|section| section.starts_with(program)).copied().collect::<String>();
+    let (worker, producer) = (of("Worker: "), of("Producer: "));
+    let is_named = |section: &str, action: &str| {
+        let operation = action.split_once(':').expect("service and operation").1;
+        section.contains(action) || section.contains(&format!("`{operation}`"))
+    };
+    for line in include_str!("calls.txt").lines() {
+        let (role, action) = line.split_once(' ').expect("a role and an action");
+        let section = if role.starts_with("Worker") { &worker } else { &producer };
+        assert!(is_named(section, action), "docs/permissions.md does not say that {role} calls {action}");
+    }
+    assert!(!is_named(&producer, "iam:CreateAccessKey") && !is_named(&worker, "sts:GetAccessKeyInfo"));
+}
+
+#[test]
 fn a_right_removed_from_or_added_to_a_template_is_seen() {
     let (file, role) = Role::WorkerInAccounts.place();
     let text = Template::text(file);

@@ -19,7 +19,7 @@ pub struct Account {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DigestItem {
     pub user: UserName,
-    /// `None` for a finding about the user as a whole.
+    /// `None` for a finding.
     pub key: Option<KeyFacts>,
     pub event: Event,
     /// The value of the user's owner tag, as it is: addresses, or anything.

@@ -27,7 +27,7 @@ use crate::aws::smtp;
 use crate::context::UserContext;
 use crate::error::StepError;
 
-/// What must be left of a session to begin an attempt to make a successor. An attempt is some fifteen calls.
+/// What must be left of a session to begin an attempt to make a successor. An attempt is about eleven calls.
 const MIN_SESSION_FOR_ATTEMPT: SignedDuration = SignedDuration::from_mins(6);
 
 /// How an attempt ended well.
