@@ -280,7 +280,7 @@ MUTANTS = [
     ),
     mutant(
         "a reader that is named later waits for the next rotation",
-        (ACCOUNT, "upkeep::mend_policies(&account, &inventory).await;", ""),
+        (ACCOUNT, "secret_policies::bring_up_to_date(&account, &inventory).await;", ""),
         first="secret_access",
     ),
     mutant(
@@ -415,7 +415,7 @@ MUTANTS = [
     ),
     mutant(
         "a stop waits for what it hands back, and a receive with it",
-        (CONSUMER, "serving.stop(),", "{ serving.stopping = true; let waiting = serving.groups.take_waiting().into_iter().map(|read| read.delivery).collect(); hand_back_all(&self.context, waiting).await }"),
+        (CONSUMER, "state.stop(),", "{ state.stopping = true; let waiting = state.groups.take_waiting().into_iter().map(|read| read.delivery).collect(); hand_back_all(&self.context, waiting).await }"),
         first="queue_worker",
     ),
     mutant(

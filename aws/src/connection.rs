@@ -6,10 +6,12 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_sts::config::retry::RetryConfig;
+use aws_sdk_sts::error::SdkError;
+use aws_sdk_sts::operation::get_caller_identity::{GetCallerIdentityError, GetCallerIdentityOutput};
 use aws_types::app_name::AppName;
 use aws_types::os_shim_internal::{Env, Fs};
-use rotation::AccessKeyId;
 use rotation::names::Partition;
+use rotation::{AccessKeyId, AccountId};
 
 use crate::calls::CallCounter;
 use crate::clock::AwsClock;
@@ -28,6 +30,26 @@ pub struct Connection {
     partition: Partition,
     clock: AwsClock,
     calls: CallCounter,
+}
+
+/// Who a process is to AWS, by its credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub account: AccountId,
+    pub arn: String,
+}
+
+impl Identity {
+    fn read(answer: Result<GetCallerIdentityOutput, SdkError<GetCallerIdentityError>>) -> Result<Self, AwsError> {
+        const OPERATION: &str = "sts:GetCallerIdentity";
+        let answer = answer.map_err(|error| AwsError::new(OPERATION, error))?;
+        let account = answer.account.and_then(|id| AccountId::new(id).ok());
+        let lacking = |what| AwsError::incomplete(OPERATION, what);
+        Ok(Self {
+            account: account.ok_or_else(|| lacking("no account id came"))?,
+            arn: answer.arn.ok_or_else(|| lacking("no ARN came"))?,
+        })
+    }
 }
 
 /// Why there is no connection.
@@ -98,6 +120,14 @@ impl Connection {
     /// The region worked in: secrets, mail, queues and STS are this region's.
     pub fn region(&self) -> &str {
         &self.region
+    }
+
+    /// Who this process is. `GetCallerIdentity` needs no permission.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    pub async fn identity(&self) -> Result<Identity, AwsError> {
+        Identity::read(self.sts().get_caller_identity().send().await)
     }
 
     /// The partition that this process's own identity is in.
@@ -196,10 +226,9 @@ async fn check_profile() -> Result<(), ConnectionError> {
 /// The partition of the ARN that AWS gives this process. `GetCallerIdentity` needs no permission, so a refusal is about the
 /// credentials. It is asked once, without the SDK's retries: somebody may be waiting for the answer.
 async fn own_partition(connection: &Connection) -> Result<Partition, ConnectionError> {
-    const OPERATION: &str = "sts:GetCallerIdentity";
     let once = aws_sdk_sts::config::Builder::new().retry_config(RetryConfig::disabled());
     let answer = connection.sts().get_caller_identity().customize().config_override(once).send().await;
-    let answer = answer.map_err(|error| AwsError::new(OPERATION, error)).map_err(|error| {
+    let identity = Identity::read(answer).map_err(|error| {
         match matches!(error.class, ErrorClass::SessionEnded | ErrorClass::Denied | ErrorClass::Invalid) {
             true if error.code.is_some() => ConnectionError::CredentialsRefused(error),
             // Without a code it is another server that has answered, as a proxy's or a captive portal's.
@@ -207,8 +236,8 @@ async fn own_partition(connection: &Connection) -> Result<Partition, ConnectionE
             false => ConnectionError::NoAnswer(error),
         }
     })?;
-    Partition::from_arn(answer.arn().unwrap_or_default())
-        .map_err(|error| ConnectionError::NoAnswer(AwsError::incomplete(OPERATION, &error.to_string())))
+    Partition::from_arn(&identity.arn)
+        .map_err(|error| ConnectionError::NoAnswer(AwsError::incomplete("sts:GetCallerIdentity", &error.to_string())))
 }
 
 #[cfg(test)]

@@ -30,7 +30,6 @@ pub struct CredentialReport {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportedUser {
     pub name: UserName,
-    pub arn: String,
     /// When the user was made.
     pub created: Timestamp,
     /// The keys that the row shows: two at most.

@@ -1,6 +1,7 @@
 //! A queue's address, and what follows from it: whether it is FIFO, and then the ids each message needs. Below: what a queue
 //! says of itself.
 
+pub mod attribute;
 pub mod depth;
 pub mod redrive;
 

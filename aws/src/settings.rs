@@ -9,6 +9,7 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use rotation::UnusedKeys;
 use rotation::policy::PeriodName;
 
 use crate::queue::QueueUrl;
@@ -16,6 +17,24 @@ use crate::session::MemberRole;
 
 /// The role's name where none is set: that of the tool this one takes over from.
 pub const DEFAULT_MEMBER_ROLE: &str = "asa-iam-key-rotation-lambda-assumed-role";
+
+/// What becomes of keys that were never used, as it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum UnusedKeysOption {
+    /// They are rotated like any other
+    Rotate,
+    /// They get no successor: notice, then disabled, then deleted
+    Retire,
+}
+
+impl From<UnusedKeysOption> for UnusedKeys {
+    fn from(option: UnusedKeysOption) -> Self {
+        match option {
+            UnusedKeysOption::Rotate => UnusedKeys::Rotate,
+            UnusedKeysOption::Retire => UnusedKeys::Retire,
+        }
+    }
+}
 
 /// Everything that is wrong with the settings, a sentence each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

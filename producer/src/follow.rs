@@ -80,7 +80,7 @@ impl<'a> Follower<'a> {
             Expectation::Audited => Err("an audit leaves nothing to be seen".to_owned()),
             Expectation::Rotated(_) | Expectation::Restored { .. } => {
                 open_observer(connection, settings, &request).await.inspect_err(|why| {
-                    tracing::warn!(account = %request.account, why, "the account cannot be looked into while waiting");
+                    tracing::warn!(account = %request.account, error = why, "the account cannot be looked into while waiting");
                 })
             }
         };

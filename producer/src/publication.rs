@@ -1,6 +1,7 @@
 //! Which of a user's keys is published in Secrets Manager, read off its secret's versions without reading the secret.
 
 use aws_sdk_secretsmanager::Client;
+use key_rotation_aws::secret::{self, CURRENT};
 use key_rotation_aws::{AwsError, ErrorClass};
 use rotation::progress::Publication;
 use rotation::{AccountId, UserName, names};
@@ -9,17 +10,16 @@ use rotation::{AccountId, UserName, names};
 ///
 /// # Errors
 /// [`AwsError`].
-pub(crate) async fn of(secrets: &Client, account: &AccountId, user: &UserName) -> Result<Publication, AwsError> {
-    let name = names::secret_name(account, user);
-    let answer = secrets.describe_secret().secret_id(name).send().await;
-    match answer.map_err(|error| AwsError::new("secretsmanager:DescribeSecret", error)) {
-        Ok(secret) => {
+pub(crate) async fn read(secrets: &Client, account: &AccountId, user: &UserName) -> Result<Publication, AwsError> {
+    match secret::describe(secrets, &names::secret_name(account, user)).await {
+        Ok(Some(secret)) => {
             let versions = secret.version_ids_to_stages().into_iter().flatten();
-            let current = versions.filter(|(_, stages)| stages.iter().any(|stage| stage == "AWSCURRENT"));
+            let current = versions.filter(|(_, stages)| stages.iter().any(|stage| stage == CURRENT));
             Ok(Publication::Versions(current.map(|(id, _)| id.clone()).collect()))
         }
         // Not here: either not yet anywhere, or in the central account.
-        Err(error) if matches!(error.class, ErrorClass::NotFound | ErrorClass::Denied) => Ok(Publication::Unreadable),
+        Ok(None) => Ok(Publication::Unreadable),
+        Err(error) if error.class == ErrorClass::Denied => Ok(Publication::Unreadable),
         Err(error) => Err(error),
     }
 }

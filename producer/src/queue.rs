@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use key_rotation_aws::{AwsError, Connection, Depth, ErrorClass, QueueUrl, Redrive, RedriveError, RetryPolicy};
+use key_rotation_aws::{AwsError, Connection, Depth, ErrorClass, QueueUrl, RedriveError, RedrivePolicy, RetryPolicy};
 
 use crate::command::CommandError;
 use crate::settings::Settings;
@@ -78,7 +78,7 @@ pub async fn dead_letter_queue(connection: &Connection, settings: &Settings) -> 
     if let Some(queue) = &settings.dead_letter_queue {
         return Ok(queue.clone());
     }
-    match Redrive::read(&connection.sqs(), &settings.queue, None).await {
+    match RedrivePolicy::read(&connection.sqs(), &settings.queue, None).await {
         Ok(redrive) => Ok(redrive.dead_letter_queue),
         Err(error @ RedriveError::Aws { .. }) => Err(CommandError::Failed(error.to_string())),
         Err(

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use key_rotation_aws::{AwsError, Connection, RetryPolicy};
+use key_rotation_aws::{Connection, RetryPolicy};
 use rotation::AccountId;
 use rotation::names::session_name;
 use serde::Serialize;
@@ -148,14 +148,10 @@ async fn gather(
 }
 
 async fn own_account(connection: &Connection) -> Result<AccountId, CommandError> {
-    const OPERATION: &str = "sts:GetCallerIdentity";
-    let sts = connection.sts();
-    let answer = RetryPolicy::MESSAGE
-        .retry(async || sts.get_caller_identity().send().await.map_err(|error| AwsError::new(OPERATION, error)))
-        .await;
-    let answer = answer.map_err(|error| CommandError::failed("whose credentials these are is not known", &error))?;
-    AccountId::new(answer.account().unwrap_or_default())
-        .map_err(|_| CommandError::Failed("AWS does not say which account these credentials are of".to_owned()))
+    let identity = RetryPolicy::MESSAGE.retry(async || connection.identity().await).await;
+    let identity =
+        identity.map_err(|error| CommandError::failed("whose credentials these are is not known", &error))?;
+    Ok(identity.account)
 }
 
 fn problems(document: &Document, gathered: &Gathered) -> Vec<String> {

@@ -112,25 +112,25 @@ fn credentials_that_aws_does_not_know() {
 }
 
 #[test]
-fn no_credentials() {
+fn no_credentials_are_a_failure_that_says_where_they_come_from() {
     let told = producer(&["status"], &[("QUEUE_URL", QUEUE), ("AWS_REGION", "eu-west-1")]);
     assert_told(&told, 1, "no AWS credentials were found: set AWS_PROFILE");
 }
 
 #[test]
-fn an_unknown_profile() {
+fn an_unknown_profile_is_wrong_usage() {
     let told = producer(&["status"], &[("QUEUE_URL", QUEUE), ("AWS_PROFILE", "nobody")]);
     assert_told(&told, 2, "AWS_PROFILE is wrong: there is no profile \"nobody\"");
 }
 
 #[test]
-fn no_region() {
+fn a_region_that_is_not_set_is_wrong_usage() {
     let told = producer(&["status"], &[("QUEUE_URL", QUEUE)]);
     assert_told(&told, 2, "no AWS region is set: set AWS_REGION");
 }
 
 #[test]
-fn no_queue() {
+fn a_queue_that_is_not_set_is_wrong_usage() {
     let told = producer(&["status"], &[("AWS_REGION", "eu-west-1")]);
     assert_told(&told, 2, "QUEUE_URL (--queue-url) is not set");
 }

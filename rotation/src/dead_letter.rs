@@ -41,7 +41,7 @@ reasons! {
     NotEnabled,
     /// Something a call is about does not exist.
     NotFound,
-    /// AWS takes a request for wrong.
+    /// AWS rejects a request as invalid.
     Invalid,
     /// A call came too fast for the account or region, at every attempt.
     Throttled,
@@ -53,6 +53,8 @@ reasons! {
     Timeout,
     /// Something exists already, is in use, or changed between reading and writing it.
     Conflict,
+    /// The secret of the user's name belongs to another user, which had this name before.
+    SecretOfAnother,
     /// A call may or may not have taken effect, and the attempt was not old enough to be settled.
     Ambiguous,
     /// Another rotation of the user was under way or interrupted.
@@ -103,18 +105,35 @@ impl FromStr for Reason {
     }
 }
 
+/// The message attributes of a dead letter, which the worker writes and the producer reads. Their names never change.
+pub mod attribute {
+    /// The [`Reason`](super::Reason).
+    pub const ERROR_KIND: &str = "ErrorKind";
+    /// The worker's sentence.
+    pub const ERROR_MESSAGE: &str = "ErrorMessage";
+    /// The run that the message belongs to.
+    pub const RUN_ID: &str = "RunId";
+    /// How often the message was delivered. It stays on the message when that is redriven, and then tells that work may have begun: SQS
+    /// counts a redriven message's receives from one.
+    pub const ATTEMPTS: &str = "Attempts";
+    /// Which message it was, and [when that was sent](FIRST_SENT). They stay on it when it is redriven, while SQS gives a message that
+    /// is sent anew another id and time: an operator's request goes on being the one that it was.
+    pub const FIRST_MESSAGE_ID: &str = "FirstMessageId";
+    pub const FIRST_SENT: &str = "FirstSent";
+}
+
 /// What a person can do about a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Advice {
     /// What happened and what to do, in sentences.
     pub text: &'static str,
     /// Whether sending the message back to the work queue helps.
-    pub redrive: Redrive,
+    pub redrive: RedriveAdvice,
 }
 
 /// Whether redriving a dead letter helps. It never does harm: work that was done is found done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Redrive {
+pub enum RedriveAdvice {
     /// It may succeed as it is.
     Helps,
     /// It fails again unless the cause has been removed.
@@ -123,13 +142,13 @@ pub enum Redrive {
     DoesNotHelp,
 }
 
-impl Redrive {
+impl RedriveAdvice {
     /// In a few words.
     pub fn as_str(self) -> &'static str {
         match self {
-            Redrive::Helps => "yes",
-            Redrive::HelpsOnceCorrected => "once corrected",
-            Redrive::DoesNotHelp => "no",
+            RedriveAdvice::Helps => "yes",
+            RedriveAdvice::HelpsOnceCorrected => "once corrected",
+            RedriveAdvice::DoesNotHelp => "no",
         }
     }
 }
@@ -137,7 +156,7 @@ impl Redrive {
 impl Reason {
     /// What to do about a dead letter of this reason.
     pub fn advice(self) -> Advice {
-        use Redrive::{DoesNotHelp, Helps, HelpsOnceCorrected};
+        use RedriveAdvice::{DoesNotHelp, Helps, HelpsOnceCorrected};
         let (redrive, text) = match self {
             Reason::MalformedMessage => (
                 DoesNotHelp,
@@ -165,7 +184,7 @@ impl Reason {
             ),
             Reason::Invalid => (
                 HelpsOnceCorrected,
-                "AWS takes a request for wrong; the message has AWS's own words. Check the worker's settings that it names, such as the KMS key or a replication region.",
+                "AWS rejects a request as invalid; the message has AWS's own words. Check the worker's settings that it names, such as the KMS key or a replication region.",
             ),
             Reason::Throttled | Reason::Transient | Reason::SessionEnded | Reason::Timeout => (
                 Helps,
@@ -174,6 +193,10 @@ impl Reason {
             Reason::Conflict | Reason::Ambiguous | Reason::OthersAtWork | Reason::Outrun | Reason::Changed => (
                 Helps,
                 "The user was being changed at every attempt, or an interrupted rotation was not old enough to be settled. Wait 20 minutes before redriving; if it returns, find out who else changes the user's keys.",
+            ),
+            Reason::SecretOfAnother => (
+                HelpsOnceCorrected,
+                "The secret of this name belongs to a user that was renamed. Rename or delete it once that user has its key.",
             ),
             Reason::Undecided => (
                 HelpsOnceCorrected,

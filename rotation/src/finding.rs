@@ -44,7 +44,7 @@ pub enum Finding {
     },
     /// The user's tag names a reader of its secret that the administrator does not allow.
     #[error(
-        "the tag key-rotation:readers names \"{reader}\", which is no role that SECRET_READERS_ALLOWED allows: it cannot read the secret"
+        "the tag key-rotation:readers names \"{reader}\", which is no role that the administrator allows: it cannot read the secret"
     )]
     ReaderNotAllowed {
         /// As the tag has it.
@@ -52,7 +52,7 @@ pub enum Finding {
     },
     /// The user's tag names no regions.
     #[error(
-        "the tag key-rotation:smtp-regions must name regions, separated by spaces, as in \"eu-west-1\", not \"{value}\": no SMTP password is stored for what is none"
+        "the tag key-rotation:smtp-regions must name regions, separated by spaces, as in \"eu-west-1\", not \"{value}\": no SMTP password is stored for it"
     )]
     BadSmtpRegion {
         /// What is no region.
@@ -95,6 +95,22 @@ impl Finding {
             Finding::LookBeforeHarm { .. } => "look_before_harm",
             Finding::ReaderNotAllowed { .. } => "reader_not_allowed",
             Finding::BadSmtpRegion { .. } => "bad_smtp_region",
+        }
+    }
+
+    /// Whether every run finds it again until somebody mends it.
+    pub fn lasts_until_mended(&self) -> bool {
+        match self {
+            Finding::TooManyKeys { .. }
+            | Finding::UnreadableTag { .. }
+            | Finding::BadRotateAfterDays { .. }
+            | Finding::SuccessorNotInHand { .. }
+            | Finding::PublishedKeyInUse { .. }
+            | Finding::NotReplicated { .. } => true,
+            Finding::UsedButNotStored { .. }
+            | Finding::LookBeforeHarm { .. }
+            | Finding::ReaderNotAllowed { .. }
+            | Finding::BadSmtpRegion { .. } => false,
         }
     }
 

@@ -6,7 +6,10 @@ use uuid::{Uuid, uuid};
 
 use crate::ids::{AccessKeyId, AccountId, UserName, shown};
 
-/// A user with this tag is out of reach: exempt here, and denied by the member role's policy.
+/// The exemption group, where `IAM_EXEMPTION_GROUP` names no other.
+pub const DEFAULT_EXEMPTION_GROUP: &str = "IAMKeyRotationExemptionGroup";
+
+/// A user with this tag is never touched: exempt here, and denied by the member role's policy.
 pub const PROTECTED_TAG: &str = "key-rotation:protected";
 /// Exempt up to and including this day (`2027-01-31`, UTC).
 pub const EXEMPT_UNTIL_TAG: &str = "key-rotation:exempt-until";
@@ -23,7 +26,7 @@ pub const STATE_TAG_PREFIX: &str = "key-rotation:state:";
 /// An intent tag's key begins so, and ends with the attempt's UUID.
 pub const INTENT_TAG_PREFIX: &str = "key-rotation:intent:";
 
-/// A secret's tags: whose key is in it. The user's id is for a user that is renamed while another takes its name.
+/// A secret's tags: whose key is in it. The user's id tells apart two users that had the same name one after the other.
 pub const SECRET_ACCOUNT_TAG: &str = "key-rotation:account";
 /// See [`SECRET_ACCOUNT_TAG`].
 pub const SECRET_USER_TAG: &str = "key-rotation:user";
@@ -47,9 +50,14 @@ pub fn intent_tag(attempt: Uuid) -> String {
     format!("{INTENT_TAG_PREFIX}{attempt}")
 }
 
+/// How the names of the secrets of an account's users begin.
+pub fn secret_prefix(account: &AccountId) -> String {
+    format!("Account_{account}_User_")
+}
+
 /// The secret a user's newest key is stored in.
 pub fn secret_name(account: &AccountId, user: &UserName) -> String {
-    format!("Account_{account}_User_{}_AccessKey", user_in_secret(user))
+    format!("{}{}_AccessKey", secret_prefix(account), user_in_secret(user))
 }
 
 /// A user's name as a secret's name and tags have it: Secrets Manager allows no comma, IAM does; `/` never occurs in a user name,
@@ -82,7 +90,7 @@ pub fn is_region(text: &str) -> bool {
 /// read off an ARN that AWS gave, and never guessed from a region's name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Partition {
-    /// The name, and zeros. Inline, so that it can be handed on like the small word it is.
+    /// The name, and zeros. Inline, so that it is `Copy`.
     bytes: [u8; Self::LONGEST],
     length: usize,
 }

@@ -2,6 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+pub const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
+
 /// Days of exactly 24 hours.
 pub(crate) fn days(n: u32) -> SignedDuration {
     SignedDuration::from_hours(24 * i64::from(n))

@@ -51,7 +51,7 @@ impl ReaderPattern {
         if partition.is_empty() || partition.contains(['*', '?', '{']) {
             return Err(InvalidReader::NotARole);
         }
-        if account != ACCOUNT && !is_account(account) {
+        if account != ACCOUNT && AccountId::new(account).is_err() {
             return Err(InvalidReader::Account);
         }
         if role.starts_with(['*', '?']) {
@@ -155,10 +155,6 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
         }
     }
     pattern[at..].iter().all(|rest| *rest == b'*')
-}
-
-fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

@@ -12,10 +12,8 @@ use uuid::Uuid;
 
 use crate::ids::AccountId;
 use crate::lifecycle::quiet_until;
-use crate::policy::Policy;
+use crate::policy::{Policy, SECONDS_PER_DAY};
 use crate::user::{User, UserTags};
-
-const SECONDS_A_DAY: i64 = 24 * 60 * 60;
 
 /// How often every user is looked at, whatever the credential report says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +41,7 @@ impl FullScan {
     fn is_turn_of(self, account: &AccountId, user: &User, run: Timestamp) -> bool {
         let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{account}/{}", user.name).as_bytes()).as_u128();
         let phase = (hash % u128::from(self.days)) as i64;
-        let day = run.as_second().div_euclid(SECONDS_A_DAY);
+        let day = run.as_second().div_euclid(SECONDS_PER_DAY);
         (day + phase).rem_euclid(i64::from(self.days)) < i64::from(self.run_interval)
     }
 }

@@ -5,7 +5,6 @@ use jiff::Timestamp;
 use crate::key::{Key, KeyStatus};
 use crate::policy::{Policy, after};
 use crate::user::User;
-use crate::verdict::Exemption;
 
 /// Where a key stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,16 +33,6 @@ impl Standing {
             Standing::Overdue => "overdue",
             Standing::Exempt => "exempt",
             Standing::Inactive => "inactive",
-        }
-    }
-}
-
-impl Exemption {
-    /// From when on the user is no longer left alone, where that is known.
-    pub fn until(self) -> Option<Timestamp> {
-        match self {
-            Exemption::Until { until } => Some(until),
-            Exemption::Group | Exemption::Protected => None,
         }
     }
 }

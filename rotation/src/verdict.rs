@@ -44,6 +44,14 @@ impl Exemption {
             Exemption::Protected => "protected",
         }
     }
+
+    /// From when on the user is no longer left alone, where that is known.
+    pub fn until(self) -> Option<Timestamp> {
+        match self {
+            Exemption::Until { until } => Some(until),
+            Exemption::Group | Exemption::Protected => None,
+        }
+    }
 }
 
 /// What must be known before anything is decided.

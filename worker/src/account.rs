@@ -20,9 +20,9 @@ use crate::notices::{self, Digest, DigestItem, DigestReport, IncompleteUser};
 use crate::pace::Pace;
 use crate::queue::{Message, Outcome, Stop};
 use crate::recorder::TagRecorder;
+use crate::secret_policies;
 use crate::summary::{Ended, Sums};
 use crate::tally::Tally;
-use crate::upkeep;
 use crate::user::{self, UserError, UserReport};
 
 /// What came of all users.
@@ -61,7 +61,7 @@ pub async fn process_message(
         let inventory = account.inventory().await?;
         account.count_exemption_group(&inventory);
         let report = account.process_users(&inventory).await;
-        upkeep::mend_policies(&account, &inventory).await;
+        secret_policies::bring_up_to_date(&account, &inventory).await;
         account.notify_owners(report, message.last_delivery).await
     }
     .await;

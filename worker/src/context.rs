@@ -1,10 +1,10 @@
-//! What work is done with: what all messages share, what one message is about, and the user it is at. Data only.
+//! Shared state of all messages, of one message, and of one user: data, and what follows from it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use key_rotation_aws::{Connection, MemberRole};
+use key_rotation_aws::{Connection, MemberRole, Sessions};
 use rotation::names::{READERS_TAG, SMTP_REGIONS_TAG, is_region};
 use rotation::readers::{Readers, UserReaders};
 use rotation::selection::FullScan;
@@ -18,7 +18,6 @@ use crate::queue::Stop;
 use crate::refused_stores::RefusedStores;
 use crate::summary::Sums;
 use crate::tally::Tally;
-use key_rotation_aws::Sessions;
 
 /// What all messages share.
 pub struct WorkerContext {
@@ -74,9 +73,9 @@ pub struct AccountContext<'a> {
     pub full_scan: FullScan,
     /// Where an operator's request comes from.
     pub origin: RequestOrigin,
-    /// By which the message is known, however often it is delivered.
+    /// The message's id; the same for every delivery.
     pub message_id: &'a str,
-    /// Once it is asked for, no further user is begun.
+    /// Once set, no further user is begun.
     pub stop: &'a Stop,
     pub sums: &'a Sums,
 }
@@ -159,10 +158,6 @@ impl<'a> UserContext<'a> {
 
     /// Tells that the user is left alone, and why.
     pub fn emit_exempt(&self, exemption: Exemption) {
-        let until = match exemption {
-            Exemption::Until { until } => Some(until),
-            Exemption::Group | Exemption::Protected => None,
-        };
-        self.account.emit(self.event(EventKind::Exempt).because(exemption.as_str()).due(until));
+        self.account.emit(self.event(EventKind::Exempt).because(exemption.as_str()).due(exemption.until()));
     }
 }

@@ -15,7 +15,7 @@ pub enum StepError {
     Aws(#[from] AwsError),
     /// A call that makes a key or publishes one may or may not have taken effect: the intent stays, and a later delivery
     /// settles it.
-    #[error("{error}; whether it took effect is not known, so the attempt is left to be settled after {settled_from}")]
+    #[error("{error}; whether it took effect is not known, so the attempt will be cleared up after {settled_from}")]
     Ambiguous {
         error: AwsError,
         /// When the attempt's intent is old.
@@ -49,7 +49,7 @@ pub enum StepError {
     /// Another attempt has won, or IAM's limit was hit by one.
     #[error("another rotation attempt got ahead: {0}")]
     Outrun(String),
-    /// What is there is not what the plan was made on.
+    /// The user is no longer as the plan assumed.
     #[error("the user changed while it was being worked on: {0}")]
     Changed(String),
     /// Something that decides what may be done could not be found out.
@@ -74,7 +74,7 @@ impl StepError {
             StepError::Aws(error) | StepError::NotStored(error) => error.class.into(),
             StepError::Ambiguous { .. } => Reason::Ambiguous,
             StepError::OthersAtWork { .. } | StepError::HasToWait { .. } => Reason::OthersAtWork,
-            StepError::SecretOfAnother { .. } => Reason::Conflict,
+            StepError::SecretOfAnother { .. } => Reason::SecretOfAnother,
             StepError::Outrun(_) => Reason::Outrun,
             StepError::Changed(_) => Reason::Changed,
             StepError::Undecided(_) => Reason::Undecided,
@@ -90,7 +90,7 @@ impl StepError {
         }
     }
 
-    /// Before when another try is pointless.
+    /// The earliest time at which another try makes sense.
     pub fn not_before(&self) -> Option<Timestamp> {
         match self {
             StepError::Ambiguous { settled_from: time, .. }
@@ -106,7 +106,7 @@ impl StepError {
         }
     }
 
-    /// Whether a person has to mend something first: trying the message again would do harm.
+    /// Whether a person has to mend something first; until then trying again is useless or does harm.
     pub fn needs_a_person(&self) -> bool {
         matches!(self, StepError::NotStored(_) | StepError::SecretOfAnother { .. })
     }

@@ -19,7 +19,7 @@ impl RotationHandler {
 }
 
 impl Handler for RotationHandler {
-    type Request = Job;
+    type Job = Job;
 
     fn parse(&self, body: &str) -> Result<Parsed<Job>, Failure> {
         let job = Job::parse(body).map_err(|error| Failure::new(Reason::MalformedMessage, error.to_string()))?;
@@ -27,7 +27,7 @@ impl Handler for RotationHandler {
             run_id: job.run_id.as_ref().map(Uuid::to_string),
             group: job.group(),
             same_work: job.scheduled_work(),
-            request: job,
+            job,
         })
     }
 

@@ -17,11 +17,11 @@ pub mod queue;
 pub mod recorder;
 pub mod refused_stores;
 pub mod run;
+pub mod secret_policies;
 pub mod settings;
 pub mod steps;
 pub mod summary;
 pub mod tally;
-pub mod upkeep;
 pub mod user;
 
 pub use run::{Report, StartError, run};

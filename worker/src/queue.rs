@@ -64,11 +64,11 @@ impl Outcome {
 /// One message as its handler sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// SQS's id of it.
+    /// Its id in SQS; the same for every delivery.
     pub id: String,
-    /// The same, of the message that it is a copy of if it was a dead letter in between.
+    /// The id of the message that it is a copy of, if it was a dead letter in between; else its own.
     pub first_id: String,
-    /// When that was sent, by SQS's clock.
+    /// When the first was sent, by SQS's clock.
     pub sent: Timestamp,
     /// How often it has been received, this time included.
     pub receive_count: u32,
@@ -82,7 +82,7 @@ pub struct Message {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parsed<R> {
     /// What it asks for.
-    pub request: R,
+    pub job: R,
     /// The producer's run it belongs to, for the log and the dead letter's attribute.
     pub run_id: Option<String>,
     /// Where the queue itself has no message groups: of messages with the same group a worker works on one at a time.
@@ -92,18 +92,18 @@ pub struct Parsed<R> {
     pub same_work: Option<String>,
 }
 
-/// Whoever does the work.
+/// Works on messages.
 pub trait Handler: Send + Sync + 'static {
     /// What a message asks for.
-    type Request: Send + Sync + 'static;
+    type Job: Send + Sync + 'static;
 
     /// Reads a message's body. Each is read once.
     ///
     /// # Errors
     /// It asks for nothing that can be understood, and becomes a dead letter.
-    fn parse(&self, body: &str) -> Result<Parsed<Self::Request>, Failure>;
+    fn parse(&self, body: &str) -> Result<Parsed<Self::Job>, Failure>;
 
     /// Works on one message. May be dropped at any await point: when it overruns its time, or the process stops. Once `stop`
     /// is asked for it should begin nothing new, finish what it has begun, and say [`Outcome::HandBack`] if that was not all.
-    fn handle(&self, message: &Message, request: &Self::Request, stop: &Stop) -> impl Future<Output = Outcome> + Send;
+    fn handle(&self, message: &Message, job: &Self::Job, stop: &Stop) -> impl Future<Output = Outcome> + Send;
 }

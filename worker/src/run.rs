@@ -1,9 +1,8 @@
-//! From settings to a running worker, and back out in good order.
+//! Starts a worker from its settings and shuts it down in order.
 
 use std::sync::Arc;
 
-use key_rotation_aws::{AwsError, Connection, QueueUrl, Redrive, RedriveError};
-use rotation::AccountId;
+use key_rotation_aws::{AwsError, Connection, Identity, QueueUrl, RedriveError, RedrivePolicy};
 use rotation::secret_policy::writers;
 use tracing::{info, warn};
 
@@ -53,7 +52,7 @@ pub async fn run(
 ) -> Result<Report, StartError> {
     let sqs = connection.sqs();
     let config = async |queue: &QueueUrl| {
-        let redrive = Redrive::read(&sqs, queue, settings.dead_letter_queue.as_ref()).await?;
+        let redrive = RedrivePolicy::read(&sqs, queue, settings.dead_letter_queue.as_ref()).await?;
         if redrive.max_receives.is_none() {
             warn!(
                 queue = queue.name(),
@@ -111,10 +110,10 @@ pub async fn worker_context(
 ) -> Result<WorkerContext, StartError> {
     let central = match settings.central_store {
         true => {
-            let (account, caller) = caller(connection).await.map_err(StartError::OwnAccount)?;
+            let Identity { account, arn } = connection.identity().await.map_err(StartError::OwnAccount)?;
             Some(CentralStore {
                 account,
-                writers: writers(&caller),
+                writers: writers(&arn),
                 secrets: Secrets::central(connection),
                 read_policy_name: settings.central_read_policy.clone(),
             })
@@ -147,17 +146,7 @@ pub async fn worker_context(
     })
 }
 
-/// Who this process is: its account, and its ARN.
-async fn caller(connection: &Connection) -> Result<(AccountId, String), AwsError> {
-    const OPERATION: &str = "sts:GetCallerIdentity";
-    let answer = connection.sts().get_caller_identity().send().await;
-    let answer = answer.map_err(|error| AwsError::new(OPERATION, error))?;
-    let account = answer.account.and_then(|id| AccountId::new(id).ok());
-    let missing = |what| AwsError::incomplete(OPERATION, what);
-    Ok((account.ok_or_else(|| missing("no account id came"))?, answer.arn.ok_or_else(|| missing("no ARN came"))?))
-}
-
-/// Says once, where everybody looks first, what this worker will do.
+/// Logs once at start what this worker will do.
 fn announce(settings: &Settings) {
     let policy = &settings.policy;
     info!(

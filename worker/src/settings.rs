@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use key_rotation_aws::settings::{DEFAULT_MEMBER_ROLE, Problems, Queues, period_variable};
 use key_rotation_aws::{MemberRole, QueueUrl};
-use rotation::names::Partition;
+use rotation::names::{DEFAULT_EXEMPTION_GROUP, Partition};
 use rotation::readers::Readers;
 use rotation::selection::FullScan;
 use rotation::{Period, Policy};
@@ -84,7 +84,7 @@ impl Settings {
             role: MemberRole { name: DEFAULT_MEMBER_ROLE.to_owned(), external_id: None },
             dry_run: true,
             policy: Policy::default(),
-            exemption_group: "IAMKeyRotationExemptionGroup".to_owned(),
+            exemption_group: DEFAULT_EXEMPTION_GROUP.to_owned(),
             central_store: false,
             central_read_policy: None,
             kms_key_id: None,

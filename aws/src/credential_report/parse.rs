@@ -25,7 +25,6 @@ struct KeyColumns {
 /// Where the columns are.
 struct Columns {
     user: usize,
-    arn: usize,
     created: usize,
     keys: [KeyColumns; 2],
 }
@@ -69,7 +68,6 @@ impl Columns {
         };
         Ok(Self {
             user: column("user".to_owned())?,
-            arn: column("arn".to_owned())?,
             created: column("user_creation_time".to_owned())?,
             keys: [key(1)?, key(2)?],
         })
@@ -83,7 +81,6 @@ impl Columns {
         }
         Ok(ReportedUser {
             name,
-            arn: field(row, self.arn)?.to_owned(),
             created: time(field(row, self.created)?)?.ok_or("the user has no creation time")?,
             keys,
         })

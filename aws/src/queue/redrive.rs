@@ -11,7 +11,7 @@ use crate::error::AwsError;
 
 /// Where messages go that cannot succeed, and after how many receives.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Redrive {
+pub struct RedrivePolicy {
     pub dead_letter_queue: QueueUrl,
     /// SQS's `maxReceiveCount`; `None` where the queue has no redrive policy.
     pub max_receives: Option<u32>,
@@ -39,7 +39,7 @@ pub enum RedriveError {
     KindsDiffer { queue: QueueUrl, dead_letters: QueueUrl },
 }
 
-impl Redrive {
+impl RedrivePolicy {
     /// Finds out where the queue's dead letters go; `configured` wins over the queue's own policy.
     ///
     /// # Errors
@@ -55,7 +55,7 @@ impl Redrive {
             .map_err(|error| aws(AwsError::new("sqs:GetQueueAttributes", error)))?;
         let policy = answer.attributes().and_then(|attributes| attributes.get(&QueueAttributeName::RedrivePolicy));
         let policy = match policy {
-            Some(text) => Some(Policy::parse(text).ok_or_else(|| RedriveError::Unreadable(queue.clone()))?),
+            Some(text) => Some(Document::parse(text).ok_or_else(|| RedriveError::Unreadable(queue.clone()))?),
             None => None,
         };
         let dead_letter_queue = match (configured, &policy) {
@@ -87,13 +87,13 @@ impl Redrive {
 
 /// `{"deadLetterTargetArn":"arn:aws:sqs:eu-west-1:123456789012:name","maxReceiveCount":"5"}`; the count comes as a number
 /// from some and as a string from others.
-struct Policy {
+struct Document {
     account: String,
     name: String,
     max_receives: u32,
 }
 
-impl Policy {
+impl Document {
     fn parse(text: &str) -> Option<Self> {
         let document: serde_json::Value = serde_json::from_str(text).ok()?;
         let mut arn = document.get("deadLetterTargetArn")?.as_str()?.rsplit(':');
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Option<(String, String, u32)> {
-        Policy::parse(text).map(|policy| (policy.account, policy.name, policy.max_receives))
+        Document::parse(text).map(|policy| (policy.account, policy.name, policy.max_receives))
     }
 
     #[test]

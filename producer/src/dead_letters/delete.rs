@@ -1,12 +1,14 @@
 //! `producer dead-letters delete`: takes away letters that nobody will ever work on again, so that the alarm on their number tells
 //! of something.
 //!
-//! What is taken away is printed, body and all, and logged before it is: a letter deleted by mistake can be sent again.
+//! What is taken away is printed, body and all: a letter deleted by mistake can be sent again. The log has no body, which may hold an
+//! address.
 
 use std::fmt;
 
 use clap::Args;
 use key_rotation_aws::Connection;
+use rotation::{AccountId, UserName};
 use serde::Serialize;
 
 use super::letter::DeadLetter;
@@ -39,7 +41,7 @@ pub struct DeleteReport {
     pub problems: Vec<String>,
 }
 
-/// Carries it out.
+/// Deletes the letters that the filter matches.
 ///
 /// # Errors
 /// [`CommandError::Usage`] where no letters are named; otherwise [`CommandError`] where there is no dead-letter queue, or it
@@ -57,7 +59,13 @@ pub async fn run(
     let queue = queue::dead_letter_queue(connection, settings).await?;
     let mut deleted = Vec::new();
     let summary = walk(connection, &queue, &options.filter, async |scanner, letter| {
-        tracing::info!(message_id = letter.message_id, reason = %letter.reason, body = letter.body, "to be deleted");
+        tracing::info!(
+            message_id = letter.message_id,
+            account = letter.account.as_ref().map(AccountId::as_str),
+            user = letter.user.as_ref().map(UserName::as_str),
+            reason = %letter.reason,
+            "a dead letter is to be deleted"
+        );
         if let Err(error) = scanner.delete(&letter).await {
             return LetterOutcome::Kept(format!("{} is still a dead letter: {error}", letter.subject()));
         }

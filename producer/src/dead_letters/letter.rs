@@ -4,7 +4,7 @@ use std::fmt;
 
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use jiff::Timestamp;
-use rotation::dead_letter::{Advice, Redrive};
+use rotation::dead_letter::{Advice, RedriveAdvice, attribute};
 use rotation::{AccountId, Job, Reason, UserName};
 use serde::Serialize;
 use uuid::Uuid;
@@ -24,8 +24,8 @@ pub enum DeadLetterReason {
 
 impl DeadLetterReason {
     /// Reads the attribute `ErrorKind`. A letter without it was moved by SQS itself, because it was received too often.
-    fn new(attribute: Option<String>) -> Self {
-        let Some(text) = attribute else { return Self::Known(Reason::ReceivedTooOften) };
+    fn new(kind: Option<String>) -> Self {
+        let Some(text) = kind else { return Self::Known(Reason::ReceivedTooOften) };
         text.parse().map_or(Self::Unknown(text), Self::Known)
     }
 
@@ -35,7 +35,7 @@ impl DeadLetterReason {
             Self::Known(reason) => reason.advice(),
             Self::Unknown(_) => Advice {
                 text: "A worker of another version wrote this reason. See the message, and the workers' log of the run.",
-                redrive: Redrive::HelpsOnceCorrected,
+                redrive: RedriveAdvice::HelpsOnceCorrected,
             },
         }
     }
@@ -95,7 +95,7 @@ pub struct FirstMessage {
 impl DeadLetter {
     /// Reads what a receive from the dead-letter queue brought.
     pub fn read(message: Message) -> Self {
-        let attribute = |name: &str| {
+        let value = |name: &str| {
             let attributes = message.message_attributes()?;
             Some(attributes.get(name)?.string_value()?.to_owned())
         };
@@ -103,18 +103,18 @@ impl DeadLetter {
         let job = Job::parse(&body).ok();
         let sent = message.attributes().and_then(|all| all.get(&MessageSystemAttributeName::SentTimestamp));
         let since = sent.and_then(|text| Timestamp::from_millisecond(text.parse().ok()?).ok());
-        let run_id = attribute("RunId").and_then(|text| text.parse().ok());
+        let run_id = value(attribute::RUN_ID).and_then(|text| text.parse().ok());
         let message_id = message.message_id().unwrap_or_default().to_owned();
         let first = FirstMessage {
-            id: attribute("FirstMessageId").unwrap_or_else(|| message_id.clone()),
-            sent: attribute("FirstSent").or_else(|| since.map(|time| time.to_string())),
+            id: value(attribute::FIRST_MESSAGE_ID).unwrap_or_else(|| message_id.clone()),
+            sent: value(attribute::FIRST_SENT).or_else(|| since.map(|time| time.to_string())),
         };
         Self {
-            reason: DeadLetterReason::new(attribute("ErrorKind")),
-            message: attribute("ErrorMessage"),
+            reason: DeadLetterReason::new(value(attribute::ERROR_KIND)),
+            message: value(attribute::ERROR_MESSAGE),
             account: job.as_ref().map(|job| job.account.clone()),
             user: job.as_ref().and_then(|job| job.user().cloned()),
-            attempts: attribute("Attempts").and_then(|text| text.parse().ok()),
+            attempts: value(attribute::ATTEMPTS).and_then(|text| text.parse().ok()),
             run_id: run_id.or_else(|| job.as_ref()?.run_id),
             since,
             body,

@@ -5,15 +5,17 @@
 //! own; the body's would not do, since SQS would swallow a letter sent back within five minutes of its first sending.
 //!
 //! SQS's own move task is quicker, but takes all letters, puts them all on one queue and keeps the message groups they were
-//! given as dead letters. It is used where that makes no difference: everything is meant, there is one lane, and it is no
+//! given as dead letters. It is used where that makes no difference: everything is meant, and there is one queue, which is no
 //! FIFO queue.
 
 use std::fmt;
 use std::time::Duration;
 
-use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
+use aws_sdk_sqs::types::QueueAttributeName;
 use clap::Args;
+use key_rotation_aws::queue::attribute::{number, text};
 use key_rotation_aws::{AwsError, Connection, QueueUrl, RetryPolicy};
+use rotation::dead_letter::attribute;
 use rotation::{Job, Task};
 use serde::Serialize;
 use uuid::{Uuid, uuid};
@@ -64,7 +66,7 @@ pub enum RedriveMethod {
     OneByOne,
 }
 
-/// Carries it out.
+/// Sends back the letters that the filter matches.
 ///
 /// # Errors
 /// [`CommandError`] where there is no dead-letter queue, or it cannot be read.
@@ -81,8 +83,8 @@ pub async fn run(
 }
 
 fn method(settings: &Settings, filter: &Filter) -> RedriveMethod {
-    let one_lane = settings.urgent_queue.is_none() && !settings.queue.is_fifo();
-    if filter.is_everything() && one_lane { RedriveMethod::MoveTask } else { RedriveMethod::OneByOne }
+    let is_one_standard_queue = settings.urgent_queue.is_none() && !settings.queue.is_fifo();
+    if filter.is_everything() && is_one_standard_queue { RedriveMethod::MoveTask } else { RedriveMethod::OneByOne }
 }
 
 async fn one_by_one(
@@ -97,7 +99,7 @@ async fn one_by_one(
         if let Err(error) = send_back(&sqs, settings, &letter).await {
             return LetterOutcome::Kept(format!("{subject} is still a dead letter: {error}"));
         }
-        tracing::info!(account = letter.account.as_ref().map(|id| id.as_str()), reason = %letter.reason, "redriven");
+        tracing::info!(account = letter.account.as_ref().map(|id| id.as_str()), reason = %letter.reason, "a dead letter was redriven");
         match scanner.delete(&letter).await {
             Ok(()) => LetterOutcome::Done,
             Err(error) => LetterOutcome::DoneWithProblem(format!(
@@ -118,27 +120,23 @@ async fn one_by_one(
 async fn send_back(sqs: &aws_sdk_sqs::Client, settings: &Settings, letter: &DeadLetter) -> Result<(), AwsError> {
     const OPERATION: &str = "sqs:SendMessage";
     let job = Job::parse(&letter.body).ok();
-    let queue = lane(settings, job.as_ref());
+    let queue = queue_for(job.as_ref(), settings);
     // A body that nobody can read excludes nothing but itself.
     let group = || job.as_ref().and_then(|job| queue.group_id(job)).unwrap_or_else(|| letter.message_id.clone());
     let own_id = || Uuid::new_v5(&DEDUPLICATION_NAMESPACE, letter.message_id.as_bytes()).to_string();
     // Tells a worker that the work may have been begun: SQS counts the receives of the new message from one. A letter without
     // a count is one that SQS itself gave up on, so it was received at least once.
-    let attempts = MessageAttributeValue::builder()
-        .data_type("Number")
-        .string_value(letter.attempts.unwrap_or(1).to_string())
-        .build()
-        .expect("the data type is set");
+    let attempts = letter.attempts.unwrap_or(1);
     RetryPolicy::MESSAGE
         .retry(async || {
             let mut call = sqs
                 .send_message()
                 .queue_url(queue.as_str())
                 .message_body(&letter.body)
-                .message_attributes("Attempts", attempts.clone())
-                .message_attributes("FirstMessageId", text(&letter.first.id));
+                .message_attributes(attribute::ATTEMPTS, number(attempts))
+                .message_attributes(attribute::FIRST_MESSAGE_ID, text(&letter.first.id));
             if let Some(sent) = &letter.first.sent {
-                call = call.message_attributes("FirstSent", text(sent));
+                call = call.message_attributes(attribute::FIRST_SENT, text(sent));
             }
             if queue.is_fifo() {
                 call = call.message_group_id(group()).message_deduplication_id(own_id());
@@ -148,14 +146,8 @@ async fn send_back(sqs: &aws_sdk_sqs::Client, settings: &Settings, letter: &Dead
         .await
 }
 
-fn text(value: &str) -> MessageAttributeValue {
-    // SQS refuses an empty attribute value.
-    let value = if value.is_empty() { "-" } else { value };
-    MessageAttributeValue::builder().data_type("String").string_value(value).build().expect("the data type is set")
-}
-
 /// The queue a message belongs on: an operator's request on the urgent one.
-fn lane<'a>(settings: &'a Settings, job: Option<&Job>) -> &'a QueueUrl {
+fn queue_for<'a>(job: Option<&Job>, settings: &'a Settings) -> &'a QueueUrl {
     match job.map(|job| &job.task) {
         Some(Task::ForceRotate(_) | Task::Restore { .. }) => settings.operators_queue(),
         Some(Task::Account | Task::User(_)) | None => &settings.queue,
@@ -270,8 +262,8 @@ mod tests {
         let account = AccountId::new("123456789012").unwrap();
         let user = UserName::new("alice").unwrap();
         let restore = Job::new(account.clone(), Task::Restore { user, access_key_id: None });
-        assert_eq!(lane(&settings, Some(&restore)).name(), "urgent.fifo");
-        assert_eq!(lane(&settings, Some(&Job::new(account, Task::Account))).name(), "work.fifo");
-        assert_eq!(lane(&settings, None).name(), "work.fifo");
+        assert_eq!(queue_for(Some(&restore), &settings).name(), "urgent.fifo");
+        assert_eq!(queue_for(Some(&Job::new(account, Task::Account)), &settings).name(), "work.fifo");
+        assert_eq!(queue_for(None, &settings).name(), "work.fifo");
     }
 }

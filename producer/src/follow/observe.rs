@@ -39,7 +39,7 @@ impl Observer {
         Ok(UserSnapshot {
             keys: keys.map(|key| KeySnapshot { id: key.id, status: key.status, created: key.created }).collect(),
             tags: UserTags::read(tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))),
-            publication: publication::of(session.secrets_manager(), session.account(), &self.user).await?,
+            publication: publication::read(session.secrets_manager(), session.account(), &self.user).await?,
         })
     }
 }

@@ -223,7 +223,7 @@ async fn live(access: &Access, account: &AccountId, user: &User) -> Result<Looke
 
 async fn publication(access: &Access, account: &AccountId, user: &User) -> Result<Publication, AwsError> {
     let clients = access.clients().await?;
-    RetryPolicy::MESSAGE.retry(async || publication::of(&clients.secrets, account, &user.name).await).await
+    RetryPolicy::MESSAGE.retry(async || publication::read(&clients.secrets, account, &user.name).await).await
 }
 
 #[cfg(test)]

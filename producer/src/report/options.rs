@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
-use key_rotation_aws::settings::{period_variable, time_or_date};
+use key_rotation_aws::settings::{UnusedKeysOption, period_variable, time_or_date};
+use rotation::names::DEFAULT_EXEMPTION_GROUP;
 use rotation::policy::PolicyError;
-use rotation::{Period, Policy, UnusedKeys};
+use rotation::{Period, Policy};
 
 use crate::command::CommandError;
 use crate::organization::Scope;
@@ -54,7 +55,7 @@ pub struct ReportOptions {
     pub periods: PeriodOptions,
 
     /// IAM group whose members are left alone
-    #[arg(long, env = "IAM_EXEMPTION_GROUP", value_name = "GROUP", default_value = "IAMKeyRotationExemptionGroup")]
+    #[arg(long, env = "IAM_EXEMPTION_GROUP", value_name = "GROUP", default_value = DEFAULT_EXEMPTION_GROUP)]
     pub iam_exemption_group: String,
 }
 
@@ -89,15 +90,6 @@ pub struct PeriodOptions {
     pub unused_keys: UnusedKeysOption,
 }
 
-/// What becomes of keys that were never used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum UnusedKeysOption {
-    /// They are rotated like any other
-    Rotate,
-    /// They get no successor: notice, then disabled, then deleted
-    Retire,
-}
-
 impl Default for PeriodOptions {
     fn default() -> Self {
         let Period { rotation, inactive, recovery_grace, in_use_extension, .. } = Period::default();
@@ -122,7 +114,7 @@ impl Default for ReportOptions {
             out: PathBuf::from("key-report"),
             fail_on: None,
             periods: PeriodOptions::default(),
-            iam_exemption_group: "IAMKeyRotationExemptionGroup".to_owned(),
+            iam_exemption_group: DEFAULT_EXEMPTION_GROUP.to_owned(),
         }
     }
 }
@@ -138,11 +130,7 @@ impl PeriodOptions {
             pending_action_warn: 0,
             in_use_extension: self.in_use_extension,
         };
-        let unused = match self.unused_keys {
-            UnusedKeysOption::Rotate => UnusedKeys::Rotate,
-            UnusedKeysOption::Retire => UnusedKeys::Retire,
-        };
-        Policy::new(period, unused).map_err(|errors| {
+        Policy::new(period, self.unused_keys.into()).map_err(|errors| {
             let sentence = |error: &PolicyError| format!("{} is wrong: {error}", period_variable(error.period()));
             let sentences: Vec<String> = errors.iter().map(sentence).collect();
             CommandError::Usage(sentences.join("\n"))

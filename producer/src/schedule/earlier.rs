@@ -68,7 +68,7 @@ impl EarlierMessages {
             return None;
         }
         let last_run = last_run(connection, queue).await.unwrap_or_else(|why| {
-            tracing::warn!(why, "when the last run was is not known");
+            tracing::warn!(error = why, "when the last run was is not known");
             None
         });
         let now = connection.clock().now();

@@ -120,7 +120,7 @@ async fn look(session: &MemberSession, user: &UserName) -> Result<UserStatus, Aw
     let tags = RetryPolicy::MESSAGE.retry(async || iam::user_tags(iam, user).await).await?;
     let tags = UserTags::read(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
     let secrets = session.secrets_manager();
-    let publication = RetryPolicy::MESSAGE.retry(async || publication::of(secrets, account, user).await).await?;
+    let publication = RetryPolicy::MESSAGE.retry(async || publication::read(secrets, account, user).await).await?;
     let mut problems = Vec::new();
     let mut keys = Vec::new();
     for key in held {

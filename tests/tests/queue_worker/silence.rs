@@ -9,7 +9,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use end_to_end::Stage;
 use jiff::SignedDuration;
-use key_rotation_aws::{Connection, Redrive};
+use key_rotation_aws::{Connection, RedrivePolicy};
 use sandbox::KeySpec;
 use sandbox::client::sdk_config;
 use sandbox::faults::{Calls, Fault, Rule};
@@ -98,7 +98,7 @@ async fn a_stop_while_a_receive_waits_for_credentials_hands_back_what_waits_and_
     let provider = Provider { of: of.clone(), credentials: config.credentials_provider().expect("credentials") };
     let config = config.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build();
     let sqs = Connection::from_sdk_config(config).expect("the region is set").sqs();
-    let redrive = Redrive::read(&sqs, &stage.queue, None).await.expect("the queue has a redrive policy");
+    let redrive = RedrivePolicy::read(&sqs, &stage.queue, None).await.expect("the queue has a redrive policy");
     for body in ["in work", "waiting"] {
         send_in(&stage, "group", body).await;
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use end_to_end::Stage;
-use key_rotation_aws::Redrive;
+use key_rotation_aws::RedrivePolicy;
 use sandbox::call::Service;
 use sandbox::journal::Outcome as CallOutcome;
 use sandbox::services::sqs;
@@ -28,14 +28,14 @@ where
     F: Fn(Received) -> R + Send + Sync + 'static,
     R: Future<Output = Outcome> + Send,
 {
-    type Request = String;
+    type Job = String;
 
     /// Where there are no groups, each body is one. `scheduled work #1` and `scheduled work #2` ask for the same.
     fn parse(&self, body: &str) -> Result<Parsed<String>, Failure> {
-        let (request, run_id) = (body.to_owned(), Some(format!("run of {body}")));
+        let (job, run_id) = (body.to_owned(), Some(format!("run of {body}")));
         let work = body.split(" #").next().unwrap_or(body).to_owned();
         let same_work = work.starts_with("scheduled").then(|| work.clone());
-        Ok(Parsed { group: work, run_id, same_work, request })
+        Ok(Parsed { group: work, run_id, same_work, job })
     }
 
     async fn handle(&self, message: &Message, body: &String, _stop: &Stop) -> Outcome {
@@ -61,7 +61,7 @@ pub(crate) async fn serve<H: Handler>(stage: &Stage, limits: Limits, handler: H)
 
 pub(crate) async fn consumer<H: Handler>(stage: &Stage, limits: Limits, handler: H, mode: RunMode) -> Consumer<H> {
     let sqs = stage.connection("consumer").sqs();
-    let redrive = Redrive::read(&sqs, &stage.queue, None).await.expect("the queue has a redrive policy");
+    let redrive = RedrivePolicy::read(&sqs, &stage.queue, None).await.expect("the queue has a redrive policy");
     let config = QueueConfig { queue: stage.queue.clone(), redrive };
     Consumer::new(sqs, config, limits, Arc::new(handler), mode)
 }

@@ -101,7 +101,8 @@ async fn every_right_that_is_needed_is_granted_and_none_besides() {
 fn the_permissions_page_names_every_call_that_is_made() {
     let page = include_str!("../../../docs/permissions.md");
     let sections: Vec<&str> = page.split("\n## ").collect();
-    let of = |program: &str| sections.iter().filter(|section| section.starts_with(program)).copied().collect::<String>();
+    let of =
+        |program: &str| sections.iter().filter(|section| section.starts_with(program)).copied().collect::<String>();
     let (worker, producer) = (of("Worker: "), of("Producer: "));
     let is_named = |section: &str, action: &str| {
         let operation = action.split_once(':').expect("service and operation").1;

@@ -136,7 +136,10 @@ async fn a_user_that_has_a_renamed_ones_name_does_not_get_its_secret() {
     assert_eq!(stage.keys().len(), 1, "no key is made");
     assert_eq!(stage.published_key(), published, "the renamed user's key stays where it is");
     let letters = stage.dead_letters().await;
-    assert!(letters.iter().any(|(kind, why, _)| kind == "Conflict" && why.contains("another user")), "{letters:?}");
+    assert!(
+        letters.iter().any(|(kind, why, _)| kind == "SecretOfAnother" && why.contains("another user")),
+        "{letters:?}"
+    );
 }
 
 #[tokio::test]

@@ -5,22 +5,20 @@ use std::sync::Arc;
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, ReplicaRegionType, StatusType, Tag};
-use key_rotation_aws::{AwsError, Connection, ErrorClass, Tries};
+use key_rotation_aws::secret::{self, CURRENT};
+use key_rotation_aws::{AwsError, Connection, Tries};
 use rotation::AccessKeyId;
 use rotation::names::version_id;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::secret_quotas::{Quota, SecretQuotas};
 
-/// The stage of the version that is published.
-pub const CURRENT: &str = "AWSCURRENT";
 /// The stage of a version that is stored but not yet published.
 pub const PENDING: &str = "AWSPENDING";
 
 /// A secret as `DescribeSecret` shows it: which versions there are, never what is in them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretRecord {
-    pub arn: String,
     /// Whether it is scheduled for deletion, and so refuses writes.
     pub deleted: bool,
     /// Its versions and their stages.
@@ -99,15 +97,9 @@ impl Secrets {
 
     /// Looks at a secret. `None`: there is none of that name.
     pub async fn describe(&self, name: &str) -> Result<Option<SecretRecord>, AwsError> {
-        let answer = self.client.describe_secret().secret_id(name).send().await;
-        let answer = match answer.map_err(|error| AwsError::new("secretsmanager:DescribeSecret", error)) {
-            Ok(answer) => answer,
-            Err(error) if error.class == ErrorClass::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let Some(answer) = secret::describe(&self.client, name).await? else { return Ok(None) };
         let replicas = answer.replication_status.unwrap_or_default();
         Ok(Some(SecretRecord {
-            arn: answer.arn.unwrap_or_default(),
             deleted: answer.deleted_date.is_some(),
             versions: answer.version_ids_to_stages.unwrap_or_default().into_iter().collect(),
             replicas: replicas
@@ -157,8 +149,7 @@ impl Secrets {
             .set_kms_key_id(kms_key.map(str::to_owned))
             .set_tags(Some(tags));
         match call.send().await.map_err(|error| AwsError::new("secretsmanager:CreateSecret", error)) {
-            Ok(answer) => Ok(Some(SecretRecord {
-                arn: answer.arn.unwrap_or_default(),
+            Ok(_) => Ok(Some(SecretRecord {
                 deleted: false,
                 versions: BTreeMap::new(),
                 replicas: BTreeMap::new(),

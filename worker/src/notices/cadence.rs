@@ -9,7 +9,6 @@
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
-use rotation::Finding;
 
 use super::item::{Digest, DigestItem, Event};
 
@@ -25,7 +24,7 @@ pub fn days_left(now: Timestamp, due: Timestamp) -> i64 {
     day(now).until(day(due)).map_or(0, |span| i64::from(span.get_days()))
 }
 
-/// Whether an item is reason enough for a mail now.
+/// Whether an item is due for mail today.
 pub fn is_due(digest: &Digest, item: &DigestItem, run_interval: u32) -> bool {
     let today = day(digest.now);
     let last_told = if digest.dry_run {
@@ -43,7 +42,7 @@ pub fn is_due(digest: &Digest, item: &DigestItem, run_interval: u32) -> bool {
             let first = if digest.dry_run { (warn_period - 1).max(0) } else { warn_period };
             [first].iter().chain(&LAST_REMINDERS).any(|days| is_due_from(days_before(day(*due), *days)))
         }
-        Event::Finding(finding) if !is_standing(finding) => true,
+        Event::Finding(finding) if !finding.lasts_until_mended() => true,
         Event::Finding(_) => is_due_from(last_weekly(today)),
         Event::Rotated { .. }
         | Event::Noticed { .. }
@@ -63,7 +62,7 @@ pub fn is_due(digest: &Digest, item: &DigestItem, run_interval: u32) -> bool {
 pub fn is_reminder(event: &Event) -> bool {
     match event {
         Event::Upcoming { .. } => true,
-        Event::Finding(finding) => is_standing(finding),
+        Event::Finding(finding) => finding.lasts_until_mended(),
         // Told in every run while it lasts, with the service and region that still use the key.
         Event::Postponed { .. }
         | Event::Rotated { .. }
@@ -73,22 +72,6 @@ pub fn is_reminder(event: &Event) -> bool {
         | Event::Deleted
         | Event::FoundInactive { .. }
         | Event::Restored { .. } => false,
-    }
-}
-
-/// Whether every run will find it again until somebody mends it.
-fn is_standing(finding: &Finding) -> bool {
-    match finding {
-        Finding::TooManyKeys { .. }
-        | Finding::UnreadableTag { .. }
-        | Finding::BadRotateAfterDays { .. }
-        | Finding::SuccessorNotInHand { .. }
-        | Finding::PublishedKeyInUse { .. }
-        | Finding::NotReplicated { .. } => true,
-        Finding::UsedButNotStored { .. }
-        | Finding::LookBeforeHarm { .. }
-        | Finding::ReaderNotAllowed { .. }
-        | Finding::BadSmtpRegion { .. } => false,
     }
 }
 
@@ -109,7 +92,7 @@ fn last_weekly(today: Date) -> Date {
 mod tests {
     use jiff::SignedDuration;
     use proptest::prelude::*;
-    use rotation::Upcoming;
+    use rotation::{Finding, Upcoming};
 
     use super::super::sample;
     use super::*;

@@ -1,5 +1,6 @@
 //! Notices in the log: structured events with the target `notice`. With mail switched off they are the notice itself.
 
+use key_rotation_aws::telemetry::NOTICE;
 use rotation::names::Partition;
 
 use super::failure::MailFailure;
@@ -14,18 +15,18 @@ pub(super) fn items(digest: &Digest, partition: Partition) {
     for index in 0..digest.items.len() {
         let item = RenderedItem::new(digest, index, partition);
         tracing::info!(
-            target: "notice",
+            target: NOTICE,
             account = digest.account.id.as_str(),
             run_id = digest.run_id.map(tracing::field::display),
             dry_run = digest.dry_run,
             user = item.user,
             access_key_id = item.key,
-            event = item.wording.label,
+            label = item.wording.label,
             due = item.wording.due.map(|(due, _)| exact(due)),
             days_left = item.days_left,
             last_used = item.last_used,
             secret_name = item.secret_name,
-            region = item.region,
+            secret_region = item.region,
             "{} {}",
             item.wording.what,
             item.wording.todo,
@@ -36,7 +37,7 @@ pub(super) fn items(digest: &Digest, partition: Partition) {
 /// Writes that a mail was accepted. Without the address.
 pub(super) fn sent(digest: &Digest, mail: &RenderedMail, message_id: Option<&str>) {
     tracing::info!(
-        target: "notice",
+        target: NOTICE,
         account = digest.account.id.as_str(),
         run_id = digest.run_id.map(tracing::field::display),
         dry_run = digest.dry_run,
@@ -50,7 +51,7 @@ pub(super) fn sent(digest: &Digest, mail: &RenderedMail, message_id: Option<&str
 /// Writes that a mail was not sent. Without the address, and without SES's own sentence, which holds it.
 pub(super) fn not_sent(digest: &Digest, failure: &MailFailure) {
     tracing::warn!(
-        target: "notice",
+        target: NOTICE,
         account = digest.account.id.as_str(),
         run_id = digest.run_id.map(tracing::field::display),
         recipient = failure.recipient.as_str(),
@@ -62,7 +63,7 @@ pub(super) fn not_sent(digest: &Digest, failure: &MailFailure) {
 /// Writes that an owner tag cannot be used. Without its value, which may be half an address.
 pub(super) fn bad_owner_tag(digest: &Digest, bad: &BadOwnerTag) {
     tracing::warn!(
-        target: "notice",
+        target: NOTICE,
         account = digest.account.id.as_str(),
         run_id = digest.run_id.map(tracing::field::display),
         user = bad.user,

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use rotation::LastUse;
 use rotation::names::Partition;
+use rotation::policy::SECONDS_PER_DAY;
 
 use super::cadence::days_left;
 use super::instructions::Instructions;
@@ -10,15 +11,13 @@ use super::item::{Digest, DigestItem};
 use super::text::{date, exact, one_line};
 use super::wording::{Condition, Help, Need, Wording, WordingContext, wording};
 
-const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
-
 /// One item, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenderedItem {
     /// Its place in the digest.
     pub index: usize,
     pub user: String,
-    /// None for a finding about the user as a whole.
+    /// `None` for a finding.
     pub key: Option<String>,
     /// When the key was made, and its age in days.
     pub age: Option<(Timestamp, i64)>,

@@ -20,13 +20,13 @@ const TRIES: usize = 3;
 /// Takes receipt handles and deletes their messages. Clones share one batch.
 #[derive(Debug, Clone)]
 pub struct BatchDeleter {
-    requests: mpsc::Sender<Request>,
+    pending: mpsc::Sender<PendingDelete>,
     // Kept so that the task ends with the last clone.
     _task: Arc<AbortOnDrop>,
 }
 
 #[derive(Debug)]
-struct Request {
+struct PendingDelete {
     receipt: String,
     deleted: oneshot::Sender<bool>,
 }
@@ -43,7 +43,7 @@ impl Drop for AbortOnDrop {
 impl BatchDeleter {
     /// Starts deleting from this queue.
     pub fn start(sqs: Client, queue: QueueUrl) -> Self {
-        let (requests, mut inbox) = mpsc::channel::<Request>(BATCH * 4);
+        let (pending, mut inbox) = mpsc::channel::<PendingDelete>(BATCH * 4);
         let task = tokio::spawn(async move {
             while let Some(first) = inbox.recv().await {
                 let mut batch = vec![first];
@@ -53,7 +53,7 @@ impl BatchDeleter {
                     tokio::select! {
                         biased;
                         next = inbox.recv() => match next {
-                            Some(request) => batch.push(request),
+                            Some(one) => batch.push(one),
                             None => break,
                         },
                         () = &mut gather => break,
@@ -62,25 +62,25 @@ impl BatchDeleter {
                 delete(&sqs, &queue, batch).await;
             }
         });
-        Self { requests, _task: Arc::new(AbortOnDrop(task)) }
+        Self { pending, _task: Arc::new(AbortOnDrop(task)) }
     }
 
     /// Deletes one message; whether SQS says it is deleted.
     pub async fn delete(&self, receipt: String) -> bool {
         let (deleted, answer) = oneshot::channel();
-        match self.requests.send(Request { receipt, deleted }).await {
+        match self.pending.send(PendingDelete { receipt, deleted }).await {
             Ok(()) => answer.await.unwrap_or(false),
             Err(_) => false,
         }
     }
 }
 
-async fn delete(sqs: &Client, queue: &QueueUrl, mut batch: Vec<Request>) {
+async fn delete(sqs: &Client, queue: &QueueUrl, mut batch: Vec<PendingDelete>) {
     for _ in 0..TRIES {
-        let entries = batch.iter().enumerate().map(|(i, request)| {
+        let entries = batch.iter().enumerate().map(|(i, one)| {
             DeleteMessageBatchRequestEntry::builder()
                 .id(i.to_string())
-                .receipt_handle(&request.receipt)
+                .receipt_handle(&one.receipt)
                 .build()
                 .expect("id and receipt handle are set")
         });
@@ -95,16 +95,16 @@ async fn delete(sqs: &Client, queue: &QueueUrl, mut batch: Vec<Request>) {
             Ok(answer) => {
                 let mut failed = vec![false; batch.len()];
                 for entry in answer.failed() {
-                    warn!(code = entry.code(), reason = entry.message(), "a message could not be deleted");
+                    warn!(code = entry.code(), error = entry.message(), "a message could not be deleted");
                     if let Some(flag) = entry.id().parse::<usize>().ok().and_then(|i| failed.get_mut(i)) {
                         *flag = true;
                     }
                 }
                 let mut flags = failed.into_iter();
                 let (retry, done): (Vec<_>, Vec<_>) = batch.into_iter().partition(|_| flags.next().unwrap_or(false));
-                for request in done {
-                    // Whoever asked may have been dropped meanwhile.
-                    let _ = request.deleted.send(true);
+                for one in done {
+                    // The caller may be gone.
+                    let _ = one.deleted.send(true);
                 }
                 batch = retry;
                 if batch.is_empty() {
@@ -116,7 +116,7 @@ async fn delete(sqs: &Client, queue: &QueueUrl, mut batch: Vec<Request>) {
             }
         }
     }
-    for request in batch {
-        let _ = request.deleted.send(false);
+    for one in batch {
+        let _ = one.deleted.send(false);
     }
 }

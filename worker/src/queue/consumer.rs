@@ -12,23 +12,27 @@ use aws_sdk_sqs::types::MessageSystemAttributeName;
 use futures::FutureExt;
 use futures::future::join_all;
 use key_rotation_aws::backoff::PollPause;
-use key_rotation_aws::{AwsError, Depth, QueueUrl, Redrive};
+use key_rotation_aws::{AwsError, Depth, QueueUrl, RedrivePolicy};
 use rotation::Reason;
+use rotation::dead_letter::attribute::{ATTEMPTS, FIRST_MESSAGE_ID, FIRST_SENT};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use super::batch_delete::BatchDeleter;
-use super::delivery::{ATTEMPTS, Delivery, Ending, FIRST_MESSAGE_ID, FIRST_SENT, OpenReceive, QueueContext};
-use super::groups::{Groups, ReadDelivery, WorkItem};
+use super::delivery::{Delivery, DeliveryEnd, OpenReceive, QueueContext};
+use super::groups::{MessageGroups, ReadDelivery, WorkItem};
 use super::limits::BATCH;
 use super::{Failure, Handler, Limits, Outcome, Stop};
+
+/// How long a receive waits for messages at most, where the worker is to exit once there are none.
+const DRAIN_RECEIVE_WAIT: Duration = Duration::from_secs(1);
 
 /// One queue to serve.
 #[derive(Debug, Clone)]
 pub struct QueueConfig {
     pub queue: QueueUrl,
-    pub redrive: Redrive,
+    pub redrive: RedrivePolicy,
 }
 
 /// What a consumer did.
@@ -75,29 +79,29 @@ impl<H: Handler> Consumer<H> {
     /// After a second signal there is no grace. None of this worker's own receives can take what it has handed back, so that a
     /// stop costs a message one receive at most.
     pub async fn run(self, stop: Stop) -> ConsumerReport {
-        let mut serving = Serving::new(&self, stop.clone());
+        let mut state = ConsumerState::new(&self, stop.clone());
         let mut pauses = PollPause::default();
         let mut pause = Duration::ZERO;
         let mut receive: Option<Receive<'_>> = None;
-        while !(serving.stopping && serving.work.is_empty()) {
-            let room = self.context.limits.max_concurrent.saturating_sub(serving.groups.held());
-            if receive.is_none() && room > 0 && !serving.stopping {
+        while !(state.stopping && state.work.is_empty()) {
+            let room = self.context.limits.max_concurrent.saturating_sub(state.groups.held());
+            if receive.is_none() && room > 0 && !state.stopping {
                 receive = Some(Box::pin(self.receive_after(pause, room.min(BATCH), &stop)));
             }
             tokio::select! {
                 biased;
-                () = stop.asked(), if !serving.stopping => serving.stop(),
-                Some(ended) = serving.work.join_next_with_id() => serving.ended(ended),
+                () = stop.asked(), if !state.stopping => state.stop(),
+                Some(ended) = state.work.join_next_with_id() => state.work_ended(ended),
                 received = async { receive.as_mut().expect("there is one").await }, if receive.is_some() => {
                     receive = None;
                     match received {
                         Ok(received) => {
                             pauses.reset();
                             pause = Duration::ZERO;
-                            if received.is_empty() && serving.is_drained().await {
+                            if received.is_empty() && state.is_drained().await {
                                 break;
                             }
-                            serving.take_in(received).await;
+                            state.admit(received).await;
                         }
                         Err(error) => {
                             pause = pauses.next_pause();
@@ -108,7 +112,7 @@ impl<H: Handler> Consumer<H> {
                 }
             }
         }
-        serving.report
+        state.report
     }
 
     /// One receive, after a pause; none if the worker is told to stop meanwhile.
@@ -125,7 +129,7 @@ impl<H: Handler> Consumer<H> {
         // Draining, an answer "nothing there" is wanted soon; and while work is in flight no long wait may hold up its end.
         let wait = match self.mode {
             RunMode::UntilStopped => limits.receive_wait,
-            RunMode::UntilEmpty => limits.receive_wait.min(Duration::from_secs(1)),
+            RunMode::UntilEmpty => limits.receive_wait.min(DRAIN_RECEIVE_WAIT),
         };
         open_receive.begin(wait);
         let answer = sqs
@@ -149,10 +153,10 @@ impl<H: Handler> Consumer<H> {
 }
 
 /// A consumer at work.
-struct Serving<'a, H: Handler> {
+struct ConsumerState<'a, H: Handler> {
     consumer: &'a Consumer<H>,
     stop: Stop,
-    groups: Groups<H::Request>,
+    groups: MessageGroups<H::Job>,
     work: JoinSet<()>,
     /// The group that each task works for.
     group_of: HashMap<Id, String>,
@@ -161,12 +165,12 @@ struct Serving<'a, H: Handler> {
     report: ConsumerReport,
 }
 
-impl<'a, H: Handler> Serving<'a, H> {
+impl<'a, H: Handler> ConsumerState<'a, H> {
     fn new(consumer: &'a Consumer<H>, stop: Stop) -> Self {
         Self {
             consumer,
             stop,
-            groups: Groups::default(),
+            groups: MessageGroups::default(),
             work: JoinSet::new(),
             group_of: HashMap::new(),
             stopping: false,
@@ -176,7 +180,7 @@ impl<'a, H: Handler> Serving<'a, H> {
     }
 
     /// Takes in what a receive brought, and starts what can be started.
-    async fn take_in(&mut self, received: Vec<Delivery>) {
+    async fn admit(&mut self, received: Vec<Delivery>) {
         if self.stopping {
             hand_back_all(&self.consumer.context, received).await;
             return;
@@ -189,7 +193,8 @@ impl<'a, H: Handler> Serving<'a, H> {
                 Ok(parsed) => self.groups.admit(ReadDelivery { delivery, parsed }),
                 Err(failure) => {
                     let context = self.consumer.context.clone();
-                    self.work.spawn(async move { delivery.end(&context, Ending::DeadLetter(failure), None).await });
+                    self.work
+                        .spawn(async move { delivery.end(&context, DeliveryEnd::DeadLetter(failure), None).await });
                 }
             }
         }
@@ -206,7 +211,7 @@ impl<'a, H: Handler> Serving<'a, H> {
     }
 
     /// A piece of work has ended: what waits for it is next.
-    fn ended(&mut self, ended: Result<(Id, ()), JoinError>) {
+    fn work_ended(&mut self, ended: Result<(Id, ()), JoinError>) {
         let task = match ended {
             Ok((task, ())) => task,
             Err(error) => {
@@ -259,7 +264,7 @@ async fn hand_back_all(context: &QueueContext, deliveries: Vec<Delivery>) {
 }
 
 /// Works on one message, and ends its delivery and those of the messages it covers.
-async fn process<H: Handler>(context: &QueueContext, handler: &H, item: WorkItem<H::Request>, stop: &Stop) {
+async fn process<H: Handler>(context: &QueueContext, handler: &H, item: WorkItem<H::Job>, stop: &Stop) {
     let WorkItem { newest: ReadDelivery { delivery, parsed }, covered } = item;
     let message = delivery.message();
     let span = info_span!(
@@ -271,10 +276,10 @@ async fn process<H: Handler>(context: &QueueContext, handler: &H, item: WorkItem
     );
     async {
         for older in &covered {
-            let message_id = &older.delivery.message().id;
-            info!(covered = message_id, covered_run = older.parsed.run_id, "an older message asks for the same work");
+            let covered_message_id = &older.delivery.message().id;
+            info!(covered_message_id, covered_run_id = older.parsed.run_id, "an older message asks for the same work");
         }
-        let outcome = handle(context, handler, &delivery, &parsed.request, stop).await;
+        let outcome = handle(context, handler, &delivery, &parsed.job, stop).await;
         let ending = delivery.ending(context, outcome);
         let older = covered.into_iter().map(|older| older.delivery.end(context, ending.clone(), older.parsed.run_id));
         let all = futures::future::join(join_all(older), delivery.end(context, ending.clone(), parsed.run_id));
@@ -289,12 +294,12 @@ async fn handle<H: Handler>(
     context: &QueueContext,
     handler: &H,
     delivery: &Delivery,
-    request: &H::Request,
+    job: &H::Job,
     stop: &Stop,
 ) -> Outcome {
     let limit = context.limits.message_timeout;
     // What the handler leaves behind when it is dropped or panics is in AWS, and every step is made for that.
-    let work = AssertUnwindSafe(handler.handle(delivery.message(), request, stop)).catch_unwind();
+    let work = AssertUnwindSafe(handler.handle(delivery.message(), job, stop)).catch_unwind();
     tokio::select! {
         biased;
         ended = work => ended.unwrap_or_else(|_panic| {

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeName};
+use aws_sdk_sqs::types::MessageSystemAttributeName;
 use jiff::Timestamp;
 use key_rotation_aws::backoff::retry_delay;
-use key_rotation_aws::{AwsError, QueueUrl, Redrive};
+use key_rotation_aws::queue::attribute::{number, text};
+use key_rotation_aws::{AwsError, QueueUrl, RedrivePolicy};
+use rotation::dead_letter::attribute::{ATTEMPTS, ERROR_KIND, ERROR_MESSAGE, FIRST_MESSAGE_ID, FIRST_SENT, RUN_ID};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 use uuid::{Uuid, uuid};
@@ -21,13 +23,6 @@ use super::{Failure, Limits, Message, Outcome};
 
 /// The namespace of dead letters' deduplication ids.
 const DEDUPLICATION_NAMESPACE: Uuid = uuid!("b0b5c6d2-54b4-5d0d-9a32-7a4c8d2f6e10");
-/// The attribute of a dead letter that counts its deliveries. It stays on the message when that is redriven, and then tells
-/// that work may have begun: SQS counts a redriven message's receives from one.
-pub(super) const ATTEMPTS: &str = "Attempts";
-/// The attributes of a dead letter that say which message it was and when that was sent. They stay on it when it is redriven, while
-/// SQS gives a message that is sent anew another id and time: an operator's request goes on being the one that it was.
-pub(super) const FIRST_MESSAGE_ID: &str = "FirstMessageId";
-pub(super) const FIRST_SENT: &str = "FirstSent";
 /// Longest `ErrorMessage`, in characters: attributes count towards the size of a message.
 const LONGEST_MESSAGE: usize = 1024;
 
@@ -39,7 +34,7 @@ pub struct QueueContext {
     /// The queue they come from.
     pub queue: QueueUrl,
     /// Where they go in the end.
-    pub redrive: Redrive,
+    pub redrive: RedrivePolicy,
     /// Deletes what is done.
     pub deleter: BatchDeleter,
     /// The queue worker's numbers.
@@ -79,7 +74,7 @@ impl OpenReceive {
 
 /// How a delivery ends: an [`Outcome`] with what the queue worker adds to it.
 #[derive(Debug, Clone)]
-pub(super) enum Ending {
+pub(super) enum DeliveryEnd {
     Done,
     Retry { failure: Failure, delay: Duration },
     DeadLetter(Failure),
@@ -146,29 +141,29 @@ impl Delivery {
     }
 
     /// What its handler says, as what becomes of it and of the messages that are covered by it.
-    pub(super) fn ending(&self, context: &QueueContext, outcome: Outcome) -> Ending {
+    pub(super) fn ending(&self, context: &QueueContext, outcome: Outcome) -> DeliveryEnd {
         match outcome {
-            Outcome::Done => Ending::Done,
-            Outcome::DeadLetter(failure) => Ending::DeadLetter(failure),
-            Outcome::HandBack => Ending::HandBack,
+            Outcome::Done => DeliveryEnd::Done,
+            Outcome::DeadLetter(failure) => DeliveryEnd::DeadLetter(failure),
+            Outcome::HandBack => DeliveryEnd::HandBack,
             Outcome::Retry { failure, after } => {
                 let delay = after.unwrap_or_default().saturating_add(self.retry_delay(context));
-                Ending::Retry { failure, delay }
+                DeliveryEnd::Retry { failure, delay }
             }
         }
     }
 
     /// Ends it. A retryable failure of the last delivery makes a dead letter, with its reason, before SQS's own redrive would
     /// make one without.
-    pub(super) async fn end(self, context: &QueueContext, ending: Ending, run_id: Option<String>) {
+    pub(super) async fn end(self, context: &QueueContext, ending: DeliveryEnd, run_id: Option<String>) {
         match ending {
-            Ending::Done => self.done(context).await,
-            Ending::Retry { failure, .. } if self.message.last_delivery => {
+            DeliveryEnd::Done => self.done(context).await,
+            DeliveryEnd::Retry { failure, .. } if self.message.last_delivery => {
                 self.dead_letter(context, failure, run_id).await;
             }
-            Ending::Retry { failure, delay } => self.retry(context, &failure, delay).await,
-            Ending::DeadLetter(failure) => self.dead_letter(context, failure, run_id).await,
-            Ending::HandBack => self.hand_back(context).await,
+            DeliveryEnd::Retry { failure, delay } => self.retry(context, &failure, delay).await,
+            DeliveryEnd::DeadLetter(failure) => self.dead_letter(context, failure, run_id).await,
+            DeliveryEnd::HandBack => self.hand_back(context).await,
         }
     }
 
@@ -240,13 +235,13 @@ impl Delivery {
             .send_message()
             .queue_url(context.redrive.dead_letter_queue.as_str())
             .message_body(&self.body)
-            .message_attributes("ErrorKind", text(failure.reason.as_str()))
-            .message_attributes("ErrorMessage", text(&message))
+            .message_attributes(ERROR_KIND, text(failure.reason.as_str()))
+            .message_attributes(ERROR_MESSAGE, text(&message))
             .message_attributes(ATTEMPTS, number(self.message.receive_count))
             .message_attributes(FIRST_MESSAGE_ID, text(&self.message.first_id))
             .message_attributes(FIRST_SENT, text(&self.message.sent.to_string()));
         if let Some(run_id) = run_id {
-            send = send.message_attributes("RunId", text(&run_id));
+            send = send.message_attributes(RUN_ID, text(&run_id));
         }
         if context.redrive.dead_letter_queue.is_fifo() {
             // One message is one dead letter, however often this is tried. Each is a group of its own: letters wait for nothing,
@@ -258,18 +253,4 @@ impl Delivery {
         info!(queue = context.redrive.dead_letter_queue.name(), "the message has been copied to the dead-letter queue");
         Ok(())
     }
-}
-
-fn text(value: &str) -> MessageAttributeValue {
-    // SQS refuses an empty attribute value.
-    let value = if value.is_empty() { "-" } else { value };
-    attribute("String", value)
-}
-
-fn number(value: u32) -> MessageAttributeValue {
-    attribute("Number", &value.to_string())
-}
-
-fn attribute(kind: &str, value: &str) -> MessageAttributeValue {
-    MessageAttributeValue::builder().data_type(kind).string_value(value).build().expect("the data type is set")
 }

@@ -26,28 +26,28 @@ pub(super) struct WorkItem<R> {
 
 /// The groups with work under way, each with what waits for it.
 #[derive(Debug)]
-pub(super) struct Groups<R> {
-    groups: HashMap<String, Group<R>>,
+pub(super) struct MessageGroups<R> {
+    groups: HashMap<String, MessageGroup<R>>,
 }
 
 #[derive(Debug)]
-struct Group<R> {
+struct MessageGroup<R> {
     waiting: VecDeque<ReadDelivery<R>>,
     /// Messages in the piece of work under way; 0 while there is none.
     in_work: usize,
 }
 
-impl<R> Default for Groups<R> {
+impl<R> Default for MessageGroups<R> {
     fn default() -> Self {
         Self { groups: HashMap::new() }
     }
 }
 
-impl<R> Groups<R> {
+impl<R> MessageGroups<R> {
     /// Takes a message in; it waits for its turn.
     pub(super) fn admit(&mut self, read: ReadDelivery<R>) {
         let group = read.delivery.group().unwrap_or(&read.parsed.group).to_owned();
-        let group = self.groups.entry(group).or_insert_with(|| Group { waiting: VecDeque::new(), in_work: 0 });
+        let group = self.groups.entry(group).or_insert_with(|| MessageGroup { waiting: VecDeque::new(), in_work: 0 });
         group.waiting.push_back(read);
     }
 
@@ -78,7 +78,7 @@ impl<R> Groups<R> {
     }
 }
 
-impl<R> Group<R> {
+impl<R> MessageGroup<R> {
     /// The message whose turn it is, or the newest of those that ask for the same work.
     fn start(&mut self) -> Option<WorkItem<R>> {
         let first = self.waiting.pop_front()?;

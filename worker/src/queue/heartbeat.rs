@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, warn};
 
 /// Renews one message's visibility at a third of it, until it is stopped or dropped. One missed renewal, even two, do no harm; a
-/// message that is no longer ours is not fought for: the work is idempotent.
+/// message that another worker has is given up: the work is idempotent.
 #[derive(Debug)]
 pub struct Heartbeat {
     stop: CancellationToken,

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, ValueEnum};
+use clap::{ArgAction, Args};
 use jiff::Timestamp;
 use key_rotation_aws::command_line::boolean;
-use key_rotation_aws::settings::{LogSettings, QueueSettings, RoleSettings, time_or_date};
-use rotation::UnusedKeys;
+use key_rotation_aws::settings::{LogSettings, QueueSettings, RoleSettings, UnusedKeysOption, time_or_date};
+use rotation::names::DEFAULT_EXEMPTION_GROUP;
 
 use crate::notices::{AuditMails, MailSettings};
 
@@ -48,14 +48,14 @@ pub struct RawSettings {
     pub(super) in_use_extension: u32,
     /// What becomes of keys that were never used
     #[arg(long, env = "UNUSED_KEYS", value_enum, value_name = "WHAT", default_value = "rotate", global = true)]
-    pub(super) unused_keys: RawUnusedKeys,
+    pub(super) unused_keys: UnusedKeysOption,
 
     /// IAM group whose members are left alone
     #[arg(
         long,
         env = "IAM_EXEMPTION_GROUP",
         value_name = "GROUP",
-        default_value = "IAMKeyRotationExemptionGroup",
+        default_value = DEFAULT_EXEMPTION_GROUP,
         global = true
     )]
     pub(super) iam_exemption_group: String,
@@ -153,23 +153,6 @@ pub struct RawSettings {
     /// Audit mode and previews only: evaluate as if it were this time (RFC 3339, or a date for its first moment in UTC)
     #[arg(long, value_name = "TIME", value_parser = time_or_date, global = true)]
     pub(super) as_of: Option<Timestamp>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum RawUnusedKeys {
-    /// They are rotated like any other
-    Rotate,
-    /// They get no successor: notice, then disabled, then deleted
-    Retire,
-}
-
-impl From<RawUnusedKeys> for UnusedKeys {
-    fn from(raw: RawUnusedKeys) -> Self {
-        match raw {
-            RawUnusedKeys::Rotate => UnusedKeys::Rotate,
-            RawUnusedKeys::Retire => UnusedKeys::Retire,
-        }
-    }
 }
 
 /// Stands in for the administrator's address in a preview that was given none; `invalid` is nobody's (RFC 2606).

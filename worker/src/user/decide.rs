@@ -17,8 +17,8 @@ pub(super) enum Decision {
 }
 
 impl Decision {
-    /// Whether what the user's tags say must be as of now before it is carried out. Not for a successor alone: an attempt reads the
-    /// tags itself, under its intent.
+    /// Whether the tags must be read again before the plan is carried out. Not for a successor alone: an attempt reads the tags
+    /// itself, under its intent.
     pub(super) fn rests_on_tags(&self) -> bool {
         match self {
             Decision::Settle => true,

@@ -20,19 +20,19 @@ fn one_replaced_key_in_audit() {
 }
 
 #[test]
-fn every_event_in_enforcement() {
+fn every_event_is_told_in_enforcement() {
     let mail = account_mail(&sample::every_event_at(now(), false));
     insta::assert_snapshot!(mail);
 }
 
 #[test]
-fn every_event_in_audit() {
+fn every_event_is_told_in_audit() {
     let mail = account_mail(&sample::every_event_at(monday(), true));
     insta::assert_snapshot!(mail);
 }
 
 #[test]
-fn the_administrators_summary() {
+fn the_administrator_is_told_what_needs_attention() {
     let settings =
         MailSettings { admin: Some("admin@example.com".to_owned()), owner_tag: Some("owner".to_owned()), ..settings() };
     let notices = Notices::new(settings, None, rotation::names::Partition::AWS).unwrap();

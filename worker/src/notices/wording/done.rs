@@ -137,12 +137,31 @@ pub(super) fn restored(at: &WordingContext<'_>, disable_due: Timestamp) -> Wordi
     }
 }
 
+/// Longest text of a finding, in characters: it may quote tags, and what AWS says.
+const FINDING_LENGTH: usize = 600;
+
 pub(super) fn found(finding: &Finding) -> Wording {
     Wording {
         label: "needs attention",
-        what: sentence(&one_line(&finding.to_string(), 600)),
+        what: sentence(&one_line(&finding.to_string(), FINDING_LENGTH)),
         why: "This cannot be decided without a person.".to_owned(),
-        todo: "Correct what is described, or ask the administrators of this account to.".to_owned(),
+        todo: match finding {
+            Finding::ReaderNotAllowed { .. } => {
+                "Correct the tag, or ask whoever runs the key rotation to allow the role (SECRET_READERS_ALLOWED)."
+                    .to_owned()
+            }
+            Finding::TooManyKeys { .. }
+            | Finding::UnreadableTag { .. }
+            | Finding::BadRotateAfterDays { .. }
+            | Finding::SuccessorNotInHand { .. }
+            | Finding::NotReplicated { .. }
+            | Finding::BadSmtpRegion { .. }
+            | Finding::PublishedKeyInUse { .. }
+            | Finding::UsedButNotStored { .. }
+            | Finding::LookBeforeHarm { .. } => {
+                "Correct what is described, or ask the administrators of this account to.".to_owned()
+            }
+        },
         due: None,
         need: Need::Act,
         condition: Condition::Unclear,

@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 
+use key_rotation_aws::MIN_SESSION_FOR_READS;
 use rotation::Task;
 use rotation::job::Whom;
-use rotation::names::secret_name;
+use rotation::names::{secret_name, secret_prefix};
 use tracing::{info, warn};
 
 use crate::aws::iam::UserRecord;
@@ -13,25 +14,24 @@ use crate::context::{AccountContext, UserContext};
 use crate::error::StepError;
 use crate::inventory::Inventory;
 use crate::steps::destination::{Destination, store};
-use key_rotation_aws::MIN_SESSION_FOR_READS;
 
 /// After so many in a row the next ones would hardly fare better.
 const MAX_FAILURES: usize = 5;
 
 /// Writes the policies that are not as they should be. Run twice it finds none. Where it cannot it says so, and nothing is lost: at a
 /// user's next rotation the policy is written before a key is made.
-pub async fn mend_policies(account: &AccountContext<'_>, inventory: &Inventory) {
+pub async fn bring_up_to_date(account: &AccountContext<'_>, inventory: &Inventory) {
     if account.dry_run {
         return;
     }
-    match mend(account, inventory).await {
+    match rewrite(account, inventory).await {
         Ok(0) => {}
-        Ok(mended) => info!(mended, "the resource policies of secrets were brought up to date"),
+        Ok(rewritten) => info!(rewritten, "the resource policies of secrets were brought up to date"),
         Err(error) => warn!(%error, "which secrets have another policy could not be found out"),
     }
 }
 
-async fn mend(account: &AccountContext<'_>, inventory: &Inventory) -> Result<usize, StepError> {
+async fn rewrite(account: &AccountContext<'_>, inventory: &Inventory) -> Result<usize, StepError> {
     let session = account.sessions.with(MIN_SESSION_FOR_READS).await?;
     let id = &account.job.account;
     let one = match &account.job.task {
@@ -42,10 +42,10 @@ async fn mend(account: &AccountContext<'_>, inventory: &Inventory) -> Result<usi
             Whom::Key(_) => inventory.users.first().map(|record| &record.name),
         },
     };
-    let prefix = one.map_or_else(|| format!("Account_{id}_User_"), |user| secret_name(id, user));
+    let prefix = one.map_or_else(|| secret_prefix(id), |user| secret_name(id, user));
     let owners: HashMap<String, &UserRecord> =
         inventory.everybody().map(|record| (secret_name(id, &record.name), record)).collect();
-    let (mut mended, mut failed) = (0, 0);
+    let (mut rewritten, mut failed) = (0, 0);
     for secret in store(account, &session).list(&prefix).await? {
         let Some(record) = owners.get(&secret.name) else { continue };
         let user = UserContext::new(account, record, false);
@@ -57,12 +57,12 @@ async fn mend(account: &AccountContext<'_>, inventory: &Inventory) -> Result<usi
         }
         let session = account.sessions.with(MIN_SESSION_FOR_READS).await?;
         match Destination::new(&user, &session).write_policy(&user, &secret.tags).await {
-            Ok(()) => (mended, failed) = (mended + 1, 0),
+            Ok(()) => (rewritten, failed) = (rewritten + 1, 0),
             Err(error) => {
                 warn!(%error, user = %record.name, "the resource policy of a secret could not be brought up to date");
                 failed += 1;
             }
         }
     }
-    Ok(mended)
+    Ok(rewritten)
 }
