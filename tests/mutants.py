@@ -425,7 +425,7 @@ MUTANTS = [
     ),
     mutant(
         "messages of one group are worked on side by side",
-        (GROUPS, "filter(|(_, group)| group.in_work == 0)", "filter(|_| true)"),
+        (GROUPS, "filter(|(_, group)| matches!(group.under_way, UnderWay::Nothing))", "filter(|_| true)"),
         first="queue_worker",
     ),
     mutant(
@@ -435,7 +435,7 @@ MUTANTS = [
     ),
     mutant(
         "a message covered by another is deleted whatever becomes of that one",
-        (CONSUMER, "older.delivery.end(context, ending.clone(), older.parsed.run_id)", "older.delivery.end(context, Ending::Done, older.parsed.run_id)"),
+        (CONSUMER, "older.end(context, end.clone(), run_id)", "older.end(context, DeliveryEnd::Done, run_id)"),
         first="queue_worker",
     ),
     mutant(

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use aws_sdk_sqs::types::MessageAttributeValue;
 use end_to_end::Stage;
 use futures::future::join_all;
+use sandbox::faults::{Calls, HoldPlan, When};
 use sandbox::services::sqs::EntryFailure;
 use sandbox::world::MANAGEMENT_ACCOUNT;
 use tokio::sync::Semaphore;
@@ -15,6 +16,13 @@ use worker::queue::{Limits, Outcome};
 use crate::stage::{Received, Work, calls, drain, limits, messages, send, serve, until};
 
 const BODIES: [&str; 9] = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+
+type Counter = Arc<AtomicUsize>;
+
+/// How many of [`BODIES`] are deleted.
+fn deleted(stage: &Stage) -> usize {
+    BODIES.len() - messages(stage).len()
+}
 
 fn in_flight(stage: &Stage) -> usize {
     stage.world(|world| {
@@ -28,16 +36,21 @@ async fn a_worker_never_holds_more_messages_than_it_works_on() {
     const AT_ONCE: usize = 3;
     let stage = Arc::new(Stage::with(false).await);
     send(&stage, &BODIES).await;
-    let (started, most, finish) =
-        (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let (started, ended, most) = (Counter::default(), Counter::default(), Counter::default());
+    let finish = Arc::new(Semaphore::new(0));
     let handler = {
-        let (stage, started, most, finish) = (stage.clone(), started.clone(), most.clone(), finish.clone());
+        let (stage, finish) = (stage.clone(), finish.clone());
+        let (started, ended, most) = (started.clone(), ended.clone(), most.clone());
         Work(move |_| {
-            let (stage, started, most, finish) = (stage.clone(), started.clone(), most.clone(), finish.clone());
+            let (stage, finish) = (stage.clone(), finish.clone());
+            let (started, ended, most) = (started.clone(), ended.clone(), most.clone());
             async move {
+                // In this order: what ends in between makes room.
+                let received = in_flight(&stage) + deleted(&stage);
+                most.fetch_max(received.saturating_sub(ended.load(Ordering::SeqCst)), Ordering::SeqCst);
                 started.fetch_add(1, Ordering::SeqCst);
-                most.fetch_max(in_flight(&stage), Ordering::SeqCst);
                 finish.acquire().await.expect("it is never closed").forget();
+                ended.fetch_add(1, Ordering::SeqCst);
                 Outcome::Done
             }
         })
@@ -45,12 +58,46 @@ async fn a_worker_never_holds_more_messages_than_it_works_on() {
     let serving = serve(&stage, Limits { max_concurrent: AT_ONCE, ..limits() }, handler).await;
     for ended in 0..=BODIES.len() - AT_ONCE {
         until("it works on as many as it may", || started.load(Ordering::SeqCst) == ended + AT_ONCE).await;
-        assert_eq!(in_flight(&stage), AT_ONCE);
+        until("the others are deleted or left to other workers", || in_flight(&stage) == AT_ONCE).await;
         finish.add_permits(1);
     }
     finish.add_permits(AT_ONCE);
     until("all are done", || stage.waiting() == 0).await;
     assert_eq!(most.load(Ordering::SeqCst), AT_ONCE);
+    serving.abort();
+}
+
+/// What is done takes nobody's place, until SQS has not been told of so many that something must be wrong.
+#[tokio::test]
+async fn others_are_worked_on_while_what_is_done_is_being_deleted_but_no_more_than_as_many_again_are_held() {
+    const AT_ONCE: usize = 3;
+    let stage = Stage::with(false).await;
+    send(&stage, &BODIES).await;
+    let deletes = HoldPlan { calls: Calls::new("sqs:DeleteMessageBatch"), at_call: 1, when: When::Before };
+    let delete = stage.world(|world| world.faults.hold(deletes));
+    let worked_on = Counter::default();
+    let handler = {
+        let worked_on = worked_on.clone();
+        Work(move |_| {
+            worked_on.fetch_add(1, Ordering::SeqCst);
+            async { Outcome::Done }
+        })
+    };
+    let serving = serve(&stage, Limits { max_concurrent: AT_ONCE, ..limits() }, handler).await;
+    until("as many again are worked on", || worked_on.load(Ordering::SeqCst) == 2 * AT_ONCE).await;
+    until("what is done is being deleted", || delete.is_reached()).await;
+    let sqs = stage.connection("metronome").sqs();
+    for _ in 0..50 {
+        sqs.get_queue_attributes().queue_url(stage.queue.as_str()).send().await.expect("an answer");
+    }
+    assert_eq!(
+        (worked_on.load(Ordering::SeqCst), in_flight(&stage)),
+        (2 * AT_ONCE, 2 * AT_ONCE),
+        "the others are left"
+    );
+    delete.release();
+    until("all are done", || stage.waiting() == 0).await;
+    assert_eq!(worked_on.load(Ordering::SeqCst), BODIES.len());
     serving.abort();
 }
 

@@ -1,5 +1,5 @@
-//! The loop: receive no more than can be worked on, work on one message of a group at a time, end each delivery, stop in good
-//! order.
+//! The loop: receive no more than can be worked on, work on one message of a group at a time, end each delivery while others are
+//! received, stop in good order.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -17,7 +17,7 @@ use rotation::Reason;
 use rotation::dead_letter::attribute::{ATTEMPTS, FIRST_MESSAGE_ID, FIRST_SENT};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
-use tracing::{Instrument, error, info, info_span, warn};
+use tracing::{Instrument, Span, error, info, info_span, warn};
 
 use super::batch_delete::BatchDeleter;
 use super::delivery::{Delivery, DeliveryEnd, OpenReceive, QueueContext};
@@ -84,14 +84,14 @@ impl<H: Handler> Consumer<H> {
         let mut pause = Duration::ZERO;
         let mut receive: Option<Receive<'_>> = None;
         while !(state.stopping && state.work.is_empty()) {
-            let room = self.context.limits.max_concurrent.saturating_sub(state.groups.held());
+            let room = state.room();
             if receive.is_none() && room > 0 && !state.stopping {
                 receive = Some(Box::pin(self.receive_after(pause, room.min(BATCH), &stop)));
             }
             tokio::select! {
                 biased;
                 () = stop.asked(), if !state.stopping => state.stop(),
-                Some(ended) = state.work.join_next_with_id() => state.work_ended(ended),
+                Some(ended) = state.work.join_next_with_id() => state.task_ended(ended),
                 received = async { receive.as_mut().expect("there is one").await }, if receive.is_some() => {
                     receive = None;
                     match received {
@@ -152,12 +152,20 @@ impl<H: Handler> Consumer<H> {
     }
 }
 
+/// What a task has come to.
+enum TaskResult {
+    /// Work is done. What becomes of its messages is said to SQS by another task, while their place is free for others.
+    Worked(Box<WorkedItem>),
+    /// All of its deliveries are ended.
+    Ended,
+}
+
 /// A consumer at work.
 struct ConsumerState<'a, H: Handler> {
     consumer: &'a Consumer<H>,
     stop: Stop,
     groups: MessageGroups<H::Job>,
-    work: JoinSet<()>,
+    work: JoinSet<TaskResult>,
     /// The group that each task works for.
     group_of: HashMap<Id, String>,
     stopping: bool,
@@ -179,6 +187,14 @@ impl<'a, H: Handler> ConsumerState<'a, H> {
         }
     }
 
+    /// How many more messages may be received. One whose work is done takes no place; but where SQS cannot be told so, no more than as
+    /// many again come to be held.
+    fn room(&self) -> usize {
+        let most = self.consumer.context.limits.max_concurrent;
+        let ending_beyond = self.groups.ending().saturating_sub(most);
+        most.saturating_sub(self.groups.held() + ending_beyond)
+    }
+
     /// Takes in what a receive brought, and starts what can be started.
     async fn admit(&mut self, received: Vec<Delivery>) {
         if self.stopping {
@@ -193,8 +209,10 @@ impl<'a, H: Handler> ConsumerState<'a, H> {
                 Ok(parsed) => self.groups.admit(ReadDelivery { delivery, parsed }),
                 Err(failure) => {
                     let context = self.consumer.context.clone();
-                    self.work
-                        .spawn(async move { delivery.end(&context, DeliveryEnd::DeadLetter(failure), None).await });
+                    self.work.spawn(async move {
+                        delivery.end(&context, DeliveryEnd::DeadLetter(failure), None).await;
+                        TaskResult::Ended
+                    });
                 }
             }
         }
@@ -205,22 +223,37 @@ impl<'a, H: Handler> ConsumerState<'a, H> {
         for (group, item) in self.groups.startable() {
             let (context, handler) = (self.consumer.context.clone(), self.consumer.handler.clone());
             let stop = self.stop.clone();
-            let task = self.work.spawn(async move { process(&context, handler.as_ref(), item, &stop).await });
+            let work =
+                async move { TaskResult::Worked(Box::new(process(&context, handler.as_ref(), item, &stop).await)) };
+            let task = self.work.spawn(work);
             self.group_of.insert(task.id(), group);
         }
     }
 
-    /// A piece of work has ended: what waits for it is next.
-    fn work_ended(&mut self, ended: Result<(Id, ()), JoinError>) {
-        let task = match ended {
-            Ok((task, ())) => task,
-            Err(error) => {
-                error!(%error, "a delivery was not ended: its message comes again when its visibility times out");
-                error.id()
+    /// A task has come to its end: what follows it is next.
+    fn task_ended(&mut self, ended: Result<(Id, TaskResult), JoinError>) {
+        let (task, result) = ended.unwrap_or_else(|error| {
+            error!(%error, "a delivery was not ended: its message comes again when its visibility times out");
+            (error.id(), TaskResult::Ended)
+        });
+        let group = self.group_of.remove(&task);
+        match result {
+            TaskResult::Worked(item) => {
+                let context = self.consumer.context.clone();
+                let task = self.work.spawn(async move {
+                    item.end(&context).await;
+                    TaskResult::Ended
+                });
+                if let Some(group) = group {
+                    self.groups.worked(&group);
+                    self.group_of.insert(task.id(), group);
+                }
             }
-        };
-        if let Some(group) = self.group_of.remove(&task) {
-            self.groups.finished(&group);
+            TaskResult::Ended => {
+                if let Some(group) = group {
+                    self.groups.finished(&group);
+                }
+            }
         }
         if !self.stopping {
             self.start();
@@ -235,7 +268,10 @@ impl<'a, H: Handler> ConsumerState<'a, H> {
         self.stopping = true;
         let waiting = self.groups.take_waiting().into_iter().map(|read| read.delivery).collect();
         let context = self.consumer.context.clone();
-        self.work.spawn(async move { hand_back_all(&context, waiting).await });
+        self.work.spawn(async move {
+            hand_back_all(&context, waiting).await;
+            TaskResult::Ended
+        });
     }
 
     /// Draining: whether there is nothing left to do, after a receive that brought nothing.
@@ -263,8 +299,27 @@ async fn hand_back_all(context: &QueueContext, deliveries: Vec<Delivery>) {
     join_all(deliveries.into_iter().map(|delivery| delivery.hand_back(context))).await;
 }
 
-/// Works on one message, and ends its delivery and those of the messages it covers.
-async fn process<H: Handler>(context: &QueueContext, handler: &H, item: WorkItem<H::Job>, stop: &Stop) {
+/// A piece of work that is done, and how its deliveries end.
+struct WorkedItem {
+    newest: Delivery,
+    run_id: Option<String>,
+    /// The messages that the newest covers, each with its run.
+    covered: Vec<(Delivery, Option<String>)>,
+    end: DeliveryEnd,
+    span: Span,
+}
+
+impl WorkedItem {
+    async fn end(self, context: &QueueContext) {
+        let Self { newest, run_id, covered, end, span } = self;
+        let older = covered.into_iter().map(|(older, run_id)| older.end(context, end.clone(), run_id));
+        let all = futures::future::join(join_all(older), newest.end(context, end.clone(), run_id));
+        all.instrument(span).await;
+    }
+}
+
+/// Works on one message.
+async fn process<H: Handler>(context: &QueueContext, handler: &H, item: WorkItem<H::Job>, stop: &Stop) -> WorkedItem {
     let WorkItem { newest: ReadDelivery { delivery, parsed }, covered } = item;
     let message = delivery.message();
     let span = info_span!(
@@ -274,19 +329,17 @@ async fn process<H: Handler>(context: &QueueContext, handler: &H, item: WorkItem
         receive_count = message.receive_count,
         queue = context.queue.name()
     );
-    async {
+    let outcome = async {
         for older in &covered {
             let covered_message_id = &older.delivery.message().id;
             info!(covered_message_id, covered_run_id = older.parsed.run_id, "an older message asks for the same work");
         }
-        let outcome = handle(context, handler, &delivery, &parsed.job, stop).await;
-        let ending = delivery.ending(context, outcome);
-        let older = covered.into_iter().map(|older| older.delivery.end(context, ending.clone(), older.parsed.run_id));
-        let all = futures::future::join(join_all(older), delivery.end(context, ending.clone(), parsed.run_id));
-        all.await;
-    }
-    .instrument(span)
-    .await;
+        handle(context, handler, &delivery, &parsed.job, stop).await
+    };
+    let outcome = outcome.instrument(span.clone()).await;
+    let end = delivery.ending(context, outcome);
+    let covered = covered.into_iter().map(|older| (older.delivery, older.parsed.run_id)).collect();
+    WorkedItem { newest: delivery, run_id: parsed.run_id, covered, end, span }
 }
 
 /// Has a message handled, within its time.

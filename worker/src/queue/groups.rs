@@ -1,4 +1,5 @@
-//! What a worker holds, by message group: of one group one piece of work is under way, and the rest waits for it in order.
+//! What a worker holds, by message group: of one group one piece of work is under way, until its messages are ended, and the rest
+//! waits for it in order.
 //!
 //! A FIFO queue keeps the messages of a group apart from further *receives* while one of them is in flight, but one receive
 //! brings as many messages of the same group as it can. (Amazon SQS Developer Guide, "FIFO queue delivery logic": "it is
@@ -33,8 +34,17 @@ pub(super) struct MessageGroups<R> {
 #[derive(Debug)]
 struct MessageGroup<R> {
     waiting: VecDeque<ReadDelivery<R>>,
-    /// Messages in the piece of work under way; 0 while there is none.
-    in_work: usize,
+    under_way: UnderWay,
+}
+
+/// The piece of work of a group, by how many messages it is about.
+#[derive(Debug, Clone, Copy)]
+enum UnderWay {
+    Nothing,
+    /// It is worked on.
+    Work(usize),
+    /// The work is done, and SQS is being told what becomes of the messages.
+    Ending(usize),
 }
 
 impl<R> Default for MessageGroups<R> {
@@ -47,20 +57,29 @@ impl<R> MessageGroups<R> {
     /// Takes a message in; it waits for its turn.
     pub(super) fn admit(&mut self, read: ReadDelivery<R>) {
         let group = read.delivery.group().unwrap_or(&read.parsed.group).to_owned();
-        let group = self.groups.entry(group).or_insert_with(|| MessageGroup { waiting: VecDeque::new(), in_work: 0 });
+        let group = self.groups.entry(group).or_insert_with(MessageGroup::new);
         group.waiting.push_back(read);
     }
 
     /// The next piece of work of each group that has none under way, with the group's name.
     pub(super) fn startable(&mut self) -> Vec<(String, WorkItem<R>)> {
-        let idle = self.groups.iter_mut().filter(|(_, group)| group.in_work == 0);
+        let idle = self.groups.iter_mut().filter(|(_, group)| matches!(group.under_way, UnderWay::Nothing));
         idle.filter_map(|(name, group)| Some((name.clone(), group.start()?))).collect()
     }
 
-    /// The group's piece of work has ended.
+    /// The group's piece of work is done, and its messages are not ended yet: the group's next one waits for that.
+    pub(super) fn worked(&mut self, name: &str) {
+        if let Some(group) = self.groups.get_mut(name)
+            && let UnderWay::Work(messages) = group.under_way
+        {
+            group.under_way = UnderWay::Ending(messages);
+        }
+    }
+
+    /// Nothing of the group is under way any more.
     pub(super) fn finished(&mut self, name: &str) {
         if let Some(group) = self.groups.get_mut(name) {
-            group.in_work = 0;
+            group.under_way = UnderWay::Nothing;
             if group.waiting.is_empty() {
                 self.groups.remove(name);
             }
@@ -72,13 +91,30 @@ impl<R> MessageGroups<R> {
         self.groups.values_mut().flat_map(|group| std::mem::take(&mut group.waiting)).collect()
     }
 
-    /// Messages held, in work or waiting.
+    /// Messages in work or waiting for their turn.
     pub(super) fn held(&self) -> usize {
-        self.groups.values().map(|group| group.in_work + group.waiting.len()).sum()
+        let in_work = |group: &MessageGroup<R>| match group.under_way {
+            UnderWay::Work(messages) => messages,
+            UnderWay::Nothing | UnderWay::Ending(_) => 0,
+        };
+        self.groups.values().map(|group| in_work(group) + group.waiting.len()).sum()
+    }
+
+    /// Messages whose work is done and that are not ended yet.
+    pub(super) fn ending(&self) -> usize {
+        let ending = |group: &MessageGroup<R>| match group.under_way {
+            UnderWay::Ending(messages) => messages,
+            UnderWay::Nothing | UnderWay::Work(_) => 0,
+        };
+        self.groups.values().map(ending).sum()
     }
 }
 
 impl<R> MessageGroup<R> {
+    fn new() -> Self {
+        Self { waiting: VecDeque::new(), under_way: UnderWay::Nothing }
+    }
+
     /// The message whose turn it is, or the newest of those that ask for the same work.
     fn start(&mut self) -> Option<WorkItem<R>> {
         let first = self.waiting.pop_front()?;
@@ -90,7 +126,7 @@ impl<R> MessageGroup<R> {
             self.waiting = others;
             same.extend::<VecDeque<_>>(more);
         }
-        self.in_work = same.len();
+        self.under_way = UnderWay::Work(same.len());
         // A stable sort: of messages sent in the same millisecond the one received last counts as the newest.
         same.sort_by_key(|read| read.delivery.message().sent);
         let newest = same.pop()?;
