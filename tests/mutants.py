@@ -262,7 +262,11 @@ MUTANTS = [
     ),
     mutant(
         "no look before a disable: whether the owner can read the successor",
-        (KEY_STATUS, "destination.unreadable(context, &record).await?", "None::<crate::steps::destination::Unreadable>"),
+        (KEY_STATUS, "destination.unreadable(context, session, &record).await?", "None::<crate::steps::destination::Unreadable>"),
+    ),
+    mutant(
+        "no look before a disable: whether the identity policy is still attached",
+        ("worker/src/steps/destination.rs", "&& !Iam::new(session).has_policy(context.user, &policy).await?", "&& false"),
     ),
     mutant(
         "a secret is the name's, whoever has the name",
@@ -376,6 +380,31 @@ MUTANTS = [
     mutant(
         "a notice is mailed before it is known that it can be recorded",
         (EXECUTE, "self.record_not_told(key, &state).await?;\n                self.collect_item(key, event, Some(state));", "self.collect_item(key, event, Some(state));"),
+    ),
+    mutant(
+        "a leaked key is contained once everything about it is known",
+        ("worker/src/user/decide.rs", "    if account.dry_run {\n        return None;", "    if account.dry_run || true {\n        return None;"),
+        first="late_requests",
+    ),
+    mutant(
+        "what is found once waits until all users are done",
+        ("worker/src/notices/item.rs", "Event::Finding(finding) => finding.lasts_until_mended(),", "Event::Finding(_) => true,"),
+        first="mail_notices",
+    ),
+    mutant(
+        "the account is mailed again at each delivery",
+        ("worker/src/account.rs", "is_redelivered: self.origin.redelivered,", "is_redelivered: false,"),
+        first="mail_notices",
+    ),
+    mutant(
+        "replicas are looked at right after the rotation alone",
+        (EXECUTE, "if let Some(Some(secret)) = &self.snapshot.secret {", "if let Some(Some(secret)) = self.snapshot.secret.as_ref().filter(|_| false) {"),
+        first="settling",
+    ),
+    mutant(
+        "the worker contains the key that it signs with",
+        ("rotation/src/decide.rs", "if contains_it {", "if contains_it && false {"),
+        first="refusals",
     ),
     mutant(
         "a date that was mailed does not count",

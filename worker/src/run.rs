@@ -162,6 +162,11 @@ fn announce(settings: &Settings) {
     if settings.dry_run {
         info!("audit mode: nothing will be changed; set DRY_RUN=false to enforce");
     }
+    if settings.central_store && settings.central_read_policy.is_none() {
+        warn!(
+            "CENTRAL_SECRET_READ_POLICY is not set: each user needs an identity policy of yours that lets it read its secret in the central store, and nobody looks whether it has one before its old key is disabled"
+        );
+    }
     if let Some(as_of) = settings.as_of {
         info!(%as_of, "a forecast: evaluated as if it were then; no mail is sent, notices go to this log");
     } else if settings.mail.sender.is_none() {

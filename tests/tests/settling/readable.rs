@@ -121,6 +121,34 @@ async fn a_central_secret_without_its_kms_key_gets_it_before_a_key_is_stored_or_
 }
 
 #[tokio::test]
+async fn a_policy_that_somebody_detached_is_attached_again_before_the_old_key_goes_and_the_owner_is_told_anew() {
+    let stage = Stage::new().await;
+    let old = stage.user(&[due()]).remove(0);
+    let run = async || {
+        stage.schedule().await;
+        stage.work_with(&central(&stage)).await;
+    };
+    run().await;
+    assert!(owner_reads(&stage, true));
+    stage.pass_days(11);
+    stage.world(|world| world.user_mut(ACCOUNT, USER).attached_policies.clear());
+    assert!(!owner_reads(&stage, true), "the owner cannot fetch its key");
+    run().await;
+    assert!(stage.keys().iter().all(|(_, active)| *active), "the owner's working key stays");
+    assert!(owner_reads(&stage, true));
+    let told = |mails: Vec<(String, String)>| mails.iter().any(|(_, text)| text.contains("CENTRAL_SECRET_READ_POLICY"));
+    assert!(told(stage.mails()), "{:?}", stage.mails());
+    // The notice is given anew, and all its days pass.
+    run().await;
+    stage.pass_days(9);
+    run().await;
+    assert!(stage.keys().iter().all(|(_, active)| *active));
+    stage.pass_days(2);
+    run().await;
+    assert_eq!(stage.keys()[0], (old, false));
+}
+
+#[tokio::test]
 async fn a_user_that_has_a_renamed_ones_name_does_not_get_its_secret() {
     let stage = Stage::new().await;
     let first = stage.user(&[due()]).remove(0);

@@ -94,6 +94,21 @@ impl<'a> Iam<'a> {
         iam::owner_of(self.0, key).await
     }
 
+    /// Whether a managed policy is attached to the user itself, looked for to the last page. IAM does not distinguish the case of
+    /// a policy's name.
+    pub async fn has_policy(self, user: &UserName, policy_arn: &str) -> Result<bool, AwsError> {
+        let call = self.0.list_attached_user_policies().user_name(user.as_str());
+        let mut pages = call.into_paginator().page_size(PAGE).send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| AwsError::new("iam:ListAttachedUserPolicies", error))?;
+            let mut attached = page.attached_policies.unwrap_or_default().into_iter();
+            if attached.any(|policy| policy.policy_arn.is_some_and(|arn| arn.eq_ignore_ascii_case(policy_arn))) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     // ---- writes -----------------------------------------------------------------------------------------------------
 
     /// Makes a key. The SDK's own retries are off for this one call: a retried create makes keys nobody knows.

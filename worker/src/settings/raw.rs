@@ -74,6 +74,7 @@ pub struct RawSettings {
     #[arg(long, env = "SECRET_KMS_KEY_ID", value_name = "KEY", global = true)]
     pub(super) secret_kms_key_id: Option<String>,
     /// Customer-managed policy, by name, that is attached to users with a centrally stored secret so that they can read it
+    /// [default: none, and each user needs an identity policy of yours]
     #[arg(long, env = "CENTRAL_SECRET_READ_POLICY", value_name = "NAME", global = true)]
     pub(super) central_secret_read_policy: Option<String>,
     /// Further regions to replicate secrets to, separated by commas

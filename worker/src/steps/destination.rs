@@ -97,12 +97,8 @@ impl Destination {
         if !regions.is_empty() {
             self.secrets.replicate(&self.name, &regions).await?;
         }
-        if let Some(central) = &worker.central
-            && let Some(policy) = &central.read_policy_name
-        {
-            // Across accounts a resource policy alone lets nobody read: the user needs an identity policy as well.
-            let arn = worker.connection.partition().policy_arn(account, policy);
-            Iam::new(session).attach_policy(context.user, &arn).await?;
+        if let Some(policy) = read_policy(context) {
+            Iam::new(session).attach_policy(context.user, &policy).await?;
         }
         Ok(record)
     }
@@ -142,6 +138,7 @@ impl Destination {
     pub async fn unreadable(
         &self,
         context: &UserContext<'_>,
+        session: &MemberSession,
         record: &SecretRecord,
     ) -> Result<Option<Unreadable>, StepError> {
         if record.deleted {
@@ -151,6 +148,11 @@ impl Destination {
         let stored = stored.and_then(|text| serde_json::from_str::<Value>(&text).ok()).unwrap_or_default();
         if !lets_read(&stored, context.arn) {
             return Ok(Some(Unreadable::Policy));
+        }
+        if let Some(policy) = read_policy(context)
+            && !Iam::new(session).has_policy(context.user, &policy).await?
+        {
+            return Ok(Some(Unreadable::IdentityPolicy));
         }
         let shown = record.kms_key_id.clone();
         Ok(other_kms_key(context, record).map(|_| Unreadable::KmsKey { shown }))
@@ -162,6 +164,7 @@ impl Destination {
 pub enum Unreadable {
     Deleted,
     Policy,
+    IdentityPolicy,
     /// Secrets Manager shows another key than `SECRET_KMS_KEY_ID`. It may be the same one in another form: that shows in whether
     /// setting it changes anything.
     KmsKey {
@@ -174,6 +177,7 @@ impl Unreadable {
         match self {
             Unreadable::Deleted => "it was scheduled for deletion",
             Unreadable::Policy => "its resource policy did not let the user read it",
+            Unreadable::IdentityPolicy => "the policy that CENTRAL_SECRET_READ_POLICY names was not attached to the user",
             Unreadable::KmsKey { .. } => "it was encrypted with another KMS key than SECRET_KMS_KEY_ID",
         }
     }
@@ -181,10 +185,18 @@ impl Unreadable {
     /// Whether it was so, going by the secret as it is once it is mended.
     pub fn was_so(&self, mended: Option<&SecretRecord>) -> bool {
         match self {
-            Unreadable::Deleted | Unreadable::Policy => true,
+            Unreadable::Deleted | Unreadable::Policy | Unreadable::IdentityPolicy => true,
             Unreadable::KmsKey { shown } => mended.is_none_or(|mended| mended.kms_key_id != *shown),
         }
     }
+}
+
+/// The ARN of the identity policy that lets the user read, where this tool attaches one: across accounts a resource policy alone
+/// lets nobody read. (IAM User Guide, "Cross-account policy evaluation logic".)
+fn read_policy(context: &UserContext<'_>) -> Option<String> {
+    let account = context.account;
+    let name = account.worker.central.as_ref()?.read_policy_name.as_deref()?;
+    Some(account.worker.connection.partition().policy_arn(&account.job.account, name))
 }
 
 /// The KMS key that is to be set, where the secret shows another.

@@ -50,7 +50,7 @@ pub async fn disable(
                 let Some(record) = record else {
                     return withheld(format!("its successor {successor} is neither published nor ever used"));
                 };
-                if let Some(why) = destination.unreadable(context, &record).await? {
+                if let Some(why) = destination.unreadable(context, session, &record).await? {
                     // The notice told of a key that could not be fetched: it is given anew, with all its days. It is void before the
                     // secret is mended: a worker that dies in between must not leave a notice that looks as if it had counted.
                     iam.remove_state(context.user, key).await?;

@@ -64,6 +64,22 @@ async fn everything_that_is_wrong_is_said_at_once() {
     }
 }
 
+#[tokio::test]
+async fn a_central_store_that_attaches_no_policy_says_who_has_to_let_users_read() {
+    let stage = Stage::new().await;
+    let central = [
+        ("STORE_SECRETS_IN_CENTRAL_ACCOUNT", "true"),
+        ("SECRET_KMS_KEY_ID", "arn:aws:kms:eu-central-1:100000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
+    ];
+    let attached = [central.as_slice(), &[("CENTRAL_SECRET_READ_POLICY", "IAMKeyRotationReadOwnSecret")]].concat();
+    for (settings, is_said) in [(central.as_slice(), true), (attached.as_slice(), false)] {
+        let mut worker = Process::drain(&stage, settings);
+        assert_eq!(worker.ended().await, Some(0), "{}", worker.log());
+        let said = worker.log().contains("CENTRAL_SECRET_READ_POLICY is not set: each user needs an identity policy");
+        assert_eq!(said, is_said, "{}", worker.log());
+    }
+}
+
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let out = std::env::temp_dir().join(format!("mail-preview-{}", uuid::Uuid::new_v4()));
