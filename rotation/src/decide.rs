@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::plan::Action;
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::request::{ForceRotateRequest, Request, RestoreRequest};
@@ -21,7 +22,15 @@ pub fn decide(now: Timestamp, policy: &Policy, user: &User, request: &Request) -
         {
             Verdict::Refused(Refusal::TooOld { requested_at: origin.requested_at })
         }
-        Request::ForceRotate(request) => forced::decide(now, policy, user, request),
+        Request::ForceRotate(request) => unless_own_key(forced::decide(now, policy, user, request), request),
         Request::Restore(request) => restore::decide(now, policy, user, request),
     }
+}
+
+/// A program that has made the key inactive that it signs with gets no further, and leaves the user without a successor.
+fn unless_own_key(verdict: Verdict, request: &ForceRotateRequest) -> Verdict {
+    let Some(own) = &request.own_key else { return verdict };
+    let is_contained = |action: &Action| matches!(action, Action::Contain { key, .. } if key == own);
+    let contains_it = matches!(&verdict, Verdict::Act(plan) if plan.actions.iter().any(is_contained));
+    if contains_it { Verdict::Refused(Refusal::OwnKey { key: own.clone() }) } else { verdict }
 }

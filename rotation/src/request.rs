@@ -40,6 +40,8 @@ pub struct ForceRotateRequest {
     pub disable_old_now: bool,
     /// Rotate although the user is exempt.
     pub override_exemption: bool,
+    /// The key that the program itself signs with, which it makes inactive for nobody.
+    pub own_key: Option<AccessKeyId>,
     pub origin: RequestOrigin,
 }
 

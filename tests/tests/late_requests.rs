@@ -1,11 +1,14 @@
 //! Operators' requests that come late, twice, copied or with a wrong clock, while people and other requests act.
 
+use std::time::Duration;
+
 use end_to_end::scenario::{leave_intent, publish, remember};
 use end_to_end::{ACCOUNT, Stage, USER};
 use jiff::SignedDuration;
 use rotation::job::{ForceRotate, Whom};
 use rotation::{AccessKeyId, Job, Task};
 use sandbox::KeySpec;
+use sandbox::faults::{Calls, HoldPlan, When};
 use sandbox::serve::REGION;
 use sandbox::services::ses::RefuseAs;
 use sandbox::world::MANAGEMENT_ACCOUNT;
@@ -59,6 +62,30 @@ async fn only_refusal(stage: &Stage) -> String {
 
 fn is_active(stage: &Stage, key: &str) -> bool {
     stage.keys().contains(&(key.to_owned(), true))
+}
+
+// ---- containment ---------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_leaked_key_is_made_inactive_while_what_else_is_asked_about_it_is_not_answered() {
+    for action in ["secretsmanager:DescribeSecret", "iam:GetAccessKeyLastUsed"] {
+        let stage = Stage::new().await;
+        let key = stage.user(&[used(20)]).remove(0);
+        stage.send(&leak(&stage, whom())).await;
+        let calls = Calls { app: Some("worker".to_owned()), ..Calls::new(action) };
+        let hold = stage.world(|world| world.faults.hold(HoldPlan { calls, at_call: 1, when: When::Before }));
+        let meanwhile = async {
+            tokio::time::timeout(Duration::from_secs(60), hold.reached()).await.expect("the call is made");
+            assert!(!is_active(&stage, &key), "contained before {action} is answered");
+            hold.release();
+        };
+        tokio::join!(stage.work(), meanwhile);
+        assert_eq!(stage.keys().len(), 2, "its successor is made");
+        let mails = stage.mails();
+        let [(_, text)] = mails.as_slice() else { panic!("one mail, not {mails:?}") };
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(words.matches("The key was disabled at once").count(), 1, "told once: {text}");
+    }
 }
 
 // ---- restore -------------------------------------------------------------------------------------------------------

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use end_to_end::scenario::{publish, remember};
 use end_to_end::{ACCOUNT, OWNER, Stage, USER};
 use sandbox::call::Service;
-use sandbox::faults::{Calls, HoldPlan, When};
+use sandbox::faults::{Calls, Fault, HoldPlan, Rule, When};
 use sandbox::serve::{REGION, SENDER};
 use sandbox::services::ses::RefuseAs;
 use sandbox::world::MANAGEMENT_ACCOUNT;
@@ -265,6 +266,55 @@ async fn in_ses_own_sandbox_a_refused_owner_is_not_told_by_the_accounts_address(
     assert!(stage.state_of(&old).is_some_and(|state| state.starts_with("notified=")));
 }
 
+#[tokio::test]
+async fn what_is_found_once_is_told_though_another_user_of_the_account_is_tried_again() {
+    let stage = Stage::new().await;
+    let keys = stage.user(&[KeySpec::aged(101).used_days_ago(1), KeySpec::aged(11)]);
+    publish(&stage, &keys[1]);
+    remember(&stage, &keys[0], "notified", 11);
+    stage.user_named("deploy", &[KeySpec::aged(95)]);
+    let reader = format!("arn:aws:iam::{ACCOUNT}:role/whom-nobody-allowed");
+    stage.world(|world| {
+        world.tag_user(ACCOUNT, "deploy", "key-rotation:readers", &reader);
+        let calls = Calls::new("iam:UpdateAccessKey");
+        world.faults.add(Rule { calls, fault: Fault::ServerError, rate: 1.0, times: None });
+    });
+    stage.run().await;
+    assert_eq!(stage.waiting(), 1, "the key that is to be disabled is tried again");
+    let tells = |stage: &Stage| stage.mails().iter().filter(|(_, text)| text.contains(&reader)).count();
+    assert_eq!(tells(&stage), 1, "{:?}", stage.mails());
+
+    stage.world(|world| world.faults.rules.clear());
+    stage.pass(jiff::SignedDuration::from_mins(16));
+    stage.work().await;
+    assert_eq!((stage.waiting(), stage.keys()[0].1), (0, false));
+    assert_eq!(tells(&stage), 1, "and once: {:?}", stage.mails());
+}
+
+#[tokio::test]
+async fn an_owner_who_cannot_be_told_repeats_no_mail_to_the_account_while_the_message_is_tried_again() {
+    let stage = Stage::new().await;
+    stage.user(&[KeySpec::aged(95)]);
+    let other = stage.user_named("deploy", &[KeySpec::aged(95)]).remove(0);
+    stage.world(|world| {
+        world.tag_user(ACCOUNT, USER, "owner", LEADER);
+        world.mail.knobs.production_access = false;
+        world.mail.verify(MANAGEMENT_ACCOUNT, REGION, OWNER);
+    });
+    stage.schedule().await;
+    run_to_the_end_with(&stage, &worker_with_owner_tag(&stage)).await;
+    assert_eq!(stage.dead_letters().await.len(), 1);
+    let deliveries = stage.world(|world| world.journal.count(Service::Sts, "AssumeRole"));
+    assert!(deliveries >= 5, "{deliveries}");
+    let told = new_mails(&stage);
+    let expected = [(OWNER.to_owned(), "Action needed by 2026-03-11: 2 access keys replaced".to_owned())];
+    assert_eq!(told, expected, "the account, once");
+    assert!(stage.world(|world| {
+        let tags = &world.user(ACCOUNT, "deploy").holds.tags;
+        tags[&format!("key-rotation:state:{other}")].starts_with("notified=")
+    }));
+}
+
 /// The users that a notice is on record for.
 fn recorded(stage: &Stage) -> Vec<String> {
     let is_recorded =
@@ -430,7 +480,7 @@ async fn an_owner_who_is_not_told_for_lack_of_sending_rate_holds_the_clock_until
     stage.pass(jiff::SignedDuration::from_mins(15));
     stage.work_with(&worker_with_owner_tag(&stage)).await;
     let told: Vec<String> = new_mails(&stage).into_iter().map(|(to, _)| to).collect();
-    assert_eq!(told, [OWNER, LEADER, "bo@example.org"]);
+    assert_eq!(told, [LEADER, "bo@example.org", OWNER], "the account, which may have been told before, comes last");
     assert!(stage.state_of(&old).is_some_and(|state| state.starts_with("notified=")));
     assert_eq!(stage.waiting(), 0);
 }

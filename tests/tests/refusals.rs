@@ -55,6 +55,26 @@ async fn a_request_about_temporary_credentials_or_the_workers_own_key_is_refused
 }
 
 #[tokio::test]
+async fn a_request_by_name_does_not_make_the_key_inactive_that_the_worker_itself_signs_with() {
+    for disable_old_now in [true, false] {
+        let stage = Stage::new().await;
+        stage.user(&[due()]);
+        let own = stage.connection("worker").access_key_id().await.expect("it signs with a key");
+        stage.world(|world| world.user_mut(ACCOUNT, USER).holds.keys[0].id = own.to_string());
+        let whom = Whom::User(USER.parse().expect("a user name"));
+        let request = ForceRotate { whom, disable_old_now, override_exemption: false };
+        stage.send(&stage.job(Task::ForceRotate(request))).await;
+        stage.work().await;
+        assert_eq!(stage.keys()[0], (own.to_string(), true));
+        let letters = stage.dead_letters().await;
+        let is_refused = |(kind, why, _): &(String, String, String)| {
+            kind == "Refused" && why.contains("the one that this program itself signs its calls with")
+        };
+        assert_eq!(letters.iter().any(is_refused), disable_old_now, "{letters:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_user_that_is_deleted_between_the_list_and_the_look_does_not_fail_the_accounts_message() {
     let stage = Stage::new().await;
     stage.user(&[due()]);

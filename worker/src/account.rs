@@ -342,6 +342,7 @@ impl AccountContext<'_> {
             dry_run: self.dry_run,
             run_id: self.job.run_id,
             is_operators_request: self.job.is_operators_request(),
+            is_redelivered: self.origin.redelivered,
             now: self.decision_time(),
             policy: self.worker.policy,
             items,

@@ -50,6 +50,7 @@ impl<E: Into<StepError>> From<E> for UserError {
 
 /// One look, one decision, and what was done about it.
 struct Round {
+    /// All there is to tell so far, earlier rounds included.
     items: Vec<DigestItem>,
     /// A key whose deletion has begun, and may have been done or not.
     deletion_begun: Option<AccessKeyId>,
@@ -85,8 +86,8 @@ async fn converge(context: &UserContext<'_>) -> UserReport {
         if round > 0 {
             tokio::time::sleep(BETWEEN_ROUNDS).await;
         }
-        let Round { items: found, deletion_begun, next } = run_round(context, mem::take(&mut glance)).await;
-        items.extend(found);
+        let Round { items: found, deletion_begun, next } = run_round(context, mem::take(&mut glance), items).await;
+        items = found;
         if let Some(key) = deletion_begun {
             keep_deletion_on_record(&mut items, &key);
         }
@@ -99,24 +100,31 @@ async fn converge(context: &UserContext<'_>) -> UserReport {
     UserReport { items, result: Err(StepError::Changed("it kept changing".into()).into()) }
 }
 
-async fn run_round(context: &UserContext<'_>, glance: Glance) -> Round {
+async fn run_round(context: &UserContext<'_>, glance: Glance, items: Vec<DigestItem>) -> Round {
     let decided = async {
         let session = context.account.sessions.with(MIN_SESSION_FOR_READS).await?;
-        let mut snapshot = look::read(context, &session, glance).await?;
-        let mut decision = decide::decide(context, &snapshot)?;
+        let request = decide::request(context.account).await;
+        let mut snapshot = look::read_keys(context, &session, glance).await?;
+        if let Some(decision) = decide::contain_at_once(context, &snapshot.user, &request) {
+            return Ok((session, snapshot, decision));
+        }
+        look::read_facts(context, &session, &mut snapshot).await?;
+        let mut decision = decide::decide(context, &snapshot, &request)?;
         if snapshot.tags_as_listed && decision.rests_on_tags() {
             if look::tags_are_as_listed(context, &session).await? {
                 snapshot.tags_as_listed = false;
             } else {
-                snapshot = look::read(context, &session, Glance::default()).await?;
-                decision = decide::decide(context, &snapshot)?;
+                snapshot = look::read(context, &session).await?;
+                decision = decide::decide(context, &snapshot, &request)?;
             }
         }
         Ok::<_, UserError>((session, snapshot, decision))
     };
     match decided.await {
-        Ok((session, snapshot, decision)) => UserExecutor::new(*context, session, &snapshot).execute(&decision).await,
-        Err(error) => Round { items: Vec::new(), deletion_begun: None, next: Err(error) },
+        Ok((session, snapshot, decision)) => {
+            UserExecutor::new(*context, session, &snapshot, items).execute(&decision).await
+        }
+        Err(error) => Round { items, deletion_begun: None, next: Err(error) },
     }
 }
 

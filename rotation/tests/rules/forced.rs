@@ -24,6 +24,7 @@ fn request() -> ForceRotateRequest {
         access_key_id: None,
         disable_old_now: false,
         override_exemption: false,
+        own_key: None,
         origin: RequestOrigin { id: REQUEST, requested_at: day(50), redelivered: false },
     }
 }

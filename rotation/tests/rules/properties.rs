@@ -116,6 +116,7 @@ fn request() -> impl Strategy<Value = ForceRotateRequest> {
             access_key_id: named.map(id),
             disable_old_now,
             override_exemption,
+            own_key: None,
             origin: RequestOrigin { id: Uuid::from_u128(1), requested_at, redelivered },
         },
     )

@@ -170,6 +170,7 @@ impl Player {
                     access_key_id: named.map(|which| model.keys[which].id.clone()),
                     disable_old_now: *disable_old_now,
                     override_exemption: true,
+                    own_key: None,
                     origin: self.origin(),
                 };
                 self.ask(Request::ForceRotate(request), *dies_after);

@@ -184,3 +184,27 @@ async fn a_replica_that_failed_is_a_finding() {
     assert_eq!(stage.keys().len(), 2, "it is rotated");
     assert!(stage.mails().iter().any(|(_, text)| text.contains("not replicated to eu-west-1")), "{:?}", stage.mails());
 }
+
+#[tokio::test]
+async fn a_replica_that_fails_after_the_rotation_is_found_by_a_later_run_and_told_once_a_week() {
+    const ELSEWHERE: &str = "eu-west-1";
+    let stage = Stage::new().await;
+    stage.user(&[due()]);
+    let settings = Settings { replication_regions: vec![ELSEWHERE.to_owned()], ..stage.settings() };
+    stage.schedule().await;
+    stage.work_with(&settings).await;
+    stage.world(|world| world.secrets.fail_replica(ACCOUNT, REGION, &secret(), ELSEWHERE, "the KMS key is disabled"));
+    let mut told = Vec::new();
+    // Until the old key is deleted there is something to look at closely on most days: the last warnings of each date.
+    for day in 1..=20 {
+        stage.pass_days(1);
+        let before = stage.mails().len();
+        stage.schedule().await;
+        stage.work_with(&settings).await;
+        let mails = stage.mails().split_off(before);
+        let said = mails.iter().map(|(_, text)| text.matches("not replicated to eu-west-1: the KMS key").count()).sum();
+        told.extend(std::iter::repeat_n(day, said));
+    }
+    assert!((1..=3).contains(&told.first().copied().unwrap_or_default()), "{told:?}");
+    assert!((2..=12).contains(&told.len()), "{told:?}");
+}

@@ -1,6 +1,6 @@
 //! Sending a digest's mails one by one, and the verdict on each item: told, or not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 use jiff::Timestamp;
@@ -115,12 +115,8 @@ impl Notices {
         };
         let mut not_recorded = Vec::new();
         match self.renderer.owner_mails(digest, &routing) {
-            Ok(mails) => not_recorded = send_all(mailer, digest, &mails, recorder, &mut report).await,
-            Err(error) => report.failures.push(MailFailure {
-                recipient: RecipientClass::Account,
-                error: MailError::Unwritten(error.to_string()),
-                retryable: false,
-            }),
+            Ok(mails) => not_recorded = self.send_all(mailer, digest, &routing, mails, recorder, &mut report).await,
+            Err(error) => report.failures.push(unwritten(&error)),
         }
         report.failures.extend(without_address(&routing));
         self.send_summary(mailer, digest, &routing, not_recorded, &mut report).await;
@@ -128,6 +124,51 @@ impl Notices {
             log::not_sent(digest, failure);
         }
         report
+    }
+
+    /// Sends mails one after the other; what has been told by then is recorded before the next. Returns what could not be recorded.
+    async fn send_all(
+        &self,
+        mailer: &Mailer,
+        digest: &Digest,
+        routing: &Routing,
+        mut mails: Vec<RenderedMail>,
+        recorder: &mut impl Recorder,
+        report: &mut DigestReport,
+    ) -> Vec<String> {
+        let mut outcomes: Vec<MailOutcome> = Vec::with_capacity(mails.len());
+        let mut not_recorded = Vec::new();
+        for index in 0..mails.len() {
+            let is_account_after_owners = index > 0 && mails[index].recipient == RecipientClass::Account;
+            if is_account_after_owners {
+                let left =
+                    routing.envelopes[index].without(&blocked(&mails, &outcomes), digest, &self.renderer.settings);
+                match left.map(|envelope| self.renderer.owner_mail(digest, routing, &envelope)).transpose() {
+                    Ok(Some(mail)) => mails[index] = mail,
+                    Ok(None) => break,
+                    Err(error) => {
+                        report.failures.push(unwritten(&error));
+                        break;
+                    }
+                }
+            }
+            // Where SES takes nothing from anybody just now, the rest is not tried: it would only make it worse. But for the account's
+            // mail, if it comes last, as it completes what owners have accepted.
+            let outcome = match refusal_of_everybody(&outcomes) {
+                Some(refusal) if !is_account_after_owners => refusal.clone(),
+                Some(_) | None => send(mailer, digest, &mails[index]).await,
+            };
+            outcomes.push(outcome);
+            let told = newly_told(&mails, &outcomes);
+            let items: Vec<_> = told.iter().map(|(index, at)| (&digest.items[*index], *at)).collect();
+            if !items.is_empty() {
+                not_recorded.extend(recorder.record(&items).await);
+            }
+            report.accepted.extend(told);
+        }
+        report.mails = outcomes.iter().filter(|outcome| matches!(outcome, MailOutcome::Accepted { .. })).count();
+        report.failures.extend(failures(&mails, &outcomes, &report.accepted));
+        not_recorded
     }
 
     /// The administrator's summary is a courtesy: what it says is in the log, and a failure does not bring the message back.
@@ -152,6 +193,11 @@ impl Notices {
     }
 }
 
+fn unwritten(error: &TemplateError) -> MailFailure {
+    let error = MailError::Unwritten(error.to_string());
+    MailFailure { recipient: RecipientClass::Account, error, retryable: false }
+}
+
 /// What cannot be told for lack of an address.
 fn without_address(routing: &Routing) -> Vec<MailFailure> {
     let failed = |error| MailFailure { recipient: RecipientClass::Account, error, retryable: false };
@@ -162,39 +208,6 @@ fn without_address(routing: &Routing) -> Vec<MailFailure> {
         items => Some(failed(MailError::NoRecipient { items })),
     };
     malformed.into_iter().chain(nobody).collect()
-}
-
-/// Sends mails one after the other; what has been told by then is recorded before the next. Returns what could not be recorded.
-async fn send_all(
-    mailer: &Mailer,
-    digest: &Digest,
-    mails: &[RenderedMail],
-    recorder: &mut impl Recorder,
-    report: &mut DigestReport,
-) -> Vec<String> {
-    let mut outcomes: Vec<MailOutcome> = Vec::with_capacity(mails.len());
-    let mut not_recorded = Vec::new();
-    for mail in mails {
-        // Where SES takes nothing from anybody just now, the rest is not tried: it would only make it worse.
-        let refused_to_all = outcomes.iter().find(|outcome| match outcome {
-            MailOutcome::Refused { class, .. } => class.is_some_and(concerns_everybody),
-            MailOutcome::Accepted { .. } => false,
-        });
-        let outcome = match refused_to_all {
-            Some(refusal) => refusal.clone(),
-            None => send(mailer, digest, mail).await,
-        };
-        outcomes.push(outcome);
-        let told = newly_told(mails, &outcomes);
-        let items: Vec<_> = told.iter().map(|(index, at)| (&digest.items[*index], *at)).collect();
-        if !items.is_empty() {
-            not_recorded.extend(recorder.record(&items).await);
-        }
-        report.accepted.extend(told);
-    }
-    report.mails = outcomes.iter().filter(|outcome| matches!(outcome, MailOutcome::Accepted { .. })).count();
-    report.failures.extend(failures(mails, &outcomes, &report.accepted));
-    not_recorded
 }
 
 async fn send(mailer: &Mailer, digest: &Digest, mail: &RenderedMail) -> MailOutcome {
@@ -239,6 +252,24 @@ fn newly_told(mails: &[RenderedMail], outcomes: &[MailOutcome]) -> Vec<(usize, T
     let is_open = |index: &usize| mails[outcomes.len()..].iter().any(|mail| mail.items.contains(index));
     let closed = mails[last].items.iter().copied().filter(|index| !is_open(index));
     closed.filter_map(|index| Some((index, told_at(index, mails, outcomes)?))).collect()
+}
+
+/// The items that a mail tried so far has not told, so that they are told again.
+fn blocked(mails: &[RenderedMail], outcomes: &[MailOutcome]) -> BTreeSet<usize> {
+    let is_blocking = |outcome: &MailOutcome| match outcome {
+        MailOutcome::Accepted { .. } => false,
+        MailOutcome::Refused { error, .. } => !may_be_the_recipients_fault(error),
+    };
+    let tried = mails.iter().zip(outcomes);
+    tried.filter(|(_, outcome)| is_blocking(outcome)).flat_map(|(mail, _)| mail.items.iter().copied()).collect()
+}
+
+/// Why SES takes nothing from anybody just now, if that has shown.
+fn refusal_of_everybody(outcomes: &[MailOutcome]) -> Option<&MailOutcome> {
+    outcomes.iter().find(|outcome| match outcome {
+        MailOutcome::Refused { class, .. } => class.is_some_and(concerns_everybody),
+        MailOutcome::Accepted { .. } => false,
+    })
 }
 
 /// Since when an item counts as told.

@@ -31,6 +31,14 @@ pub struct DigestItem {
     pub record: Option<KeyState>,
 }
 
+impl DigestItem {
+    /// Whether both say the same of the same key, whatever is known of it besides.
+    pub fn tells_the_same(&self, other: &Self) -> bool {
+        let key = |item: &Self| item.key.as_ref().map(|key| key.id.clone());
+        (&self.user, &self.event, key(self)) == (&other.user, &other.event, key(other))
+    }
+}
+
 /// What an owner needs to recognise a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyFacts {
@@ -110,7 +118,9 @@ impl Event {
     /// been worked through: a retried message does not repeat its warnings.
     pub fn can_wait(&self) -> bool {
         match self {
-            Event::Upcoming { .. } | Event::Postponed { .. } | Event::Finding(_) => true,
+            Event::Upcoming { .. } | Event::Postponed { .. } => true,
+            // Any other is found once: by the round, or the attempt, that came upon it.
+            Event::Finding(finding) => finding.lasts_until_mended(),
             Event::Rotated { .. }
             | Event::Noticed { .. }
             | Event::Disabled { .. }
@@ -131,6 +141,8 @@ pub struct Digest {
     pub run_id: Option<Uuid>,
     /// Whether an operator's request, or a report of AWS's, has brought it about: that is told at once, also what would be.
     pub is_operators_request: bool,
+    /// Whether an earlier delivery of the message may have told some of it.
+    pub is_redelivered: bool,
     /// The time the decisions were made for.
     pub now: Timestamp,
     pub policy: Policy,

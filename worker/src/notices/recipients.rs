@@ -1,5 +1,6 @@
 //! Who is told what: the account's address everything, an owner what concerns its users; each address one mail.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::address::{Address, OwnerTag, read_owner_tag};
@@ -44,6 +45,15 @@ pub struct Envelope {
     pub items: Vec<usize>,
 }
 
+impl Envelope {
+    /// The same without these items. `None`: nothing is left in it that is reason enough for a mail.
+    pub fn without(&self, items: &BTreeSet<usize>, digest: &Digest, settings: &MailSettings) -> Option<Self> {
+        let left: Vec<usize> = self.items.iter().copied().filter(|index| !items.contains(index)).collect();
+        let is_due = |index: &usize| is_due(digest, &digest.items[*index], settings.audit_run_interval);
+        left.iter().any(is_due).then(|| Self { items: left, ..self.clone() })
+    }
+}
+
 /// An owner tag that holds no address, or something beside its addresses that was meant to be one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadOwnerTag {
@@ -54,7 +64,8 @@ pub struct BadOwnerTag {
 /// The way of a digest's items to their recipients.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Routing {
-    /// The mails to be sent now, the account's first.
+    /// The mails to be sent now. The account's comes first, so that each owner's completes what is told of its users; once an
+    /// earlier delivery may have told the account, it comes last, and holds what no owner stands in the way of.
     pub envelopes: Vec<Envelope>,
     /// Items that only the administrator is told now, by `AUDIT_MAILS`.
     pub to_administrator: Vec<usize>,
@@ -93,6 +104,9 @@ impl Routing {
             add_owners(&mut routing.envelopes, tag, index);
         }
         routing.envelopes.retain(|envelope| envelope.items.iter().any(|&index| due[index]));
+        if digest.is_redelivered {
+            routing.envelopes.sort_by_key(|envelope| envelope.class == RecipientClass::Account);
+        }
         routing
     }
 }

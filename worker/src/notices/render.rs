@@ -3,7 +3,7 @@
 use rotation::names::Partition;
 
 use super::item::{Digest, Event};
-use super::recipients::{RecipientClass, Routing};
+use super::recipients::{Envelope, RecipientClass, Routing};
 use super::rendered_item::RenderedItem;
 use super::sample;
 use super::settings::MailSettings;
@@ -57,22 +57,29 @@ impl MailRenderer {
 
     /// Writes the mails to the account's address and to the owners.
     pub(super) fn owner_mails(&self, digest: &Digest, routing: &Routing) -> Result<Vec<RenderedMail>, TemplateError> {
+        routing.envelopes.iter().map(|envelope| self.owner_mail(digest, routing, envelope)).collect()
+    }
+
+    /// Writes one of them.
+    pub(super) fn owner_mail(
+        &self,
+        digest: &Digest,
+        routing: &Routing,
+        envelope: &Envelope,
+    ) -> Result<RenderedMail, TemplateError> {
         let purpose = if digest.dry_run { Purpose::Audit } else { Purpose::Enforce };
-        let mails = routing.envelopes.iter().map(|envelope| {
-            let items = self.items(digest, envelope.items.iter().copied());
-            let headline = headline(&items, digest.dry_run);
-            let view = MailView { recipient: envelope.class, ..self.view(digest, routing, &items, &headline, &[]) };
-            let (html, text) = self.both_parts(purpose, &view)?;
-            Ok(RenderedMail {
-                recipient: envelope.class,
-                address: envelope.address.as_str().to_owned(),
-                subject: subject(&items, &digest.account, digest.dry_run),
-                html,
-                text,
-                items: envelope.items.clone(),
-            })
-        });
-        mails.collect()
+        let items = self.items(digest, envelope.items.iter().copied());
+        let headline = headline(&items, digest.dry_run);
+        let view = MailView { recipient: envelope.class, ..self.view(digest, routing, &items, &headline, &[]) };
+        let (html, text) = self.both_parts(purpose, &view)?;
+        Ok(RenderedMail {
+            recipient: envelope.class,
+            address: envelope.address.as_str().to_owned(),
+            subject: subject(&items, &digest.account, digest.dry_run),
+            html,
+            text,
+            items: envelope.items.clone(),
+        })
     }
 
     /// Writes the administrator's summary, if there is an administrator's address and anything to say: findings, failures, and

@@ -110,6 +110,7 @@ fn digest(now: Timestamp, dry_run: bool, items: Vec<DigestItem>) -> Digest {
         dry_run,
         run_id: None,
         is_operators_request: false,
+        is_redelivered: false,
         now,
         policy: Policy::default(),
         items,

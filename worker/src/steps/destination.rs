@@ -177,7 +177,9 @@ impl Unreadable {
         match self {
             Unreadable::Deleted => "it was scheduled for deletion",
             Unreadable::Policy => "its resource policy did not let the user read it",
-            Unreadable::IdentityPolicy => "the policy that CENTRAL_SECRET_READ_POLICY names was not attached to the user",
+            Unreadable::IdentityPolicy => {
+                "the policy that CENTRAL_SECRET_READ_POLICY names was not attached to the user"
+            }
             Unreadable::KmsKey { .. } => "it was encrypted with another KMS key than SECRET_KMS_KEY_ID",
         }
     }

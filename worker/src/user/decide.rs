@@ -1,6 +1,6 @@
 //! Asks the rules what the message asks for.
 
-use rotation::{Action, ForceRotateRequest, Plan, Request, RestoreRequest, Task, Verdict};
+use rotation::{Action, ForceRotateRequest, Plan, Request, RestoreRequest, Task, User, Verdict};
 
 use super::UserError;
 use super::look::UserSnapshot;
@@ -30,13 +30,32 @@ impl Decision {
     }
 }
 
+/// The containment of a leaked key, where keys and tags say which one it is: it waits for nothing else, least of all for a service
+/// that does not answer.
+pub(super) fn contain_at_once(context: &UserContext<'_>, user: &User, request: &Request) -> Option<Decision> {
+    let account = context.account;
+    if account.dry_run {
+        return None;
+    }
+    match rotation::decide(account.decision_time(), &account.worker.policy, user, request) {
+        Verdict::Act(plan) if matches!(plan.actions.as_slice(), [Action::Contain { .. }]) => Some(Decision::Act(plan)),
+        Verdict::Act(_) | Verdict::Exempt(_) | Verdict::SettleFirst | Verdict::Undecided(_) | Verdict::Refused(_) => {
+            None
+        }
+    }
+}
+
 /// Decides about one user.
 ///
 /// # Errors
 /// [`UserError`]: refused, or a fact is not known and cannot be done without.
-pub(super) fn decide(context: &UserContext<'_>, snapshot: &UserSnapshot) -> Result<Decision, UserError> {
+pub(super) fn decide(
+    context: &UserContext<'_>,
+    snapshot: &UserSnapshot,
+    request: &Request,
+) -> Result<Decision, UserError> {
     let account = context.account;
-    match rotation::decide(account.decision_time(), &account.worker.policy, &snapshot.user, &request(account)) {
+    match rotation::decide(account.decision_time(), &account.worker.policy, &snapshot.user, request) {
         Verdict::Exempt(exemption) => {
             context.emit_exempt(exemption);
             Tally::count(&account.worker.tally.exempt);
@@ -52,13 +71,15 @@ pub(super) fn decide(context: &UserContext<'_>, snapshot: &UserSnapshot) -> Resu
     }
 }
 
-fn request(account: &AccountContext<'_>) -> Request {
+/// What the message asks for about a user.
+pub(super) async fn request(account: &AccountContext<'_>) -> Request {
     match &account.job.task {
         Task::Account | Task::User(_) => Request::Scheduled,
         Task::ForceRotate(asked) => Request::ForceRotate(ForceRotateRequest {
             access_key_id: asked.whom.access_key_id().cloned(),
             disable_old_now: asked.disable_old_now,
             override_exemption: asked.override_exemption,
+            own_key: account.worker.connection.access_key_id().await,
             origin: account.origin.clone(),
         }),
         Task::Restore { access_key_id, .. } => {

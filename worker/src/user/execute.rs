@@ -35,13 +35,19 @@ pub(super) struct UserExecutor<'a> {
 }
 
 impl<'a> UserExecutor<'a> {
-    pub(super) fn new(context: UserContext<'a>, session: MemberSession, snapshot: &'a UserSnapshot) -> Self {
+    /// `items`: what this delivery has found to tell of the user so far.
+    pub(super) fn new(
+        context: UserContext<'a>,
+        session: MemberSession,
+        snapshot: &'a UserSnapshot,
+        items: Vec<DigestItem>,
+    ) -> Self {
         Self {
             context,
             session,
             snapshot,
             user: &snapshot.user,
-            items: Vec::new(),
+            items,
             deletion_begun: None,
             recorded: BTreeMap::new(),
         }
@@ -57,6 +63,9 @@ impl<'a> UserExecutor<'a> {
     }
 
     async fn carry_out(&mut self, plan: &Plan) -> Result<Next, StepError> {
+        if let Some(Some(secret)) = &self.snapshot.secret {
+            self.report_failed_replicas(&secret.replicas);
+        }
         for action in &plan.actions {
             if self.carry_out_one(action).await? == Next::LookAgain {
                 return Ok(Next::LookAgain);
@@ -180,7 +189,7 @@ impl<'a> UserExecutor<'a> {
             return Ok(Next::Done);
         }
         let tags = self.snapshot.tags_as_listed.then_some(&self.user.tags);
-        let kind = AttemptKind::Successor { old, present, tags, secret: self.snapshot.secret.as_ref().ok() };
+        let kind = AttemptKind::Successor { old, present, tags, secret: self.snapshot.secret.as_ref() };
         match self.attempt(kind).await? {
             AttemptOutcome::Created(new) => {
                 Tally::count(&self.context.account.worker.tally.rotated);
@@ -219,12 +228,19 @@ impl<'a> UserExecutor<'a> {
             return Ok(());
         }
         let destination = Destination::new(&self.context, &self.session);
-        for (region, failure) in destination.look().await?.map(|record| record.replicas).unwrap_or_default() {
-            if let Some(why) = failure {
-                self.report_finding(Finding::NotReplicated { region, why });
-            }
+        if let Some(secret) = destination.look().await? {
+            self.report_failed_replicas(&secret.replicas);
         }
         Ok(())
+    }
+
+    /// Secrets Manager replicates after it has answered, so that a failure may show only in a later run.
+    fn report_failed_replicas(&mut self, replicas: &BTreeMap<String, Option<String>>) {
+        for (region, failure) in replicas {
+            if let Some(why) = failure {
+                self.report_finding(Finding::NotReplicated { region: region.clone(), why: why.clone() });
+            }
+        }
     }
 
     async fn settle(&mut self) -> Result<Next, StepError> {
@@ -250,9 +266,11 @@ impl<'a> UserExecutor<'a> {
     }
 
     fn report_finding(&mut self, finding: Finding) {
-        Tally::count(&self.context.account.worker.tally.findings);
-        let item = self.item(None, Event::Finding(finding), None);
-        self.items.push(item);
+        let before = self.items.len();
+        self.collect(self.item(None, Event::Finding(finding), None));
+        if self.items.len() > before {
+            Tally::count(&self.context.account.worker.tally.findings);
+        }
     }
 
     /// Before a mail is sent it is found out that it can be recorded; and should it not be accepted, the record says what is still
@@ -280,7 +298,15 @@ impl<'a> UserExecutor<'a> {
 
     /// `record`: the key's state once the notice is accepted.
     fn collect_item(&mut self, key: &AccessKeyId, event: Event, record: Option<KeyState>) {
-        let item = self.item(Some(key), event, record);
+        self.collect(self.item(Some(key), event, record));
+    }
+
+    /// What an earlier round has found already is told once, by what is known now.
+    fn collect(&mut self, item: DigestItem) {
+        if let Some(known) = self.items.iter_mut().find(|known| known.tells_the_same(&item)) {
+            *known = item;
+            return;
+        }
         // What every run finds again becomes an event when it is told.
         let account = self.context.account;
         if !item.event.can_wait()

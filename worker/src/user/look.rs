@@ -21,8 +21,8 @@ const MAX_SNAPSHOT_READS: usize = 3;
 /// A user as the rules take it, and the calls that failed where it says "unknown".
 pub(super) struct UserSnapshot {
     pub(super) user: User,
-    /// The user's secret, if it is there.
-    pub(super) secret: Result<Option<SecretRecord>, AwsError>,
+    /// The user's secret, if it is there. `None`: it could not be read, or has not been read yet.
+    pub(super) secret: Option<Option<SecretRecord>>,
     /// Whether the tags are those that the user was listed with, and have not been read since.
     pub(super) tags_as_listed: bool,
     failures: Vec<(MissingFact, AwsError)>,
@@ -70,8 +70,17 @@ pub(super) struct Glance {
     keys: Option<Vec<KeyRecord>>,
 }
 
-/// Everything the rules may want to know, read afresh. Where a last use or the secret cannot be read, that is unknown to the
-/// rules, which know what can be decided without it.
+/// Everything the rules may want to know, read afresh.
+///
+/// # Errors
+/// [`StepError`], as [`read_keys`] and [`read_facts`].
+pub(super) async fn read(context: &UserContext<'_>, session: &MemberSession) -> Result<UserSnapshot, StepError> {
+    let mut snapshot = read_keys(context, session, Glance::default()).await?;
+    read_facts(context, session, &mut snapshot).await?;
+    Ok(snapshot)
+}
+
+/// A user's keys and tags, read afresh; how the keys have been used and which is published is not known yet.
 ///
 /// Keys are read before the tags and after them, until both lists agree. A key that an attempt under way has just made is then
 /// seen together with its intent, or with its published version, and not taken for a person's; and one that another worker
@@ -80,8 +89,8 @@ pub(super) struct Glance {
 /// one twice alike, and so the keys that were read in between go with them.
 ///
 /// # Errors
-/// [`StepError`]: keys or tags cannot be read, or the session has ended.
-pub(super) async fn read(
+/// [`StepError`]: keys or tags cannot be read.
+pub(super) async fn read_keys(
     context: &UserContext<'_>,
     session: &MemberSession,
     glance: Glance,
@@ -91,27 +100,43 @@ pub(super) async fn read(
         Some(keys) => (keys, read_tags(&context.record.tags)),
         None => keys_and_tags(context, session).await?,
     };
+    let key = |key| key_of(key, &tags, LastUse::Unknown, Published::Unknown);
+    let keys = keys.into_iter().map(key).collect();
+    let user = User { keys, ..user_of(context, tags) };
+    Ok(UserSnapshot { user, secret: None, tags_as_listed, failures: Vec::new() })
+}
+
+/// Adds how the keys have been used, and which is published. What cannot be read is unknown to the rules, which know what can be
+/// decided without it.
+///
+/// # Errors
+/// [`StepError`]: the session has ended.
+pub(super) async fn read_facts(
+    context: &UserContext<'_>,
+    session: &MemberSession,
+    snapshot: &mut UserSnapshot,
+) -> Result<(), StepError> {
     let iam = Iam::new(session);
-    let mut failures = Vec::new();
-    let last_uses = join_all(keys.iter().map(|key| iam.last_use(&key.id))).await;
+    let UserSnapshot { user, failures, .. } = snapshot;
+    let last_uses = join_all(user.keys.iter().map(|key| iam.last_use(&key.id))).await;
     let destination = Destination::new(context, session);
     let secret = destination.secrets.describe(&destination.name).await;
-    let mut known = Vec::new();
-    for (key, last_use) in keys.into_iter().zip(last_uses) {
-        let last_use = unless_failed(last_use, || MissingFact::LastUse(key.id.clone()), &mut failures)?;
+    for (key, last_use) in user.keys.iter_mut().zip(last_uses) {
+        let last_use = unless_failed(last_use, || MissingFact::LastUse(key.id.clone()), failures)?;
         let published = match &secret {
             Ok(Some(secret)) if secret.publishes(&key.id) => Ok(Published::Yes),
             Ok(Some(_) | None) => Ok(Published::No),
             Err(error) => Err(error.clone()),
         };
-        let published = unless_failed(published, || MissingFact::Published(key.id.clone()), &mut failures)?;
-        let (last_use, published) = (last_use.unwrap_or(LastUse::Unknown), published.unwrap_or(Published::Unknown));
-        known.push(key_of(key, &tags, last_use, published));
+        let published = unless_failed(published, || MissingFact::Published(key.id.clone()), failures)?;
+        key.last_use = last_use.unwrap_or(LastUse::Unknown);
+        key.published = published.unwrap_or(Published::Unknown);
     }
-    for (missing, error) in &failures {
+    for (missing, error) in failures.iter() {
         warn!(%error, access_key_id = %missing.access_key_id(), "a fact about the key is not known");
     }
-    Ok(UserSnapshot { user: User { keys: known, ..user_of(context, tags) }, secret, tags_as_listed, failures })
+    snapshot.secret = secret.ok();
+    Ok(())
 }
 
 /// Whether the user has the tags that it was listed with.

@@ -54,6 +54,16 @@ impl State {
             .expect("a version that is not there yet");
     }
 
+    /// Lets the replica in a region fail, as replication may at any time after it was asked for.
+    ///
+    /// # Panics
+    /// There is no such secret, or it is not replicated there.
+    pub fn fail_replica(&mut self, account: &str, region: &str, name: &str, replica: &str, why: &str) {
+        let address = Address { account: account.to_owned(), region: region.to_owned(), name: name.to_owned() };
+        let secret = self.at_mut(&address).expect("a secret that is there");
+        secret.replicas.get_mut(replica).expect("a replica in the region").failure = Some(why.to_owned());
+    }
+
     /// Sets a secret's resource policy.
     ///
     /// # Panics

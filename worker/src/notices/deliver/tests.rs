@@ -91,6 +91,14 @@ fn what_ses_refuses_in_its_own_sandbox_is_not_told_by_the_accounts_address() {
 }
 
 #[test]
+fn the_accounts_last_mail_leaves_out_what_an_owner_has_not_been_told_and_may_be_another_time() {
+    let mails =
+        [mail(RecipientClass::Owner, &[0]), mail(RecipientClass::Owner, &[1]), mail(RecipientClass::Owner, &[2])];
+    let outcomes = [accepted(1), refused(ErrorClass::Throttled), refused(ErrorClass::Rejected)];
+    assert_eq!(blocked(&mails, &outcomes), BTreeSet::from([1]));
+}
+
+#[test]
 fn an_unverified_sender_starts_no_clock() {
     let verdict = judged(refused(ErrorClass::Rejected), refused(ErrorClass::Rejected));
     assert_eq!(told(&verdict), [0_usize; 0]);
