@@ -142,7 +142,7 @@ IAM = [
     ),
     Answer("a key switched off twice", updated_twice, "taken", "UpdateAccessKey"),
     Answer(
-        "a key switched to a status there is none of", update_to("Sleeping"), "ValidationError",
+        "a key switched to an unknown status", update_to("Sleeping"), "ValidationError",
         "UpdateAccessKey: valid values", "taken",
     ),
     Answer("an active key deleted", delete_active, "taken", "DeleteAccessKey"),
