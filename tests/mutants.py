@@ -189,7 +189,7 @@ MUTANTS = [
     ),
     mutant(
         "where there is no credential report nobody is looked at",
-        (INVENTORY, "return self.by_report.iter().collect();", "return Vec::new();"),
+        (INVENTORY, "return self.undecided.iter().collect();", "return Vec::new();"),
         first="calls",
     ),
     mutant(
@@ -211,11 +211,11 @@ MUTANTS = [
     ),
     mutant(
         "what SES accepts and would not deliver counts as told",
-        (DELIVER, "Ok(Delivery::Suppressed) => return MailOutcome::Refused { error: MailError::Suppressed, class: None },", "Ok(Delivery::Suppressed) => {}"),
+        (DELIVER, "Ok(Deliverability::Suppressed) => return refused(MailError::Suppressed, None),", "Ok(Deliverability::Suppressed) => {}"),
     ),
     mutant(
         "an address that SES calls malformed counts as one that it delivers to",
-        ("worker/src/aws/suppression.rs", "=> Ok(Delivery::Malformed),", "=> Ok(Delivery::Expected),"),
+        ("worker/src/aws/suppression.rs", "=> Ok(Deliverability::Malformed),", "=> Ok(Deliverability::Expected),"),
         first="mail_notices",
     ),
     mutant(
@@ -225,7 +225,7 @@ MUTANTS = [
     ),
     mutant(
         "a suppression list that cannot be read is an empty one",
-        (DELIVER, "return MailOutcome::Refused { error: MailError::NotKnown { class, code }, class: Some(class) };", "let _ = (class, code);"),
+        (DELIVER, "return refused(MailError::SuppressionNotKnown { class, code }, Some(class));", "let _ = (class, code);"),
     ),
     mutant(
         "a reminder is not recorded",
@@ -310,7 +310,7 @@ MUTANTS = [
     ),
     mutant(
         "a message is done although some of its users failed",
-        (ACCOUNT, "return Err(JobError::Users { failed, now });", "let _ = now;"),
+        ("worker/src/account/notify.rs", "return Err(JobError::Users { failed, now });", "let _ = now;"),
     ),
     mutant(
         "the central store is written to after the session's end",

@@ -166,7 +166,7 @@ impl AwsError {
     }
 }
 
-/// `SdkError` is non-exhaustive; a variant of the future is told by nothing but its existence.
+/// `SdkError` is non-exhaustive: a variant unknown to this version has a fixed text.
 struct VariantName<'a, E>(&'a SdkError<E, HttpResponse>);
 
 impl<E> fmt::Display for VariantName<'_, E> {

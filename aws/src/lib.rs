@@ -32,5 +32,5 @@ pub use queue::depth::Depth;
 pub use queue::redrive::{RedriveError, RedrivePolicy};
 pub use session::{MemberRole, MemberSession};
 pub use session_policy::SessionPolicy;
-pub use sessions::{MIN_SESSION_FOR_READS, Sessions};
+pub use sessions::{MIN_SESSION_FOR_ONE_USER, Sessions};
 pub use tries::Tries;

@@ -23,14 +23,14 @@ pub struct QueueUrl(String);
 pub struct InvalidQueueUrl(String);
 
 /// A sentence for each queue whose URL names another region than this.
-pub fn elsewhere(
+pub fn in_other_region(
     work: &QueueUrl,
     dead_letters: Option<&QueueUrl>,
     urgent: Option<&QueueUrl>,
     region: &str,
 ) -> Vec<String> {
     let queues = [("QUEUE_URL", Some(work)), ("DEAD_LETTER_QUEUE_URL", dead_letters), ("URGENT_QUEUE_URL", urgent)];
-    queues.into_iter().filter_map(|(variable, queue)| queue?.elsewhere(variable, region)).collect()
+    queues.into_iter().filter_map(|(variable, queue)| queue?.in_other_region(variable, region)).collect()
 }
 
 /// The namespace of deduplication ids.
@@ -49,7 +49,7 @@ impl QueueUrl {
 
     /// A sentence, where the queue this variable names is in another region than the one worked in. The SDK would ask the
     /// wrong region, which knows no such queue. Hosts other than `sqs.<region>.amazonaws...` tell no region.
-    fn elsewhere(&self, variable: &str, region: &str) -> Option<String> {
+    fn in_other_region(&self, variable: &str, region: &str) -> Option<String> {
         let host = self.0.split("://").nth(1)?.split('/').next()?;
         let (named, domain) = host.strip_prefix("sqs.")?.split_once('.')?;
         (domain.starts_with("amazonaws.") && named != region).then(|| {
@@ -102,10 +102,10 @@ mod tests {
 
     #[test]
     fn a_queue_in_another_region_is_told_by_its_url() {
-        let elsewhere = |url: &str| url.parse::<QueueUrl>().unwrap().elsewhere("QUEUE_URL", "eu-west-1");
-        assert_eq!(elsewhere("https://sqs.eu-west-1.amazonaws.com/123456789012/work"), None);
-        assert_eq!(elsewhere("http://127.0.0.1:4599/123456789012/work"), None, "tells no region");
-        let sentence = elsewhere("https://sqs.us-east-1.amazonaws.com/123456789012/work").unwrap();
+        let in_other_region = |url: &str| url.parse::<QueueUrl>().unwrap().in_other_region("QUEUE_URL", "eu-west-1");
+        assert_eq!(in_other_region("https://sqs.eu-west-1.amazonaws.com/123456789012/work"), None);
+        assert_eq!(in_other_region("http://127.0.0.1:4599/123456789012/work"), None, "tells no region");
+        let sentence = in_other_region("https://sqs.us-east-1.amazonaws.com/123456789012/work").unwrap();
         assert!(sentence.starts_with("QUEUE_URL is wrong: the queue is in us-east-1"), "{sentence}");
     }
 }

@@ -9,7 +9,7 @@ pub enum SessionPolicy {
     /// The worker's, in audit mode and in previews.
     Audit,
     /// The producer's, while it follows an operator's request.
-    FollowRequest,
+    ReadOneUser,
     /// The producer's, to send one message per user.
     ListUsers,
     /// The producer's, to report on every key.
@@ -18,7 +18,7 @@ pub enum SessionPolicy {
 
 impl SessionPolicy {
     pub const ALL: [SessionPolicy; 4] =
-        [SessionPolicy::Audit, SessionPolicy::FollowRequest, SessionPolicy::ListUsers, SessionPolicy::Report];
+        [SessionPolicy::Audit, SessionPolicy::ReadOneUser, SessionPolicy::ListUsers, SessionPolicy::Report];
 
     /// All that such a session may do.
     pub fn actions(self) -> &'static [&'static str] {
@@ -34,7 +34,7 @@ impl SessionPolicy {
                 "iam:ListUserTags",
                 "secretsmanager:DescribeSecret",
             ],
-            SessionPolicy::FollowRequest => {
+            SessionPolicy::ReadOneUser => {
                 &["iam:GetAccessKeyLastUsed", "iam:ListAccessKeys", "iam:ListUserTags", "secretsmanager:DescribeSecret"]
             }
             SessionPolicy::ListUsers => &["iam:ListUsers"],

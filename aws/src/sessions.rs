@@ -12,7 +12,7 @@ use crate::session::{MemberRole, MemberSession};
 use crate::session_policy::SessionPolicy;
 
 /// What must be left of a session to begin reading a user.
-pub const MIN_SESSION_FOR_READS: SignedDuration = SignedDuration::from_mins(2);
+pub const MIN_SESSION_FOR_ONE_USER: SignedDuration = SignedDuration::from_mins(2);
 
 /// The sessions in one account, under one name, with one policy.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Sessions {
     ///
     /// # Errors
     /// [`AwsError`] of `sts:AssumeRole`.
-    pub async fn with(&self, left: SignedDuration) -> Result<MemberSession, AwsError> {
+    pub async fn with_at_least(&self, left: SignedDuration) -> Result<MemberSession, AwsError> {
         let mut current = self.current.lock().await;
         if let Some(session) = current.as_ref()
             && session.time_left() >= left

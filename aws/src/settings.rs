@@ -1,6 +1,6 @@
 //! The settings producer and worker share. Each is a flag and an environment variable, the flag winning.
 //!
-//! They come in as text and are checked together, so that everything that is wrong is told at once, by the variable's name.
+//! Values are text until they are checked together, so that everything that is wrong is told at once, by the variable's name.
 //! A variable that is set but empty counts as not set: deployment templates write those.
 
 use std::fmt::Display;

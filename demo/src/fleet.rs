@@ -17,7 +17,7 @@ use sandbox::{Clock, Sandbox, SandboxOptions, client};
 use worker::Tally;
 use worker::queue::Stop;
 
-use crate::life::{Owners, Unreadable};
+use crate::life::{Owners, UnansweredDays};
 use crate::outcome::{self, Before};
 use crate::promises::record::{Record, StartingKey};
 use crate::{DemoArgs, DemoError};
@@ -38,7 +38,7 @@ pub struct Fleet {
     producer: (Connection, producer::Settings),
     workers: Vec<Connection>,
     owners: Owners,
-    unreadable: Unreadable,
+    unreadable: UnansweredDays,
     days: u32,
 }
 
@@ -82,7 +82,7 @@ impl Fleet {
             producer: (connect("demo-producer"), producing),
             workers: (1..=args.workers).map(|n| connect(&format!("demo-worker-{n}"))).collect(),
             owners: Owners::new(args.seed),
-            unreadable: Unreadable::choose(&sandbox, &accounts),
+            unreadable: UnansweredDays::choose(&sandbox, &accounts),
             tally: Arc::new(Tally::default()),
             days: 0,
             sandbox,

@@ -1,4 +1,4 @@
-//! What people do meanwhile: owners install new keys sooner or later and use them; AWS cannot always answer.
+//! What owners do in the meantime: they install new keys sooner or later and use them; AWS cannot always answer.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -56,7 +56,7 @@ impl Owners {
 /// One account whose keys' last uses, and one whose users and groups, cannot be read for some days: nothing of theirs may change
 /// then.
 #[derive(Debug)]
-pub(super) struct Unreadable {
+pub(super) struct UnansweredDays {
     uses_of: Option<String>,
     users_of: Option<String>,
 }
@@ -66,7 +66,7 @@ const FROM: u32 = 12;
 /// Until this one.
 const UNTIL: u32 = 15;
 
-impl Unreadable {
+impl UnansweredDays {
     pub(super) fn choose(sandbox: &Sandbox, accounts: &[String]) -> Self {
         let open = |id: &&String| sandbox.with(|world| world.account(id).state == sandbox::world::AccountState::Active);
         let mut open = accounts.iter().filter(open);

@@ -174,7 +174,7 @@ async fn execute(cli: &Cli) -> Result<ExitStatus, CommandError> {
 async fn connect(cli: &Cli) -> Result<(Settings, Connection), CommandError> {
     let settings = cli.settings.check().map_err(|invalid| usage(&invalid))?;
     let connection = load().await?;
-    let problems = settings.queues_elsewhere(connection.region());
+    let problems = settings.queues_in_other_region(connection.region());
     if problems.is_empty() { Ok((settings, connection)) } else { Err(CommandError::Usage(problems.join("\n"))) }
 }
 

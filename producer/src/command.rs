@@ -62,7 +62,7 @@ pub trait Report: fmt::Display + Serialize {
     }
 }
 
-/// A number of things, in words.
+/// A count with its noun.
 pub(crate) fn count(number: u64, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }

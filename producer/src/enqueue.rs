@@ -1,4 +1,4 @@
-//! Onto the queue: in batches, several at once, every entry's own result looked at.
+//! Sends messages in batches, several at once; each entry's own result counts.
 //!
 //! A batch call can succeed while entries in it fail. Those are tried again one by one with growing waits; what stays
 //! failed is told by account and user. A queue that takes no batch at all ends the run: there is nowhere to send to.
@@ -39,7 +39,7 @@ pub struct SendSummary {
     /// Those that are not.
     pub failed: Vec<UnsentJob>,
     /// Why sending stopped before the last job, if it did.
-    pub broken_off: Option<AwsError>,
+    pub stopped_by: Option<AwsError>,
 }
 
 /// What became of one batch.
@@ -79,12 +79,12 @@ impl Enqueuer {
                     Err((error, unsent)) => {
                         open = false;
                         sent.failed.extend(unsent);
-                        sent.broken_off.get_or_insert(error);
+                        sent.stopped_by.get_or_insert(error);
                     }
                 },
             }
         }
-        if sent.broken_off.is_some() {
+        if sent.stopped_by.is_some() {
             let why = "the run was broken off";
             sent.failed.extend(filling.take().into_iter().flatten().map(|entry| entry.unsent(why)));
         }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use key_rotation_aws::{AwsError, Connection, Depth, QueueUrl, SessionPolicy, Sessions};
 use rotation::names::session_name;
-use rotation::progress::{Expectation, Progress, UserSnapshot};
+use rotation::progress::{Expectation, ObservedUser, Progress};
 use rotation::{AccessKeyId, AccountId, UserName};
 use serde::Serialize;
 use uuid::Uuid;
@@ -51,7 +51,7 @@ pub enum RequestOutcome {
 }
 
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct FollowedRequest {
     pub run_id: Uuid,
     /// When it was made, by AWS's clock.
     pub requested_at: Timestamp,
@@ -68,14 +68,14 @@ pub struct Request {
 /// Follows a request. Made before it is sent, so as to know how the user was before.
 pub struct Follower<'a> {
     connection: &'a Connection,
-    request: Request,
+    request: FollowedRequest,
     dead_letters: Option<QueueUrl>,
-    observer: Result<(Observer, UserSnapshot), String>,
+    observer: Result<(Observer, ObservedUser), String>,
 }
 
 impl<'a> Follower<'a> {
     /// Looks at the user as it is before the request.
-    pub async fn new(connection: &'a Connection, settings: &Settings, request: Request) -> Self {
+    pub async fn new(connection: &'a Connection, settings: &Settings, request: FollowedRequest) -> Self {
         let observer = match &request.expectation {
             Expectation::Audited => Err("an audit leaves nothing to be seen".to_owned()),
             Expectation::Rotated(_) | Expectation::Restored { .. } => {
@@ -182,10 +182,10 @@ impl<'a> Follower<'a> {
 async fn open_observer(
     connection: &Connection,
     settings: &Settings,
-    request: &Request,
-) -> Result<(Observer, UserSnapshot), String> {
+    request: &FollowedRequest,
+) -> Result<(Observer, ObservedUser), String> {
     let (role, account) = (settings.member_role.clone(), request.account.clone());
-    let policy = Some(SessionPolicy::FollowRequest);
+    let policy = Some(SessionPolicy::ReadOneUser);
     let sessions = Sessions::new(connection.clone(), role, account, session_name(&request.run_id), policy);
     let observed = async {
         let observer = Observer::open(sessions, request.user.as_ref(), request.access_key_id.as_ref()).await?;

@@ -51,7 +51,7 @@ pub struct ForceRotateOptions {
     pub wait: WaitOptions,
 }
 
-/// Carries it out.
+/// Sends the request, and follows it where that is asked for.
 ///
 /// # Errors
 /// [`CommandError`] where nothing was sent.

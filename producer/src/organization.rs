@@ -11,7 +11,7 @@ use key_rotation_aws::{AwsError, Connection, ErrorClass, RetryPolicy};
 use rotation::AccountId;
 use tokio::sync::RwLock;
 
-pub use scope::{Excluded, ListingSummary, MemberState, Resolved, Scope, UnitId};
+pub use scope::{LeftOut, ListingSummary, MemberState, Resolved, Scope, UnitId};
 
 use crate::settings::OrgListRole;
 

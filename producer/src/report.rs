@@ -30,8 +30,8 @@ use uuid::Uuid;
 pub use document::Document;
 pub use options::{FailOn, PeriodOptions, ReportOptions};
 
-use self::access::Entry;
-use self::account::Reading;
+use self::access::AccessMethod;
+use self::account::AccountReader;
 use self::document::{Read, Source, Summary};
 use self::evaluate::Basis;
 use self::gather::Gathered;
@@ -59,12 +59,12 @@ pub struct ReportSummary {
     pub summary: Summary,
     /// What was written.
     pub files: Vec<PathBuf>,
-    /// What is strange, but no failure.
+    /// Remarks that are not failures.
     pub remarks: Vec<String>,
     pub problems: Vec<String>,
 }
 
-/// Carries it out.
+/// Reads the accounts and writes the report.
 ///
 /// # Errors
 /// [`CommandError`] where there is no report; accounts that could not be read are in it.
@@ -127,18 +127,18 @@ async fn gather(
 ) -> Result<Gathered, CommandError> {
     let session_name = session_name(&run_id);
     let patience = Duration::from_secs(options.report_timeout);
-    let reading =
-        |entry| Reading { entry, exemption_group: &options.iam_exemption_group, live: options.live, patience };
+    let reader =
+        |method| AccountReader { method, exemption_group: &options.iam_exemption_group, live: options.live, patience };
     if options.this_account {
         let account = own_account(connection).await?;
         progress.found();
-        let record = gather::one(account, None, reading(Entry::Own(connection)), progress).await;
+        let record = gather::one(account, None, reader(AccessMethod::Own(connection)), progress).await;
         return Ok(Gathered { accounts: vec![record], ..Gathered::default() });
     }
     let organization = Organization::new(connection, access.org_list.as_ref(), &session_name);
     let resolved = options.scope.resolve(&organization).await?;
-    let entry = Entry::Role { connection, role: &access.member_role, session_name: &session_name };
-    let gathered = gather::organization(resolved, &organization, reading(entry), progress).await;
+    let method = AccessMethod::Role { connection, role: &access.member_role, session_name: &session_name };
+    let gathered = gather::organization(resolved, &organization, reader(method), progress).await;
     match &gathered.broken_off {
         Some(error) if gathered.accounts.is_empty() => Err(CommandError::Failed(format!(
             "the organization's accounts cannot be listed ({error}): name them with --account, or report on the account of your credentials alone with --this-account"

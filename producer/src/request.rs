@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::command::{CommandError, Report};
 use crate::enqueue::Enqueuer;
-use crate::follow::{Follower, Request, RequestOutcome};
+use crate::follow::{FollowedRequest, Follower, RequestOutcome};
 use crate::organization::{AccountLookup, Member, MemberState, Organization, taken_as_named};
 use crate::queue;
 use crate::settings::Settings;
@@ -32,8 +32,8 @@ pub struct WaitOptions {
     pub wait_timeout: u64,
 
     /// With --wait: believe an empty queue no sooner than this many seconds after sending, as SQS's counts lag
-    #[arg(long, alias = "settle", value_name = "SECONDS", default_value_t = 60)]
-    pub queue_settle_seconds: u64,
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub counts_lag_seconds: u64,
 }
 
 /// A request on its way, or at its end.
@@ -56,7 +56,7 @@ pub struct RequestReport {
     pub access_key_id: Option<AccessKeyId>,
     /// The command that lists what the key did, or the user: after a leak, containing the key is half of it.
     pub lookup_command: Option<String>,
-    /// What is strange, but no failure.
+    /// Remarks that are not failures.
     pub remarks: Vec<String>,
     /// How it ended, where it was waited for.
     #[serde(flatten)]
@@ -141,7 +141,7 @@ impl<'a> RequestSender<'a> {
     /// Refuses a user that the account does not have. Where that cannot be found out, the worker will tell.
     async fn check_user(&self, account: &AccountId, user: &UserName) -> Result<(), CommandError> {
         let session_name = session_name(&self.run_id);
-        let policy = Some(SessionPolicy::FollowRequest);
+        let policy = Some(SessionPolicy::ReadOneUser);
         let session = self.settings.member_role.assume(self.connection, account, &session_name, policy).await;
         let found = match session {
             Ok(session) => iam::access_keys(session.iam(), user).await,
@@ -187,7 +187,7 @@ impl<'a> RequestSender<'a> {
             requested_at: Some(requested_at),
             ..Job::new(member.account.clone(), task)
         };
-        let followed = Request {
+        let followed = FollowedRequest {
             run_id: self.run_id,
             requested_at,
             queue: queue.clone(),
@@ -203,7 +203,7 @@ impl<'a> RequestSender<'a> {
         tracing::info!(account = %member.account, message_id, "the request is on the queue");
         let outcome = match follower {
             Some(follower) => {
-                let counts_lag = Duration::from_secs(wait.queue_settle_seconds);
+                let counts_lag = Duration::from_secs(wait.counts_lag_seconds);
                 Some(follower.wait(Duration::from_secs(wait.wait_timeout), counts_lag).await)
             }
             None => None,

@@ -33,7 +33,7 @@ pub struct RestoreOptions {
     pub wait: WaitOptions,
 }
 
-/// Carries it out.
+/// Sends the request, and follows it where that is asked for.
 ///
 /// # Errors
 /// [`CommandError`] where nothing was sent.

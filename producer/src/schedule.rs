@@ -58,8 +58,8 @@ pub struct ScheduleOptions {
     pub watch: bool,
 
     /// With --watch: believe an empty queue no sooner than this many seconds after sending, as SQS's counts lag
-    #[arg(long, alias = "settle", value_name = "SECONDS", default_value_t = 60)]
-    pub queue_settle_seconds: u64,
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub counts_lag_seconds: u64,
 }
 
 /// What a message is about.
@@ -73,7 +73,7 @@ pub enum Granularity {
     User,
 }
 
-/// Carries it out.
+/// Sends a message for each account, or user, of the scope.
 ///
 /// # Errors
 /// [`CommandError`] where nothing could be sent; what failed for single accounts is in the report.
@@ -138,7 +138,7 @@ async fn schedule(
         "the run is on the queue"
     );
     if options.watch {
-        let counts_lag = Duration::from_secs(options.queue_settle_seconds);
+        let counts_lag = Duration::from_secs(options.counts_lag_seconds);
         match watch::until_empty(connection, settings, run_id, report.messages, counts_lag).await {
             Ok(watched) => {
                 log_finished(&watched, report.dry_run);

@@ -73,8 +73,8 @@ impl Settings {
     }
 
     /// A sentence for each queue whose URL names another region than this.
-    pub fn queues_elsewhere(&self, region: &str) -> Vec<String> {
-        queue::elsewhere(&self.queue, self.dead_letter_queue.as_ref(), self.urgent_queue.as_ref(), region)
+    pub fn queues_in_other_region(&self, region: &str) -> Vec<String> {
+        queue::in_other_region(&self.queue, self.dead_letter_queue.as_ref(), self.urgent_queue.as_ref(), region)
     }
 
     /// The queue an operator's request goes to.

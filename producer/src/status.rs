@@ -74,10 +74,10 @@ impl Purpose {
     }
 }
 
-/// Carries it out.
+/// Reads how many messages each queue holds.
 ///
 /// # Errors
-/// None so far: a queue that cannot be read is in the report.
+/// Currently never fails: a queue that cannot be read is in the report.
 pub async fn run(connection: &Connection, settings: &Settings) -> Result<StatusReport, CommandError> {
     let mut report = StatusReport { queues: Vec::new(), problems: Vec::new() };
     report.look(connection, Purpose::Work, &settings.queue).await;

@@ -18,7 +18,7 @@ use crate::user::User;
 use crate::verdict::{MissingFact, Verdict};
 
 /// A key used within this time before the forecast is taken to stay in use.
-const IN_USE_WITHIN: SignedDuration = SignedDuration::from_hours(10 * 24);
+const STAYS_IN_USE_IF_USED_WITHIN: SignedDuration = SignedDuration::from_hours(10 * 24);
 
 /// How often one day's look is repeated. Once is enough, by the rules' own promise that asking again at the same instant changes
 /// nothing more; the second time picks up what a tidied tag had hidden.
@@ -87,29 +87,29 @@ pub enum Unforeseeable {
 
 /// What the rules would do about a user on `days` days, of which `from` is the first.
 pub fn forecast(from: Timestamp, days: u32, policy: &Policy, user: &User) -> Forecast {
-    let mut future = Future::new(from, user.clone());
+    let mut simulated = SimulatedUser::new(from, user.clone());
     for day in 0..days {
-        future.begin(day);
+        simulated.begin_day(day);
         for _ in 0..LOOKS_A_DAY {
-            match decide(future.now, policy, &future.user, &Request::Scheduled) {
+            match decide(simulated.now, policy, &simulated.user, &Request::Scheduled) {
                 Verdict::Act(plan) => {
-                    let changed = plan.actions.iter().filter(|action| future.carry_out(action)).count();
+                    let changed = plan.actions.iter().filter(|action| simulated.carry_out(action)).count();
                     if changed == 0 {
                         break;
                     }
                 }
                 Verdict::Exempt(_) => break,
-                Verdict::SettleFirst => return future.ends_with(Unforeseeable::Unsettled),
-                Verdict::Undecided(fact) => return future.ends_with(Unforeseeable::Missing(fact)),
+                Verdict::SettleFirst => return simulated.ends_with(Unforeseeable::Unsettled),
+                Verdict::Undecided(fact) => return simulated.ends_with(Unforeseeable::Missing(fact)),
                 Verdict::Refused(_) => unreachable!("only what an operator asks for is refused"),
             }
         }
     }
-    future.told
+    simulated.forecast
 }
 
 /// One user in the days to come.
-struct Future {
+struct SimulatedUser {
     from: Timestamp,
     day: u32,
     now: Timestamp,
@@ -117,20 +117,20 @@ struct Future {
     /// Keys that stay in use while they are active.
     in_use: Vec<AccessKeyId>,
     created: u32,
-    told: Forecast,
+    forecast: Forecast,
 }
 
-impl Future {
+impl SimulatedUser {
     fn new(from: Timestamp, user: User) -> Self {
         let is_in_use = |key: &&Key| match key.last_use {
-            LastUse::At { when, .. } => from.duration_since(when) <= IN_USE_WITHIN,
+            LastUse::At { when, .. } => from.duration_since(when) <= STAYS_IN_USE_IF_USED_WITHIN,
             LastUse::Unknown | LastUse::Never => false,
         };
         let in_use = user.keys.iter().filter(is_in_use).map(|key| key.id.clone()).collect();
-        Self { from, day: 0, now: from, user, in_use, created: 0, told: Forecast::default() }
+        Self { from, day: 0, now: from, user, in_use, created: 0, forecast: Forecast::default() }
     }
 
-    fn begin(&mut self, day: u32) {
+    fn begin_day(&mut self, day: u32) {
         self.day = day;
         self.now = after(self.from, day);
         for key in self.user.keys.iter_mut().filter(|key| key.status == KeyStatus::Active) {
@@ -143,35 +143,35 @@ impl Future {
     }
 
     fn ends_with(mut self, why: Unforeseeable) -> Forecast {
-        self.told.unforeseeable = Some((self.day, why));
-        self.told
+        self.forecast.unforeseeable = Some((self.day, why));
+        self.forecast
     }
 
     /// Does to the user what the action does; whether that changes it.
     fn carry_out(&mut self, action: &Action) -> bool {
         match action {
             Action::Rotate { old, notice, .. } => {
-                self.tell(old, ForecastKind::Replace);
+                self.add_step(old, ForecastKind::Replace);
                 if let Some(notice) = notice {
                     self.record(old, notice.state(self.now));
                 }
                 self.create();
             }
             Action::Notify { key, notice } => {
-                self.tell(key, ForecastKind::Notify);
+                self.add_step(key, ForecastKind::Notify);
                 self.record(key, notice.state(self.now));
             }
             Action::Disable { key, delete_due, .. } => {
-                self.tell(key, ForecastKind::Disable);
+                self.add_step(key, ForecastKind::Disable);
                 self.set_status(key, KeyStatus::Inactive);
                 self.record(key, KeyState::new(KeyStateKind::Disabled, self.now).until(*delete_due));
             }
             Action::Adopt { key, state, .. } => {
-                self.tell(key, ForecastKind::Adopt);
+                self.add_step(key, ForecastKind::Adopt);
                 self.record(key, state.clone());
             }
             Action::Delete(deletable) => {
-                self.tell(deletable.key(), ForecastKind::Delete);
+                self.add_step(deletable.key(), ForecastKind::Delete);
                 self.user.keys.retain(|key| key.id != *deletable.key());
                 self.accept_deletion(deletable.key(), deletable.state());
             }
@@ -188,8 +188,8 @@ impl Future {
             Action::Record { key, state } => self.record(key, state.clone()),
             Action::Forget { key } => self.forget(key),
             Action::ReportFinding(finding) => {
-                if self.told.findings.iter().all(|(_, told)| told != finding) {
-                    self.told.findings.push((self.day, finding.clone()));
+                if self.forecast.findings.iter().all(|(_, told)| told != finding) {
+                    self.forecast.findings.push((self.day, finding.clone()));
                 }
             }
             Action::Warn { .. } | Action::Postpone { .. } => {}
@@ -197,8 +197,8 @@ impl Future {
         action.changes()
     }
 
-    fn tell(&mut self, key: &AccessKeyId, kind: ForecastKind) {
-        self.told.steps.push(ForecastStep { day: self.day, key: key.clone(), kind });
+    fn add_step(&mut self, key: &AccessKeyId, kind: ForecastKind) {
+        self.forecast.steps.push(ForecastStep { day: self.day, key: key.clone(), kind });
     }
 
     /// A successor, published in place of whichever key was.

@@ -57,17 +57,17 @@ impl Intent {
     }
 
     /// Whether the key was there before the attempt, by its own word.
-    pub fn names(&self, key: &AccessKeyId) -> bool {
+    pub fn was_there_before(&self, key: &AccessKeyId) -> bool {
         self.successor_of.as_ref() == Some(key) || self.beside.contains(key)
     }
 
     /// Whether whoever wrote it can no longer do anything in the member account: its session has ended.
     pub fn is_old(&self, now: Timestamp) -> bool {
-        now > self.end()
+        now > self.old_from()
     }
 
     /// When it becomes old.
-    pub fn end(&self) -> Timestamp {
+    pub fn old_from(&self) -> Timestamp {
         fence_after(self.written)
     }
 
@@ -89,7 +89,7 @@ impl Intent {
             return false;
         }
         let from = self.written.checked_sub(CLOCK_TOLERANCE).unwrap_or(Timestamp::MIN);
-        from <= created && created <= self.end()
+        from <= created && created <= self.old_from()
     }
 }
 
@@ -117,7 +117,7 @@ impl Turn {
     pub fn new(own: Option<Uuid>, others: &[Intent], now: Timestamp) -> Self {
         let young: Vec<&Intent> = others.iter().filter(|intent| !intent.is_old(now)).collect();
         let silent = young.iter().filter(|intent| now > intent.silent_from() || intent.is_from_the_future(now));
-        if let Some(until) = silent.map(|intent| intent.end()).max() {
+        if let Some(until) = silent.map(|intent| intent.old_from()).max() {
             // No message waits for the date of a tag from the future.
             return Turn::BackOff { until: until.min(fence_after(now)) };
         }

@@ -36,14 +36,14 @@ pub enum Progress {
 
 /// One user as it shows to somebody who may only read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UserSnapshot {
-    pub keys: Vec<KeySnapshot>,
+pub struct ObservedUser {
+    pub keys: Vec<ObservedKey>,
     pub tags: UserTags,
     pub publication: Publication,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeySnapshot {
+pub struct ObservedKey {
     pub id: AccessKeyId,
     pub status: KeyStatus,
     pub created: Timestamp,
@@ -57,8 +57,8 @@ pub enum Publication {
     Unreadable,
 }
 
-impl UserSnapshot {
-    fn key(&self, id: &AccessKeyId) -> Option<&KeySnapshot> {
+impl ObservedUser {
+    fn key(&self, id: &AccessKeyId) -> Option<&ObservedKey> {
         self.keys.iter().find(|key| key.id == *id)
     }
 
@@ -85,7 +85,7 @@ impl Expectation {
     }
 
     /// How far the request has got.
-    pub fn progress(&self, before: &UserSnapshot, now: &UserSnapshot, requested_at: Timestamp) -> Progress {
+    pub fn progress(&self, before: &ObservedUser, now: &ObservedUser, requested_at: Timestamp) -> Progress {
         match self {
             Expectation::Rotated(request) => rotated(request, before, now, requested_at),
             Expectation::Restored { access_key_id } => restored(access_key_id.as_ref(), before, now),
@@ -94,20 +94,20 @@ impl Expectation {
     }
 }
 
-fn rotated(request: &ForceRotate, before: &UserSnapshot, now: &UserSnapshot, requested_at: Timestamp) -> Progress {
-    let to_be_replaced = |key: &&KeySnapshot| match request.whom.access_key_id() {
+fn rotated(request: &ForceRotate, before: &ObservedUser, now: &ObservedUser, requested_at: Timestamp) -> Progress {
+    let to_be_replaced = |key: &&ObservedKey| match request.whom.access_key_id() {
         Some(named) => key.id == *named,
         None => key.status == KeyStatus::Active,
     };
-    let replaced: Vec<&KeySnapshot> = before.keys.iter().filter(to_be_replaced).collect();
-    let still_active = |key: &&KeySnapshot| now.key(&key.id).is_some_and(|key| key.status == KeyStatus::Active);
+    let replaced: Vec<&ObservedKey> = before.keys.iter().filter(to_be_replaced).collect();
+    let still_active = |key: &&ObservedKey| now.key(&key.id).is_some_and(|key| key.status == KeyStatus::Active);
     if request.disable_old_now
         && let Some(key) = replaced.iter().copied().find(still_active)
     {
         return Progress::Pending(format!("the key {} is still active", key.id));
     }
     let contained = if request.disable_old_now { "the old key is disabled, " } else { "" };
-    let is_successor = |key: &&KeySnapshot| {
+    let is_successor = |key: &&ObservedKey| {
         before.key(&key.id).is_none() && key.status == KeyStatus::Active && no_earlier(key.created, requested_at)
     };
     let Some(successor) = now.keys.iter().find(is_successor) else {
@@ -130,7 +130,7 @@ fn rotated(request: &ForceRotate, before: &UserSnapshot, now: &UserSnapshot, req
 }
 
 /// What has become of a replaced key; `None` while its owner is still to be told.
-fn old_key(key: &KeySnapshot, now: &UserSnapshot, requested_at: Timestamp) -> Option<String> {
+fn old_key(key: &ObservedKey, now: &ObservedUser, requested_at: Timestamp) -> Option<String> {
     let Some(present) = now.key(&key.id) else { return Some(format!("{} is deleted", key.id)) };
     match (present.status, now.tags.state_of(&key.id)) {
         (KeyStatus::Inactive, _) => Some(format!("{} is inactive", key.id)),
@@ -143,8 +143,8 @@ fn old_key(key: &KeySnapshot, now: &UserSnapshot, requested_at: Timestamp) -> Op
     }
 }
 
-fn restored(named: Option<&AccessKeyId>, before: &UserSnapshot, now: &UserSnapshot) -> Progress {
-    let inactive: Vec<&KeySnapshot> = before.keys.iter().filter(|key| key.status == KeyStatus::Inactive).collect();
+fn restored(named: Option<&AccessKeyId>, before: &ObservedUser, now: &ObservedUser) -> Progress {
+    let inactive: Vec<&ObservedKey> = before.keys.iter().filter(|key| key.status == KeyStatus::Inactive).collect();
     let wanted = match (named, inactive.as_slice()) {
         (Some(named), _) => named,
         (None, [only]) => &only.id,
@@ -177,20 +177,20 @@ mod tests {
         AccessKeyId::new(text).unwrap()
     }
 
-    fn key(name: &str, status: KeyStatus, created: &str) -> KeySnapshot {
-        KeySnapshot { id: id(name), status, created: created.parse().unwrap() }
+    fn key(name: &str, status: KeyStatus, created: &str) -> ObservedKey {
+        ObservedKey { id: id(name), status, created: created.parse().unwrap() }
     }
 
-    fn seen(keys: Vec<KeySnapshot>, tags: &[(&str, &str)], published: &[&str]) -> UserSnapshot {
+    fn seen(keys: Vec<ObservedKey>, tags: &[(&str, &str)], published: &[&str]) -> ObservedUser {
         let versions = published.iter().map(|name| names::version_id(&id(name))).collect();
-        UserSnapshot { keys, tags: UserTags::read(tags.iter().copied()), publication: Publication::Versions(versions) }
+        ObservedUser { keys, tags: UserTags::read(tags.iter().copied()), publication: Publication::Versions(versions) }
     }
 
-    fn old(status: KeyStatus) -> KeySnapshot {
+    fn old(status: KeyStatus) -> ObservedKey {
         key(OLD, status, "2026-08-01T00:00:00Z")
     }
 
-    fn new() -> KeySnapshot {
+    fn new() -> ObservedKey {
         key(NEW, KeyStatus::Active, "2026-11-22T10:00:03Z")
     }
 
@@ -199,7 +199,7 @@ mod tests {
         Expectation::Rotated(ForceRotate { whom, disable_old_now, override_exemption: false })
     }
 
-    fn progress(expectation: &Expectation, before: &UserSnapshot, now: &UserSnapshot) -> Progress {
+    fn progress(expectation: &Expectation, before: &ObservedUser, now: &ObservedUser) -> Progress {
         expectation.progress(before, now, ASKED.parse().unwrap())
     }
 

@@ -23,7 +23,7 @@ pub const MAX_REQUEST_AGE: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// Where an operator's request comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestOrigin {
-    /// By this the request is known on record.
+    /// The id under which state tags record the request.
     pub id: Uuid,
     /// When it was made, by AWS's clock: what has happened since may make it void.
     pub requested_at: Timestamp,

@@ -38,7 +38,7 @@ impl FullScan {
 
     /// Whether the user's turn falls on the run's day, or on one of the days since the run before it. The turns of an account's users spread
     /// evenly over the days, and those of users that have the same name in many accounts do too.
-    fn is_turn_of(self, account: &AccountId, user: &User, run: Timestamp) -> bool {
+    fn is_scan_day_of(self, account: &AccountId, user: &User, run: Timestamp) -> bool {
         let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{account}/{}", user.name).as_bytes()).as_u128();
         let phase = (hash % u128::from(self.days)) as i64;
         let day = run.as_second().div_euclid(SECONDS_PER_DAY);
@@ -48,7 +48,7 @@ impl FullScan {
 
 /// A key, as the credential report shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReportedKey {
+pub struct KeyInReport {
     pub active: bool,
     /// When it was created or last changed.
     pub last_rotated: Option<Timestamp>,
@@ -61,8 +61,8 @@ pub enum LookReason {
     Exempt,
     /// It carries a tag that the rules read.
     Tagged,
-    /// It is its turn.
-    Turn,
+    /// It is the day on which this user is looked at, whatever the report says.
+    FullScan,
     /// The report has no row of this user, or one that cannot be read.
     NotReported,
     InactiveKey,
@@ -76,7 +76,7 @@ impl LookReason {
         match self {
             LookReason::Exempt => "exempt",
             LookReason::Tagged => "tagged",
-            LookReason::Turn => "turn",
+            LookReason::FullScan => "full_scan",
             LookReason::NotReported => "not_reported",
             LookReason::InactiveKey => "inactive_key",
             LookReason::MayBeDue => "may_be_due",
@@ -97,8 +97,8 @@ pub fn reason_without_report(
         Some(LookReason::Exempt)
     } else if has_tags_that_count(&user.tags) {
         Some(LookReason::Tagged)
-    } else if full_scan.is_turn_of(account, user, run) {
-        Some(LookReason::Turn)
+    } else if full_scan.is_scan_day_of(account, user, run) {
+        Some(LookReason::FullScan)
     } else {
         None
     }
@@ -106,15 +106,15 @@ pub fn reason_without_report(
 
 /// Why a user that [`reason_without_report`] passes over is looked at all the same, if it is: by the keys in its row of the report;
 /// `None`, where there is no row that can be read.
-pub fn reason_by_report(now: Timestamp, policy: &Policy, keys: Option<&[ReportedKey]>) -> Option<LookReason> {
+pub fn reason_by_report(now: Timestamp, policy: &Policy, keys: Option<&[KeyInReport]>) -> Option<LookReason> {
     let Some(keys) = keys else {
         return Some(LookReason::NotReported);
     };
     keys.iter().find_map(|key| match key {
-        ReportedKey { active: false, .. } => Some(LookReason::InactiveKey),
-        ReportedKey { active: true, last_rotated: None } => Some(LookReason::NotReported),
-        ReportedKey { active: true, last_rotated: Some(since) } if now < quiet_until(policy, *since) => None,
-        ReportedKey { active: true, last_rotated: Some(_) } => Some(LookReason::MayBeDue),
+        KeyInReport { active: false, .. } => Some(LookReason::InactiveKey),
+        KeyInReport { active: true, last_rotated: None } => Some(LookReason::NotReported),
+        KeyInReport { active: true, last_rotated: Some(since) } if now < quiet_until(policy, *since) => None,
+        KeyInReport { active: true, last_rotated: Some(_) } => Some(LookReason::MayBeDue),
     })
 }
 

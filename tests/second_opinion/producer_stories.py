@@ -48,7 +48,7 @@ def per_user_every_user_gets_one_message_and_its_own_work(stage):
 
 def a_scheduled_run_is_watched_to_its_end(stage):
     stage.user(used(95))
-    watching = stage.start("producer", "schedule", "--account", stage.account, "--watch", "--queue-settle-seconds", "1")
+    watching = stage.start("producer", "schedule", "--account", stage.account, "--watch", "--counts-lag-seconds", "1")
     stage.until_sent()
     stage.work()
     stage.finish(watching)
@@ -59,7 +59,7 @@ def a_leak_goes_to_the_urgent_queue_and_is_waited_for(stage):
     urgent = stage.add_urgent_queue()
     leaked = stage.user(used(5))[0]
     asking = stage.start(
-        "producer", "force-rotate", "--access-key-id", leaked, "--disable-old-now", "--wait", "--queue-settle-seconds", "1",
+        "producer", "force-rotate", "--access-key-id", leaked, "--disable-old-now", "--wait", "--counts-lag-seconds", "1",
         URGENT_QUEUE_URL=urgent,
     )
     stage.until_sent(urgent)
@@ -75,7 +75,7 @@ def a_leak_goes_to_the_urgent_queue_and_is_waited_for(stage):
 
 def a_refusal_is_told_to_who_waits(stage):
     keys = stage.user(used(50), used(5))
-    asking = stage.start("producer", "force-rotate", "--account", stage.account, "--user", USER, "--wait", "--queue-settle-seconds", "1")
+    asking = stage.start("producer", "force-rotate", "--account", stage.account, "--user", USER, "--wait", "--counts-lag-seconds", "1")
     stage.until_sent()
     stage.work()
     said = stage.finish(asking, status=1)
@@ -87,7 +87,7 @@ def a_restore_is_waited_for(stage):
     ids = stage.user(Key(101, used=20, active=False), used(11))
     stage.publish(ids[1])
     stage.remember(ids[0], "disabled", 1)
-    asking = stage.start("producer", "restore", "--account", stage.account, "--user", USER, "--wait", "--queue-settle-seconds", "1")
+    asking = stage.start("producer", "restore", "--account", stage.account, "--user", USER, "--wait", "--counts-lag-seconds", "1")
     stage.until_sent()
     stage.work()
     stage.finish(asking)

@@ -89,7 +89,7 @@ async fn force_while_busy(stage: &Stage, urgent: Option<QueueUrl>) -> Figures {
         disable_old_now: true,
         override_exemption: false,
         dry_run: false,
-        wait: WaitOptions { wait: false, wait_timeout: 0, queue_settle_seconds: 0 },
+        wait: WaitOptions { wait: false, wait_timeout: 0, counts_lag_seconds: 0 },
     };
     let is_done = || {
         stage.world(|world| {

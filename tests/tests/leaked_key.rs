@@ -44,7 +44,7 @@ fn command(key: &str) -> ForceRotateOptions {
         disable_old_now: true,
         override_exemption: false,
         dry_run: false,
-        wait: WaitOptions { wait: true, wait_timeout: 60, queue_settle_seconds: 0 },
+        wait: WaitOptions { wait: true, wait_timeout: 60, counts_lag_seconds: 0 },
     }
 }
 

@@ -11,7 +11,7 @@ use sandbox::call::Service;
 use sandbox::serve::SENDER;
 use worker::Settings;
 use worker::notices::{MailSettings, Notices};
-use worker::preview::{self, PlanOptions, PreviewError, Written};
+use worker::preview::{self, PlanOptions, PreviewError, PreviewFiles};
 
 const LEADER: &str = "ada@example.org";
 
@@ -40,7 +40,7 @@ fn settings(stage: &Stage) -> Settings {
     settings
 }
 
-async fn preview(stage: &Stage, settings: &Settings, options: &PlanOptions) -> Result<Written, PreviewError> {
+async fn preview(stage: &Stage, settings: &Settings, options: &PlanOptions) -> Result<PreviewFiles, PreviewError> {
     let connection = stage.connection("preview");
     let mail = MailSettings { sender: Some(SENDER.to_owned()), ..MailSettings::default() };
     let notices = Notices::new(mail, None, connection.partition()).expect("the built-in templates");
@@ -52,7 +52,7 @@ fn read(options: &PlanOptions, file: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-fn names(written: &Written) -> Vec<&str> {
+fn names(written: &PreviewFiles) -> Vec<&str> {
     written.files.iter().filter_map(|file| file.file_name()?.to_str()).collect()
 }
 

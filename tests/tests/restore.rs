@@ -33,7 +33,7 @@ async fn restore(stage: &Stage) -> RequestReport {
         account: AccountId::new(ACCOUNT).expect("an account id"),
         user: USER.parse().expect("a user name"),
         access_key_id: None,
-        wait: WaitOptions { wait: true, wait_timeout: 60, queue_settle_seconds: 0 },
+        wait: WaitOptions { wait: true, wait_timeout: 60, counts_lag_seconds: 0 },
     };
     let (stop, connection) = (Stop::default(), stage.connection("producer"));
     let settings = worker::Settings { drain: false, ..stage.settings() };

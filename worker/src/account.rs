@@ -1,31 +1,31 @@
 //! One message: one account (or one user of it), from the role assumed to the owners told.
 
+mod notify;
+
 use std::time::Instant;
 
 use futures::stream::{FuturesUnordered, StreamExt};
-use key_rotation_aws::{ErrorClass, MIN_SESSION_FOR_READS, SessionPolicy, Sessions};
+use key_rotation_aws::{ErrorClass, MIN_SESSION_FOR_ONE_USER, MemberSession, SessionPolicy, Sessions};
 use rotation::job::Whom;
 use rotation::names::session_name;
 use rotation::selection::FullScan;
-use rotation::{Event, EventKind, Job, Refusal, RequestOption, RequestOrigin, Task, UserName};
+use rotation::{AccessKeyId, Event, EventKind, Job, Refusal, RequestOption, RequestOrigin, Task, UserName};
 use tracing::{Instrument, info, info_span, warn};
 use uuid::Uuid;
 
 use crate::aws::iam::{Iam, UserRecord};
 use crate::context::{AccountContext, UserContext, WorkerContext};
 use crate::error::{JobError, StepError};
-use crate::events::of_item;
 use crate::inventory::{self, Inventory, Selection};
-use crate::notices::{self, Digest, DigestItem, DigestReport, IncompleteUser};
-use crate::pace::Pace;
+use crate::notices::{Digest, DigestItem};
+use crate::pace::UserPace;
 use crate::queue::{Message, Outcome, Stop};
-use crate::recorder::TagRecorder;
 use crate::secret_policies;
-use crate::summary::{Ended, Sums};
+use crate::summary::{MessageCounter, MessageSummary};
 use crate::tally::Tally;
 use crate::user::{self, UserError, UserReport};
 
-/// What came of all users.
+/// Results of all users.
 #[derive(Debug, Default)]
 struct AccountReport {
     items: Vec<DigestItem>,
@@ -50,36 +50,52 @@ pub async fn process_message(
     let dry_run = worker.dry_run || job.dry_run;
     let run = job.run_id.map_or_else(|| message.id.clone(), |id| id.to_string());
     let session_name = session_name(&if dry_run { format!("audit-{run}") } else { run });
-    let sessions = sessions(worker, job, session_name, dry_run);
-    let (calls, sums) = (sessions.calls().clone(), Sums::default());
-    let result = async {
-        let origin = origin(job, message)?;
-        let (full_scan, message_id) = (worker.full_scan, message.first_id.as_str());
-        let account =
-            AccountContext { worker, job, sessions, dry_run, full_scan, origin, message_id, stop, sums: &sums };
-        account.refuse_what_an_audit_cannot_do()?;
-        let inventory = account.inventory().await?;
-        account.count_exemption_group(&inventory);
-        let report = account.process_users(&inventory).await;
-        secret_policies::bring_up_to_date(&account, &inventory).await;
-        account.notify_owners(report, message.last_delivery).await
-    }
-    .await;
+    let sessions = open_sessions(worker, job, session_name, dry_run);
+    let (calls, counter) = (sessions.calls().clone(), MessageCounter::default());
+    let result = work_on(worker, job, message, sessions, stop, &counter).await;
     let is_tried_again = matches!(&result, Err(error) if matches!(error.outcome(), Outcome::Retry { .. }));
     if !is_tried_again || message.last_delivery {
-        worker.refused_stores.forget(&message.first_id);
+        worker.storage_refusals.forget(&message.first_id);
     }
     if let Err(JobError::Refused(why)) = &result {
         let event =
             Event::new(EventKind::Refused, worker.connection.clock().now(), job.account.clone(), dry_run, job.run_id);
         let (user, access_key_id) = (job.user().cloned(), job.task.access_key_id().cloned());
         let event = Event { user, access_key_id, ..event.saying(why.clone()) };
-        sums.count(&event);
+        counter.count(&event);
         worker.events.emit(event);
     }
-    let (counts, took) = (&sums.read(), begun.elapsed());
-    Ended { job, message, dry_run, counts, calls: &calls, took, result: &result }.log();
+    let (counts, took) = (&counter.read(), begun.elapsed());
+    MessageSummary { job, message, dry_run, counts, calls: &calls, took, result: &result }.log();
     result
+}
+
+/// Reads the account, works on its users, and tells of it.
+async fn work_on(
+    worker: &WorkerContext,
+    job: &Job,
+    message: &Message,
+    sessions: Sessions,
+    stop: &Stop,
+    counter: &MessageCounter,
+) -> Result<(), JobError> {
+    let account = AccountContext {
+        worker,
+        job,
+        sessions,
+        dry_run: worker.dry_run || job.dry_run,
+        full_scan: worker.full_scan,
+        origin: origin(job, message)?,
+        message_id: &message.first_id,
+        stop,
+        counter,
+    };
+    account.refuse_what_an_audit_cannot_do()?;
+    let inventory = account.inventory().await?;
+    account.count_exemption_group(&inventory);
+    let report = account.process_users(&inventory).await;
+    secret_policies::bring_up_to_date(&account, &inventory).await;
+    account.notify_owners(report, message.last_delivery).await
 }
 
 /// What would be told about an account, or about one user of it: found out by reading alone.
@@ -90,16 +106,16 @@ pub async fn preview(worker: &WorkerContext, job: &Job) -> Result<Digest, JobErr
     let account = AccountContext {
         worker,
         job,
-        sessions: sessions(worker, job, session_name(&"preview"), true),
+        sessions: open_sessions(worker, job, session_name(&"preview"), true),
         dry_run: true,
         full_scan: FullScan::EVERY_RUN,
         origin: RequestOrigin { id: Uuid::nil(), requested_at: worker.connection.clock().now(), redelivered: false },
         message_id: "preview",
         stop: &Stop::default(),
-        sums: &Sums::default(),
+        counter: &MessageCounter::default(),
     };
     let inventory = account.inventory().await?;
-    if let (Task::User(user), []) = (&job.task, inventory.users.as_slice()) {
+    if let (Task::User(user), []) = (&job.task, inventory.looked_at.as_slice()) {
         return Err(account.no_such_user(user));
     }
     let AccountReport { items, failed, .. } = account.process_users(&inventory).await;
@@ -116,7 +132,7 @@ fn origin(job: &Job, message: &Message) -> Result<RequestOrigin, JobError> {
     origin.map_err(|refusal| JobError::Refused(with_options(&refusal)))
 }
 
-fn sessions(worker: &WorkerContext, job: &Job, name: String, read_only: bool) -> Sessions {
+fn open_sessions(worker: &WorkerContext, job: &Job, name: String, read_only: bool) -> Sessions {
     let policy = read_only.then_some(SessionPolicy::Audit);
     // Each message's calls are counted for themselves.
     let connection = worker.connection.counting_anew();
@@ -134,51 +150,57 @@ impl AccountContext<'_> {
 
     /// Whom to look at.
     async fn inventory(&self) -> Result<Inventory, JobError> {
-        let session = self.sessions.with(MIN_SESSION_FOR_READS).await.map_err(|source| {
-            match matches!(source.class, ErrorClass::Denied | ErrorClass::NotFound) {
-                true => JobError::RoleRefused { role: self.worker.role.name.clone(), source },
-                false => JobError::Account(source),
-            }
-        })?;
-        let group = &self.worker.exemption_group;
-        // Who is exempt does not matter to a request that overrides it; so a group that cannot be read shields no leaked key.
-        let read_group = match &self.job.task {
-            Task::ForceRotate(request) => (!request.override_exemption).then_some(group.as_str()),
-            Task::Account | Task::User(_) | Task::Restore { .. } => Some(group.as_str()),
-        };
+        let session = self.first_session().await?;
         if let Task::ForceRotate(request) = &self.job.task
             && let Some(refusal) = request.refusal(self.worker.connection.access_key_id().await.as_ref())
         {
             return Err(JobError::Refused(with_options(&refusal)));
         }
-        let one =
-            async |user: &UserName| Inventory::of_user(&session, read_group, user).await.map_err(JobError::Account);
-        let asked_for = async |user: &UserName| {
-            let found = one(user).await?;
-            if found.users.is_empty() {
-                return Err(self.no_such_user(user));
-            }
-            Ok(found)
-        };
         match &self.job.task {
-            Task::Account => Inventory::of_account(&session, &self.selection()).await.map_err(JobError::Account),
+            Task::Account => Inventory::for_account(&session, &self.selection()).await.map_err(JobError::Account),
             // Found by a listing; gone since: nothing to do.
-            Task::User(user) => one(user).await,
-            Task::Restore { user, .. } => asked_for(user).await,
+            Task::User(user) => self.user_if_there(&session, user).await,
+            Task::Restore { user, .. } => self.requested_user(&session, user).await,
             Task::ForceRotate(request) => match &request.whom {
-                Whom::User(user) | Whom::UserAndKey(user, _) => asked_for(user).await,
+                Whom::User(user) | Whom::UserAndKey(user, _) => self.requested_user(&session, user).await,
                 Whom::Key(key) => {
                     let owner = inventory::owner_of(&session, key).await.map_err(JobError::Account)?;
-                    let owner = owner.ok_or_else(|| {
-                        JobError::Refused(format!(
-                            "no user of the account {} has the access key {key}: check the key id and the account. (A key of the account's root user belongs to no user, and only the root user can delete it)",
-                            self.job.account
-                        ))
-                    })?;
-                    asked_for(&owner).await
+                    let owner = owner.ok_or_else(|| self.no_owner(key))?;
+                    self.requested_user(&session, &owner).await
                 }
             },
         }
+    }
+
+    async fn first_session(&self) -> Result<MemberSession, JobError> {
+        self.sessions.with_at_least(MIN_SESSION_FOR_ONE_USER).await.map_err(|source| {
+            match matches!(source.class, ErrorClass::Denied | ErrorClass::NotFound) {
+                true => JobError::RoleRefused { role: self.worker.role.name.clone(), source },
+                false => JobError::Account(source),
+            }
+        })
+    }
+
+    async fn user_if_there(&self, session: &MemberSession, user: &UserName) -> Result<Inventory, JobError> {
+        let group = self.worker.exemption_group.as_str();
+        // Who is exempt does not matter to a request that overrides it; so a group that cannot be read shields no leaked key.
+        let read_group = match &self.job.task {
+            Task::ForceRotate(request) => (!request.override_exemption).then_some(group),
+            Task::Account | Task::User(_) | Task::Restore { .. } => Some(group),
+        };
+        Inventory::for_user(session, read_group, user).await.map_err(JobError::Account)
+    }
+
+    async fn requested_user(&self, session: &MemberSession, user: &UserName) -> Result<Inventory, JobError> {
+        let found = self.user_if_there(session, user).await?;
+        if found.looked_at.is_empty() { Err(self.no_such_user(user)) } else { Ok(found) }
+    }
+
+    fn no_owner(&self, key: &AccessKeyId) -> JobError {
+        JobError::Refused(format!(
+            "no user of the account {} has the access key {key}: check the key id and the account. (A key of the account's root user belongs to no user, and only the root user can delete it)",
+            self.job.account
+        ))
     }
 
     fn count_exemption_group(&self, inventory: &Inventory) {
@@ -187,7 +209,7 @@ impl AccountContext<'_> {
             let group = self.worker.exemption_group.as_str();
             warn!(group, "the exemption group does not exist in this account: nobody is exempt by group");
         }
-        self.sums.count_exemption_group(found);
+        self.counter.count_exemption_group(found);
     }
 
     fn selection(&self) -> Selection<'_> {
@@ -202,14 +224,14 @@ impl AccountContext<'_> {
         }
     }
 
-    /// Works on the users; one user's failure does not stop the others. Those that the credential report has a say in come last:
-    /// it may take a while to generate.
+    /// Works on the users; one user's failure does not stop the others. Users that depend on the credential report come last:
+    /// generating it takes time.
     async fn process_users(&self, inventory: &Inventory) -> AccountReport {
-        let mut pace = Pace::new(self.worker.max_concurrent_users);
-        let mut reports = self.process_each(inventory, inventory.users.iter().collect(), &mut pace).await;
-        let mut not_begun = inventory.users.len() - reports.len();
-        if !inventory.by_report.is_empty() {
-            let chosen = self.chosen_by_report(inventory).await;
+        let mut pace = UserPace::new(self.worker.max_concurrent_users);
+        let mut reports = self.process_each(inventory, inventory.looked_at.iter().collect(), &mut pace).await;
+        let mut not_begun = inventory.looked_at.len() - reports.len();
+        if !inventory.undecided.is_empty() {
+            let chosen = self.choose_by_report(inventory).await;
             let more = chosen.len();
             let further = self.process_each(inventory, chosen, &mut pace).await;
             not_begun += more - further.len();
@@ -226,16 +248,16 @@ impl AccountContext<'_> {
                 Err(UserError::Step(error)) => account.failed.push((user, error)),
             }
         }
-        let users = inventory.users.len() + inventory.by_report.len();
-        self.sums.count_users(users, looked_at, not_begun);
+        let users = inventory.looked_at.len() + inventory.undecided.len();
+        self.counter.count_users(users, looked_at, not_begun);
         account
     }
 
-    async fn chosen_by_report<'i>(&self, inventory: &'i Inventory) -> Vec<&'i UserRecord> {
-        match self.sessions.with(MIN_SESSION_FOR_READS).await {
-            Ok(session) => inventory.chosen_by_report(&session, &self.selection(), self.worker.report_wait).await,
-            // The same is tried for each of them, and fails as it must.
-            Err(_) => inventory.by_report.iter().collect(),
+    async fn choose_by_report<'i>(&self, inventory: &'i Inventory) -> Vec<&'i UserRecord> {
+        match self.sessions.with_at_least(MIN_SESSION_FOR_ONE_USER).await {
+            Ok(session) => inventory.choose_by_report(&session, &self.selection(), self.worker.report_wait).await,
+            // Each user then fails with the same error.
+            Err(_) => inventory.undecided.iter().collect(),
         }
     }
 
@@ -244,7 +266,7 @@ impl AccountContext<'_> {
         &self,
         inventory: &Inventory,
         users: Vec<&UserRecord>,
-        pace: &mut Pace,
+        pace: &mut UserPace,
     ) -> Vec<(UserName, UserReport)> {
         let mut reports = Vec::new();
         let mut waiting = users.into_iter();
@@ -290,86 +312,15 @@ impl AccountContext<'_> {
             Err(UserError::Step(StepError::Aws(error))) if is_scheduled && error.class == ErrorClass::NotFound => {}
             Ok(()) | Err(_) => return false,
         }
-        match self.sessions.with(MIN_SESSION_FOR_READS).await {
+        match self.sessions.with_at_least(MIN_SESSION_FOR_ONE_USER).await {
             Ok(session) => matches!(Iam::new(&session).user(&record.name).await, Ok(None)),
             Err(_) => false,
-        }
-    }
-
-    /// Tells the owners, and records what was told once it is accepted.
-    ///
-    /// What will be told again anyway waits until the account has been worked through (or has been given up on), so that a
-    /// message that is tried five times does not warn five times.
-    async fn notify_owners(&self, report: AccountReport, last_delivery: bool) -> Result<(), JobError> {
-        let AccountReport { items, failed, not_begun, refused } = report;
-        // While one of them may get on by itself the message is tried again.
-        let given_up = last_delivery || failed.iter().all(|(_, error)| error.needs_a_person());
-        let complete = not_begun == 0 && given_up;
-        let items: Vec<DigestItem> =
-            items.into_iter().filter(|item| complete || !(self.dry_run || item.event.can_wait())).collect();
-        let standing = items.iter().filter(|item| item.event.can_wait());
-        standing.filter_map(|item| of_item(item, |kind| self.event(kind))).for_each(|event| self.emit(event));
-        let incomplete = if complete { &failed[..] } else { &[] };
-        let mut outcome = Ok(());
-        if !items.is_empty() || !incomplete.is_empty() {
-            let digest = self.digest(items, incomplete);
-            let mut recorder = TagRecorder::new(self);
-            let sent = self.worker.notices.deliver(&digest, &mut recorder).await;
-            self.sums.count_mails(sent.mails, sent.failures.len());
-            outcome = recorder.outcome().and_then(|()| mail_outcome(&digest, &sent));
-        }
-        if let Some(why) = refused {
-            return Err(JobError::Refused(why));
-        }
-        if not_begun > 0 {
-            return Err(JobError::Stopped { not_begun });
-        }
-        if !failed.is_empty() {
-            let now = self.now();
-            return Err(JobError::Users { failed, now });
-        }
-        outcome
-    }
-
-    /// All there is to tell.
-    fn digest(&self, items: Vec<DigestItem>, incomplete: &[(UserName, StepError)]) -> Digest {
-        Digest {
-            account: notices::Account {
-                id: self.job.account.clone(),
-                name: self.job.name.clone(),
-                email: self.job.email.clone(),
-            },
-            dry_run: self.dry_run,
-            run_id: self.job.run_id,
-            is_operators_request: self.job.is_operators_request(),
-            is_redelivered: self.origin.redelivered,
-            now: self.decision_time(),
-            policy: self.worker.policy,
-            items,
-            incomplete: incomplete.iter().map(|(user, error)| incomplete_user(user, error)).collect(),
         }
     }
 
     fn no_such_user(&self, user: &UserName) -> JobError {
         let account = &self.job.account;
         JobError::Refused(format!("the account {account} has no user {user}: check the name and the account"))
-    }
-}
-
-fn incomplete_user(user: &UserName, error: &StepError) -> IncompleteUser {
-    IncompleteUser { user: user.clone(), reason: error.reason(), error: error.to_string() }
-}
-
-/// Whether what had to be told was told: what can be tried again is, and what cannot is for a person.
-fn mail_outcome(digest: &Digest, report: &DigestReport) -> Result<(), JobError> {
-    if let Some(failure) = report.failures.iter().find(|failure| failure.retryable) {
-        return Err(JobError::Mail(failure.to_string()));
-    }
-    let untold =
-        digest.items.iter().enumerate().any(|(i, item)| item.record.is_some() && !report.accepted.contains_key(&i));
-    match report.failures.first() {
-        Some(failure) if untold && !digest.dry_run => Err(JobError::Undeliverable(failure.to_string())),
-        Some(_) | None => Ok(()),
     }
 }
 

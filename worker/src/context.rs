@@ -15,8 +15,8 @@ use crate::aws::secrets::Secrets;
 use crate::events::Events;
 use crate::notices::Notices;
 use crate::queue::Stop;
-use crate::refused_stores::RefusedStores;
-use crate::summary::Sums;
+use crate::storage_refusals::StorageRefusals;
+use crate::summary::MessageCounter;
 use crate::tally::Tally;
 
 /// What all messages share.
@@ -48,7 +48,7 @@ pub struct WorkerContext {
     pub notices: Notices,
     pub events: Events,
     pub tally: Arc<Tally>,
-    pub refused_stores: RefusedStores,
+    pub storage_refusals: StorageRefusals,
 }
 
 /// The central store of secrets: Secrets Manager in the worker's own account.
@@ -77,7 +77,7 @@ pub struct AccountContext<'a> {
     pub message_id: &'a str,
     /// Once set, no further user is begun.
     pub stop: &'a Stop,
-    pub sums: &'a Sums,
+    pub counter: &'a MessageCounter,
 }
 
 /// One user, while it is worked on.
@@ -104,7 +104,7 @@ impl AccountContext<'_> {
 
     /// Tells an event.
     pub fn emit(&self, event: Event) {
-        self.sums.count(&event);
+        self.counter.count(&event);
         self.worker.events.emit(event);
     }
 

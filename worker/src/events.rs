@@ -2,14 +2,14 @@
 //!
 //! People are told by `notices`. The words and their version are in `rotation::event`.
 
-mod of_item;
+mod from_item;
 
 use key_rotation_aws::telemetry::EVENT;
 use rotation::{Event, EventKind};
 use tracing::{info, warn};
 
 use crate::aws::event_bus::EventBus;
-pub use of_item::{notified, of_item, secret};
+pub use from_item::{from_item, notified, secret};
 
 /// Where events go.
 #[derive(Debug, Clone, Default)]

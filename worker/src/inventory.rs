@@ -1,7 +1,7 @@
 //! Whom to look at. The one place that knows how users are found.
 //!
 //! Of a whole account it is chosen (by `rotation::selection`) from one listing of its users and from its credential report, so
-//! that an account in which nothing is due costs a few calls. Whoever is named by a message is looked at.
+//! that an account in which nothing is due costs a few calls. A user that a message names is always looked at.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use key_rotation_aws::{AwsError, MemberSession, ReportError, credential_report};
 use rotation::names::state_tag;
-use rotation::selection::{FullScan, ReportedKey, reason_by_report, reason_without_report};
+use rotation::selection::{FullScan, KeyInReport, reason_by_report, reason_without_report};
 use rotation::user::UserTags;
 use rotation::{AccessKeyId, AccountId, Policy, User, UserName};
 use tracing::{debug, info, warn};
@@ -17,25 +17,25 @@ use tracing::{debug, info, warn};
 use crate::aws::iam::{Iam, Listing, UserRecord};
 
 /// For so few users the credential report is not asked for: to look at them costs no more calls.
-const FEW: usize = 3;
+const MAX_USERS_WITHOUT_REPORT: usize = 3;
 
 /// The parts of the longest wait for the report, after each of which it is asked for again. Together nearly all of it.
 const PAUSES: [u32; 3] = [8, 4, 2];
 
-/// The users of one account to be looked at.
+/// The users of one account, by whether they are to be looked at.
 #[derive(Debug, Clone, Default)]
 pub struct Inventory {
-    /// The users, with the tags they had when they were listed.
-    pub users: Vec<UserRecord>,
+    /// Users that are looked at, with the tags they had when they were listed.
+    pub looked_at: Vec<UserRecord>,
     /// Users that are looked at only if the account's credential report, which is being generated, says so.
-    pub by_report: Vec<UserRecord>,
+    pub undecided: Vec<UserRecord>,
     /// The members of the exemption group, read to its last page, where the users' own groups are not known.
     exempt: HashSet<String>,
     /// Whether the exemption group exists, where that was asked.
     pub exemption_group_found: Option<bool>,
 }
 
-/// By what it is chosen whom to look at.
+/// What decides whom to look at.
 #[derive(Debug, Clone, Copy)]
 pub struct Selection<'a> {
     pub now: Timestamp,
@@ -52,7 +52,7 @@ impl Inventory {
     ///
     /// # Errors
     /// [`AwsError`]: if it cannot be found out who is exempt, nobody is looked at.
-    pub async fn of_account(session: &MemberSession, selection: &Selection<'_>) -> Result<Self, AwsError> {
+    pub async fn for_account(session: &MemberSession, selection: &Selection<'_>) -> Result<Self, AwsError> {
         let Listing { users, groups } = Iam::new(session).all_users().await?;
         let group = selection.exemption_group;
         let mut inventory = Self::default();
@@ -61,13 +61,13 @@ impl Inventory {
         } else {
             inventory.exemption_group_found = Some(groups.iter().any(|name| name.eq_ignore_ascii_case(group)));
         }
-        (inventory.users, inventory.by_report) =
+        (inventory.looked_at, inventory.undecided) =
             users.into_iter().partition(|user| selection.needs_no_report(user, inventory.is_exempt(user, group)));
-        if inventory.by_report.len() <= FEW {
-            inventory.users.append(&mut inventory.by_report);
+        if inventory.undecided.len() <= MAX_USERS_WITHOUT_REPORT {
+            inventory.looked_at.append(&mut inventory.undecided);
         } else if let Err(error) = credential_report::generate(session.iam()).await {
             no_report(&error);
-            inventory.users.append(&mut inventory.by_report);
+            inventory.looked_at.append(&mut inventory.undecided);
         }
         Ok(inventory)
     }
@@ -75,8 +75,8 @@ impl Inventory {
     /// One user; empty if there is no such user. Without a group nobody is exempt by one.
     ///
     /// # Errors
-    /// As [`Inventory::of_account`].
-    pub async fn of_user(
+    /// As [`Inventory::for_account`].
+    pub async fn for_user(
         session: &MemberSession,
         exemption_group: Option<&str>,
         user: &UserName,
@@ -86,7 +86,7 @@ impl Inventory {
         if let Some(group) = exemption_group {
             inventory.set_exempt(iam.group_members(group).await?);
         }
-        inventory.users.extend(iam.user(user).await?);
+        inventory.looked_at.extend(iam.user(user).await?);
         Ok(inventory)
     }
 
@@ -97,7 +97,7 @@ impl Inventory {
     }
 
     /// The users that the credential report says may need something; all of them where there is no report.
-    pub async fn chosen_by_report(
+    pub async fn choose_by_report(
         &self,
         session: &MemberSession,
         selection: &Selection<'_>,
@@ -108,7 +108,7 @@ impl Inventory {
             Ok(report) => report,
             Err(error) => {
                 no_report(&error);
-                return self.by_report.iter().collect();
+                return self.undecided.iter().collect();
             }
         };
         if let Some(row) = report.unreadable.first() {
@@ -124,8 +124,8 @@ impl Inventory {
         let is_chosen = |user: &&UserRecord| {
             // The row of another user that had the name before has another creation time.
             let row = reported.get(&(&user.name, user.created));
-            let keys: Option<Vec<ReportedKey>> = row.map(|row| {
-                let key = |key: &credential_report::ReportedKey| ReportedKey {
+            let keys: Option<Vec<KeyInReport>> = row.map(|row| {
+                let key = |key: &credential_report::ReportedKey| KeyInReport {
                     active: key.active,
                     last_rotated: key.last_rotated,
                 };
@@ -135,12 +135,12 @@ impl Inventory {
             debug!(user = %user.name, reason = reason.map(|reason| reason.as_str()), "by the credential report");
             reason.is_some()
         };
-        self.by_report.iter().filter(is_chosen).collect()
+        self.undecided.iter().filter(is_chosen).collect()
     }
 
     /// Every user that was found, whether it is looked at or not.
     pub fn everybody(&self) -> impl Iterator<Item = &UserRecord> {
-        self.users.iter().chain(&self.by_report)
+        self.looked_at.iter().chain(&self.undecided)
     }
 
     /// Whether the user is exempt by group: by the group's own list, or by the user's. IAM does not distinguish the case of names.
@@ -182,7 +182,7 @@ pub async fn owner_of(session: &MemberSession, key: &AccessKeyId) -> Result<Opti
     Ok(None)
 }
 
-/// Nothing is lost by it but calls.
+/// Without the report every user is looked at: more calls, nothing else.
 fn no_report(error: &ReportError) {
     match error {
         ReportError::InProgress => info!("the credential report was not ready in time: every user is looked at"),

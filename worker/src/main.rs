@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use jiff::Timestamp;
-use key_rotation_aws::queue::elsewhere;
+use key_rotation_aws::queue::in_other_region;
 use key_rotation_aws::{Connection, command_line, telemetry};
 use rotation::names::Partition;
 use rotation::{AccountId, UserName};
@@ -39,7 +39,7 @@ struct Cli {
 enum Command {
     /// Write mails as files, without sending any: of samples, or of the plan for an account
     ///
-    /// Of samples nothing of AWS is needed. With --account the account is looked at as the workers would look at it, through the
+    /// Of samples nothing of AWS is needed. With --account the account is examined as the workers would examine it, through the
     /// member role and with a session that can only read, with the settings and templates they would have; --as-of says on
     /// which day. Nothing is changed, and no queue is touched. index.txt says who would get which mail.
     PreviewMail(PreviewMail),
@@ -105,7 +105,7 @@ async fn main() -> ExitCode {
         Err(error) => return refuse(&[error.to_string()]),
     };
     let Settings { queue, dead_letter_queue, urgent_queue, .. } = &settings;
-    let mut problems = elsewhere(queue, dead_letter_queue.as_ref(), urgent_queue.as_ref(), connection.region());
+    let mut problems = in_other_region(queue, dead_letter_queue.as_ref(), urgent_queue.as_ref(), connection.region());
     problems.extend(settings.check_region(connection.region()).err());
     problems.extend(settings.check_partition(connection.partition()).err());
     if !problems.is_empty() {
@@ -152,7 +152,7 @@ async fn preview_mail(raw: RawSettings, options: &PreviewMail) -> Result<ExitCod
             match written.unread {
                 0 => printed,
                 unread => {
-                    say(&format!("{unread} users could not be looked at: the mails do not tell everything"));
+                    say(&format!("{unread} users could not be examined: the mails do not tell everything"));
                     ExitCode::FAILURE
                 }
             }

@@ -3,12 +3,12 @@
 
 /// The pace in one account.
 #[derive(Debug, Clone)]
-pub struct Pace {
+pub struct UserPace {
     most: f64,
     at_once: f64,
 }
 
-impl Pace {
+impl UserPace {
     /// As fast as may be.
     pub fn new(most: usize) -> Self {
         let most = most.max(1) as f64;
@@ -36,7 +36,7 @@ mod tests {
 
     #[test]
     fn the_pace_halves_with_every_sign_and_comes_back_one_by_one() {
-        let mut pace = Pace::new(8);
+        let mut pace = UserPace::new(8);
         let mut paces = Vec::new();
         for sign in [true, true, true, true] {
             pace.after_user(sign);

@@ -54,7 +54,7 @@ pub enum PreviewError {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Written {
+pub struct PreviewFiles {
     /// The files, the indexes last.
     pub files: Vec<PathBuf>,
     /// Users of a real account that could not be read, so that the mails do not tell everything.
@@ -65,7 +65,7 @@ pub struct Written {
 ///
 /// # Errors
 /// [`PreviewError`].
-pub fn of_samples(notices: &Notices, options: &Options) -> Result<Written, PreviewError> {
+pub fn of_samples(notices: &Notices, options: &Options) -> Result<PreviewFiles, PreviewError> {
     let every_event = sample::every_event_at(options.as_of, options.audit);
     // Few enough in a mail for each to be told in full.
     let parts = every_event.items.chunks(sample::EVENTS_IN_A_MAIL).enumerate().map(|(n, items)| {
@@ -89,13 +89,13 @@ pub fn of_samples(notices: &Notices, options: &Options) -> Result<Written, Previ
 struct Folder {
     path: PathBuf,
     sections: Vec<Section>,
-    written: Written,
+    written: PreviewFiles,
 }
 
 impl Folder {
     fn new(path: &Path) -> Result<Self, PreviewError> {
         fs::create_dir_all(path).map_err(|error| PreviewError::Unwritable { path: path.to_owned(), error })?;
-        Ok(Self { path: path.to_owned(), sections: Vec::new(), written: Written::default() })
+        Ok(Self { path: path.to_owned(), sections: Vec::new(), written: PreviewFiles::default() })
     }
 
     /// Writes the mails of one digest: `<name>-<mode>-<recipient>-<n>.html` and `.txt`.
@@ -120,7 +120,7 @@ impl Folder {
         Ok(())
     }
 
-    fn close(mut self) -> Result<Written, PreviewError> {
+    fn close(mut self) -> Result<PreviewFiles, PreviewError> {
         let [text, page] = INDEX;
         self.write(text, &index::text(&self.sections))?;
         self.write(page, &index::html(&self.sections)?)?;

@@ -13,7 +13,7 @@ use crate::context::AccountContext;
 use crate::error::JobError;
 use crate::events::notified;
 use crate::notices::{DigestItem, Event, Recorder, cadence};
-use key_rotation_aws::MIN_SESSION_FOR_READS;
+use key_rotation_aws::MIN_SESSION_FOR_ONE_USER;
 
 /// Writes the tags of one account's users. A crash before that means a second mail, never a missing one.
 pub struct TagRecorder<'a> {
@@ -64,7 +64,7 @@ impl<'a> TagRecorder<'a> {
     }
 
     async fn write_state(&self, user: &UserName, key: &AccessKeyId, told: Option<KeyState>) -> Result<(), AwsError> {
-        let session = self.account.sessions.with(MIN_SESSION_FOR_READS).await?;
+        let session = self.account.sessions.with_at_least(MIN_SESSION_FOR_ONE_USER).await?;
         let iam = Iam::new(&session);
         gone(match told {
             Some(state) => iam.record_state(user, key, &state).await,
@@ -82,7 +82,7 @@ impl<'a> TagRecorder<'a> {
     }
 
     async fn write_reminder(&self, user: &UserName, at: Timestamp) -> Result<(), AwsError> {
-        let session = self.account.sessions.with(MIN_SESSION_FOR_READS).await?;
+        let session = self.account.sessions.with_at_least(MIN_SESSION_FOR_ONE_USER).await?;
         gone(Iam::new(&session).record_reminder(user, at).await)
     }
 }

@@ -14,8 +14,8 @@ use crate::handler::RotationHandler;
 use crate::notices::{MailSettings, Notices, TemplateError};
 use crate::queue::consumer::RunMode;
 use crate::queue::{Consumer, ConsumerReport, Limits, QueueConfig, Stop};
-use crate::refused_stores::RefusedStores;
 use crate::settings::Settings;
+use crate::storage_refusals::StorageRefusals;
 use crate::tally::Tally;
 
 /// Why a worker does not start.
@@ -142,7 +142,7 @@ pub async fn worker_context(
         notices: Notices::new(mail, Some(connection), connection.partition())?,
         events: Events::off(),
         tally,
-        refused_stores: RefusedStores::default(),
+        storage_refusals: StorageRefusals::default(),
     })
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use key_rotation_aws::MIN_SESSION_FOR_READS;
+use key_rotation_aws::MIN_SESSION_FOR_ONE_USER;
 use rotation::Task;
 use rotation::job::Whom;
 use rotation::names::{secret_name, secret_prefix};
@@ -32,14 +32,14 @@ pub async fn bring_up_to_date(account: &AccountContext<'_>, inventory: &Inventor
 }
 
 async fn rewrite(account: &AccountContext<'_>, inventory: &Inventory) -> Result<usize, StepError> {
-    let session = account.sessions.with(MIN_SESSION_FOR_READS).await?;
+    let session = account.sessions.with_at_least(MIN_SESSION_FOR_ONE_USER).await?;
     let id = &account.job.account;
     let one = match &account.job.task {
         Task::Account => None,
         Task::User(user) | Task::Restore { user, .. } => Some(user),
         Task::ForceRotate(request) => match &request.whom {
             Whom::User(user) | Whom::UserAndKey(user, _) => Some(user),
-            Whom::Key(_) => inventory.users.first().map(|record| &record.name),
+            Whom::Key(_) => inventory.looked_at.first().map(|record| &record.name),
         },
     };
     let prefix = one.map_or_else(|| secret_prefix(id), |user| secret_name(id, user));
@@ -55,7 +55,7 @@ async fn rewrite(account: &AccountContext<'_>, inventory: &Inventory) -> Result<
         if !Destination::has_another_policy(&user, &secret.tags) {
             continue;
         }
-        let session = account.sessions.with(MIN_SESSION_FOR_READS).await?;
+        let session = account.sessions.with_at_least(MIN_SESSION_FOR_ONE_USER).await?;
         match Destination::new(&user, &session).write_policy(&user, &secret.tags).await {
             Ok(()) => (rewritten, failed) = (rewritten + 1, 0),
             Err(error) => {

@@ -14,13 +14,13 @@ use tracing::info;
 use crate::error::JobError;
 use crate::queue::{Message, Outcome};
 
-/// Counts, while a message is worked on.
+/// MessageCounts, while a message is worked on.
 #[derive(Debug, Default)]
-pub struct Sums(Mutex<Counts>);
+pub struct MessageCounter(Mutex<MessageCounts>);
 
 /// What is counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct MessageCounts {
     pub events: BTreeMap<EventKind, u64>,
     /// Users of the account, or the one that the message is about.
     pub users: u64,
@@ -38,7 +38,7 @@ pub struct Counts {
     pub mails_refused: u64,
 }
 
-impl Sums {
+impl MessageCounter {
     pub fn count(&self, event: &Event) {
         let mut counts = self.lock();
         *counts.events.entry(event.kind).or_default() += 1;
@@ -75,11 +75,11 @@ impl Sums {
         counts.mails_refused += number(refused);
     }
 
-    pub fn read(&self) -> Counts {
+    pub fn read(&self) -> MessageCounts {
         self.lock().clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Counts> {
+    fn lock(&self) -> MutexGuard<'_, MessageCounts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -89,50 +89,33 @@ fn number(of: usize) -> u64 {
 }
 
 /// What a message's work came to.
-pub struct Ended<'a> {
+pub struct MessageSummary<'a> {
     pub job: &'a Job,
     pub message: &'a Message,
     pub dry_run: bool,
-    pub counts: &'a Counts,
+    pub counts: &'a MessageCounts,
     pub calls: &'a CallCounter,
     pub took: Duration,
     pub result: &'a Result<(), JobError>,
 }
 
-impl Ended<'_> {
+impl MessageSummary<'_> {
     /// Writes the line. The numbers that describe an account's state are there only when the message is done or given up: one
     /// that is tried again would count them twice.
     pub fn log(&self) {
-        let Counts {
-            events, users, users_looked_at, users_not_begun, keys_active, keys_inactive, keys_overdue, ..
+        let MessageCounts {
+            events,
+            users,
+            users_looked_at,
+            users_not_begun,
+            keys_active,
+            keys_inactive,
+            keys_overdue,
+            ..
         } = self.counts;
         let of = |kind| events.get(&kind).copied().unwrap_or_default();
-        let outcome = self.result.as_ref().map_or_else(JobError::outcome, |()| Outcome::Done);
-        let is_over = match &outcome {
-            Outcome::Done | Outcome::DeadLetter(_) => true,
-            Outcome::Retry { .. } => self.message.last_delivery,
-            Outcome::HandBack => false,
-        };
-        let (word, reason) = match &outcome {
-            Outcome::Done => ("done", None),
-            Outcome::Retry { failure, .. } if !is_over => ("retry", Some(failure.reason.as_str())),
-            Outcome::Retry { failure, .. } | Outcome::DeadLetter(failure) => {
-                ("dead_letter", Some(failure.reason.as_str()))
-            }
-            Outcome::HandBack => ("handed_back", None),
-        };
-        let is_reached = match self.result {
-            Err(JobError::RoleRefused { .. } | JobError::Account(_)) => false,
-            Ok(())
-            | Err(
-                JobError::Refused(_)
-                | JobError::Users { .. }
-                | JobError::Stopped { .. }
-                | JobError::Mail(_)
-                | JobError::Undeliverable(_)
-                | JobError::NotRecorded { .. },
-            ) => true,
-        };
+        let Ending { outcome, reason, is_over } = self.ending();
+        let is_reached = self.is_reached();
         // In audit mode nothing was made, disabled or deleted.
         let done = |kind| (!self.dry_run).then(|| of(kind));
         let once = |count: u64| is_over.then_some(count);
@@ -147,7 +130,7 @@ impl Ended<'_> {
             run_id = self.job.run_id.map(tracing::field::display),
             dry_run = self.dry_run,
             task = task(&self.job.task),
-            outcome = word,
+            outcome,
             reason,
             messages_finished = u64::from(is_over),
             accounts_processed = once(u64::from(is_reached)),
@@ -177,6 +160,44 @@ impl Ended<'_> {
             "the message was worked on"
         );
     }
+
+    fn ending(&self) -> Ending {
+        let outcome = self.result.as_ref().map_or_else(JobError::outcome, |()| Outcome::Done);
+        match &outcome {
+            Outcome::Done => Ending { outcome: "done", reason: None, is_over: true },
+            Outcome::Retry { failure, .. } if !self.message.last_delivery => {
+                Ending { outcome: "retry", reason: Some(failure.reason.as_str()), is_over: false }
+            }
+            Outcome::Retry { failure, .. } | Outcome::DeadLetter(failure) => {
+                Ending { outcome: "dead_letter", reason: Some(failure.reason.as_str()), is_over: true }
+            }
+            Outcome::HandBack => Ending { outcome: "handed_back", reason: None, is_over: false },
+        }
+    }
+
+    /// Whether the account could be read.
+    fn is_reached(&self) -> bool {
+        match self.result {
+            Err(JobError::RoleRefused { .. } | JobError::Account(_)) => false,
+            Ok(())
+            | Err(
+                JobError::Refused(_)
+                | JobError::Users { .. }
+                | JobError::Stopped { .. }
+                | JobError::Mail(_)
+                | JobError::Undeliverable(_)
+                | JobError::NotRecorded { .. },
+            ) => true,
+        }
+    }
+}
+
+/// What becomes of the message, as the line has it.
+struct Ending {
+    outcome: &'static str,
+    reason: Option<&'static str>,
+    /// Whether this is the last word on it.
+    is_over: bool,
 }
 
 fn task(task: &Task) -> &'static str {

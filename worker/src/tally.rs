@@ -1,4 +1,4 @@
-//! What the log and the mailboxes do not add up, in numbers: the demo tells them at its end.
+//! Counters that the demo prints at its end.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

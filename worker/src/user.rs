@@ -16,7 +16,7 @@ use crate::context::UserContext;
 use crate::error::StepError;
 use crate::notices::DigestItem;
 use execute::UserExecutor;
-use key_rotation_aws::MIN_SESSION_FOR_READS;
+use key_rotation_aws::MIN_SESSION_FOR_ONE_USER;
 use look::Glance;
 
 /// How often a user is looked at again within one delivery. Settling, containing and then rotating takes three; what keeps
@@ -102,7 +102,7 @@ async fn converge(context: &UserContext<'_>) -> UserReport {
 
 async fn run_round(context: &UserContext<'_>, glance: Glance, items: Vec<DigestItem>) -> Round {
     let decided = async {
-        let session = context.account.sessions.with(MIN_SESSION_FOR_READS).await?;
+        let session = context.account.sessions.with_at_least(MIN_SESSION_FOR_ONE_USER).await?;
         let request = decide::request(context.account).await;
         let mut snapshot = look::read_keys(context, &session, glance).await?;
         if let Some(decision) = decide::contain_at_once(context, &snapshot.user, &request) {

@@ -33,7 +33,7 @@ pub(super) fn parse(content: &[u8], generated: Timestamp) -> Result<CredentialRe
     // A row with fewer or more fields is that row's own defect.
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(content);
     let header = reader.headers().map_err(|error| ReportError::Unreadable(error.to_string()))?;
-    let columns = Columns::of(header).map_err(ReportError::Unreadable)?;
+    let columns = Columns::new(header).map_err(ReportError::Unreadable)?;
     let mut report = CredentialReport { generated, users: Vec::new(), unreadable: Vec::new() };
     for row in reader.records() {
         match row {
@@ -51,7 +51,7 @@ pub(super) fn parse(content: &[u8], generated: Timestamp) -> Result<CredentialRe
 }
 
 impl Columns {
-    fn of(header: &StringRecord) -> Result<Self, String> {
+    fn new(header: &StringRecord) -> Result<Self, String> {
         let column = |name: String| {
             header.iter().position(|found| found == name).ok_or_else(|| format!("it has no column {name}"))
         };

@@ -8,7 +8,7 @@ use rotation::names::STATE_TAG_PREFIX;
 use sandbox::journal::{Effect, EffectRecord};
 
 use super::announcement::announcements;
-use super::record::{Record, Unreadable};
+use super::record::{Record, UnreadableSecret};
 use super::{Broken, Promise, Verdict};
 
 /// Mail times are the mail service's, tags' and keys' are whole seconds.
@@ -27,7 +27,7 @@ pub(super) fn check(record: &Record, policy: &Policy, verdict: &mut Verdict) {
         history.read(change);
     }
     let Some(last) = record.effects.last() else { return };
-    for Unreadable { account, user, secret } in &record.unreadable {
+    for UnreadableSecret { account, user, secret } in &record.unreadable {
         let sentence = format!("{secret} publishes a key of {user}, who may not read it");
         history.broken(last, Promise::NobodyLockedOut, account, user, sentence);
     }

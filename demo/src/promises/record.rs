@@ -22,12 +22,12 @@ pub struct Record {
     /// The access key id that each version of each secret holds, read out of its value: by account, secret and version id.
     pub stored_keys: HashMap<(String, String, String), String>,
     /// Secrets in the end whose published key was made for a user that may not read them.
-    pub unreadable: Vec<Unreadable>,
+    pub unreadable: Vec<UnreadableSecret>,
 }
 
 /// A secret that its user may not read.
 #[derive(Debug, Clone)]
-pub struct Unreadable {
+pub struct UnreadableSecret {
     pub account: String,
     pub user: String,
     pub secret: String,
@@ -80,7 +80,7 @@ impl Record {
     }
 }
 
-fn unreadable(world: &Cloud) -> Vec<Unreadable> {
+fn unreadable(world: &Cloud) -> Vec<UnreadableSecret> {
     let made = world.journal.effects().iter().filter_map(|change| {
         let Effect::KeyCreated { user, key } = &change.effect else { return None };
         Some((key.clone(), (change.account.as_str(), user.as_str())))
@@ -89,7 +89,7 @@ fn unreadable(world: &Cloud) -> Vec<Unreadable> {
     let published = world.secrets.all().filter_map(|(region, secret)| {
         let key = access_key_id(&secret.current()?.value)?;
         let (account, user) = owners.get(&key)?;
-        (!secretsmanager::may_read(world, account, user, region, secret)).then(|| Unreadable {
+        (!secretsmanager::may_read(world, account, user, region, secret)).then(|| UnreadableSecret {
             account: (*account).to_owned(),
             user: (*user).to_owned(),
             secret: secret.name.clone(),

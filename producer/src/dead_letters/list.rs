@@ -67,7 +67,7 @@ pub struct DeadLettersReport {
     /// When, by AWS's clock.
     pub now: Timestamp,
     /// By reason, most letters first.
-    pub groups: Vec<Group>,
+    pub groups: Vec<ReasonGroup>,
     /// Letters on the queue that could not be looked at, by SQS's approximate count: those beyond the limit, and on a FIFO
     /// queue those that stand behind ten others of their group.
     pub not_seen: u64,
@@ -75,7 +75,7 @@ pub struct DeadLettersReport {
 
 /// Letters of one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Group {
+pub struct ReasonGroup {
     pub reason: DeadLetterReason,
     /// What a person can do about it.
     pub advice: &'static str,
@@ -85,7 +85,7 @@ pub struct Group {
     pub letters: Vec<DeadLetter>,
 }
 
-/// Carries it out.
+/// Lists the letters that the filter matches, by reason.
 ///
 /// # Errors
 /// [`CommandError`] where there is no dead-letter queue, or it cannot be read.
@@ -108,7 +108,7 @@ pub async fn run(
     })
 }
 
-fn group(letters: Vec<DeadLetter>) -> Vec<Group> {
+fn group(letters: Vec<DeadLetter>) -> Vec<ReasonGroup> {
     let mut by_reason: BTreeMap<DeadLetterReason, Vec<DeadLetter>> = BTreeMap::new();
     for letter in letters {
         by_reason.entry(letter.reason.clone()).or_default().push(letter);
@@ -116,9 +116,9 @@ fn group(letters: Vec<DeadLetter>) -> Vec<Group> {
     let group = |(reason, mut letters): (DeadLetterReason, Vec<DeadLetter>)| {
         letters.sort_by_key(|letter| letter.since);
         let advice = reason.advice();
-        Group { advice: advice.text, redriving_helps: advice.redrive.as_str(), reason, letters }
+        ReasonGroup { advice: advice.text, redriving_helps: advice.redrive.as_str(), reason, letters }
     };
-    let mut groups: Vec<Group> = by_reason.into_iter().map(group).collect();
+    let mut groups: Vec<ReasonGroup> = by_reason.into_iter().map(group).collect();
     groups.sort_by_key(|group| std::cmp::Reverse(group.letters.len()));
     groups
 }
@@ -153,7 +153,7 @@ impl fmt::Display for DeadLettersReport {
 
 impl DeadLettersReport {
     /// One reason: what to do about it, then its letters, with a sentence that several share under the last of them.
-    fn show(&self, f: &mut fmt::Formatter<'_>, group: &Group) -> fmt::Result {
+    fn show(&self, f: &mut fmt::Formatter<'_>, group: &ReasonGroup) -> fmt::Result {
         write!(f, "\n\n{} ({})\n  {}", group.reason, group.letters.len(), group.advice)?;
         write!(f, "\n  Redriving helps: {}", group.redriving_helps)?;
         let shown = by_sentence(&group.letters[..group.letters.len().min(SHOWN)]);

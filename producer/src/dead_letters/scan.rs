@@ -19,7 +19,7 @@ const HELD_SECONDS: i32 = 60;
 const WAIT_SECONDS: i32 = 1;
 /// SQS API reference, `ReceiveMessage` and all batches: 10 messages.
 const PER_CALL: i32 = 10;
-/// A standard queue may answer with nothing although there is something: believed when said twice.
+/// A standard queue may answer with nothing although there is something: an empty answer counts only if given twice in a row.
 const EMPTY_ANSWERS_BELIEVED: u32 = 2;
 /// Batches released at once.
 const RELEASES_AT_ONCE: usize = 8;

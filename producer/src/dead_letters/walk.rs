@@ -1,4 +1,4 @@
-//! Going through the dead letters that are meant, each once.
+//! Visits each dead letter that the filter matches, once.
 
 use jiff::SignedDuration;
 use key_rotation_aws::{Connection, QueueUrl};

@@ -1,7 +1,7 @@
 //! What a member account shows of one user, read with a session that can do nothing but read this.
 
-use key_rotation_aws::{AwsError, MIN_SESSION_FOR_READS, Sessions, iam};
-use rotation::progress::{KeySnapshot, UserSnapshot};
+use key_rotation_aws::{AwsError, MIN_SESSION_FOR_ONE_USER, Sessions, iam};
+use rotation::progress::{ObservedKey, ObservedUser};
 use rotation::user::UserTags;
 use rotation::{AccessKeyId, UserName};
 
@@ -20,7 +20,7 @@ impl Observer {
         user: Option<&UserName>,
         key: Option<&AccessKeyId>,
     ) -> Result<Self, AwsError> {
-        let session = sessions.with(MIN_SESSION_FOR_READS).await?;
+        let session = sessions.with_at_least(MIN_SESSION_FOR_ONE_USER).await?;
         let user = match (user, key) {
             (Some(user), _) => user.clone(),
             (None, Some(key)) => iam::owner_of(session.iam(), key)
@@ -32,12 +32,12 @@ impl Observer {
     }
 
     /// The user as it shows now.
-    pub(super) async fn snapshot(&self) -> Result<UserSnapshot, AwsError> {
-        let session = self.sessions.with(MIN_SESSION_FOR_READS).await?;
+    pub(super) async fn snapshot(&self) -> Result<ObservedUser, AwsError> {
+        let session = self.sessions.with_at_least(MIN_SESSION_FOR_ONE_USER).await?;
         let keys = iam::access_keys(session.iam(), &self.user).await?.into_iter();
         let tags = iam::user_tags(session.iam(), &self.user).await?;
-        Ok(UserSnapshot {
-            keys: keys.map(|key| KeySnapshot { id: key.id, status: key.status, created: key.created }).collect(),
+        Ok(ObservedUser {
+            keys: keys.map(|key| ObservedKey { id: key.id, status: key.status, created: key.created }).collect(),
             tags: UserTags::read(tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))),
             publication: publication::read(session.secrets_manager(), session.account(), &self.user).await?,
         })

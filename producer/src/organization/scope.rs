@@ -23,7 +23,7 @@ const LOOKUPS: usize = 4;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnitId(String);
 
-/// A text that is not one.
+/// A malformed unit id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("it is not the id of an organizational unit, as in ou-ab12-34cd56ef, nor of a root, as in r-ab12")]
 pub struct InvalidUnitId;
@@ -108,8 +108,8 @@ pub struct Resolved {
 
 /// What was left out of a listing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Excluded {
-    /// Excluded by the operator.
+pub struct LeftOut {
+    /// LeftOut by the operator.
     pub by_operator: u64,
     /// By state, for all that are not active.
     pub by_state: BTreeMap<String, u64>,
@@ -126,7 +126,7 @@ pub struct Excluded {
 /// How a listing ended.
 #[derive(Debug)]
 pub struct ListingSummary {
-    pub left_out: Excluded,
+    pub left_out: LeftOut,
     /// Why it ended before its end, if it did.
     pub broken_off: Option<AwsError>,
 }
@@ -196,9 +196,9 @@ impl Resolved {
         let mut filter = AccountFilter::new(&self.excluded);
         let broken_off = self.stream_accounts(organization, &mut filter, &to).await.err().and_then(Stop::error);
         if self.everybody && broken_off.is_none() {
-            filter.left_out.unmet_exclusions = self.excluded.difference(&filter.met).cloned().collect();
+            filter.left_out.unmet_exclusions = self.excluded.difference(&filter.matched_exclusions).cloned().collect();
         }
-        let left_out = Excluded { as_named: self.as_named, ..filter.left_out };
+        let left_out = LeftOut { as_named: self.as_named, ..filter.left_out };
         ListingSummary { left_out, broken_off }
     }
 
@@ -260,13 +260,13 @@ struct AccountFilter<'a> {
     excluded: &'a BTreeSet<AccountId>,
     /// All that have been seen: an account that is moved while the units are listed is seen twice. Ids only.
     seen: HashSet<AccountId>,
-    met: BTreeSet<AccountId>,
-    left_out: Excluded,
+    matched_exclusions: BTreeSet<AccountId>,
+    left_out: LeftOut,
 }
 
 impl<'a> AccountFilter<'a> {
     fn new(excluded: &'a BTreeSet<AccountId>) -> Self {
-        Self { excluded, seen: HashSet::new(), met: BTreeSet::new(), left_out: Excluded::default() }
+        Self { excluded, seen: HashSet::new(), matched_exclusions: BTreeSet::new(), left_out: LeftOut::default() }
     }
 
     async fn send_on(&mut self, members: Vec<Member>, to: &Sender<Member>) -> Result<(), Stop> {
@@ -283,7 +283,7 @@ impl<'a> AccountFilter<'a> {
             return false;
         }
         if self.excluded.contains(&member.account) {
-            self.met.insert(member.account.clone());
+            self.matched_exclusions.insert(member.account.clone());
             self.left_out.by_operator += 1;
             return false;
         }
@@ -335,6 +335,6 @@ mod tests {
         assert_eq!(filter.left_out.by_operator, 1);
         assert_eq!(filter.left_out.by_state["SUSPENDED"], 1);
         assert_eq!(filter.left_out.by_state["without a state"], 1);
-        assert!(!filter.met.contains(&member(9, MemberState::Active).account));
+        assert!(!filter.matched_exclusions.contains(&member(9, MemberState::Active).account));
     }
 }

@@ -1,13 +1,15 @@
-//! The way into one account: this process's own credentials, or the role in it, assumed for reading alone.
+//! How an account is read: with our own credentials, or with a role assumed for reading alone.
 
 use aws_sdk_iam::Client as IamClient;
 use aws_sdk_secretsmanager::Client as SecretsClient;
-use key_rotation_aws::{AwsError, Connection, MIN_SESSION_FOR_READS, MemberRole, RetryPolicy, SessionPolicy, Sessions};
+use key_rotation_aws::{
+    AwsError, Connection, MIN_SESSION_FOR_ONE_USER, MemberRole, RetryPolicy, SessionPolicy, Sessions,
+};
 use rotation::AccountId;
 
 /// How accounts are read.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Entry<'a> {
+pub(super) enum AccessMethod<'a> {
     /// With the own credentials: the account they are of.
     Own(&'a Connection),
     /// With the role in each account.
@@ -27,13 +29,13 @@ pub(super) struct Clients {
     pub(super) secrets: SecretsClient,
 }
 
-impl Entry<'_> {
+impl AccessMethod<'_> {
     pub(super) async fn open(self, account: &AccountId) -> Result<Access, AwsError> {
         let access = match self {
-            Entry::Own(connection) => {
+            AccessMethod::Own(connection) => {
                 Access::Own(Clients { iam: connection.iam(), secrets: connection.secrets_manager() })
             }
-            Entry::Role { connection, role, session_name } => Access::Role(Box::new(Sessions::new(
+            AccessMethod::Role { connection, role, session_name } => Access::Role(Box::new(Sessions::new(
                 connection.clone(),
                 role.clone(),
                 account.clone(),
@@ -51,7 +53,8 @@ impl Access {
         match self {
             Access::Own(clients) => Ok(clients.clone()),
             Access::Role(sessions) => {
-                let session = RetryPolicy::MESSAGE.retry(async || sessions.with(MIN_SESSION_FOR_READS).await).await?;
+                let session =
+                    RetryPolicy::MESSAGE.retry(async || sessions.with_at_least(MIN_SESSION_FOR_ONE_USER).await).await?;
                 Ok(Clients { iam: session.iam().clone(), secrets: session.secrets_manager().clone() })
             }
         }

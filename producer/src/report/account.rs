@@ -16,7 +16,7 @@ use rotation::progress::Publication;
 use rotation::user::UserTags;
 use rotation::{AccessKeyId, AccountId, Key, KeyStatus, LastUse, Published, User, names};
 
-use super::access::{Access, Entry};
+use super::access::{Access, AccessMethod};
 use crate::publication;
 
 /// Users of one account looked at live at once; IAM's rates are per account.
@@ -62,8 +62,8 @@ pub(super) enum AccountError {
 
 /// How accounts are read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reading<'a> {
-    pub(super) entry: Entry<'a>,
+pub(super) struct AccountReader<'a> {
+    pub(super) method: AccessMethod<'a>,
     pub(super) exemption_group: &'a str,
     /// Every user is looked at live, and no credential report used.
     pub(super) live: bool,
@@ -71,10 +71,10 @@ pub(super) struct Reading<'a> {
     pub(super) patience: Duration,
 }
 
-impl Reading<'_> {
+impl AccountReader<'_> {
     /// Reads one account.
     pub(super) async fn read(&self, account: &AccountId) -> Result<AccountKeys, AccountError> {
-        let access = self.entry.open(account).await?;
+        let access = self.method.open(account).await?;
         let clients = access.clients().await?;
         let report = match self.live {
             true => None,

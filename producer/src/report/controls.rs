@@ -6,6 +6,11 @@
 
 use super::document::{ControlResult, ControlVerdict, Requirement, Summary};
 
+/// The controls' numbers of days; the fields of the report are named after them.
+pub(super) const ROTATED_WITHIN_DAYS: i64 = 90;
+pub(super) const UNUSED_DAYS: i64 = 45;
+pub(super) const LONG_UNUSED_DAYS: i64 = 90;
+
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
 struct Control {

@@ -4,12 +4,12 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rotation::{
-    AccountId, ForecastKind, Installed, Key, KeyStatus, LastUse, MissingFact, Policy, Standing, Succession,
+    AccountId, ForecastKind, Installed, Key, KeyStatus, LastUse, MissingFact, Policy, PolicyStatus, Succession,
     Unforeseeable, forecast,
 };
 
 use super::account::{AccountKeys, UserKeys};
-use super::controls;
+use super::controls::{self, LONG_UNUSED_DAYS, ROTATED_WITHIN_DAYS, UNUSED_DAYS};
 use super::document::{
     AccountRow, AgeBand, Document, ExemptRow, ExemptionCell, FindingRow, ForecastDay, ForecastRows, KeyRow, NextStep,
     NotActiveRow, PolicyRow, Read, SCHEMA, Source, SuccessorRow, Summary, UnforeseeableRow, Usage, UserNotRead,
@@ -156,10 +156,10 @@ impl Document {
                 let first = self.keys.len();
                 users.iter().for_each(|user| self.user(&record.account, user, basis));
                 let keys = &self.keys[first..];
-                let overdue = keys.iter().filter(|key| key.state == Standing::Overdue.as_str());
+                let overdue = keys.iter().filter(|key| key.state == PolicyStatus::Overdue.as_str());
                 row.users = users.len() as u64;
                 row.keys = keys.len() as u64;
-                row.active = keys.iter().filter(|key| key.state != Standing::Inactive.as_str()).count() as u64;
+                row.active = keys.iter().filter(|key| key.state != PolicyStatus::Inactive.as_str()).count() as u64;
                 row.overdue = overdue.clone().count() as u64;
                 row.oldest_overdue_days = overdue.map(|key| key.age_days).max();
                 self.users_not_read.extend(unread.iter().map(|unread| UserNotRead {
@@ -209,7 +209,7 @@ impl Document {
         for key in &user.keys {
             let next = foreseen.steps.iter().find(|step| step.key == key.id);
             let next = next.map(|step| NextStep { step: step.kind.as_str(), date: on(step.day) });
-            let standing = user.standing(basis.as_of, &basis.policy, key);
+            let status = user.policy_status(basis.as_of, &basis.policy, key);
             self.keys.push(KeyRow {
                 account: of(),
                 user: name(),
@@ -224,10 +224,10 @@ impl Document {
                     LastUse::Never | LastUse::Unknown => None,
                 },
                 exempt: exemption,
-                state: standing.as_str(),
+                state: status.as_str(),
                 next,
             });
-            self.count(standing, key, basis);
+            self.count(status, key, basis);
         }
         let active = self.keys[first..].iter().filter(|key| key.status == "active");
         let (active_keys, oldest_active_days) = (active.clone().count() as u64, active.map(|key| key.age_days).max());
@@ -238,25 +238,25 @@ impl Document {
         self.successors_not_installed.extend(successor_not_installed(account, read));
     }
 
-    fn count(&mut self, standing: Standing, key: &Key, basis: &Basis) {
+    fn count(&mut self, status: PolicyStatus, key: &Key, basis: &Basis) {
         let age = days_between(key.created, basis.as_of);
         let band = self.ages.iter_mut().find(|band| band.to_days.is_none_or(|to| age <= to));
         let band = band.expect("the last band has no end");
         let summary = &mut self.summary;
         summary.keys += 1;
-        let counted = match standing {
-            Standing::WithinPolicy => [&mut summary.within_policy, &mut band.within_policy],
-            Standing::Due => [&mut summary.due, &mut band.due],
-            Standing::Overdue => [&mut summary.overdue, &mut band.overdue],
-            Standing::Exempt => [&mut summary.exempt, &mut band.exempt],
-            Standing::Inactive => [&mut summary.inactive, &mut band.inactive],
+        let counted = match status {
+            PolicyStatus::WithinPolicy => [&mut summary.within_policy, &mut band.within_policy],
+            PolicyStatus::Due => [&mut summary.due, &mut band.due],
+            PolicyStatus::Overdue => [&mut summary.overdue, &mut band.overdue],
+            PolicyStatus::Exempt => [&mut summary.exempt, &mut band.exempt],
+            PolicyStatus::Inactive => [&mut summary.inactive, &mut band.inactive],
         };
         counted.into_iter().for_each(|number| *number += 1);
-        if standing == Standing::Inactive {
+        if status == PolicyStatus::Inactive {
             return;
         }
         summary.active += 1;
-        summary.within_90_days += u64::from(age <= 90);
+        summary.within_90_days += u64::from(age <= ROTATED_WITHIN_DAYS);
         summary.oldest_active_days = summary.oldest_active_days.max(Some(age));
         let unused = match key.last_use {
             LastUse::Unknown => {
@@ -269,8 +269,8 @@ impl Document {
             }
             LastUse::At { when, .. } => days_between(when, basis.as_of),
         };
-        summary.unused_45_days += u64::from(unused >= 45);
-        summary.unused_90_days += u64::from(unused >= 90);
+        summary.unused_45_days += u64::from(unused >= UNUSED_DAYS);
+        summary.unused_90_days += u64::from(unused >= LONG_UNUSED_DAYS);
     }
 }
 

@@ -5,7 +5,7 @@ use key_rotation_aws::AwsError;
 use rotation::AccountId;
 use tokio::sync::mpsc;
 
-use super::account::{AccountKeys, Reading};
+use super::account::{AccountKeys, AccountReader};
 use super::progress::Progress;
 use crate::organization::{ListingSummary, Member, MemberState, Organization, Resolved};
 
@@ -44,7 +44,7 @@ pub(super) struct Gathered {
 pub(super) async fn organization(
     resolved: Resolved,
     organization: &Organization,
-    reading: Reading<'_>,
+    reader: AccountReader<'_>,
     progress: &Progress,
 ) -> Gathered {
     let (found, members) = mpsc::channel(BETWEEN_STAGES);
@@ -52,7 +52,7 @@ pub(super) async fn organization(
     let read = members
         .map(|member: Member| {
             progress.found();
-            one(member.account, member.name, reading, progress)
+            one(member.account, member.name, reader, progress)
         })
         .buffer_unordered(ACCOUNTS_AT_ONCE)
         .collect::<Vec<_>>();
@@ -73,10 +73,10 @@ pub(super) async fn organization(
 pub(super) async fn one(
     account: AccountId,
     name: Option<String>,
-    reading: Reading<'_>,
+    reader: AccountReader<'_>,
     progress: &Progress,
 ) -> AccountRecord {
-    let read = reading.read(&account).await.map_err(|error| error.to_string());
+    let read = reader.read(&account).await.map_err(|error| error.to_string());
     if let Err(why) = &read {
         tracing::warn!(%account, error = why, "the account could not be read");
     }

@@ -7,7 +7,7 @@ mod lists;
 
 use jiff::Timestamp;
 use minijinja::{AutoEscape, Environment, Error, Value, context};
-use rotation::Standing;
+use rotation::PolicyStatus;
 use serde::Serialize;
 
 use self::lists::Lists;
@@ -177,11 +177,11 @@ struct Band<'a> {
 fn ages(bands: &[AgeBand]) -> Vec<Band<'_>> {
     let parts = |band: &AgeBand| {
         [
-            (Standing::WithinPolicy, band.within_policy),
-            (Standing::Due, band.due),
-            (Standing::Overdue, band.overdue),
-            (Standing::Exempt, band.exempt),
-            (Standing::Inactive, band.inactive),
+            (PolicyStatus::WithinPolicy, band.within_policy),
+            (PolicyStatus::Due, band.due),
+            (PolicyStatus::Overdue, band.overdue),
+            (PolicyStatus::Exempt, band.exempt),
+            (PolicyStatus::Inactive, band.inactive),
         ]
     };
     let total = |band: &AgeBand| parts(band).iter().map(|(_, keys)| keys).sum::<u64>();
@@ -190,7 +190,7 @@ fn ages(bands: &[AgeBand]) -> Vec<Band<'_>> {
         Some(to) => format!("{}–{to} days", band.from_days),
         None => format!("{} days or more", band.from_days),
     };
-    let part = |(standing, keys): (Standing, u64)| (standing.as_str(), keys * 1000 / longest);
+    let part = |(status, keys): (PolicyStatus, u64)| (status.as_str(), keys * 1000 / longest);
     let band = |band| Band {
         label: label(band),
         counts: band,

@@ -93,7 +93,7 @@ impl ScheduleReport {
                 "listing the organization broke off after {accounts} accounts, those after it are not on the queue: {error}"
             )));
         }
-        if let Some(error) = sent.broken_off {
+        if let Some(error) = sent.stopped_by {
             problems.push(Problem::general(format!(
                 "the queue takes no more messages, the run was broken off after {}: {error}",
                 sent.messages
@@ -179,14 +179,14 @@ mod tests {
 
     use super::*;
     use crate::command::ExitStatus;
-    use crate::organization::{Excluded, MemberState};
+    use crate::organization::{LeftOut, MemberState};
     use crate::users::IncompleteListing;
 
     fn account(id: u64) -> AccountId {
         AccountId::new(format!("{id:012}")).unwrap()
     }
 
-    fn report(left_out: Excluded, expanded: ExpansionSummary, sent: SendSummary) -> ScheduleReport {
+    fn report(left_out: LeftOut, expanded: ExpansionSummary, sent: SendSummary) -> ScheduleReport {
         let requested_at = "2026-11-22T10:00:00Z".parse().unwrap();
         let run = ScheduledRun { run_id: Uuid::nil(), requested_at, dry_run: false };
         let queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/work.fifo".parse().unwrap();
@@ -202,11 +202,11 @@ mod tests {
 
     #[test]
     fn a_run_without_problems_says_what_it_sent_and_left_out_and_exits_0() {
-        let left_out = Excluded {
+        let left_out = LeftOut {
             by_operator: 1,
             by_state: BTreeMap::from([("SUSPENDED".to_owned(), 2)]),
             unmet_exclusions: vec![account(9)],
-            ..Excluded::default()
+            ..LeftOut::default()
         };
         let report = report(
             left_out,
@@ -227,15 +227,12 @@ mod tests {
         let user = UserName::new("alice").unwrap();
         let unsent = UnsentJob { job: Job::new(account(3), Task::User(user)), why: "refused".to_owned() };
         let report = report(
-            Excluded {
-                named: vec![(account(1), MemberState::Inactive("SUSPENDED".to_owned()))],
-                ..Excluded::default()
-            },
+            LeftOut { named: vec![(account(1), MemberState::Inactive("SUSPENDED".to_owned()))], ..LeftOut::default() },
             ExpansionSummary {
                 accounts: 1,
                 unlisted: vec![IncompleteListing { account: account(2), listed: 100, why: "denied".to_owned() }],
             },
-            SendSummary { messages: 1, failed: vec![unsent], broken_off: None },
+            SendSummary { messages: 1, failed: vec![unsent], stopped_by: None },
         );
         assert_eq!(report.exit_status(), ExitStatus::Failed);
         assert_eq!(
@@ -250,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_run_that_concerns_nobody_says_so() {
-        let report = report(Excluded::default(), ExpansionSummary::default(), SendSummary::default());
+        let report = report(LeftOut::default(), ExpansionSummary::default(), SendSummary::default());
         assert!(report.to_string().ends_with("note: nothing was sent: no active account is concerned"));
     }
 }

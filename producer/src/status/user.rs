@@ -85,7 +85,7 @@ pub enum RecordedAs {
     Disabled,
 }
 
-/// Carries it out.
+/// Reads the keys of one user.
 ///
 /// # Errors
 /// [`CommandError`] where the account cannot be read, or has no such user.
@@ -98,7 +98,7 @@ pub async fn run(
     let run_id = Uuid::new_v4();
     let session_name = names::session_name(&run_id);
     let read = async {
-        let policy = Some(SessionPolicy::FollowRequest);
+        let policy = Some(SessionPolicy::ReadOneUser);
         let session = RetryPolicy::MESSAGE
             .retry(async || role.assume(connection, account, &session_name, policy).await)
             .await

@@ -129,7 +129,7 @@ pub(crate) fn intent(value: &str) {
 
     assert!(!intent.is_old(intent.written) || intent.written == Timestamp::MAX);
     assert_eq!(intent.may_have_made(intent.written), !named.is_empty());
-    let later = |seconds| intent.end().checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX);
+    let later = |seconds| intent.old_from().checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX);
     assert!(later(1) == Timestamp::MAX || intent.is_old(later(1)) && !intent.may_have_made(later(1)));
 }
 

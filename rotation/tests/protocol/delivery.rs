@@ -38,7 +38,7 @@ pub(crate) fn moves(moves: &mut Moves<'_>, step: DeliveryStep, worker: Worker) {
 /// lists the keys once more and looks again where they differ: a caution that the model does without.)
 fn look_keys(moves: &mut Moves<'_>) {
     for ((active, inactive), mut world) in moves.lists() {
-        // `sessions.with(MIN_SESSION_FOR_READS)`: a new one where the present one is too short.
+        // `sessions.with(MIN_SESSION_FOR_ONE_USER)`: a new one where the present one is too short.
         world.new_session(moves.me);
         moves.go(
             "looks: keys",

@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use rotation::selection::{FullScan, LookReason, ReportedKey, reason_by_report, reason_without_report};
+use rotation::selection::{FullScan, KeyInReport, LookReason, reason_by_report, reason_without_report};
 use rotation::user::UserTags;
 use rotation::{AccountId, Key, KeyStatus, LastUse, Period, Policy, Published, UnusedKeys, User, UserName, Verdict};
 
@@ -16,7 +16,7 @@ fn account() -> AccountId {
 }
 
 /// Why the user is looked at, where the report shows these keys of it.
-fn reason(now: Timestamp, full_scan: FullScan, user: &User, row: Option<&[ReportedKey]>) -> Option<LookReason> {
+fn reason(now: Timestamp, full_scan: FullScan, user: &User, row: Option<&[KeyInReport]>) -> Option<LookReason> {
     let listed = User { keys: Vec::new(), ..user.clone() };
     reason_without_report(now, now, full_scan, &account(), &listed)
         .or_else(|| reason_by_report(now, &Policy::default(), row))
@@ -35,8 +35,8 @@ fn no_turn(user: &User) -> i64 {
 fn a_user_is_passed_over_with_young_active_keys_and_nothing_recorded() {
     let alice = user([key("A", 0)]);
     let today = no_turn(&alice);
-    let look = |user: &User, row: Option<&[ReportedKey]>| reason(day(today), FullScan::new(FORTNIGHT, 1), user, row);
-    let made = |n: i64, active| ReportedKey { active, last_rotated: Some(day(n)) };
+    let look = |user: &User, row: Option<&[KeyInReport]>| reason(day(today), FullScan::new(FORTNIGHT, 1), user, row);
+    let made = |n: i64, active| KeyInReport { active, last_rotated: Some(day(n)) };
     assert_eq!(look(&alice, Some(&[made(today - 82, true)])), None);
     assert_eq!(look(&alice, Some(&[made(today - 82, true), made(today - 1, true)])), None);
     assert_eq!(look(&alice, Some(&[])), None, "nobody acts on a user without keys");
@@ -44,8 +44,8 @@ fn a_user_is_passed_over_with_young_active_keys_and_nothing_recorded() {
     assert_eq!(look(&alice, Some(&[made(today - 83, true)])), Some(LookReason::MayBeDue));
     assert_eq!(look(&alice, Some(&[made(today - 1, true), made(today - 90, true)])), Some(LookReason::MayBeDue));
     assert_eq!(look(&alice, Some(&[made(today - 1, false)])), Some(LookReason::InactiveKey));
-    assert_eq!(look(&alice, Some(&[ReportedKey { active: false, last_rotated: None }])), Some(LookReason::InactiveKey));
-    assert_eq!(look(&alice, Some(&[ReportedKey { active: true, last_rotated: None }])), Some(LookReason::NotReported));
+    assert_eq!(look(&alice, Some(&[KeyInReport { active: false, last_rotated: None }])), Some(LookReason::InactiveKey));
+    assert_eq!(look(&alice, Some(&[KeyInReport { active: true, last_rotated: None }])), Some(LookReason::NotReported));
     assert_eq!(look(&alice, None), Some(LookReason::NotReported));
 }
 
@@ -53,7 +53,7 @@ fn a_user_is_passed_over_with_young_active_keys_and_nothing_recorded() {
 fn a_user_with_a_tag_that_a_rule_reads_is_looked_at_and_a_reminder_is_no_such_tag() {
     let alice = user([key("A", 0)]);
     let today = no_turn(&alice);
-    let row = [ReportedKey { active: true, last_rotated: Some(day(today - 5)) }];
+    let row = [KeyInReport { active: true, last_rotated: Some(day(today - 5)) }];
     let look = |tag: &str, value: &str| {
         let user = tagged(alice.clone(), tag, value);
         reason(day(today), FullScan::new(FORTNIGHT, 1), &user, Some(&row))
@@ -79,7 +79,7 @@ fn turns_spread_evenly_over_the_days_and_the_accounts() {
         let has_turn = |number: &i32| {
             let name = UserName::new(format!("user-{number}")).expect("a name");
             let user = User { name, ..user([]) };
-            reason_without_report(day(n), day(n), full_scan, account, &user) == Some(LookReason::Turn)
+            reason_without_report(day(n), day(n), full_scan, account, &user) == Some(LookReason::FullScan)
         };
         (0..1_400).filter(has_turn).count()
     };
@@ -124,8 +124,8 @@ impl Person {
     }
 
     /// Its row: an inactive key has its date, or (as documented) is not there.
-    fn row(&self, inactive_keys_show: bool) -> Vec<ReportedKey> {
-        let shown = self.keys.iter().map(|(key, changed)| ReportedKey {
+    fn row(&self, inactive_keys_show: bool) -> Vec<KeyInReport> {
+        let shown = self.keys.iter().map(|(key, changed)| KeyInReport {
             active: key.status == KeyStatus::Active,
             last_rotated: Some(*changed),
         });
@@ -268,7 +268,7 @@ proptest! {
                 }
                 let untagged = User { tags: UserTags::default(), ..listed };
                 let turn = reason_without_report(now, now, full_scan, &account(), &untagged);
-                turns[number] += usize::from(turn == Some(LookReason::Turn));
+                turns[number] += usize::from(turn == Some(LookReason::FullScan));
             }
         }
         prop_assert_eq!(turns, [1; PEOPLE], "in fourteen days everybody has one turn");
@@ -280,8 +280,8 @@ fn every_run_looks_at_everybody_where_that_is_set_and_a_weekly_run_at_the_turns_
     let alice = user([key("A", 0)]);
     assert!(FullScan::EVERY_RUN.is_every_run() && FullScan::new(7, 7).is_every_run());
     assert!(!FullScan::new(FORTNIGHT, 7).is_every_run());
-    let row: &[ReportedKey] = &[];
-    assert!((0..30).all(|n| reason(day(n), FullScan::EVERY_RUN, &alice, Some(row)) == Some(LookReason::Turn)));
+    let row: &[KeyInReport] = &[];
+    assert!((0..30).all(|n| reason(day(n), FullScan::EVERY_RUN, &alice, Some(row)) == Some(LookReason::FullScan)));
     let weekly = |first: i64| {
         let is_looked_at =
             |week: &i64| reason(day(first + 7 * week), FullScan::new(14, 7), &alice, Some(row)).is_some();

@@ -127,7 +127,9 @@ fn an_intent_says_when_it_was_written_and_for_which_key() {
 fn an_intent_names_every_key_that_was_there_before_it() {
     let attempt = Uuid::from_u128(7);
     let intent = Intent { attempt, written: day(90), successor_of: Some(id("A")), beside: vec![id("B")] };
-    assert!(intent.names(&id("A")) && intent.names(&id("B")) && !intent.names(&id("C")));
+    assert!(
+        intent.was_there_before(&id("A")) && intent.was_there_before(&id("B")) && !intent.was_there_before(&id("C"))
+    );
 }
 
 #[test]

@@ -14,8 +14,8 @@ use sandbox::{KeySpec, KeyStatus, World};
 
 use crate::stage::{AS_NAMED, Kind, Stage, account, id, user, world};
 
-const NO_WAIT: WaitOptions = WaitOptions { wait: false, wait_timeout: 60, queue_settle_seconds: 0 };
-const WAIT: WaitOptions = WaitOptions { wait: true, wait_timeout: 60, queue_settle_seconds: 0 };
+const NO_WAIT: WaitOptions = WaitOptions { wait: false, wait_timeout: 60, counts_lag_seconds: 0 };
+const WAIT: WaitOptions = WaitOptions { wait: true, wait_timeout: 60, counts_lag_seconds: 0 };
 
 /// One account, with one user, alice, who has one key.
 fn alice() -> (World, String) {
@@ -249,9 +249,8 @@ async fn a_message_that_is_gone_with_nothing_done_is_not_called_done() {
 async fn a_request_that_nobody_takes_is_given_up_on_and_stays_on_its_way() {
     let (world, key) = alice();
     let stage = Stage::set(world, Kind::Standard).await;
-    let report = force(&stage, &by_key(&key, WaitOptions { wait: true, wait_timeout: 1, queue_settle_seconds: 0 }))
-        .await
-        .unwrap();
+    let report =
+        force(&stage, &by_key(&key, WaitOptions { wait: true, wait_timeout: 1, counts_lag_seconds: 0 })).await.unwrap();
     let Some(RequestOutcome::Unknown { what }) = &report.outcome else { panic!("{report:?}") };
     assert!(what.contains("still under way"), "{what}");
     assert_eq!(stage.jobs(stage.urgent_queue()).len(), 1);

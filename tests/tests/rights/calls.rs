@@ -241,7 +241,7 @@ async fn an_operators_requests(needed: &mut Rights) {
         disable_old_now: false,
         override_exemption: false,
         dry_run: false,
-        wait: WaitOptions { wait: true, wait_timeout: 60, queue_settle_seconds: 0 },
+        wait: WaitOptions { wait: true, wait_timeout: 60, counts_lag_seconds: 0 },
     };
     let mut worker_settings = self::settings(&stage);
     worker_settings.urgent_queue = settings.urgent_queue.clone();

@@ -21,9 +21,9 @@ pub const SOURCE: &str = "key-rotation";
 /// Entries of one call (EventBridge API reference, `PutEvents`: 1 to 10).
 const BATCH: usize = 10;
 /// Events that wait to be sent. More than a bus that cannot be reached for half a minute makes of a worker's messages.
-const WAITING: usize = 10_000;
+const MAX_WAITING: usize = 10_000;
 /// How long an event waits for company.
-const GATHER: Duration = Duration::from_millis(50);
+const BATCH_LINGER: Duration = Duration::from_millis(50);
 /// How long a stopping worker waits for what is still to be sent: some of the half minute that a task has to stop.
 const LONGEST_FLUSH: Duration = Duration::from_secs(10);
 
@@ -38,7 +38,7 @@ pub struct EventSender(JoinHandle<()>);
 impl EventBus {
     /// Starts sending to this bus, which is named or given by its ARN.
     pub fn start(client: Client, bus: String) -> (Self, EventSender) {
-        let (queue, waiting) = mpsc::channel(WAITING);
+        let (queue, waiting) = mpsc::channel(MAX_WAITING);
         (Self(queue), EventSender(tokio::spawn(send_all(client, bus, waiting))))
     }
 
@@ -67,7 +67,7 @@ async fn send_all(client: Client, bus: String, mut waiting: mpsc::Receiver<Event
     let mut batch = Vec::with_capacity(BATCH);
     while waiting.recv_many(&mut batch, BATCH).await > 0 {
         if batch.len() < BATCH {
-            tokio::time::sleep(GATHER).await;
+            tokio::time::sleep(BATCH_LINGER).await;
             while batch.len() < BATCH
                 && let Ok(event) = waiting.try_recv()
             {

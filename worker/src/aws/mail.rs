@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use key_rotation_aws::{AnswerTime, AwsClock, AwsError, Connection};
 
 use super::ses_account::SesAccount;
-use super::suppression::{Delivery, SuppressionList};
+use super::suppression::{Deliverability, SuppressionList};
 
 /// With exponential backoff from one second: half a minute on average, in which a rate of one mail a second lets a worker's
 /// usual 16 messages through.
@@ -72,8 +72,8 @@ impl Mailer {
     ///
     /// # Errors
     /// It could not be found out.
-    pub async fn delivery(&self, address: &str) -> Result<Delivery, AwsError> {
-        self.suppressed.delivery(address, self.patient()).await
+    pub async fn deliverability(&self, address: &str) -> Result<Deliverability, AwsError> {
+        self.suppressed.deliverability(address, self.patient()).await
     }
 
     /// Whether SES is known to send to verified addresses alone, for this account and region.
@@ -89,7 +89,7 @@ impl Mailer {
         const OPERATION: &str = "ses:SendEmail";
         let content =
             content(mail).map_err(|_| AwsError::incomplete(OPERATION, "the mail could not be put together"))?;
-        self.account.turn().await;
+        self.account.wait_for_rate().await;
         let (asked, answered) = (self.clock.now(), AnswerTime::by(self.clock.clone()));
         let sent = self
             .client

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 /// Requests a second that a worker makes of those that one quota counts together. Every quota here is at least 50 a second and region, for the
 /// account whose identity makes the requests, and cannot be raised; that on `DescribeSecret` is 10,000 and out of reach. (Secrets Manager
 /// User Guide, "AWS Secrets Manager quotas".) What is left is for others, and for Secrets Manager's counting by its own seconds.
-const MOST: f64 = 40.0;
+const MAX_RATE: f64 = 40.0;
 
 /// After requests that came too fast the rate is halved, but no more often than this: those under way meet the same refusal.
 const HALVED_AT_MOST_EVERY: Duration = Duration::from_secs(1);
@@ -39,11 +39,11 @@ pub enum Quota {
 #[derive(Debug)]
 pub struct SecretQuotas {
     calls: CallCounter,
-    pace: Mutex<Pace>,
+    pace: Mutex<RequestRate>,
 }
 
 #[derive(Debug)]
-struct Pace {
+struct RequestRate {
     next: [Instant; 6],
     rate: f64,
     throttles: u64,
@@ -53,22 +53,22 @@ struct Pace {
 impl SecretQuotas {
     /// Goes by the refusals that this counts.
     pub fn new(calls: CallCounter) -> Self {
-        let pace = Pace { next: [Instant::now(); 6], rate: MOST, throttles: 0, halved: None };
+        let pace = RequestRate { next: [Instant::now(); 6], rate: MAX_RATE, throttles: 0, halved: None };
         Self { calls, pace: Mutex::new(pace) }
     }
 
     /// Waits until the next request may be made.
-    pub async fn turn(&self, quota: Quota) {
+    pub async fn wait_for_quota(&self, quota: Quota) {
         sleep_until(self.next(quota, Instant::now())).await;
     }
 
     fn next(&self, quota: Quota, now: Instant) -> Instant {
         let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
         let throttles = self.calls.throttles();
-        let is_settling = pace.halved.is_some_and(|halved| now.duration_since(halved) < HALVED_AT_MOST_EVERY);
+        let was_just_halved = pace.halved.is_some_and(|halved| now.duration_since(halved) < HALVED_AT_MOST_EVERY);
         if throttles == pace.throttles {
-            pace.rate = (pace.rate + 1.0 / pace.rate).min(MOST);
-        } else if !is_settling {
+            pace.rate = (pace.rate + 1.0 / pace.rate).min(MAX_RATE);
+        } else if !was_just_halved {
             pace.rate = (pace.rate / 2.0).max(1.0);
             pace.halved = Some(now);
         }

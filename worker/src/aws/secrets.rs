@@ -89,9 +89,9 @@ impl Secrets {
 
     /// Waits until a request of this kind may be made. [`put_pending`](Self::put_pending) and [`publish`](Self::publish) leave that to
     /// their callers, who have something to check between the wait and the call; all others do it by themselves.
-    pub async fn turn(&self, quota: Quota) {
+    pub async fn wait_for_quota(&self, quota: Quota) {
         if let Some(quotas) = &self.quotas {
-            quotas.turn(quota).await;
+            quotas.wait_for_quota(quota).await;
         }
     }
 
@@ -117,7 +117,7 @@ impl Secrets {
         let mut pages = self.client.list_secrets().filters(filter).into_paginator().send();
         let mut secrets = Vec::new();
         // One turn for all pages: they come one after the other, which is slower than the quota.
-        self.turn(Quota::List).await;
+        self.wait_for_quota(Quota::List).await;
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| AwsError::new("secretsmanager:ListSecrets", error))?;
             secrets.extend(
@@ -138,7 +138,7 @@ impl Secrets {
         kms_key: Option<&str>,
         tags: &[(&str, &str)],
     ) -> Result<Option<SecretRecord>, AwsError> {
-        self.turn(Quota::Create).await;
+        self.wait_for_quota(Quota::Create).await;
         let given = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let tags = tags.iter().map(|(key, value)| Tag::builder().key(*key).value(*value).build()).collect();
         let call = self
@@ -163,13 +163,13 @@ impl Secrets {
 
     /// Encrypts it with this KMS key from now on, the published version included.
     pub async fn set_kms_key(&self, name: &str, kms_key: &str) -> Result<(), AwsError> {
-        self.turn(Quota::Versions).await;
+        self.wait_for_quota(Quota::Versions).await;
         let call = self.client.update_secret().secret_id(name).kms_key_id(kms_key);
         call.send().await.map(|_| ()).map_err(|error| AwsError::new("secretsmanager:UpdateSecret", error))
     }
 
     pub async fn tag(&self, name: &str, tags: &[(&str, &str)]) -> Result<(), AwsError> {
-        self.turn(Quota::Tags).await;
+        self.wait_for_quota(Quota::Tags).await;
         let tags = tags.iter().map(|(key, value)| Tag::builder().key(*key).value(*value).build()).collect();
         let call = self.client.tag_resource().secret_id(name).set_tags(Some(tags));
         call.send().await.map(|_| ()).map_err(|error| AwsError::new("secretsmanager:TagResource", error))
@@ -177,7 +177,7 @@ impl Secrets {
 
     /// Its resource policy, if it has one.
     pub async fn policy(&self, name: &str) -> Result<Option<String>, AwsError> {
-        self.turn(Quota::Policies).await;
+        self.wait_for_quota(Quota::Policies).await;
         let call = self.client.get_resource_policy().secret_id(name);
         let answer = call.send().await.map_err(|error| AwsError::new("secretsmanager:GetResourcePolicy", error))?;
         Ok(answer.resource_policy)
@@ -185,21 +185,21 @@ impl Secrets {
 
     /// Cancels a scheduled deletion.
     pub async fn restore(&self, name: &str) -> Result<(), AwsError> {
-        self.turn(Quota::Restore).await;
+        self.wait_for_quota(Quota::Restore).await;
         let call = self.client.restore_secret().secret_id(name);
         call.send().await.map(|_| ()).map_err(|error| AwsError::new("secretsmanager:RestoreSecret", error))
     }
 
     /// Sets who may read it; a policy open to the public is refused by Secrets Manager itself.
     pub async fn put_policy(&self, name: &str, policy: &str) -> Result<(), AwsError> {
-        self.turn(Quota::Policies).await;
+        self.wait_for_quota(Quota::Policies).await;
         let call = self.client.put_resource_policy().secret_id(name).resource_policy(policy).block_public_policy(true);
         call.send().await.map(|_| ()).map_err(|error| AwsError::new("secretsmanager:PutResourcePolicy", error))
     }
 
     /// Replicates it to further regions.
     pub async fn replicate(&self, name: &str, regions: &[String]) -> Result<(), AwsError> {
-        self.turn(Quota::Versions).await;
+        self.wait_for_quota(Quota::Versions).await;
         let regions = regions.iter().map(|region| ReplicaRegionType::builder().region(region).build()).collect();
         let call = self.client.replicate_secret_to_regions().secret_id(name).set_add_replica_regions(Some(regions));
         call.send().await.map(|_| ()).map_err(|error| AwsError::new("secretsmanager:ReplicateSecretToRegions", error))

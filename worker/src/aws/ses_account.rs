@@ -18,12 +18,12 @@ const MARGIN: f64 = 1.1;
 #[derive(Debug)]
 pub struct SesAccount {
     client: Client,
-    limits: Mutex<Option<(Instant, Limits)>>,
+    limits: Mutex<Option<(Instant, SesLimits)>>,
     next_turn: Mutex<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Limits {
+struct SesLimits {
     /// Mails a second; `None`: not known.
     rate: Option<f64>,
     /// SES's own sandbox: mail goes to verified addresses alone.
@@ -38,7 +38,7 @@ impl SesAccount {
     /// Waits until the next mail may be sent. Where the rate is not known, a mail that SES takes for too early is only tried again.
     ///
     /// Several workers share the account's rate and do not know of each other: what is too early then is tried again as well.
-    pub async fn turn(&self) {
+    pub async fn wait_for_rate(&self) {
         let Some(rate) = self.limits().await.rate else { return };
         let mut next = self.next_turn.lock().await;
         sleep_until(*next).await;
@@ -50,7 +50,7 @@ impl SesAccount {
         self.limits().await.is_sandbox
     }
 
-    async fn limits(&self) -> Limits {
+    async fn limits(&self) -> SesLimits {
         let mut known = self.limits.lock().await;
         if let Some((asked, limits)) = *known
             && asked.elapsed() < KNOWN_FOR
@@ -61,7 +61,7 @@ impl SesAccount {
             Ok(limits) => limits,
             Err(error) => {
                 warn!(%error, "SES's sending rate could not be found out: mails that come too early are only tried again");
-                Limits::default()
+                SesLimits::default()
             }
         };
         if limits.is_sandbox {
@@ -73,10 +73,10 @@ impl SesAccount {
         limits
     }
 
-    async fn ask(&self) -> Result<Limits, AwsError> {
+    async fn ask(&self) -> Result<SesLimits, AwsError> {
         let answer = self.client.get_account().send().await;
         let account = answer.map_err(|error| AwsError::new("ses:GetAccount", error))?;
         let rate = account.send_quota.map(|quota| quota.max_send_rate).filter(|rate| *rate > 0.0);
-        Ok(Limits { rate, is_sandbox: !account.production_access_enabled })
+        Ok(SesLimits { rate, is_sandbox: !account.production_access_enabled })
     }
 }

@@ -15,11 +15,11 @@ use tracing::warn;
 const KNOWN_FOR: Duration = Duration::from_secs(3600);
 
 /// Beyond so many addresses, those whose answer is too old are forgotten.
-const KEPT: usize = 10_000;
+const MAX_ADDRESSES: usize = 10_000;
 
 /// Whether SES would deliver a mail that it accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
+pub enum Deliverability {
     /// As far as SES knows beforehand.
     Expected,
     /// The address is on the suppression list.
@@ -34,7 +34,7 @@ pub struct SuppressionList {
     client: Client,
     /// Held during the call: SES allows about one such call a second (developer guide, "Service quotas in Amazon SES"), so one at a
     /// time, and the others wait for it.
-    answers: Mutex<HashMap<String, (Instant, Delivery)>>,
+    answers: Mutex<HashMap<String, (Instant, Deliverability)>>,
 }
 
 impl SuppressionList {
@@ -46,22 +46,22 @@ impl SuppressionList {
     ///
     /// # Errors
     /// It could not be found out, for lack of the right or of an answer. Unknown is not "no".
-    pub async fn delivery(&self, address: &str, retries: RetryConfig) -> Result<Delivery, AwsError> {
+    pub async fn deliverability(&self, address: &str, retries: RetryConfig) -> Result<Deliverability, AwsError> {
         let address = address.to_ascii_lowercase();
         let mut answers = self.answers.lock().await;
-        let is_fresh = |(asked, _): &(Instant, Delivery)| asked.elapsed() < KNOWN_FOR;
+        let is_fresh = |(asked, _): &(Instant, Deliverability)| asked.elapsed() < KNOWN_FOR;
         if let Some(answer) = answers.get(&address).filter(|answer| is_fresh(answer)) {
             return Ok(answer.1);
         }
         let delivery = self.ask(&address, retries).await?;
-        if answers.len() >= KEPT {
+        if answers.len() >= MAX_ADDRESSES {
             answers.retain(|_, answer| is_fresh(answer));
         }
         answers.insert(address, (Instant::now(), delivery));
         Ok(delivery)
     }
 
-    async fn ask(&self, address: &str, retries: RetryConfig) -> Result<Delivery, AwsError> {
+    async fn ask(&self, address: &str, retries: RetryConfig) -> Result<Deliverability, AwsError> {
         let answer = self
             .client
             .get_suppressed_destination()
@@ -72,14 +72,14 @@ impl SuppressionList {
             .await
             .map_err(|error| AwsError::new("ses:GetSuppressedDestination", error));
         match answer {
-            Ok(_) => Ok(Delivery::Suppressed),
-            Err(error) if error.class == ErrorClass::NotFound => Ok(Delivery::Expected),
+            Ok(_) => Ok(Deliverability::Suppressed),
+            Err(error) if error.class == ErrorClass::NotFound => Ok(Deliverability::Expected),
             // API reference, `GetSuppressedDestination`: "The input you provided is invalid", and the address is all the input.
-            Err(error) if error.code.as_deref() == Some("BadRequestException") => Ok(Delivery::Malformed),
+            Err(error) if error.code.as_deref() == Some("BadRequestException") => Ok(Deliverability::Malformed),
             // A mail service that has no such list.
             Err(error) if error.class == ErrorClass::Invalid => {
                 warn!(%error, "SES's suppression list cannot be asked about a recipient: an accepted mail counts as delivered");
-                Ok(Delivery::Expected)
+                Ok(Deliverability::Expected)
             }
             Err(error) => Err(error),
         }

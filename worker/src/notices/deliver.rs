@@ -15,7 +15,7 @@ use super::render::{MailRenderer, RenderedMail};
 use super::settings::MailSettings;
 use super::templates::TemplateError;
 use crate::aws::mail::{Mailer, OutgoingMail};
-use crate::aws::suppression::Delivery;
+use crate::aws::suppression::Deliverability;
 
 /// Records what an owner has been told as soon as it has been: a delivery that is cut short goes on where it stopped.
 pub trait Recorder: Send {
@@ -171,7 +171,7 @@ impl Notices {
         not_recorded
     }
 
-    /// The administrator's summary is a courtesy: what it says is in the log, and a failure does not bring the message back.
+    /// A failed administrator's summary fails no message: the log has the same.
     async fn send_summary(
         &self,
         mailer: &Mailer,
@@ -210,14 +210,18 @@ fn without_address(routing: &Routing) -> Vec<MailFailure> {
     malformed.into_iter().chain(nobody).collect()
 }
 
+fn refused(error: MailError, class: Option<ErrorClass>) -> MailOutcome {
+    MailOutcome::Refused { error, class }
+}
+
 async fn send(mailer: &Mailer, digest: &Digest, mail: &RenderedMail) -> MailOutcome {
     if needs_delivery(digest, mail) {
-        match mailer.delivery(&mail.address).await {
-            Ok(Delivery::Expected) => {}
-            Ok(Delivery::Suppressed) => return MailOutcome::Refused { error: MailError::Suppressed, class: None },
-            Ok(Delivery::Malformed) => return MailOutcome::Refused { error: MailError::NotAnAddress, class: None },
+        match mailer.deliverability(&mail.address).await {
+            Ok(Deliverability::Expected) => {}
+            Ok(Deliverability::Suppressed) => return refused(MailError::Suppressed, None),
+            Ok(Deliverability::Malformed) => return refused(MailError::NotAnAddress, None),
             Err(AwsError { class, code, .. }) => {
-                return MailOutcome::Refused { error: MailError::NotKnown { class, code }, class: Some(class) };
+                return refused(MailError::SuppressionNotKnown { class, code }, Some(class));
             }
         }
     }
@@ -320,7 +324,7 @@ fn may_be_the_recipients_fault(error: &MailError) -> bool {
     match error {
         MailError::Suppressed | MailError::NotAnAddress => true,
         MailError::Refused { class, .. } => matches!(class, ErrorClass::Rejected | ErrorClass::Invalid),
-        MailError::NotKnown { .. }
+        MailError::SuppressionNotKnown { .. }
         | MailError::SesSandbox
         | MailError::NoRecipient { .. }
         | MailError::Malformed
@@ -331,7 +335,9 @@ fn may_be_the_recipients_fault(error: &MailError) -> bool {
 /// Whether the same mail may be accepted another time: a rate passes, an operator verifies the sender.
 fn may_pass(error: &MailError) -> bool {
     match error {
-        MailError::Refused { class, .. } | MailError::NotKnown { class, .. } => *class != ErrorClass::Invalid,
+        MailError::Refused { class, .. } | MailError::SuppressionNotKnown { class, .. } => {
+            *class != ErrorClass::Invalid
+        }
         MailError::SesSandbox => true,
         MailError::Suppressed
         | MailError::NotAnAddress

@@ -41,7 +41,7 @@ pub enum MailError {
     NotAnAddress,
     /// Whether SES would deliver it could not be found out.
     #[error("whether the address is on SES's suppression list could not be found out (ses:GetSuppressedDestination): {}", Meaning(*class, code.as_deref()))]
-    NotKnown { class: ErrorClass, code: Option<String> },
+    SuppressionNotKnown { class: ErrorClass, code: Option<String> },
     /// SES did not take it. Without SES's own sentence, which names the address.
     #[error("{}", Meaning(*class, code.as_deref()))]
     Refused { class: ErrorClass, code: Option<String> },

@@ -3,11 +3,11 @@
 use rotation::readers::is_pattern;
 
 use super::item::DigestItem;
-use super::wording::Help;
+use super::wording::HelpKind;
 
 /// Who can fetch a user's new key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fetcher<'a> {
+pub(super) enum WhoFetches<'a> {
     /// The user itself, with the key that the item is about, or the readers.
     User {
         until_disabled: bool,
@@ -22,25 +22,25 @@ pub(super) enum Fetcher<'a> {
     Nobody,
 }
 
-impl<'a> Fetcher<'a> {
-    pub(super) fn new(item: &'a DigestItem, help: Help, until_disabled: bool) -> Self {
+impl<'a> WhoFetches<'a> {
+    pub(super) fn new(item: &'a DigestItem, help: HelpKind, until_disabled: bool) -> Self {
         let readers = item.secret.readers.as_slice();
         let works = match help {
-            Help::Install | Help::Usage => true,
-            Help::InstallOrReenable | Help::InstallOnly | Help::UsageOrReenable | Help::None => false,
+            HelpKind::Install | HelpKind::Usage => true,
+            HelpKind::InstallOrReenable | HelpKind::InstallOnly | HelpKind::UsageOrReenable | HelpKind::None => false,
         };
         match (works, item.secret.user_has_other_key, readers) {
-            (true, _, readers) => Fetcher::User { until_disabled, readers },
-            (false, true, readers) => Fetcher::UserWithOtherKey { readers },
-            (false, false, []) => Fetcher::Nobody,
-            (false, false, readers) => Fetcher::Readers(readers),
+            (true, _, readers) => WhoFetches::User { until_disabled, readers },
+            (false, true, readers) => WhoFetches::UserWithOtherKey { readers },
+            (false, false, []) => WhoFetches::Nobody,
+            (false, false, readers) => WhoFetches::Readers(readers),
         }
     }
 
     /// Whose credentials the command is run with; what to do instead, where there is nobody.
     pub(super) fn hint(self, user: &str) -> String {
         match self {
-            Fetcher::User { until_disabled, readers } => {
+            WhoFetches::User { until_disabled, readers } => {
                 let until = if until_disabled { "; this key works for that until it is disabled" } else { "" };
                 match readers {
                     [] => format!("Run it as the user {user}, who alone may read this secret{until}."),
@@ -49,18 +49,18 @@ impl<'a> Fetcher<'a> {
                     }
                 }
             }
-            Fetcher::UserWithOtherKey { readers } => {
+            WhoFetches::UserWithOtherKey { readers } => {
                 let run = format!("Run it as the user {user}, with its other key: this one no longer works.");
                 match readers {
                     [] => run,
                     readers => format!("{run} {} may read this secret too.", role(readers, "The")),
                 }
             }
-            Fetcher::Readers(readers) => format!(
+            WhoFetches::Readers(readers) => format!(
                 "This key no longer works, so the user {user} cannot fetch the new one with it. Run it with credentials of {}, which may read this secret.",
                 role(readers, "the")
             ),
-            Fetcher::Nobody => format!(
+            WhoFetches::Nobody => format!(
                 "This key no longer works, so the user {user} cannot fetch the new one with it, and nobody else may read its secret. If the new key is not installed yet, answer this mail: whoever runs the key rotation can name a role that may read it (SECRET_READERS), which counts from the next run on."
             ),
         }
@@ -69,8 +69,8 @@ impl<'a> Fetcher<'a> {
     /// The same for any of several keys.
     pub(super) fn hint_for_any(fetchers: &[Self], readers: &[String]) -> String {
         let works = |fetcher: &Self| match fetcher {
-            Fetcher::User { .. } | Fetcher::UserWithOtherKey { .. } => true,
-            Fetcher::Readers(_) | Fetcher::Nobody => false,
+            WhoFetches::User { .. } | WhoFetches::UserWithOtherKey { .. } => true,
+            WhoFetches::Readers(_) | WhoFetches::Nobody => false,
         };
         let any_works = fetchers.iter().any(works);
         let user = match (any_works, fetchers.iter().all(works)) {
@@ -100,8 +100,8 @@ impl<'a> Fetcher<'a> {
     /// Whether anybody can run the command.
     pub(super) fn can_fetch(self) -> bool {
         match self {
-            Fetcher::User { .. } | Fetcher::UserWithOtherKey { .. } | Fetcher::Readers(_) => true,
-            Fetcher::Nobody => false,
+            WhoFetches::User { .. } | WhoFetches::UserWithOtherKey { .. } | WhoFetches::Readers(_) => true,
+            WhoFetches::Nobody => false,
         }
     }
 }

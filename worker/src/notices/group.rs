@@ -9,7 +9,7 @@ const WORTH_A_SUMMARY: usize = 4;
 
 /// Entries with the same label, and the same thing to come.
 #[derive(Debug)]
-pub struct Group<'a> {
+pub struct NewsGroup<'a> {
     /// In a few words what happened, or comes.
     pub label: &'static str,
     /// What happens on each one's date.
@@ -18,7 +18,7 @@ pub struct Group<'a> {
     pub entries: Vec<&'a RenderedItem>,
 }
 
-impl<'a> Group<'a> {
+impl<'a> NewsGroup<'a> {
     /// Groups entries; the groups come in the order of their first entries.
     pub fn all(entries: &'a [RenderedItem]) -> Vec<Self> {
         let mut groups: Vec<Self> = Vec::new();
@@ -66,7 +66,7 @@ impl<'a> Group<'a> {
 
 /// A long mail in a few sentences; none where the headline and the keys themselves say as much.
 pub fn summary(entries: &[RenderedItem], dry_run: bool) -> Vec<String> {
-    let groups = Group::all(entries);
+    let groups = NewsGroup::all(entries);
     if entries.len() < WORTH_A_SUMMARY || groups.len() < 2 {
         return Vec::new();
     }

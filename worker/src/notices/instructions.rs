@@ -5,10 +5,10 @@ use rotation::cloudtrail::{CallsOf, LOOKUP_LIMITS, lookup_command};
 use rotation::names::Partition;
 
 use super::commands;
-use super::fetcher::Fetcher;
+use super::fetcher::WhoFetches;
 use super::item::{Digest, DigestItem, Event};
 use super::text::counted;
-use super::wording::Help;
+use super::wording::HelpKind;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
@@ -34,27 +34,27 @@ struct Parts {
     usage: bool,
     /// What the key did: of one that may have leaked.
     calls: bool,
-    emergency: Option<KeyIs>,
+    emergency: Option<EmergencyKeyStatus>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum KeyIs {
+enum EmergencyKeyStatus {
     Active,
     Disabled,
 }
 
 impl Parts {
-    fn new(digest: &Digest, item: &DigestItem, help: Help) -> Self {
+    fn new(digest: &Digest, item: &DigestItem, help: HelpKind) -> Self {
         let fetch = digest.replacement(item).is_some();
         let calls = item.event == Event::Contained;
         let of = |fetch, usage, emergency| Self { fetch, usage, calls, emergency };
         let parts = match help {
-            Help::Install => of(fetch, true, Some(KeyIs::Active)),
-            Help::InstallOrReenable => of(fetch, true, Some(KeyIs::Disabled)),
-            Help::InstallOnly => of(fetch, false, None),
-            Help::Usage => of(false, true, Some(KeyIs::Active)),
-            Help::UsageOrReenable => of(false, true, Some(KeyIs::Disabled)),
-            Help::None => of(false, false, None),
+            HelpKind::Install => of(fetch, true, Some(EmergencyKeyStatus::Active)),
+            HelpKind::InstallOrReenable => of(fetch, true, Some(EmergencyKeyStatus::Disabled)),
+            HelpKind::InstallOnly => of(fetch, false, None),
+            HelpKind::Usage => of(false, true, Some(EmergencyKeyStatus::Active)),
+            HelpKind::UsageOrReenable => of(false, true, Some(EmergencyKeyStatus::Disabled)),
+            HelpKind::None => of(false, false, None),
         };
         // In audit mode there is no disabled key to make active again.
         Self { emergency: parts.emergency.filter(|_| !digest.dry_run), ..parts }
@@ -62,11 +62,11 @@ impl Parts {
 }
 
 impl Instructions {
-    pub fn new(digest: &Digest, item: &DigestItem, help: Help, partition: Partition) -> Self {
+    pub fn new(digest: &Digest, item: &DigestItem, help: HelpKind, partition: Partition) -> Self {
         let Some(key) = &item.key else { return Self::default() };
         let parts = Parts::new(digest, item, help);
         let user = item.user.as_str();
-        let fetcher = Fetcher::new(item, help, parts.emergency == Some(KeyIs::Active));
+        let fetcher = WhoFetches::new(item, help, parts.emergency == Some(EmergencyKeyStatus::Active));
         let line = fetcher.can_fetch().then(|| commands::fetch_secret(&item.secret, &digest.account.id, partition));
         let what = format!("{}{}", fetcher.hint(user), smtp(&item.secret.smtp_regions, &key.last_use));
         parts.write(digest, user, key.id.as_str(), &item.secret.region, (&what, line))
@@ -75,7 +75,7 @@ impl Instructions {
     /// For any of several keys: `USER` and `ACCESS_KEY_ID` stand for the names in a table.
     pub fn for_any<'a>(
         digest: &Digest,
-        items: impl Iterator<Item = (&'a DigestItem, Help)>,
+        items: impl Iterator<Item = (&'a DigestItem, HelpKind)>,
         partition: Partition,
     ) -> Self {
         let mut all = Parts::default();
@@ -83,7 +83,7 @@ impl Instructions {
         let mut fetchers = Vec::new();
         for (item, help) in items {
             let parts = Parts::new(digest, item, help);
-            fetchers.extend(parts.fetch.then(|| Fetcher::new(item, help, false)));
+            fetchers.extend(parts.fetch.then(|| WhoFetches::new(item, help, false)));
             all.fetch |= parts.fetch;
             all.usage |= parts.usage;
             all.calls |= parts.calls;
@@ -93,7 +93,7 @@ impl Instructions {
         let Some(secret) = secret else { return Self::default() };
         let who = format!(
             "{} The user's name goes in the place of USER, with a slash for each comma in it.",
-            Fetcher::hint_for_any(&fetchers, &secret.readers)
+            WhoFetches::hint_for_any(&fetchers, &secret.readers)
         );
         let can_fetch = fetchers.iter().any(|fetcher| fetcher.can_fetch());
         let line = can_fetch.then(|| commands::fetch_secret_of_any(secret, &digest.account.id, partition));
@@ -174,8 +174,8 @@ impl Parts {
         }
         let emergency = self.emergency.map(|key_is| Step {
             label: match key_is {
-                KeyIs::Disabled => "In an emergency: make this key active again",
-                KeyIs::Active => "In an emergency, once it is disabled: make it active again",
+                EmergencyKeyStatus::Disabled => "In an emergency: make this key active again",
+                EmergencyKeyStatus::Active => "In an emergency, once it is disabled: make it active again",
             },
             hint: format!(
                 "For whoever may call iam:UpdateAccessKey in the account {}, as its administrators may; others ask them. It works again at once. A replaced key is disabled again, not sooner than {} after its owner has been told.",

@@ -111,7 +111,7 @@ impl Routing {
     }
 }
 
-/// Each user's once.
+/// One per user.
 fn bad_owner_tags(digest: &Digest, owners: &[OwnerTag]) -> Vec<BadOwnerTag> {
     let mut bad: Vec<BadOwnerTag> = Vec::new();
     for (item, tag) in digest.items.iter().zip(owners) {

@@ -9,7 +9,7 @@ use super::sample;
 use super::settings::MailSettings;
 use super::subject::{account_title, headline, subject};
 use super::templates::{Part, Purpose, TemplateError, Templates};
-use super::text::{counted, one_line};
+use super::text::{SUBJECT_LENGTH, counted, one_line};
 use super::values::{DetailLimits, MailView};
 
 /// A mail, ready to be sent.
@@ -114,7 +114,7 @@ impl MailRenderer {
         Ok(Some(RenderedMail {
             recipient: RecipientClass::Administrator,
             address: admin.clone(),
-            subject: one_line(&format!("{headline} - {}", account_title(&digest.account)), 250),
+            subject: one_line(&format!("{headline} - {}", account_title(&digest.account)), SUBJECT_LENGTH),
             html,
             text,
             items: indices,

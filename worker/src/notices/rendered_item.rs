@@ -8,8 +8,8 @@ use rotation::policy::SECONDS_PER_DAY;
 use super::cadence::days_left;
 use super::instructions::Instructions;
 use super::item::{Digest, DigestItem};
-use super::text::{date, exact, one_line};
-use super::wording::{Condition, Help, Need, Wording, WordingContext, wording};
+use super::text::{PLACE_LENGTH, date, exact, one_line};
+use super::wording::{Condition, HelpKind, Need, Wording, WordingContext, wording};
 
 /// One item, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl RenderedItem {
     /// The most urgent first: what needs something done, by date; what has no date and cannot wait before the rest.
     pub fn urgency(&self) -> impl Ord + use<> {
         let undated = match (self.wording.need, self.wording.help) {
-            (Need::Act, Help::InstallOnly) => i64::MIN,
+            (Need::Act, HelpKind::InstallOnly) => i64::MIN,
             _ => i64::MAX,
         };
         // To the day, as tables show it: users are looked at one after the other, and no two at the same moment.
@@ -104,7 +104,12 @@ fn last_used(item: &DigestItem, now: Timestamp) -> String {
                 1 => "yesterday".to_owned(),
                 days => format!("{days} days ago"),
             };
-            format!("{} ({ago}), {} in {}", exact(*when), one_line(service, 64), one_line(region, 64))
+            format!(
+                "{} ({ago}), {} in {}",
+                exact(*when),
+                one_line(service, PLACE_LENGTH),
+                one_line(region, PLACE_LENGTH)
+            )
         }
     }
 }

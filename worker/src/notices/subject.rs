@@ -3,7 +3,7 @@
 use super::group::plural;
 use super::item::Account;
 use super::rendered_item::RenderedItem;
-use super::text::{counted, date, one_line};
+use super::text::{SUBJECT_LENGTH, counted, date, one_line};
 use super::wording::{Condition, Need};
 
 /// AWS allows 50 characters in an account's name.
@@ -57,5 +57,5 @@ pub fn headline(entries: &[RenderedItem], dry_run: bool) -> String {
 
 /// The whole subject: one line, whatever the names hold.
 pub fn subject(entries: &[RenderedItem], account: &Account, dry_run: bool) -> String {
-    one_line(&format!("{} - {}", headline(entries, dry_run), account_title(account)), 250)
+    one_line(&format!("{} - {}", headline(entries, dry_run), account_title(account)), SUBJECT_LENGTH)
 }

@@ -5,6 +5,13 @@
 
 use jiff::Timestamp;
 
+/// Longest texts, in characters: an error, a finding (which may quote tags, and what AWS says), a subject (an account's name can make it
+/// long), the name of a service or region.
+pub const ERROR_LENGTH: usize = 300;
+pub const FINDING_LENGTH: usize = 600;
+pub const SUBJECT_LENGTH: usize = 250;
+pub const PLACE_LENGTH: usize = 64;
+
 /// The text on one line: control characters and what reorders or hides text become spaces, runs of white space become one,
 /// and at most so many characters stay.
 pub fn one_line(text: &str, at_most: usize) -> String {

@@ -5,14 +5,14 @@ use minijinja::{Value, context};
 use rotation::names::Partition;
 
 use super::actions::Actions;
-use super::group::{Group, summary};
+use super::group::{NewsGroup, summary};
 use super::instructions::{Instructions, Step};
 use super::item::{Digest, IncompleteUser};
 use super::recipients::{BadOwnerTag, RecipientClass};
 use super::rendered_item::RenderedItem;
 use super::subject::account_title;
 use super::templates::Part;
-use super::text::{date, exact, one_line};
+use super::text::{ERROR_LENGTH, date, exact, one_line};
 use super::wording::{Condition, Need};
 
 /// Mails about more keys open with a table.
@@ -95,7 +95,7 @@ impl MailView<'_> {
             count => self.items.len(),
             entries => all[..in_full.len()].to_vec(),
             rows => all[..rows.len()].to_vec(),
-            groups => Group::all(rows).iter().map(|rows| group(rows, dry_run)).collect::<Vec<_>>(),
+            groups => NewsGroup::all(rows).iter().map(|rows| group(rows, dry_run)).collect::<Vec<_>>(),
             summary => summary(self.items, dry_run),
             steps_any => any.steps.iter().map(step).collect::<Vec<_>>(),
             emergency_any => any.emergency.as_ref().map(step),
@@ -103,7 +103,7 @@ impl MailView<'_> {
             folded => self.items.len() - in_full.len(),
             omitted,
             incomplete => self.of_account(digest.incomplete.iter().map(|one| context! {
-                user_name => one.user.as_str(), reason => one_line(&one.error, 300),
+                user_name => one.user.as_str(), reason => one_line(&one.error, ERROR_LENGTH),
             }).collect()),
             incomplete_groups => self.of_account(incomplete_groups(digest)),
             bad_owner_tags => self.of_account(self.bad_owner_tags.iter().map(|bad| context! {
@@ -114,7 +114,7 @@ impl MailView<'_> {
         }
     }
 
-    /// What is not for an owner, who answers for its users alone.
+    /// Only for the account and the administrator, not for single owners.
     fn of_account(&self, list: Vec<Value>) -> Vec<Value> {
         match self.recipient {
             RecipientClass::Account | RecipientClass::Administrator => list,
@@ -144,7 +144,7 @@ fn incomplete_groups(digest: &Digest) -> Vec<Value> {
     groups.sort_by_key(|(_, users)| std::cmp::Reverse(users.len()));
     let values = groups.iter().map(|(_, users)| {
         context! {
-            reason => one_line(&users[0].error, 300),
+            reason => one_line(&users[0].error, ERROR_LENGTH),
             advice => users[0].reason.advice().text,
             count => users.len(),
             users => users.iter().take(NAMED).map(|one| Value::from(one.user.as_str())).collect::<Vec<_>>(),
@@ -155,7 +155,7 @@ fn incomplete_groups(digest: &Digest) -> Vec<Value> {
 }
 
 /// The values of keys with the same news.
-fn group(group: &Group<'_>, dry_run: bool) -> Value {
+fn group(group: &NewsGroup<'_>, dry_run: bool) -> Value {
     context! {
         sentence => group.sentence(dry_run),
         due_any => group.deadline.map(|deadline| deadline.of_any(dry_run)),

@@ -5,7 +5,7 @@ mod context;
 mod done;
 mod to_come;
 
-pub use context::{Condition, Help, Need, Wording, WordingContext};
+pub use context::{Condition, HelpKind, Need, Wording, WordingContext};
 
 use super::item::{DigestItem, Event};
 

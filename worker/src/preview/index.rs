@@ -10,7 +10,7 @@ use crate::notices::item::Digest;
 use crate::notices::recipients::Routing;
 use crate::notices::rendered_item::RenderedItem;
 use crate::notices::subject::account_title;
-use crate::notices::text::{counted, exact, one_line};
+use crate::notices::text::{ERROR_LENGTH, counted, exact, one_line};
 use crate::notices::{RecipientClass, RenderedMail};
 
 /// What became of one digest: its mails, in files, and the rest.
@@ -65,7 +65,11 @@ impl Section {
             ),
             (
                 "Could not be looked at:",
-                digest.incomplete.iter().map(|one| format!("{}: {}", one.user, one_line(&one.error, 300))).collect(),
+                digest
+                    .incomplete
+                    .iter()
+                    .map(|one| format!("{}: {}", one.user, one_line(&one.error, ERROR_LENGTH)))
+                    .collect(),
             ),
         ];
         lists.retain(|(_, lines)| !lines.is_empty());

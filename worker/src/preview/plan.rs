@@ -7,7 +7,7 @@ use std::sync::Arc;
 use key_rotation_aws::Connection;
 use rotation::{AccountId, Job, Task, UserName};
 
-use super::{Folder, PreviewError, Written};
+use super::{Folder, PreviewError, PreviewFiles};
 use crate::account;
 use crate::notices::{Digest, MailSettings, Notices};
 use crate::run;
@@ -42,7 +42,7 @@ pub async fn of_plan(
     settings: &Settings,
     connection: &Connection,
     options: &PlanOptions,
-) -> Result<Written, PreviewError> {
+) -> Result<PreviewFiles, PreviewError> {
     // Whatever the settings say: it only looks, and has no sender.
     let mail = MailSettings { sender: None, ..settings.mail.clone() };
     let looks = Settings { dry_run: true, mail, ..settings.clone() };
@@ -57,5 +57,5 @@ pub async fn of_plan(
     let mut folder = Folder::new(&options.out)?;
     folder.add(notices, options.account.as_str(), "The plan for an account", &digest, connection.partition())?;
     let written = folder.close()?;
-    Ok(Written { unread: digest.incomplete.len(), ..written })
+    Ok(PreviewFiles { unread: digest.incomplete.len(), ..written })
 }

@@ -1,9 +1,9 @@
 //! Settings that contradict each other are refused, all at once, each in one sentence.
 
 use clap::Parser;
+use key_rotation_aws::settings::time_or_date;
 
 use super::{RawSettings, Settings};
-use key_rotation_aws::settings::time_or_date;
 
 #[derive(Debug, Parser)]
 struct Line {

@@ -93,7 +93,7 @@ struct RotationAttempt<'a> {
 /// [`StepError`]; the user then is as before, or the intent says what has to be settled.
 pub async fn attempt(work: UserContext<'_>, kind: AttemptKind<'_>) -> Result<AttemptOutcome, StepError> {
     // 0: one session, never refreshed, with enough of it left.
-    let session = work.account.sessions.with(MIN_SESSION_FOR_ATTEMPT).await?;
+    let session = work.account.sessions.with_at_least(MIN_SESSION_FOR_ATTEMPT).await?;
     let (successor_of, beside) = match kind {
         AttemptKind::Successor { old, present, .. } => {
             (Some(old.clone()), present.iter().filter(|key| *key != old).cloned().collect())
@@ -245,7 +245,7 @@ impl RotationAttempt<'_> {
     /// Calls to the store are not stopped by the end of the member session where the store is central: stop them here, once it is
     /// their turn.
     async fn unless_session_ended<T>(&self, call: impl Future<Output = Result<T, AwsError>>) -> Result<T, StepError> {
-        self.destination.secrets.turn(Quota::Versions).await;
+        self.destination.secrets.wait_for_quota(Quota::Versions).await;
         if self.session.time_left().is_positive() { Ok(call.await?) } else { Err(StepError::SessionEnded) }
     }
 
@@ -266,7 +266,7 @@ impl RotationAttempt<'_> {
 
     /// The call may have taken effect: the intent stays, and a later delivery finds out.
     fn leave_for_settling(&self, error: AwsError) -> AttemptFailure {
-        AttemptFailure::with_intent_untouched(StepError::Ambiguous { error, settled_from: self.intent.end() })
+        AttemptFailure::with_intent_untouched(StepError::Ambiguous { error, settled_from: self.intent.old_from() })
     }
 
     /// Clears the own intent, and these.

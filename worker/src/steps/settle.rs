@@ -16,7 +16,7 @@ use crate::context::UserContext;
 use crate::error::StepError;
 use crate::events;
 
-/// Settles every key that an old intent's attempt can have made, and that no intent names as one that was there before.
+/// Settles every key that an old intent's attempt can have made, and that no intent.was_there_before as one that was there before.
 ///
 /// # Errors
 /// [`StepError`]: the intents stay, and settling is tried again.
@@ -66,7 +66,7 @@ fn emit_published(work: &UserContext<'_>, key: &AccessKeyId) {
 
 /// Whether the key was there before one of these attempts, by that one's own word.
 fn named(intents: &[Intent], key: &AccessKeyId) -> bool {
-    intents.iter().any(|intent| intent.names(key))
+    intents.iter().any(|intent| intent.was_there_before(key))
 }
 
 /// Whether another attempt's key is live and published, so that this pending one came too late.

@@ -15,7 +15,7 @@ use super::{Next, Round};
 use crate::aws::iam::Iam;
 use crate::context::UserContext;
 use crate::error::StepError;
-use crate::events::of_item;
+use crate::events::from_item;
 use crate::notices::{DigestItem, Event, KeyFacts, SecretLocation};
 use crate::steps::destination::{Destination, location};
 use crate::steps::key_status::{self, DisableOutcome};
@@ -211,7 +211,7 @@ impl<'a> UserExecutor<'a> {
     /// Where an earlier delivery of the message could not store a key for the user, none is made for nothing.
     async fn attempt(&self, kind: AttemptKind<'_>) -> Result<AttemptOutcome, StepError> {
         let account = self.context.account;
-        let refused = &account.worker.refused_stores;
+        let refused = &account.worker.storage_refusals;
         if let Some(error) = refused.get(account.message_id, self.context.user) {
             return Err(StepError::NotStored(error));
         }
@@ -310,7 +310,7 @@ impl<'a> UserExecutor<'a> {
         // What every run finds again becomes an event when it is told.
         let account = self.context.account;
         if !item.event.can_wait()
-            && let Some(event) = of_item(&item, |kind| account.event(kind))
+            && let Some(event) = from_item(&item, |kind| account.event(kind))
         {
             account.emit(event);
         }

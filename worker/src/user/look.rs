@@ -1,7 +1,7 @@
 //! What is known of one user: first cheaply, then everything the rules may want to know.
 
 use futures::future::join_all;
-use key_rotation_aws::{AwsError, ErrorClass, MemberSession};
+use key_rotation_aws::{AwsError, ErrorClass, MIN_SESSION_FOR_ONE_USER, MemberSession};
 use rotation::user::UserTags;
 use rotation::{Key, LastUse, MissingFact, Published, Request, Task, User, Verdict};
 use tracing::warn;
@@ -13,9 +13,8 @@ use crate::error::StepError;
 use crate::steps::access_keys;
 use crate::steps::destination::Destination;
 use crate::tally::Tally;
-use key_rotation_aws::MIN_SESSION_FOR_READS;
 
-/// How often a user's keys and tags are read until they go together.
+/// How often keys and tags are read until both agree.
 const MAX_SNAPSHOT_READS: usize = 3;
 
 /// A user as the rules take it, and the calls that failed where it says "unknown".
@@ -51,11 +50,11 @@ pub(super) async fn glance(context: &UserContext<'_>) -> Result<Option<Glance>, 
         Tally::count(&context.account.worker.tally.exempt);
         return Ok(None);
     }
-    let session = context.account.sessions.with(MIN_SESSION_FOR_READS).await?;
+    let session = context.account.sessions.with_at_least(MIN_SESSION_FOR_ONE_USER).await?;
     let keys = access_keys(context, &session).await?;
     let key = |key: &KeyRecord| key_of(key.clone(), &user.tags, LastUse::Unknown, Published::Unknown);
     user.keys = keys.iter().map(key).collect();
-    context.account.sums.count_keys(&user, now, policy);
+    context.account.counter.count_keys(&user, now, policy);
     let is_nothing_due = match rotation::decide(now, policy, &user, &Request::Scheduled) {
         Verdict::Exempt(_) => true,
         Verdict::Act(plan) => plan.actions.is_empty(),

@@ -13,7 +13,7 @@ const LEFT: u64 = 46;
 const BELOW: u64 = 24;
 const ABOVE: u64 = 10;
 
-/// What is drawn of a day, from the bottom up; the classes are the page's.
+/// The parts of a day's column, bottom up, by the page's classes.
 fn parts(day: &ForecastDay) -> [(&'static str, u64); 4] {
     [("replace", day.replace), ("notify", day.notify + day.adopt), ("disable", day.disable), ("delete", day.delete)]
 }

@@ -4,9 +4,10 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
-use rotation::{AccountId, Standing};
+use rotation::{AccountId, PolicyStatus};
 use serde::Serialize;
 
+use crate::report::controls::UNUSED_DAYS;
 use crate::report::document::{Document, KeyRow, Read, Usage};
 
 /// Rows that a list shows at most.
@@ -67,7 +68,7 @@ impl<'a> Lists<'a> {
     }
 
     pub(super) fn overdue_keys(&self) -> Cut<Row> {
-        self.oldest_first(|key| key.state == Standing::Overdue.as_str())
+        self.oldest_first(|key| key.state == PolicyStatus::Overdue.as_str())
     }
 
     pub(super) fn never_used(&self) -> Cut<Row> {
@@ -76,7 +77,7 @@ impl<'a> Lists<'a> {
 
     pub(super) fn unused_for_45_days(&self) -> Cut<Row> {
         let mut keys: Vec<&KeyRow> = self.document.keys.iter().filter(|key| key.status == "active").collect();
-        let is_unused = |at: Timestamp| self.document.as_of.duration_since(at).as_hours() >= 45 * 24;
+        let is_unused = |at: Timestamp| self.document.as_of.duration_since(at).as_hours() >= UNUSED_DAYS * 24;
         keys.retain(|key| key.last_used.is_some_and(is_unused));
         keys.sort_by_key(|key| key.last_used);
         Cut::new(keys, |key| self.key(key))

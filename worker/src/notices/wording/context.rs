@@ -34,7 +34,7 @@ pub enum Condition {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Help {
+pub enum HelpKind {
     /// Fetch the new key, check the old one's use; how to make the old one active again once it is disabled.
     Install,
     /// The same, for a key that is disabled now.
@@ -62,7 +62,7 @@ pub struct Wording {
     pub due: Option<(Timestamp, Deadline)>,
     pub need: Need,
     pub condition: Condition,
-    pub help: Help,
+    pub help: HelpKind,
     /// The key that takes over, if there is one.
     pub successor: Option<AccessKeyId>,
 }

@@ -5,8 +5,8 @@ use rotation::{AccessKeyId, Finding};
 
 use super::super::deadline::Deadline;
 use super::super::item::DigestItem;
-use super::super::text::one_line;
-use super::context::{Condition, Help, Need, Wording, WordingContext};
+use super::super::text::{FINDING_LENGTH, one_line};
+use super::context::{Condition, HelpKind, Need, Wording, WordingContext};
 
 pub(super) fn rotated(
     item: &DigestItem,
@@ -31,7 +31,7 @@ pub(super) fn rotated(
         due: due.map(|due| (due, Deadline::Disabled)),
         need: Need::Act,
         condition: if due.is_some() { Condition::Stopping } else { Condition::Stopped },
-        help: if due.is_some() { Help::Install } else { Help::InstallOnly },
+        help: if due.is_some() { HelpKind::Install } else { HelpKind::InstallOnly },
         successor: by.cloned(),
     }
 }
@@ -50,7 +50,7 @@ pub(super) fn disabled(at: &WordingContext<'_>, delete_due: Timestamp) -> Wordin
         due: Some((delete_due, Deadline::Deleted)),
         need: Need::Check,
         condition: Condition::Stopped,
-        help: Help::InstallOrReenable,
+        help: HelpKind::InstallOrReenable,
         successor: None,
     }
 }
@@ -76,7 +76,7 @@ pub(super) fn contained(at: &WordingContext<'_>) -> Wording {
         due: None,
         need: Need::Act,
         condition: Condition::Stopped,
-        help: Help::InstallOnly,
+        help: HelpKind::InstallOnly,
         successor: None,
     }
 }
@@ -98,7 +98,7 @@ pub(super) fn deleted(at: &WordingContext<'_>) -> Wording {
         due: None,
         need: Need::Nothing,
         condition: Condition::Deleted,
-        help: if at.replacement.is_some() { Help::InstallOnly } else { Help::None },
+        help: if at.replacement.is_some() { HelpKind::InstallOnly } else { HelpKind::None },
         successor: None,
     }
 }
@@ -117,7 +117,7 @@ pub(super) fn found_inactive(at: &WordingContext<'_>, delete_due: Timestamp) -> 
         due: Some((delete_due, Deadline::Deleted)),
         need: Need::Check,
         condition: Condition::Inactive,
-        help: Help::UsageOrReenable,
+        help: HelpKind::UsageOrReenable,
         successor: None,
     }
 }
@@ -132,13 +132,10 @@ pub(super) fn restored(at: &WordingContext<'_>, disable_due: Timestamp) -> Wordi
         due: Some((disable_due, Deadline::Disabled)),
         need: Need::Act,
         condition: Condition::Stopping,
-        help: Help::Install,
+        help: HelpKind::Install,
         successor: None,
     }
 }
-
-/// Longest text of a finding, in characters: it may quote tags, and what AWS says.
-const FINDING_LENGTH: usize = 600;
 
 pub(super) fn found(finding: &Finding) -> Wording {
     Wording {
@@ -165,7 +162,7 @@ pub(super) fn found(finding: &Finding) -> Wording {
         due: None,
         need: Need::Act,
         condition: Condition::Unclear,
-        help: Help::None,
+        help: HelpKind::None,
         successor: None,
     }
 }

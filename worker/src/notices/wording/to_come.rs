@@ -6,8 +6,8 @@ use rotation::{AccessKeyId, LastUse, Upcoming};
 
 use super::super::deadline::Deadline;
 use super::super::item::DigestItem;
-use super::super::text::one_line;
-use super::context::{Condition, Help, Need, Wording, WordingContext};
+use super::super::text::{PLACE_LENGTH, one_line};
+use super::context::{Condition, HelpKind, Need, Wording, WordingContext};
 
 pub(super) fn noticed(
     item: &DigestItem,
@@ -23,7 +23,7 @@ pub(super) fn noticed(
         due: due.map(|due| (due, Deadline::Disabled)),
         need: Need::Act,
         condition: Condition::Stopping,
-        help: Help::Install,
+        help: HelpKind::Install,
         successor: None,
     };
     match kind {
@@ -33,7 +33,7 @@ pub(super) fn noticed(
             ..replaced(&will_be_disabled, at, by.as_ref())
         },
         NoticeKind::MakeRoom { other } => Wording {
-            help: Help::Usage,
+            help: HelpKind::Usage,
             successor: Some(other.clone()),
             ..will_be_disabled(
                 "Both keys of this user are due for replacement, and AWS allows no third. This one was used least recently and has to go."
@@ -45,7 +45,7 @@ pub(super) fn noticed(
         },
         NoticeKind::Retired => Wording {
             need: Need::Check,
-            help: Help::Usage,
+            help: HelpKind::Usage,
             ..will_be_disabled(
                 "The key has never been used. It is not replaced.".to_owned(),
                 at.todo("Nothing, if nobody needs it. A key that is used before that date is not disabled."),
@@ -82,7 +82,7 @@ pub(super) fn upcoming(item: &DigestItem, at: &WordingContext<'_>, what: &Upcomi
         due: Some((due, deadline)),
         need: Need::Nothing,
         condition: Condition::Working,
-        help: Help::None,
+        help: HelpKind::None,
         successor: None,
     };
     match what {
@@ -118,7 +118,7 @@ fn to_be_replaced(base: &Base<'_>, at: &WordingContext<'_>, what: String) -> Wor
 fn to_be_superseded(base: &Base<'_>, at: &WordingContext<'_>, successor: &AccessKeyId) -> Wording {
     Wording {
         need: Need::Check,
-        help: Help::Usage,
+        help: HelpKind::Usage,
         successor: Some(successor.clone()),
         ..base(
             at.say("will be superseded", "would be superseded"),
@@ -136,7 +136,7 @@ fn to_be_disabled(base: &Base<'_>, at: &WordingContext<'_>) -> Wording {
         why: "Its owner has been told that it has to go.".to_owned(),
         need: Need::Act,
         condition: Condition::Stopping,
-        help: Help::Install,
+        help: HelpKind::Install,
         ..base(
             at.say("will be disabled", "would be disabled"),
             at.say("The key stops working on the date below.", "The key would stop working on the date below.")
@@ -152,7 +152,7 @@ fn to_be_deleted(base: &Base<'_>, at: &WordingContext<'_>) -> Wording {
         why: format!("A disabled key is kept for {} days.", at.policy.recovery_grace()),
         need: Need::Check,
         condition: Condition::Inactive,
-        help: Help::UsageOrReenable,
+        help: HelpKind::UsageOrReenable,
         ..base(
             at.say("will be deleted", "would be deleted"),
             at.say(
@@ -169,7 +169,7 @@ fn to_be_deleted(base: &Base<'_>, at: &WordingContext<'_>) -> Wording {
 pub(super) fn postponed(item: &DigestItem, at: &WordingContext<'_>, until: Timestamp) -> Wording {
     let still = match item.key.as_ref().map(|key| &key.last_use) {
         Some(LastUse::At { service, region, .. }) => {
-            format!("It was last used with {} in {}", one_line(service, 64), one_line(region, 64))
+            format!("It was last used with {} in {}", one_line(service, PLACE_LENGTH), one_line(region, PLACE_LENGTH))
         }
         Some(LastUse::Never | LastUse::Unknown) | None => "It is still in use".to_owned(),
     };
@@ -183,7 +183,7 @@ pub(super) fn postponed(item: &DigestItem, at: &WordingContext<'_>, until: Times
         due: Some((until, Deadline::DisabledAtTheLatest)),
         need: Need::Act,
         condition: Condition::Stopping,
-        help: Help::Install,
+        help: HelpKind::Install,
         successor: None,
     }
 }

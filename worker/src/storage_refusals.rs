@@ -10,13 +10,13 @@ use rotation::UserName;
 
 /// Messages beyond which all are forgotten: those that other workers have ended are never forgotten one by one. The worst is one
 /// key more that is made and deleted.
-const KEPT: usize = 10_000;
+const MAX_MESSAGES: usize = 10_000;
 
 /// By message, and user.
 #[derive(Debug, Default)]
-pub struct RefusedStores(Mutex<HashMap<String, HashMap<UserName, AwsError>>>);
+pub struct StorageRefusals(Mutex<HashMap<String, HashMap<UserName, AwsError>>>);
 
-impl RefusedStores {
+impl StorageRefusals {
     /// Why this user's key could not be stored, in an earlier delivery of the message to this worker.
     pub fn get(&self, message: &str, user: &UserName) -> Option<AwsError> {
         self.messages().get(message)?.get(user).cloned()
@@ -24,7 +24,7 @@ impl RefusedStores {
 
     pub fn remember(&self, message: &str, user: &UserName, error: &AwsError) {
         let mut messages = self.messages();
-        if messages.len() >= KEPT {
+        if messages.len() >= MAX_MESSAGES {
             messages.clear();
         }
         messages.entry(message.to_owned()).or_default().insert(user.clone(), error.clone());

@@ -7,7 +7,7 @@ use crate::notices::{DigestItem, Event, SecretLocation};
 
 /// The event of an item; `None` where it is one only once its owner has been told of it ([`notified`]). `base` gives an event of
 /// this kind in the item's account, where nothing more is known of it.
-pub fn of_item(item: &DigestItem, base: impl Fn(EventKind) -> rotation::Event) -> Option<rotation::Event> {
+pub fn from_item(item: &DigestItem, base: impl Fn(EventKind) -> rotation::Event) -> Option<rotation::Event> {
     let of = |kind| {
         let event = base(kind).of_user(item.user.clone());
         item.key.iter().fold(event, |event, key| event.of_key(key.id.clone()))

@@ -1,0 +1,83 @@
+//! What owners are told of an account, once its users have been worked on, and what that means for the message.
+
+use rotation::UserName;
+
+use super::AccountReport;
+use crate::context::AccountContext;
+use crate::error::{JobError, StepError};
+use crate::events::from_item;
+use crate::notices::{self, Digest, DigestItem, DigestReport, IncompleteUser};
+use crate::recorder::TagRecorder;
+
+impl AccountContext<'_> {
+    /// Tells the owners, and records what was told once it is accepted.
+    ///
+    /// What will be told again anyway waits until the account has been worked through (or has been given up on), so that a
+    /// message that is tried five times does not warn five times.
+    pub(super) async fn notify_owners(&self, report: AccountReport, last_delivery: bool) -> Result<(), JobError> {
+        let AccountReport { items, failed, not_begun, refused } = report;
+        // While one of them may get on by itself the message is tried again.
+        let given_up = last_delivery || failed.iter().all(|(_, error)| error.needs_a_person());
+        let complete = not_begun == 0 && given_up;
+        let items: Vec<DigestItem> =
+            items.into_iter().filter(|item| complete || !(self.dry_run || item.event.can_wait())).collect();
+        let standing = items.iter().filter(|item| item.event.can_wait());
+        standing.filter_map(|item| from_item(item, |kind| self.event(kind))).for_each(|event| self.emit(event));
+        let incomplete = if complete { &failed[..] } else { &[] };
+        let mut outcome = Ok(());
+        if !items.is_empty() || !incomplete.is_empty() {
+            let digest = self.digest(items, incomplete);
+            let mut recorder = TagRecorder::new(self);
+            let sent = self.worker.notices.deliver(&digest, &mut recorder).await;
+            self.counter.count_mails(sent.mails, sent.failures.len());
+            outcome = recorder.outcome().and_then(|()| mail_outcome(&digest, &sent));
+        }
+        if let Some(why) = refused {
+            return Err(JobError::Refused(why));
+        }
+        if not_begun > 0 {
+            return Err(JobError::Stopped { not_begun });
+        }
+        if !failed.is_empty() {
+            let now = self.now();
+            return Err(JobError::Users { failed, now });
+        }
+        outcome
+    }
+
+    /// All there is to tell.
+    pub(super) fn digest(&self, items: Vec<DigestItem>, incomplete: &[(UserName, StepError)]) -> Digest {
+        Digest {
+            account: notices::Account {
+                id: self.job.account.clone(),
+                name: self.job.name.clone(),
+                email: self.job.email.clone(),
+            },
+            dry_run: self.dry_run,
+            run_id: self.job.run_id,
+            is_operators_request: self.job.is_operators_request(),
+            is_redelivered: self.origin.redelivered,
+            now: self.decision_time(),
+            policy: self.worker.policy,
+            items,
+            incomplete: incomplete.iter().map(|(user, error)| incomplete_user(user, error)).collect(),
+        }
+    }
+}
+
+fn incomplete_user(user: &UserName, error: &StepError) -> IncompleteUser {
+    IncompleteUser { user: user.clone(), reason: error.reason(), error: error.to_string() }
+}
+
+/// Whether what had to be told was told: what can be tried again is, and what cannot is for a person.
+fn mail_outcome(digest: &Digest, report: &DigestReport) -> Result<(), JobError> {
+    if let Some(failure) = report.failures.iter().find(|failure| failure.retryable) {
+        return Err(JobError::Mail(failure.to_string()));
+    }
+    let untold =
+        digest.items.iter().enumerate().any(|(i, item)| item.record.is_some() && !report.accepted.contains_key(&i));
+    match report.failures.first() {
+        Some(failure) if untold && !digest.dry_run => Err(JobError::Undeliverable(failure.to_string())),
+        Some(_) | None => Ok(()),
+    }
+}
