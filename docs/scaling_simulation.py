@@ -20,7 +20,7 @@ ASSUMED = {
     "calls a second and task": 300,  # half a vCPU, by the measurements of scaling.md; not measured on Fargate
     "seconds a call": 0.08,  # IAM over the ocean
     "seconds a report": 3,  # to generate a credential report; it is waited for up to 7, with the message's place kept
-    "users at once in an account": 4,  # MAX_CONCURRENT_USERS
+    "users at once in an account": 4,  # to begin with; it takes dozens of users without a sign of throttling to come to 8
     "days of a full scan": 14,  # FULL_SCAN_DAYS
     "messages at once": 16,  # MAX_CONCURRENT_MESSAGES
 }

@@ -13,6 +13,7 @@ use crate::context::AccountContext;
 use crate::error::JobError;
 use crate::events::notified;
 use crate::notices::{DigestItem, Event, Recorder, cadence};
+use crate::pace::UserPace;
 use key_rotation_aws::MIN_SESSION_FOR_ONE_USER;
 
 /// Writes the tags of one account's users. A crash before that means a second mail, never a missing one.
@@ -93,7 +94,7 @@ impl Recorder for TagRecorder<'_> {
             self.emit_notified(told, &[]);
             return Vec::new();
         }
-        let at_once = self.account.worker.max_concurrent_users.max(1);
+        let at_once = UserPace::new(self.account.worker.max_concurrent_users).at_once();
         // Of several things told of one key, what the last one records holds the others.
         let mut by_user: BTreeMap<&UserName, BTreeMap<&AccessKeyId, &(&DigestItem, Timestamp)>> = BTreeMap::new();
         for item_told in told.iter().filter(|(item, _)| item.record.is_some()) {

@@ -64,7 +64,7 @@ pub struct Settings {
     pub full_scan: FullScan,
     /// How long a credential report that is being generated is waited for.
     pub report_wait: Duration,
-    /// Users of one account worked on at once.
+    /// Users of one account worked on at once at most.
     pub max_concurrent_users: usize,
     /// How long an attempt waits for another one of the same user to end.
     pub attempt_wait: Duration,
@@ -96,7 +96,7 @@ impl Settings {
             urgent_concurrency: 4,
             full_scan: FullScan::new(14, 1),
             report_wait: REPORT_WAIT,
-            max_concurrent_users: 4,
+            max_concurrent_users: 16,
             attempt_wait: ATTEMPT_WAIT,
             drain: false,
             as_of: None,

@@ -1,7 +1,7 @@
 //! How fast, how large, how many calls: the released programs as processes on a sandboxed organization, measured from outside.
 //!
 //! ```sh
-//! cargo build --release --workspace && cargo bench --workspace --bench scale            # the table of docs/scaling.md: some five minutes
+//! cargo build --release --workspace && cargo bench --workspace --bench scale            # the table of docs/scaling.md: some eight minutes
 //! cargo bench --workspace --bench scale -- --row start --row idle                       # only these rows
 //! cargo bench --workspace --bench scale -- --size 0.1                                   # a tenth of the accounts: a minute
 //! cargo bench --workspace --bench scale -- --programs target/dist                       # the programs as images have them

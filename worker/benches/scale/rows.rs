@@ -39,9 +39,10 @@ enum Kind {
     Workers,
     Throttled,
     Fleet,
+    Large,
 }
 
-pub(crate) const ROWS: [Row; 6] = [
+pub(crate) const ROWS: [Row; 7] = [
     Row { name: "start", what: "a worker, from its start to its first receive; no latency", kind: Kind::Start },
     Row { name: "idle", what: "1,000 accounts of 100 users, nothing due, 30 ms a call, one worker", kind: Kind::Idle },
     Row { name: "rotations", what: "200 accounts of 10 users, all due, one worker; no latency", kind: Kind::Rotations },
@@ -60,6 +61,7 @@ pub(crate) const ROWS: [Row; 6] = [
         what: "10,000 idle accounts of 50 users through the producer and two workers; no latency",
         kind: Kind::Fleet,
     },
+    Row { name: "large", what: "one account of 5,000 users, all due, 30 ms a call, one worker", kind: Kind::Large },
 ];
 
 pub(crate) fn names() -> Vec<&'static str> {
@@ -75,6 +77,7 @@ impl Row {
             Kind::Workers => bench.workers().await,
             Kind::Throttled => bench.throttled().await,
             Kind::Fleet => bench.fleet().await,
+            Kind::Large => bench.large().await,
         }
     }
 }
@@ -114,7 +117,7 @@ impl Drained {
 }
 
 impl Bench {
-    fn accounts(&self, of: usize) -> usize {
+    fn part_of(&self, of: usize) -> usize {
         ((of as f64 * self.size).round() as usize).max(1)
     }
 
@@ -165,7 +168,7 @@ impl Bench {
 
     async fn idle(&self) -> Figures {
         let latency = Duration::from_millis(30);
-        let shape = Shape::idle(self.accounts(1_000), 100);
+        let shape = Shape::idle(self.part_of(1_000), 100);
         let stage = served(shape).await;
         schedule(&stage, shape.accounts).await;
         slow_down(&stage, latency);
@@ -183,9 +186,20 @@ impl Bench {
     }
 
     async fn rotations(&self) -> Figures {
-        let shape = Shape { accounts: self.accounts(200), users: 10, age_days: 95 };
+        let shape = Shape { accounts: self.part_of(200), users: 10, age_days: 95 };
+        self.rotate_all(shape, Duration::ZERO).await
+    }
+
+    /// As many users as IAM allows in an account.
+    async fn large(&self) -> Figures {
+        let shape = Shape { accounts: 1, users: self.part_of(5_000), age_days: 95 };
+        self.rotate_all(shape, Duration::from_millis(30)).await
+    }
+
+    async fn rotate_all(&self, shape: Shape, latency: Duration) -> Figures {
         let stage = served(shape).await;
         schedule(&stage, shape.accounts).await;
+        slow_down(&stage, latency);
         let drained = self.drain(&stage, 1, 0).await;
         let rotated = (shape.accounts * shape.users) as f64;
         let mut figures = drained.figures();
@@ -202,7 +216,7 @@ impl Bench {
         let mut walls = Vec::new();
         let mut figures = Vec::new();
         for workers in [1, 4] {
-            let shape = Shape::idle(self.accounts(640), 20);
+            let shape = Shape::idle(self.part_of(640), 20);
             let stage = served(shape).await;
             schedule(&stage, shape.accounts).await;
             slow_down(&stage, latency);
@@ -221,7 +235,7 @@ impl Bench {
         const SLOW: usize = 0;
         let mut runs = Vec::new();
         for limited in [false, true] {
-            let shape = Shape::idle(self.accounts(500), 20);
+            let shape = Shape::idle(self.part_of(500), 20);
             let stage = served(shape).await;
             schedule(&stage, shape.accounts).await;
             slow_down(&stage, Duration::from_millis(30));
@@ -247,7 +261,7 @@ impl Bench {
     }
 
     async fn fleet(&self) -> Figures {
-        let accounts = self.accounts(10_000);
+        let accounts = self.part_of(10_000);
         let stage = served(Shape::idle(accounts, 50)).await;
         let (began, sandbox) = (Instant::now(), Usage::of_the_sandbox());
         let arguments = ["schedule", "--exclude-account", MANAGEMENT_ACCOUNT];

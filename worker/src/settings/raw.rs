@@ -122,8 +122,8 @@ pub struct RawSettings {
     /// Messages of the urgent queue worked on at once, besides those
     #[arg(long, env = "MAX_CONCURRENT_URGENT_MESSAGES", value_name = "N", default_value_t = 4, global = true)]
     pub(super) max_concurrent_urgent_messages: usize,
-    /// Users of one account worked on at once; IAM's rates are per account
-    #[arg(long, env = "MAX_CONCURRENT_USERS", value_name = "N", default_value_t = 4, global = true)]
+    /// Users of one account worked on at once at most: four to begin with, more while AWS does not throttle the account
+    #[arg(long, env = "MAX_CONCURRENT_USERS", value_name = "N", default_value_t = 16, global = true)]
     pub(super) max_concurrent_users: usize,
     /// Days within which every user is looked at, whatever its account's credential report says; 1: on every run, without the
     /// report
