@@ -393,7 +393,7 @@ MUTANTS = [
     ),
     mutant(
         "the account is mailed again at each delivery",
-        ("worker/src/account.rs", "is_redelivered: self.origin.redelivered,", "is_redelivered: false,"),
+        ("worker/src/account/notify.rs", "is_redelivered: self.origin.redelivered,", "is_redelivered: false,"),
         first="mail_notices",
     ),
     mutant(
