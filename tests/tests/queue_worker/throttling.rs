@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use end_to_end::{ACCOUNT, Stage};
+use end_to_end::{ACCOUNT, OWNER, Stage};
 use jiff::{SignedDuration, Timestamp};
 use rotation::selection::FullScan;
 use rotation::{AccountId, Job, Task};
@@ -186,29 +186,37 @@ async fn a_central_store_is_written_to_more_slowly_than_secrets_managers_quotas_
         &["secretsmanager:TagResource"],
         &["secretsmanager:ListSecrets"],
     ];
-    /// Enough to exceed every quota several times over, were they all written to at once.
-    const USERS: usize = 160;
+    /// With their users enough to exceed every quota several times over, were they all written to at once.
+    const ACCOUNTS: usize = 40;
+    /// Of each account: so many are worked on at once to begin with.
+    const USERS: usize = 4;
     let now: Timestamp = "2026-03-01T09:00:00Z".parse().expect("a valid time");
     let mut world = World::new(1, Clock::running_from(now));
-    world.add_account(ACCOUNT, "an account", "owner@example.org");
-    for number in 0..USERS {
-        let user = format!("user-{number}");
-        world.add_user(ACCOUNT, &user);
-        world.add_key(ACCOUNT, &user, &KeySpec::aged(95));
+    let accounts: Vec<String> = (0..ACCOUNTS).map(|number| format!("{:012}", 300_000_000_000 + number)).collect();
+    for account in &accounts {
+        world.add_account(account, "an account", OWNER);
+        for number in 0..USERS {
+            let user = format!("user-{number}");
+            world.add_user(account, &user);
+            world.add_key(account, &user, &KeySpec::aged(95));
+        }
     }
     world.faults.limits = COUNTED_TOGETHER.map(|group| RateLimit::new(MANAGEMENT_ACCOUNT, group, A_SECOND)).to_vec();
     let stage = Stage::with_world(world, true).await;
     let mut settings = stage.settings();
     settings.central_store = true;
     settings.kms_key_id = Some(format!("arn:aws:kms:{REGION}:{MANAGEMENT_ACCOUNT}:key/secrets"));
-    settings.max_concurrent_users = USERS;
-    stage.schedule().await;
+    settings.limits.max_concurrent = ACCOUNTS;
+    for account in accounts {
+        let id = AccountId::new(account).expect("an account id");
+        stage.send(&Job { email: Some(OWNER.to_owned()), ..Job::new(id, Task::Account) }).await;
+    }
     let report = stage.work_with(&settings).await;
-    assert_eq!((report.handled, report.left), (1, 0));
+    assert_eq!((report.handled, report.left), (ACCOUNTS as u64, 0));
     let throttled = stage.world(|world| {
         let counts = world.journal.counts().iter();
         counts.filter(|(key, _)| key.outcome == "ThrottlingException").map(|(_, count)| count).sum::<u64>()
     });
     let stored = stage.world(|world| world.journal.count(Service::SecretsManager, "PutSecretValue"));
-    assert_eq!((throttled, stored), (0, USERS as u64));
+    assert_eq!((throttled, stored), (0, (ACCOUNTS * USERS) as u64));
 }
