@@ -290,17 +290,19 @@ impl Rules {
 
     /// The notice on a key that counts towards disabling it while `other` stands in for it: given since `other` was made,
     /// and since the key was due, because an earlier one told of something else (a shorter period that no longer applies, or
-    /// a young key switched off and on again). A forced notice waits for no age; nor does one about the re-enabling of a
-    /// key whose successor we have made.
+    /// a young key switched off and on again). The notice of a forced rotation waits for no age, nor does one about the
+    /// re-enabling of a key, where the other key is a successor that we have made: newer, and published. A forced rotation
+    /// always makes one; a record of it without one was written by somebody else, or is about a successor that is gone.
     fn notice_for<'k>(&self, key: &'k Key, other: &Key) -> Known<Option<&'k KeyState>> {
         let Some(noticed) = notice_since(key, other.created) else {
             return Ok(None);
         };
         let since_due = no_earlier(noticed.at, self.due(key));
         let counts = match noticed.kind {
-            KeyStateKind::Forced => true,
             KeyStateKind::Notified | KeyStateKind::Disabled => since_due,
-            KeyStateKind::Restored => since_due || (key.created <= other.created && known_publication(other)?),
+            KeyStateKind::Forced | KeyStateKind::Restored => {
+                since_due || (key.created <= other.created && known_publication(other)?)
+            }
         };
         Ok(counts.then_some(noticed))
     }

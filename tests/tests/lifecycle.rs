@@ -1,5 +1,6 @@
 //! The lifecycle end to end: days pass, scheduled runs happen, keys, secrets and mails are looked at.
 
+use end_to_end::scenario::remember;
 use end_to_end::{ACCOUNT, OWNER, Stage, USER};
 use rotation::{Task, UserName};
 use sandbox::KeySpec;
@@ -40,6 +41,30 @@ async fn a_key_nobody_touches_is_rotated_on_day_90_disabled_on_100_deleted_on_11
     assert_ne!(keys[0].0, old);
     assert_eq!(stage.published_key(), Some(keys[0].0.clone()));
     assert_eq!(stage.state_of(&old), None, "its tag went with it");
+}
+
+#[tokio::test]
+async fn a_notice_of_a_forced_rotation_that_nobody_has_asked_for_disables_nothing() {
+    let stage = Stage::new().await;
+    let keys = stage.user(&[KeySpec::aged(50).used_days_ago(1), KeySpec::aged(20).used_days_ago(1)]);
+    remember(&stage, &keys[0], "forced", 11);
+    stage.run().await;
+    assert_eq!(
+        stage.keys(),
+        [(keys[0].clone(), true), (keys[1].clone(), true)],
+        "whoever may tag the user can write it"
+    );
+    // From day 90 on the newer key counts as the successor, and the owner is told as always.
+    stage.pass_days(40);
+    stage.run().await;
+    let told = stage.mails();
+    assert!(told.iter().any(|(_, text)| text.contains(&keys[0])), "{told:?}");
+    stage.pass_days(9);
+    stage.run().await;
+    assert_eq!(stage.keys(), [(keys[0].clone(), true), (keys[1].clone(), true)], "not before its time");
+    stage.pass_days(1);
+    stage.run().await;
+    assert_eq!(stage.keys(), [(keys[0].clone(), false), (keys[1].clone(), true)]);
 }
 
 #[tokio::test]

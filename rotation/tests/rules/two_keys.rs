@@ -62,6 +62,35 @@ fn a_forced_notice_counts_the_install_grace_whatever_the_keys_age() {
 }
 
 #[test]
+fn a_forced_notice_beside_a_key_that_we_have_not_published_waits_for_the_keys_age_and_is_given_anew() {
+    for other in [key("NEW", 15).used(16), key("NEW", 15).never_used()] {
+        let user = user([key("OLD", 0).forced(20), other]);
+        for now in 30..83 {
+            assert_eq!(on(now, &user), [], "day {now}");
+        }
+        let upcoming = Upcoming::SuccessorCounts { successor: id("NEW") };
+        assert_eq!(on(83, &user), [Action::Warn { key: id("OLD"), upcoming, due: day(90) }]);
+        assert_eq!(only_notice(&on(90, &user)).1.disable_due, Some(day(100)));
+    }
+}
+
+#[test]
+fn a_forced_notice_on_the_newer_of_two_keys_disables_neither_before_its_age() {
+    let user = user([key("OLD", 0).published(), key("NEW", 15).forced(20)]);
+    for now in 30..83 {
+        assert_eq!(on(now, &user), [], "day {now}");
+    }
+}
+
+#[test]
+fn nothing_follows_from_a_forced_notice_while_it_is_unknown_whether_the_successor_is_published() {
+    let mut newer = key("NEW", 20);
+    newer.published = Published::Unknown;
+    let verdict = scheduled(day(30), &Policy::default(), &user([key("OLD", 0).forced(20), newer]));
+    assert_eq!(verdict, Verdict::Undecided(MissingFact::Published(id("NEW"))));
+}
+
+#[test]
 fn a_forced_notice_on_a_key_that_is_due_counts_the_install_grace_from_the_notice() {
     let user = user([key("OLD", 0).forced(85), key("NEW", 85).published()]);
     assert!(disables(&on(95, &user), "OLD"));
