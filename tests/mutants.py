@@ -26,6 +26,7 @@ INTENT = "rotation/src/intent.rs"
 ROTATE, SETTLE, KEY_STATUS = (f"worker/src/steps/{name}.rs" for name in ("rotate", "settle", "key_status"))
 TURN, PUBLISH = (f"worker/src/steps/rotate/{name}.rs" for name in ("turn", "publish"))
 RECORDER, DELIVER = "worker/src/recorder.rs", "worker/src/notices/deliver.rs"
+DESTINATION = "worker/src/steps/destination.rs"
 CONSUMER, DELIVERY, GROUPS = (f"worker/src/queue/{name}.rs" for name in ("consumer", "delivery", "groups"))
 ERRORS = "worker/src/error.rs"
 USER, INVENTORY, SELECTION = "worker/src/user.rs", "worker/src/inventory.rs", "rotation/src/selection.rs"
@@ -59,11 +60,11 @@ def mutant(name, *edits, first=None):
 MUTANTS = [
     mutant(
         "the key is made before its destination is prepared",
-        (ROTATE, "let prepared = self.destination.prepare(&self.work, &self.session, secret.cloned()).await?;", ""),
+        (ROTATE, "let prepared = self.destination.prepare(&self.work, &self.session, secret.cloned(), Some(&self.intent)).await?;", ""),
         (
             ROTATE,
             "let new = self.create_key().await?;",
-            "let new = self.create_key().await?;\n        let prepared = self.destination.prepare(&self.work, &self.session, secret.cloned()).await?;",
+            "let new = self.create_key().await?;\n        let prepared = self.destination.prepare(&self.work, &self.session, secret.cloned(), Some(&self.intent)).await?;",
         ),
     ),
     mutant(
@@ -117,6 +118,18 @@ MUTANTS = [
     mutant(
         "an attempt that only settles explains keys",
         (INTENT, "if self.successor_of.is_none() {", "if false {"),
+    ),
+    mutant(
+        "an intent is believed though no attempt was at work",
+        (SETTLE, "if !old_intents.iter().any(is_theirs) {", "if !old_intents.iter().any(is_theirs) && false {"),
+    ),
+    mutant(
+        "an attempt leaves no trace on the secret",
+        (DESTINATION, "Some(intent) => Some(intent.written),", "Some(_) => self.last_attempt().await?,"),
+    ),
+    mutant(
+        "whoever mends a secret's policy takes the trace of an attempt away",
+        (DESTINATION, "None => self.last_attempt().await?,", "None => None,"),
     ),
     mutant(
         "a create without a clear answer counts as refused",
@@ -233,7 +246,7 @@ MUTANTS = [
     ),
     mutant(
         "settling deletes a key without asking whether it was used",
-        (SETTLE, "match iam.last_use(&key.id).await? {", "match LastUse::Never {"),
+        (SETTLE, "match iam.last_use(&id).await? {", "match LastUse::Never {"),
     ),
     mutant(
         "settling publishes nothing that is only pending",
@@ -256,6 +269,11 @@ MUTANTS = [
         (IAM_READS, "    Ok(listing)\n}", "    listing.users.truncate(100);\n    Ok(listing)\n}"),
     ),
     mutant(
+        "the notice of a forced rotation counts though no successor was made",
+        (LIFECYCLE, "KeyStateKind::Forced | KeyStateKind::Restored => {\n                since_due", "KeyStateKind::Forced | KeyStateKind::Restored => {\n                noticed.kind == KeyStateKind::Forced || since_due"),
+        first="lifecycle",
+    ),
+    mutant(
         "no look before a disable: the successor",
         (KEY_STATUS, "if !iam.last_use(successor).await?.is_used() {", "if false && !iam.last_use(successor).await?.is_used() {"),
         (KEY_STATUS, "if find(&keys, successor).is_none_or(|key| key.status != KeyStatus::Active) {", "if false && find(&keys, successor).is_none() {"),
@@ -270,7 +288,7 @@ MUTANTS = [
     ),
     mutant(
         "a secret is the name's, whoever has the name",
-        ("worker/src/steps/destination.rs", "is_some_and(|id| *id != context.record.id)", "is_some_and(|_| false)"),
+        (DESTINATION, "is_some_and(|id| *id != context.record.id)", "is_some_and(|_| false)"),
     ),
     mutant(
         "anybody may change a secret and its policy",
@@ -359,7 +377,7 @@ MUTANTS = [
     ),
     mutant(
         "a secret is mended before the notice about it is void",
-        (KEY_STATUS, "iam.remove_state(context.user, key).await?;\n                    destination.prepare(context, session, Some(Some(record))).await?;", "destination.prepare(context, session, Some(Some(record))).await?;\n                    iam.remove_state(context.user, key).await?;"),
+        (KEY_STATUS, "iam.remove_state(context.user, key).await?;\n                    destination.prepare(context, session, Some(Some(record)), None).await?;", "destination.prepare(context, session, Some(Some(record)), None).await?;\n                    iam.remove_state(context.user, key).await?;"),
         first="crashes",
     ),
     mutant(

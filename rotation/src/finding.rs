@@ -72,6 +72,11 @@ pub enum Finding {
         "the key {key} appeared while a rotation was under way and has been used, but its secret was not stored by this tool: it is left alone"
     )]
     UsedButNotStored { key: AccessKeyId },
+    /// An intent may have made it, and no attempt has left its trace on the secret.
+    #[error(
+        "the key {key} has never been used, and a tag key-rotation:intent: on the user says that an interrupted rotation may have made it; but no rotation has prepared the user's secret at that time, so the tag was probably written by somebody else: the tag is removed and the key is left alone. If nobody has its secret, delete it"
+    )]
+    UnconfirmedIntent { key: AccessKeyId },
     /// The look right before a disable did not show what the plan was made on.
     #[error("the key {key} was about to be disabled, but {why}: it stays active")]
     LookBeforeHarm {
@@ -92,6 +97,7 @@ impl Finding {
             Finding::NotReplicated { .. } => "not_replicated",
             Finding::PublishedKeyInUse { .. } => "published_key_in_use",
             Finding::UsedButNotStored { .. } => "used_but_not_stored",
+            Finding::UnconfirmedIntent { .. } => "unconfirmed_intent",
             Finding::LookBeforeHarm { .. } => "look_before_harm",
             Finding::ReaderNotAllowed { .. } => "reader_not_allowed",
             Finding::BadSmtpRegion { .. } => "bad_smtp_region",
@@ -108,6 +114,7 @@ impl Finding {
             | Finding::PublishedKeyInUse { .. }
             | Finding::NotReplicated { .. } => true,
             Finding::UsedButNotStored { .. }
+            | Finding::UnconfirmedIntent { .. }
             | Finding::LookBeforeHarm { .. }
             | Finding::ReaderNotAllowed { .. }
             | Finding::BadSmtpRegion { .. } => false,
@@ -120,6 +127,7 @@ impl Finding {
             Finding::SuccessorNotInHand { old: key, .. }
             | Finding::PublishedKeyInUse { old: key, .. }
             | Finding::UsedButNotStored { key }
+            | Finding::UnconfirmedIntent { key }
             | Finding::LookBeforeHarm { key, .. } => Some(key),
             Finding::TooManyKeys { .. }
             | Finding::UnreadableTag { .. }

@@ -22,6 +22,9 @@ pub const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 /// it is worth waiting for.
 const SILENT_AFTER: SignedDuration = SignedDuration::from_mins(1);
 
+/// IAM's reads lag its writes by seconds: of two attempts that wrote their intents further apart than this, the later one saw the other's.
+const UNSEEN_WITHIN: SignedDuration = SignedDuration::from_mins(1);
+
 /// When whoever had a session at this time can do nothing any more in the member account.
 pub fn fence_after(time: Timestamp) -> Timestamp {
     let fence = SignedDuration::from_secs(i64::from(SESSION_SECONDS)) + CLOCK_TOLERANCE;
@@ -90,6 +93,14 @@ impl Intent {
         }
         let from = self.written.checked_sub(CLOCK_TOLERANCE).unwrap_or(Timestamp::MIN);
         from <= created && created <= self.old_from()
+    }
+
+    /// Whether an attempt has prepared the secret, which comes before it makes a key, that is this one or can have met it: `attempt` is
+    /// when the intent was written of the last attempt that did. One takes another's place there only where it did not see the
+    /// other's intent; any later one sees it, and waits until it is old and settled. So near are the two that when this intent is old
+    /// the other's session has been over for minutes: no look lags behind what that one has done.
+    pub fn is_confirmed_by(&self, attempt: Timestamp) -> bool {
+        self.written.duration_since(attempt).abs() <= UNSEEN_WITHIN
     }
 }
 
@@ -168,6 +179,19 @@ mod tests {
     fn whoever_has_written_no_intent_gives_way_to_all() {
         assert_eq!(Turn::new(None, &intents(), later(2)), Turn::GiveWay);
         assert_eq!(Turn::new(None, &[], later(2)), Turn::Mine);
+    }
+
+    #[test]
+    fn an_intent_is_confirmed_by_an_attempt_of_its_own_minute_and_by_none_before_or_after() {
+        let [intent, _] = intents();
+        for (seconds, is_confirmed) in [(-61, false), (-60, true), (0, true), (60, true), (61, false)] {
+            assert_eq!(intent.is_confirmed_by(later(seconds)), is_confirmed, "{seconds} s");
+        }
+        let session_ends = later(60) + SignedDuration::from_secs(SESSION_SECONDS.into());
+        assert!(
+            intent.old_from().duration_since(session_ends) >= SignedDuration::from_mins(4),
+            "longer than reads lag"
+        );
     }
 
     #[test]

@@ -3,8 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::{Uuid, uuid};
+
+use crate::state::parse_tag_time;
 
 const READ: &str = "secretsmanager:GetSecretValue";
 const PRINCIPAL: &str = "aws:PrincipalArn";
@@ -20,6 +23,12 @@ const CHANGES: [&str; 7] = [
     "secretsmanager:UpdateSecret",
     "secretsmanager:UpdateSecretVersionStage",
 ];
+
+/// The policy's `Id` begins so, and ends with a time (`20261122T100000Z`). An `Id` is allowed in any policy of a resource, "unless
+/// otherwise restricted by an individual service" even with spaces; Secrets Manager restricts it nowhere, and gives back the text of
+/// the policy that was set. Letters, digits and hyphens are in every `Id` that AWS itself writes. (IAM User Guide, "Grammar of the IAM
+/// JSON policy language" and "IAM JSON policy elements: Id"; Secrets Manager API reference, `GetResourcePolicy`.)
+const ATTEMPT: &str = "key-rotation-attempt-";
 
 /// The namespace of fingerprints.
 const FINGERPRINTS: Uuid = uuid!("b6d1a2f4-0f0d-5c9e-8a63-6f3c1b5a7e02");
@@ -37,6 +46,9 @@ pub struct SecretPolicy<'a> {
     pub readers: &'a [String],
     /// The ARN of the principal that the worker writes as, or patterns of it.
     pub writers: &'a [String],
+    /// When the last attempt that prepared the secret has written its intent. An intent is believed by this trace: whoever may tag the
+    /// user can write an intent, and nobody but the worker this.
+    pub attempt: Option<Timestamp>,
 }
 
 impl SecretPolicy<'_> {
@@ -81,7 +93,11 @@ impl SecretPolicy<'_> {
             "Resource": "*",
             "Condition": {"ArnNotLike": {PRINCIPAL: self.writers}},
         }));
-        json!({"Version": "2012-10-17", "Statement": statements})
+        let mut document = json!({"Version": "2012-10-17", "Statement": statements});
+        if let Some(attempt) = self.attempt {
+            document["Id"] = format!("{ATTEMPT}{}", attempt.strftime("%Y%m%dT%H%M%SZ")).into();
+        }
+        document
     }
 
     fn accounts_of_readers(&self) -> BTreeSet<String> {
@@ -89,10 +105,16 @@ impl SecretPolicy<'_> {
         self.readers.iter().filter_map(root).collect()
     }
 
-    /// By this it is known, without asking for it, whether a secret has this very policy.
+    /// By this it is known, without asking for it, whether a secret has this very policy, whichever attempt has written it.
     pub fn fingerprint(&self) -> String {
-        Uuid::new_v5(&FINGERPRINTS, self.document().to_string().as_bytes()).to_string()
+        let document = SecretPolicy { attempt: None, ..*self }.document();
+        Uuid::new_v5(&FINGERPRINTS, document.to_string().as_bytes()).to_string()
     }
+}
+
+/// When the last attempt that prepared the secret of this stored policy has written its intent. `None`: none has left its trace.
+pub fn last_attempt(policy: &Value) -> Option<Timestamp> {
+    parse_tag_time(policy["Id"].as_str()?.strip_prefix(ATTEMPT)?)
 }
 
 /// The ARN by which a secret's policy knows a caller, given the one that `sts:GetCallerIdentity` tells. That of a session leaves out
@@ -153,7 +175,8 @@ mod tests {
     const ADA: &str = "arn:aws:iam::111122223333:user/team/ada";
 
     fn document_with(readers: &[String]) -> Value {
-        SecretPolicy { owner: ADA, readers, writers: &["arn:aws:iam::111122223333:role/worker".to_owned()] }.document()
+        let writers = &["arn:aws:iam::111122223333:role/worker".to_owned()];
+        SecretPolicy { owner: ADA, readers, writers, attempt: None }.document()
     }
 
     fn document() -> Value {
@@ -167,7 +190,7 @@ mod tests {
         assert!(lets_read(&policy, ADA));
         let accounts = json!(["arn:aws:iam::111122223333:root", "arn:aws:iam::444455556666:root"]);
         assert_eq!(policy["Statement"][1]["Principal"]["AWS"], accounts);
-        let other = SecretPolicy { owner: ADA, readers: &readers[..1], writers: &[] };
+        let other = SecretPolicy { owner: ADA, readers: &readers[..1], writers: &[], attempt: None };
         assert_ne!(SecretPolicy { readers: &readers, ..other }.fingerprint(), other.fingerprint());
     }
 
@@ -194,6 +217,23 @@ mod tests {
                 json!({"Effect": "Deny", "Principal": "*", "Action": action, "Resource": "*", "Condition": condition});
             policy["Statement"].as_array_mut().expect("statements").push(more);
             assert!(!lets_read(&policy, ADA), "{policy}");
+        }
+    }
+
+    #[test]
+    fn the_trace_of_an_attempt_is_read_as_it_is_written_and_is_no_other_policy() {
+        let attempt: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
+        let without = SecretPolicy { owner: ADA, readers: &[], writers: &[], attempt: None };
+        let with = SecretPolicy { attempt: Some(attempt), ..without };
+        assert_eq!(with.document()["Id"], "key-rotation-attempt-20261122T100000Z");
+        assert_eq!(last_attempt(&with.document()), Some(attempt));
+        assert!(lets_read(&with.document(), ADA));
+        assert_eq!(with.fingerprint(), without.fingerprint());
+        assert_eq!(last_attempt(&without.document()), None);
+        for id in
+            [json!("key-rotation-attempt-"), json!("key-rotation-attempt-soon"), json!("20261122T100000Z"), json!(7)]
+        {
+            assert_eq!(last_attempt(&json!({"Id": id})), None, "{id}");
         }
     }
 

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use rotation::job::{ForceRotate, Whom};
 use rotation::names::{Partition, intent_tag, secret_name, version_id};
 use rotation::secret_policy::SecretPolicy;
@@ -85,14 +85,31 @@ pub fn leave_pending(stage: &Stage, key: &str) {
     });
 }
 
-/// Leaves an intent to succeed this key, so many minutes old.
+/// Leaves an intent to succeed this key, so many minutes old, and the trace of its attempt on the secret, as an attempt would that
+/// died after it had prepared that.
 pub fn leave_intent(stage: &Stage, old: &str, minutes_ago: i64) {
+    forge_intent(stage, old, minutes_ago);
+    leave_trace(stage, ACCOUNT, minutes_ago);
+}
+
+/// The same without a trace: what whoever may tag the user can write.
+pub fn forge_intent(stage: &Stage, old: &str, minutes_ago: i64) {
     leave(stage, Some(old), minutes_ago);
 }
 
 /// Leaves an intent only to settle, so many minutes old.
 pub fn leave_settling_intent(stage: &Stage, minutes_ago: i64) {
     leave(stage, None, minutes_ago);
+}
+
+/// Leaves the trace of an attempt on the user's secret in this account's store.
+pub fn leave_trace(stage: &Stage, store: &str, minutes_ago: i64) {
+    let policy = policy_for(USER, Some(stage.now() - SignedDuration::from_mins(minutes_ago)));
+    stage.world(|world| {
+        let now = world.now();
+        world.secrets.arrange_empty(now, store, REGION, &secret());
+        world.secrets.arrange_policy(store, REGION, &secret(), &policy.to_string());
+    });
 }
 
 fn leave(stage: &Stage, old: Option<&str>, minutes_ago: i64) {
@@ -114,16 +131,16 @@ fn put_in(stage: &Stage, account: &str, version: &str, key: &str) {
     stage.world(|world| {
         let now = world.now();
         world.secrets.arrange(now, account, REGION, &secret(), version, &value(key));
-        world.secrets.arrange_policy(account, REGION, &secret(), &policy_for(USER).to_string());
+        world.secrets.arrange_policy(account, REGION, &secret(), &policy_for(USER, None).to_string());
     });
 }
 
 /// The policy of a secret of this user, which the member role may change, and in the central store the worker.
-fn policy_for(user: &str) -> serde_json::Value {
+fn policy_for(user: &str, attempt: Option<Timestamp>) -> serde_json::Value {
     let member = Partition::AWS.role_arn(&ACCOUNT.parse().expect("an account id"), MEMBER_ROLE);
     let worker = format!("arn:aws:*::{MANAGEMENT_ACCOUNT}:*");
     let owner = format!("arn:aws:iam::{ACCOUNT}:user/{user}");
-    SecretPolicy { owner: &owner, readers: &[], writers: &[member, worker] }.document()
+    SecretPolicy { owner: &owner, readers: &[], writers: &[member, worker], attempt }.document()
 }
 
 /// The name of the user's secret.
@@ -202,7 +219,7 @@ pub const SCENARIOS: &[Scenario] = &[
         prepare: |stage| {
             let keys = stage.user(&[used(101), KeySpec::aged(11)]);
             publish(stage, &keys[1]);
-            let policy = policy_for("somebody-else").to_string();
+            let policy = policy_for("somebody-else", None).to_string();
             stage.world(|world| world.secrets.arrange_policy(ACCOUNT, REGION, &secret(), &policy));
             remember(stage, &keys[0], "notified", 11);
             scan(stage)

@@ -56,7 +56,7 @@ async fn rewrite(account: &AccountContext<'_>, inventory: &Inventory) -> Result<
             continue;
         }
         let session = account.sessions.with_at_least(MIN_SESSION_FOR_ONE_USER).await?;
-        match Destination::new(&user, &session).write_policy(&user, &secret.tags).await {
+        match Destination::new(&user, &session).write_policy(&user, &secret.tags, None).await {
             Ok(()) => (rewritten, failed) = (rewritten + 1, 0),
             Err(error) => {
                 warn!(%error, user = %record.name, "the resource policy of a secret could not be brought up to date");

@@ -1,7 +1,7 @@
 //! One attempt, as in `worker/src/steps/rotate.rs`: the same steps, the same names, the same ways out.
 
 use crate::moves::{Answer, Moves};
-use crate::scenario::{Defence, Ids};
+use crate::scenario::{Act, Defence, Ids};
 use crate::settle;
 use crate::violation::Violation;
 use crate::worker::{AttemptStep, DeliveryStep, Place, Worker};
@@ -143,19 +143,28 @@ fn wait_without_intent(moves: &mut Moves<'_>, worker: Worker) {
 }
 
 /// What is published was remembered when the user was looked at. A secret that was not there then may be there by now: it is looked
-/// at anew.
+/// at anew. Its policy is written, with the trace of the attempt; an attempt that only settles writes none.
 fn prepare(moves: &mut Moves<'_>, worker: Worker) {
+    let me = moves.me;
+    let may_be_forged = moves.scenario.person.contains(&Act::ForgesIntent);
+    let written = |mut world: World| {
+        if !worker.settling {
+            world.leave_trace(me, may_be_forged);
+        }
+        world
+    };
     if !worker.settling {
-        moves.go("prepare", *moves.world, worker.to(Place::Attempt(AttemptStep::ListKeys)));
+        moves.go("prepare", written(*moves.world), worker.to(Place::Attempt(AttemptStep::ListKeys)));
     }
     if worker.settling || worker.current == NONE {
         for ((current, versions), world) in moves.looks() {
             let read = Worker { current, versions, ..worker.to(Place::Attempt(AttemptStep::ListKeys)) };
-            moves.go("prepare: looks", world, read);
+            moves.go("prepare: looks", written(world), read);
         }
     }
     if moves.scenario.faults {
         moves.go("prepare: refused", *moves.world, CLEAR_AFTER_FAILURE);
+        moves.go("prepare: not known to be done", written(*moves.world), CLEAR_AFTER_FAILURE);
     }
 }
 
@@ -433,7 +442,8 @@ fn clear_own_intent(moves: &mut Moves<'_>, label: &'static str, next: Worker) {
 
 /// The keys that these intents name: what they replace, and what else was there.
 pub(crate) fn predecessors(moves: &Moves<'_>, intents: Set) -> Set {
-    if !members(intents).any(|intent| !has(moves.world.settling, intent)) {
+    // What a person has written names whichever keys the person likes.
+    if !members(intents & !moves.world.forged).any(|intent| !has(moves.world.settling, intent)) {
         return 0;
     }
     let old = if moves.scenario.with(Defence::ForOldKey) { one(OLD) } else { 0 };

@@ -5,6 +5,9 @@ use crate::scenario::{Act, Scenario};
 use crate::worker::{Place, Worker};
 use crate::world::{BY_HAND, FOREIGN, NONE, OLD, World, has, members, one};
 
+/// The place of an intent that a person has written: that of a third worker.
+const FORGED_INTENT: u8 = 2;
+
 /// What a person may do next.
 pub(crate) fn moves(scenario: &Scenario, world: &World, moves: &mut Vec<Move>) {
     if world.person == 0 {
@@ -59,6 +62,12 @@ pub(crate) fn moves(scenario: &Scenario, world: &World, moves: &mut Vec<Move>) {
                 if world.current != NONE && has(world.active, world.current) && !has(world.used, world.current) {
                     after.used |= one(world.current);
                     done("the owner installs the published key", after);
+                }
+            }
+            Act::ForgesIntent => {
+                if !has(world.intents, FORGED_INTENT) {
+                    after.forge_intent(FORGED_INTENT);
+                    done("a person writes an intent", after);
                 }
             }
             Act::StoresForeignVersion => {

@@ -56,6 +56,10 @@ fn good(world: &World) -> Result<(), Violation> {
     if world.inactive & world.meddled != 0 {
         return Ok(());
     }
+    // Nor is one that was left to a person.
+    if world.active & world.left != 0 {
+        return Ok(());
+    }
     let mut successors = members(world.active & !world.first);
     let successor = match (successors.next(), successors.next()) {
         // Whoever deletes the last key by hand has none.

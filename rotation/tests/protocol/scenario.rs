@@ -73,6 +73,8 @@ pub(crate) enum Act {
     InstallsPublished,
     /// Stores another value in the secret, by hand.
     StoresForeignVersion,
+    /// Writes an intent, as whoever may tag the user can. (With no more than two workers.)
+    ForgesIntent,
 }
 
 /// A defence of the protocol, for leaving it out.
@@ -94,6 +96,8 @@ pub(crate) enum Defence {
     LowerStays,
     /// 2: of attempts that meet, the ones with higher ids clear theirs.
     HigherYields,
+    /// 3: the trace that the attempt leaves on the secret, and by which its intent is believed.
+    Trace,
     /// 5: no retries of the call that makes a key.
     CreateOnce,
     /// 5: another list after the key was made.

@@ -3,6 +3,7 @@
 use crate::attempt::predecessors;
 use crate::moves::{Answer, Moves};
 use crate::scenario::Defence;
+use crate::violation::Violation;
 use crate::worker::{AttemptStep, DeliveryStep, Place, SettleStep, Worker};
 use crate::world::{BY_HAND, FOREIGN, OLD, has, members, one};
 
@@ -13,11 +14,7 @@ const CLEAR_AFTER_FAILURE: Worker = Worker::at(Place::Attempt(AttemptStep::Clear
 pub(crate) fn next(moves: &Moves<'_>, mut worker: Worker) -> Worker {
     let predecessors = predecessors(moves, worker.intents);
     for key in members(worker.todo) {
-        let claims = |intent: u8| {
-            let makes_none = has(moves.world.settling, intent) && moves.scenario.with(Defence::SettlingMakesNone);
-            !makes_none && has(moves.world.window[usize::from(intent)], key)
-        };
-        if has(predecessors, key) || !members(worker.intents).any(claims) {
+        if has(predecessors, key) || !members(worker.intents).any(|intent| claims(moves, intent, key)) {
             worker.todo &= !one(key);
             continue;
         }
@@ -36,6 +33,12 @@ pub(crate) fn next(moves: &Moves<'_>, mut worker: Worker) -> Worker {
         return worker.to(place);
     }
     Worker { intents: worker.intents, finding: worker.finding, ..Worker::at(Place::Settle(SettleStep::Clear)) }
+}
+
+/// Whether the attempt of this intent may have made the key, going by its creation.
+fn claims(moves: &Moves<'_>, intent: u8, key: u8) -> bool {
+    let makes_none = has(moves.world.settling, intent) && moves.scenario.with(Defence::SettlingMakesNone);
+    !makes_none && has(moves.world.window[usize::from(intent)], key)
 }
 
 /// Whether another attempt's key is live and published, so that this pending one came too late.
@@ -110,6 +113,17 @@ fn remove(moves: &mut Moves<'_>, worker: Worker, key: u8) {
     if has(moves.world.used, key) {
         let rest = Worker { finding: true, ..rest };
         moves.go("remove: it was used, so it is a person's", *moves.world, next(moves, rest));
+        return;
+    }
+    let is_theirs = |intent: u8| claims(moves, intent, key) && moves.world.is_confirmed(intent, key);
+    if !members(worker.intents).any(is_theirs) && moves.scenario.with(Defence::Trace) {
+        let mut world = *moves.world;
+        // An attempt's, and really there without its secret: a look that lags may hide a version, and then the key is only left alone.
+        let is_orphan = key != BY_HAND && has(world.keys() & !world.first & !world.versions, key);
+        let allowed = if is_orphan { Err(Violation::LeftToAPerson) } else { Ok(()) };
+        world.left |= if is_orphan { one(key) } else { 0 };
+        let rest = Worker { finding: true, ..rest };
+        moves.go_if("remove: no attempt was at work", world, next(moves, rest), allowed);
         return;
     }
     for answer in moves.answers() {

@@ -11,6 +11,8 @@ pub(crate) enum Violation {
     HandMadeKeyDeleted,
     /// A key that a person made while an attempt lay dead, and has not used since, was taken for that attempt's.
     TakenForOrphan,
+    /// A key that an attempt made, and whose secret nobody has, is left to a person.
+    LeftToAPerson,
     /// A live key was deleted while its version was the published one.
     PublishedKeyDeleted,
     /// The owner is told of a successor that was not live when it was last looked at, was never published, or is told while what
@@ -46,6 +48,7 @@ impl fmt::Display for Violation {
             Violation::OldKeyDeleted => "a key that was there first is deleted while it is live",
             Violation::HandMadeKeyDeleted => "a key that a person made is deleted",
             Violation::TakenForOrphan => "an unused key that a person made beside a dead attempt is deleted",
+            Violation::LeftToAPerson => "a key that an attempt made and nobody has is left to a person",
             Violation::PublishedKeyDeleted => "the published key is deleted",
             Violation::ToldOfNothing => "the owner is told of a key that is not to be had",
             Violation::DisabledWithoutSuccessor => "the old key is disabled and nobody has another",

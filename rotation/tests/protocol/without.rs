@@ -50,7 +50,19 @@ fn where_an_intent_does_not_name_the_key_that_stays_it_is_taken_for_the_orphan()
 #[test]
 fn where_an_attempt_that_only_settles_can_claim_keys_one_made_by_hand_is_deleted() {
     let by_hand = Scenario { person: &[Act::MakesKey], acts: 1, tolerated: &[Violation::TakenForOrphan], ..PLAIN };
-    breaks(&[Defence::SettlingMakesNone], by_hand, Violation::HandMadeKeyDeleted);
+    // Two defences: an attempt that only settles leaves no trace either.
+    breaks(&[Defence::SettlingMakesNone, Defence::Trace], by_hand, Violation::HandMadeKeyDeleted);
+}
+
+#[test]
+fn where_an_intent_is_believed_without_the_trace_of_an_attempt_a_key_made_by_hand_is_deleted() {
+    let forged = Scenario {
+        person: &[Act::MakesKey, Act::ForgesIntent],
+        acts: 2,
+        tolerated: &[Violation::TakenForOrphan],
+        ..PLAIN
+    };
+    breaks(&[Defence::Trace], forged, Violation::HandMadeKeyDeleted);
 }
 
 #[test]
@@ -65,7 +77,8 @@ fn without_the_second_list_a_racing_limit_leaves_two_keys() {
 
 #[test]
 fn without_its_own_fence_a_worker_that_slept_publishes_in_a_central_store() {
-    breaks(&[Defence::OwnFence], Scenario { central: true, ..PLAIN }, Violation::PublishedKeyDeleted);
+    let central = Scenario { central: true, tolerated: &[Violation::LeftToAPerson], ..PLAIN };
+    breaks(&[Defence::OwnFence], central, Violation::PublishedKeyDeleted);
 }
 
 #[test]

@@ -117,6 +117,19 @@ pub(crate) struct World {
     /// By intent: the workers that missed it in a stale list, seconds after it was written, and have had no other session since:
     /// theirs is over when this intent is old.
     pub(crate) missed_by: [Set; AGENTS],
+    /// By the trace on the secret: the intents of the attempt that prepared it last, and of those that it can have met without seeing
+    /// them.
+    pub(crate) traced: Set,
+    /// Intents that a person has written, there or not.
+    pub(crate) forged: Set,
+    /// Keys made within minutes of the attempt whose trace that is: an intent that a person has written can have its date. (Where
+    /// persons write intents.)
+    pub(crate) near_trace: Set,
+    /// Whether that attempt was minutes ago at most, and whether it was just now: then no old intent has its date.
+    pub(crate) recent_trace: bool,
+    pub(crate) new_trace: bool,
+    /// Keys that an attempt has made, and that are left to a person.
+    pub(crate) left: Set,
     /// Workers whose member session is over.
     pub(crate) expired: Set,
     /// Versions in the secret.
@@ -175,6 +188,12 @@ impl World {
             elder: [0; AGENTS],
             lower: [0; AGENTS],
             missed_by: [0; AGENTS],
+            traced: 0,
+            forged: 0,
+            near_trace: 0,
+            recent_trace: false,
+            new_trace: false,
+            left: 0,
             expired: 0,
             versions: if first_version { 0 } else { one(FOREIGN) },
             current: if first_version { NONE } else { FOREIGN },
@@ -219,6 +238,7 @@ impl World {
         self.intents |= own;
         self.new_intents |= own;
         self.old &= !own;
+        self.traced &= !own;
         self.settling = if settling { self.settling | own } else { self.settling & !own };
         self.window[worker] = self.fresh;
         self.before[worker] = self.keys();
@@ -256,6 +276,15 @@ impl World {
         }
     }
 
+    /// A person who may tag the user writes an intent: whatever date it has, and so about any key.
+    pub(crate) fn forge_intent(&mut self, agent: u8) {
+        self.intents |= one(agent);
+        self.old |= one(agent);
+        self.forged |= one(agent);
+        self.settling &= !one(agent);
+        self.window[usize::from(agent)] = self.created;
+    }
+
     /// `sts:AssumeRole`.
     pub(crate) fn new_session(&mut self, worker: usize) {
         let own = one(worker as u8);
@@ -278,6 +307,9 @@ impl World {
         self.active |= one(key);
         self.created |= one(key);
         self.fresh |= one(key);
+        if self.recent_trace {
+            self.near_trace |= one(key);
+        }
         for worker in members(self.young()) {
             self.window[usize::from(worker)] |= one(key);
         }
@@ -285,7 +317,9 @@ impl World {
 
     /// `iam:DeleteAccessKey` by the tool, of a key that its rules take for one that nobody has.
     pub(crate) fn delete(&mut self, key: u8) -> Result<(), Violation> {
-        let made_by_attempt = (0..AGENTS).any(|agent| !has(self.settling, agent as u8) && has(self.window[agent], key));
+        let claims = |agent: u8| !has(self.settling, agent) && has(self.window[usize::from(agent)], key);
+        let is_forged = |agent: u8| has(self.forged, agent) && !has(self.near_trace, key);
+        let made_by_attempt = (0..AGENTS as u8).any(|agent| claims(agent) && !is_forged(agent));
         let violation = if has(self.first, key) {
             Some(Violation::OldKeyDeleted)
         } else if key == BY_HAND && (has(self.used, key) || !made_by_attempt) {
@@ -351,6 +385,27 @@ impl World {
 
     // ---- the secret ------------------------------------------------------------------------------------------------
 
+    /// `secretsmanager:PutResourcePolicy`, with the time of this worker's intent as its trace: in place of the one before. It confirms
+    /// as well what was written at that time: an intent that was young when this one was written, or the other way round, was written
+    /// within seconds of it, or seen.
+    pub(crate) fn leave_trace(&mut self, worker: usize, may_be_forged: bool) {
+        let own = one(worker as u8);
+        let later = (0..AGENTS).filter(|other| self.elder[*other] & own != 0).map(|other| one(other as u8));
+        self.traced = own | self.elder[worker] | later.fold(0, |all, other| all | other);
+        if may_be_forged {
+            self.near_trace = self.fresh;
+            (self.recent_trace, self.new_trace) = (true, true);
+        }
+    }
+
+    /// Whether an old intent's attempt has left its trace, as far as this key goes.
+    pub(crate) fn is_confirmed(&self, intent: u8, key: u8) -> bool {
+        match has(self.forged, intent) {
+            true => has(self.near_trace, key) && !self.new_trace,
+            false => has(self.traced, intent),
+        }
+    }
+
     /// `secretsmanager:PutSecretValue`: stored as pending; a secret's first version is published at once.
     pub(crate) fn put_pending(&mut self, key: u8) {
         self.versions |= one(key);
@@ -414,6 +469,7 @@ impl World {
         self.racing = 0;
         self.new_versions = 0;
         self.was_current = 0;
+        self.new_trace = false;
         self.tag_was = None;
         self.just_enabled = 0;
         self.just_disabled = 0;
@@ -435,6 +491,7 @@ impl World {
         self.inactive_ghosts = 0;
         self.before_tag = 0;
         self.tag.is_old = self.tag.memory != Memory::Nothing;
+        self.recent_trace = false;
         self.up_to_date();
     }
 

@@ -2,6 +2,7 @@
 //! in the middle.
 
 mod before_harm;
+mod forged;
 mod lag;
 mod meeting;
 mod orphans;

@@ -1,6 +1,6 @@
 //! What interrupted attempts left, and what a person has made meanwhile: settled, or left alone.
 
-use end_to_end::scenario::{leave_intent, leave_pending, leave_settling_intent, publish};
+use end_to_end::scenario::{leave_intent, leave_pending, leave_settling_intent, leave_trace, publish};
 use end_to_end::{ACCOUNT, Stage};
 use jiff::SignedDuration;
 use sandbox::KeySpec;
@@ -24,6 +24,7 @@ async fn a_key_made_by_hand_while_an_attempt_only_settled_is_nobodys_orphan() {
     let stage = Stage::new().await;
     let keys = stage.user(&[due(), made_half_an_hour_ago()]);
     leave_settling_intent(&stage, 30);
+    leave_trace(&stage, ACCOUNT, 30);
     stage.run().await;
     assert_eq!(stage.keys(), [(keys[0].clone(), true), (keys[1].clone(), true)], "it was never used, and stays");
     assert_eq!((intents(&stage), stage.waiting()), (0, 0));

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use rotation::names::{
     SECRET_ACCOUNT_TAG, SECRET_POLICY_TAG, SECRET_USER_ID_TAG, SECRET_USER_TAG, secret_name, user_in_secret,
 };
-use rotation::secret_policy::{SecretPolicy, lets_read};
-use rotation::{AccountId, LastUse, UserName};
+use rotation::secret_policy::{SecretPolicy, last_attempt, lets_read};
+use rotation::{AccountId, Intent, LastUse, UserName};
 use serde_json::Value;
 
 use crate::aws::iam::Iam;
@@ -14,7 +15,7 @@ use crate::aws::secrets::{SecretRecord, Secrets};
 use crate::context::{AccountContext, UserContext};
 use crate::error::StepError;
 use crate::notices::SecretLocation;
-use key_rotation_aws::{AwsError, MemberSession};
+use key_rotation_aws::{AwsError, ErrorClass, MemberSession};
 
 /// A user's secret and the way to it.
 #[derive(Debug, Clone)]
@@ -40,6 +41,7 @@ impl Destination {
     /// Finds or creates the secret and makes all of it as it should be: not scheduled for deletion, its KMS key, its tags, who may
     /// read it, its replicas. Run twice it finds everything as it wants it. What it returns remembers which version was published at
     /// the last look, which may be one of the caller's (`seen`): should another be published since, the compare-and-swap is refused.
+    /// `intent`: that of the attempt which is to make a key.
     ///
     /// # Errors
     /// [`StepError`]. [`StepError::SecretOfAnother`] where the secret belongs to a user that had this name before.
@@ -48,6 +50,7 @@ impl Destination {
         context: &UserContext<'_>,
         session: &MemberSession,
         seen: Option<Option<SecretRecord>>,
+        intent: Option<&Intent>,
     ) -> Result<SecretRecord, StepError> {
         let worker = context.account.worker;
         let account = &context.account.job.account;
@@ -87,7 +90,7 @@ impl Destination {
         if !missing.is_empty() {
             self.secrets.tag(&self.name, &missing).await?;
         }
-        self.write_policy(context, &record.tags).await?;
+        self.write_policy(context, &record.tags, intent).await?;
         let regions: Vec<String> = worker
             .replication_regions
             .iter()
@@ -103,7 +106,8 @@ impl Destination {
         Ok(record)
     }
 
-    /// Sets who may do what with the secret, and says on the secret that it is so. The tag comes last: where it is, the policy is.
+    /// Sets who may do what with the secret, and says on the secret that it is so. The tag comes last: where it is, the policy is. An
+    /// attempt that is to make a key leaves the trace of its `intent`; whoever else writes the policy keeps the one that is there.
     ///
     /// # Errors
     /// [`AwsError`].
@@ -111,9 +115,14 @@ impl Destination {
         &self,
         context: &UserContext<'_>,
         tags: &BTreeMap<String, String>,
+        intent: Option<&Intent>,
     ) -> Result<(), AwsError> {
+        let attempt = match intent {
+            Some(intent) => Some(intent.written),
+            None => self.last_attempt().await?,
+        };
         let (readers, writers) = (context.readers().patterns, context.account.secret_writers());
-        let policy = SecretPolicy { owner: context.arn, readers: &readers, writers: &writers };
+        let policy = SecretPolicy { owner: context.arn, readers: &readers, writers: &writers, attempt };
         self.secrets.put_policy(&self.name, &policy.document().to_string()).await?;
         let fingerprint = policy.fingerprint();
         match tags.get(SECRET_POLICY_TAG) {
@@ -125,7 +134,7 @@ impl Destination {
     /// Whether the secret is this user's and does not have the policy that it should have, by its tags.
     pub fn has_another_policy(context: &UserContext<'_>, tags: &BTreeMap<String, String>) -> bool {
         let (readers, writers) = (context.readers().patterns, context.account.secret_writers());
-        let wanted = SecretPolicy { owner: context.arn, readers: &readers, writers: &writers };
+        let wanted = SecretPolicy { owner: context.arn, readers: &readers, writers: &writers, attempt: None };
         tags.get(SECRET_USER_ID_TAG) == Some(&context.record.id)
             && tags.get(SECRET_POLICY_TAG) != Some(&wanted.fingerprint())
     }
@@ -144,9 +153,7 @@ impl Destination {
         if record.deleted {
             return Ok(Some(Unreadable::Deleted));
         }
-        let stored = self.secrets.policy(&self.name).await?;
-        let stored = stored.and_then(|text| serde_json::from_str::<Value>(&text).ok()).unwrap_or_default();
-        if !lets_read(&stored, context.arn) {
+        if !lets_read(&self.stored_policy().await?, context.arn) {
             return Ok(Some(Unreadable::Policy));
         }
         if let Some(policy) = read_policy(context)
@@ -156,6 +163,24 @@ impl Destination {
         }
         let shown = record.kms_key_id.clone();
         Ok(other_kms_key(context, record).map(|_| Unreadable::KmsKey { shown }))
+    }
+
+    /// When the last attempt that prepared the secret has written its intent. `None`: none has left its trace, or there is no secret.
+    ///
+    /// # Errors
+    /// [`AwsError`]: it cannot be found out.
+    pub async fn last_attempt(&self) -> Result<Option<Timestamp>, AwsError> {
+        match self.stored_policy().await {
+            Ok(policy) => Ok(last_attempt(&policy)),
+            Err(error) if error.class == ErrorClass::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// [`Value::Null`]: it has none, or one that cannot be read.
+    async fn stored_policy(&self) -> Result<Value, AwsError> {
+        let text = self.secrets.policy(&self.name).await?;
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
     }
 }
 

@@ -54,7 +54,7 @@ pub async fn disable(
                     // The notice told of a key that could not be fetched: it is given anew, with all its days. It is void before the
                     // secret is mended: a worker that dies in between must not leave a notice that looks as if it had counted.
                     iam.remove_state(context.user, key).await?;
-                    destination.prepare(context, session, Some(Some(record))).await?;
+                    destination.prepare(context, session, Some(Some(record)), None).await?;
                     if why.was_so(destination.look().await?.as_ref()) {
                         let why = why.as_str();
                         return withheld(format!(

@@ -152,7 +152,7 @@ impl RotationAttempt<'_> {
         }
 
         // 3: prepare the destination, remember what is published.
-        let prepared = self.destination.prepare(&self.work, &self.session, secret.cloned()).await?;
+        let prepared = self.destination.prepare(&self.work, &self.session, secret.cloned(), Some(&self.intent)).await?;
 
         // 4: the keys are still those that the plan was made on.
         let keys = access_keys(&self.work, &self.session).await?;

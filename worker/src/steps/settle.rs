@@ -5,7 +5,7 @@
 
 use key_rotation_aws::{ErrorClass, MemberSession};
 use rotation::names::version_id;
-use rotation::{AccessKeyId, Event, EventKind, Finding, Intent, KeyStatus, LastUse};
+use rotation::{AccessKeyId, Event, EventKind, Finding, Intent, KeyStatus, LastUse, MissingFact};
 use tracing::{info, warn};
 
 use super::destination::{Destination, location};
@@ -50,7 +50,7 @@ pub async fn settle(
             emit_published(work, &key.id);
             record = destination.look().await?;
         } else {
-            remove(work, session, key, &mut findings).await?;
+            findings.extend(remove(work, session, destination, old_intents, key).await?);
         }
     }
     Ok(findings)
@@ -99,23 +99,30 @@ async fn verify(work: &UserContext<'_>, session: &MemberSession, key: &AccessKey
     }
 }
 
-/// Nobody has its secret, and nobody was told of it. Never used: it goes. Used after all: it is a person's, and stays.
+/// Nobody has its secret, and nobody was told of it. Never used, and an attempt has left its trace on the secret before it can have
+/// made it: it goes. Used after all: it is a person's, and stays. So where no attempt was at work: then somebody else has written
+/// the intent. A trace that confirms an old intent is minutes old itself, so no look that lags misses it.
 async fn remove(
     work: &UserContext<'_>,
     session: &MemberSession,
+    destination: &Destination,
+    old_intents: &[Intent],
     key: &KeyRecord,
-    findings: &mut Vec<Finding>,
-) -> Result<(), StepError> {
-    let iam = Iam::new(session);
-    match iam.last_use(&key.id).await? {
-        LastUse::Never => {
-            warn!(access_key_id = %key.id, "an interrupted rotation left a key whose secret nobody has: it is deleted");
-            iam.delete_unpublished_key(work.user, &key.id).await?;
-        }
-        LastUse::At { .. } => findings.push(Finding::UsedButNotStored { key: key.id.clone() }),
-        LastUse::Unknown => {
-            return Err(StepError::Undecided(rotation::MissingFact::LastUse(key.id.clone())));
-        }
+) -> Result<Option<Finding>, StepError> {
+    let (iam, id) = (Iam::new(session), key.id.clone());
+    match iam.last_use(&id).await? {
+        LastUse::Never => {}
+        LastUse::At { .. } => return Ok(Some(Finding::UsedButNotStored { key: id })),
+        LastUse::Unknown => return Err(StepError::Undecided(MissingFact::LastUse(id))),
     }
-    Ok(())
+    let attempt = destination.last_attempt().await?;
+    let is_theirs = |intent: &Intent| {
+        intent.may_have_made(key.created) && attempt.is_some_and(|attempt| intent.is_confirmed_by(attempt))
+    };
+    if !old_intents.iter().any(is_theirs) {
+        return Ok(Some(Finding::UnconfirmedIntent { key: id }));
+    }
+    warn!(access_key_id = %id, "an interrupted rotation left a key whose secret nobody has: it is deleted");
+    iam.delete_unpublished_key(work.user, &id).await?;
+    Ok(None)
 }

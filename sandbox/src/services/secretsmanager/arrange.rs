@@ -12,25 +12,19 @@ impl State {
     /// Makes a secret whose published version has this id and this text.
     pub fn arrange(&mut self, now: Timestamp, account: &str, region: &str, name: &str, version: &str, text: &str) {
         let address = Address { account: account.to_owned(), region: region.to_owned(), name: name.to_owned() };
-        let mut secret = Secret {
-            arn: format!("arn:aws:secretsmanager:{region}:{account}:secret:{name}-AbCdEf"),
-            account: account.to_owned(),
-            name: name.to_owned(),
-            description: None,
-            kms_key_id: None,
-            tags: BTreeMap::new(),
-            versions: BTreeMap::new(),
-            policy: None,
-            created: now,
-            changed: now,
-            deletion: None,
-            primary_region: None,
-            replicas: BTreeMap::new(),
-        };
+        let mut secret = empty(now, &address);
         secret
             .store(version, SecretValue::SecretString(text.to_owned()), &[], now)
             .expect("the first version of a new secret is always taken");
         self.insert(&address, secret);
+    }
+
+    /// Makes a secret without a version, unless there is one of this name.
+    pub fn arrange_empty(&mut self, now: Timestamp, account: &str, region: &str, name: &str) {
+        let address = Address { account: account.to_owned(), region: region.to_owned(), name: name.to_owned() };
+        if self.at(&address).is_none() {
+            self.insert(&address, empty(now, &address));
+        }
     }
 
     /// Adds a version under `AWSPENDING` to a secret that is there, as an interrupted rotation would have left it.
@@ -72,5 +66,23 @@ impl State {
         let address = Address { account: account.to_owned(), region: region.to_owned(), name: name.to_owned() };
         let secret = self.at_mut(&address).expect("a secret that is there");
         secret.policy = Some(Policy::of_resource(policy).expect("a policy"));
+    }
+}
+
+fn empty(now: Timestamp, Address { account, region, name }: &Address) -> Secret {
+    Secret {
+        arn: format!("arn:aws:secretsmanager:{region}:{account}:secret:{name}-AbCdEf"),
+        account: account.clone(),
+        name: name.clone(),
+        description: None,
+        kms_key_id: None,
+        tags: BTreeMap::new(),
+        versions: BTreeMap::new(),
+        policy: None,
+        created: now,
+        changed: now,
+        deletion: None,
+        primary_region: None,
+        replicas: BTreeMap::new(),
     }
 }

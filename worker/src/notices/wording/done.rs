@@ -155,6 +155,7 @@ pub(super) fn found(finding: &Finding) -> Wording {
             | Finding::BadSmtpRegion { .. }
             | Finding::PublishedKeyInUse { .. }
             | Finding::UsedButNotStored { .. }
+            | Finding::UnconfirmedIntent { .. }
             | Finding::LookBeforeHarm { .. } => {
                 "Correct what is described, or ask the administrators of this account to.".to_owned()
             }
