@@ -88,7 +88,7 @@ async fn a_handler_that_overruns_its_time_is_dropped_and_its_message_tried_again
     let calls_of = Calls::new("secretsmanager:PutSecretValue");
     let hold = stage.world(|world| world.faults.hold(HoldPlan { calls: calls_of, at_call: 1, when: When::After }));
     let mut settings = stage.settings();
-    settings.limits.message_timeout = Duration::from_millis(300);
+    settings.limits.message_timeout = Duration::from_secs(3);
     let report = stage.work_with(&settings).await;
     assert!(hold.is_reached());
     assert_eq!((report.handled, report.left), (1, 1));
