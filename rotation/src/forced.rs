@@ -7,12 +7,15 @@
 
 mod old_key;
 
+use std::ops::RangeInclusive;
+
 use jiff::{SignedDuration, Timestamp};
 
 use self::old_key::OldKey;
 use crate::evidence::{known_use, notice_since};
 use crate::finding::Finding;
 use crate::ids::AccessKeyId;
+use crate::intent::fence_after;
 use crate::key::{Key, KeyStatus, LastUse};
 use crate::lifecycle::{Standstill, standstill};
 use crate::plan::{Action, Announcement, Deletable, DeleteReason, Notice, NoticeKind, Plan, untold_of_gone};
@@ -42,7 +45,7 @@ pub(crate) fn decide(now: Timestamp, policy: &Policy, user: &User, request: &For
         Ok(actions)
     });
     match decided {
-        Ok(actions) => Verdict::Act(Plan { actions, ..Plan::default() }),
+        Ok(actions) => Verdict::Act(rules.announce_deletions(actions)),
         Err(Obstacle::Missing(missing)) => rules.contain_or(Verdict::Undecided(missing)),
         Err(Obstacle::Refused(refusal)) => Verdict::Refused(refusal),
     }
@@ -71,6 +74,23 @@ fn shield(now: Timestamp, user: &User, request: &ForceRotateRequest) -> Option<R
         None => return None,
     };
     Some(Refusal::Exempt { user: name(), why })
+}
+
+/// For how long the deletion of a key must have been announced before it is carried out: longer than IAM's reads may lag behind its
+/// writes, and not so long that the session which deletes could outlive the time for which a restore keeps away from the key.
+/// (`docs/decisions/a-late-restore-waits.md`)
+const DELETION_ANNOUNCED_FOR: RangeInclusive<SignedDuration> =
+    SignedDuration::from_mins(1)..=SignedDuration::from_mins(5);
+
+fn announced_for_long_enough(at: Timestamp) -> Timestamp {
+    at.checked_add(*DELETION_ANNOUNCED_FOR.start()).unwrap_or(Timestamp::MAX)
+}
+
+/// Until when a deletion has to wait.
+struct DeletionWait {
+    until: Timestamp,
+    /// Whether it is not on record yet, or no more.
+    to_announce: bool,
 }
 
 enum Obstacle {
@@ -103,7 +123,7 @@ impl<'a> Rules<'a> {
         let successor = self.successor_of(&old)?;
         let mut actions = self.replace(&old, successor)?;
         // What an earlier delivery has deleted, and not told of; but nothing comes before a containment.
-        let untold = self.user.orphaned_states().flat_map(|(key, state)| untold_of_gone(key, state));
+        let untold = untold_of_gone(self.user);
         let first = usize::from(matches!(actions.first(), Some(Action::Contain { .. })));
         actions.splice(first..first, untold);
         Ok(actions)
@@ -261,6 +281,43 @@ impl<'a> Rules<'a> {
         vec![self.announcement(old, Announcement::Successor { by: successor.id.clone() })]
     }
 
+    // ---- deletions --------------------------------------------------------------------------------------------------
+
+    /// A key may be on the point of being made active, by a request whose changes do not show yet. So its deletion is announced first,
+    /// and everything from there on waits until nobody can have missed that.
+    fn announce_deletions(&self, mut actions: Vec<Action>) -> Plan {
+        let waits: Vec<(AccessKeyId, DeletionWait)> = actions
+            .iter()
+            .filter_map(|action| match action {
+                Action::Delete(deletable) => Some((deletable.key().clone(), self.deletion_wait(deletable.key())?)),
+                _ => None,
+            })
+            .collect();
+        let Some(rest_after) = waits.iter().map(|(_, wait)| wait.until).max() else {
+            return Plan { actions, ..Plan::default() };
+        };
+        let first = actions.iter().position(|action| matches!(action, Action::Delete(_))).unwrap_or(actions.len());
+        actions.truncate(first);
+        let announced = waits.into_iter().filter(|(_, wait)| wait.to_announce);
+        actions.extend(announced.map(|(key, _)| Action::AnnounceDeletion { key }));
+        Plan { actions, rest_after: Some(rest_after), ..Plan::default() }
+    }
+
+    /// What a deletion has to wait for, if for anything.
+    fn deletion_wait(&self, key: &AccessKeyId) -> Option<DeletionWait> {
+        let restoring = self.user.tags.state_of(key).filter(|state| state.restoring.is_some());
+        if let Some(until) = restoring.map(|state| fence_after(state.at)).filter(|until| self.now <= *until) {
+            return Some(DeletionWait { until, to_announce: false });
+        }
+        match self.user.tags.deletion_of(key).map(|at| (at, self.now.duration_since(at))) {
+            Some((_, since)) if DELETION_ANNOUNCED_FOR.contains(&since) => None,
+            Some((at, since)) if !since.is_negative() && since < *DELETION_ANNOUNCED_FOR.start() => {
+                Some(DeletionWait { until: announced_for_long_enough(at), to_announce: false })
+            }
+            Some(_) | None => Some(DeletionWait { until: announced_for_long_enough(self.now), to_announce: true }),
+        }
+    }
+
     // ---- words ----------------------------------------------------------------------------------------------------
 
     fn contain(&self, key: &Key) -> Action {
@@ -280,7 +337,7 @@ impl<'a> Rules<'a> {
     /// The record of the containment, as this or an earlier delivery has written it.
     fn containment(&self, key: &AccessKeyId) -> KeyState {
         match self.user.tags.state_of(key).filter(KeyState::is_containment) {
-            Some(state) => KeyState { deleting: false, told: true, ..state.until(self.delete_due()) },
+            Some(state) => KeyState { told: true, ..state.until(self.delete_due()) },
             None => self.contained_state(),
         }
     }
@@ -294,24 +351,20 @@ impl<'a> Rules<'a> {
     }
 
     fn announcement(&self, key: &AccessKeyId, what: Announcement) -> Action {
-        Action::Announce { key: key.clone(), state: what.recorded_in(self.containment(key)), what }
+        what.of(key, Some(self.containment(key)))
     }
 
     fn delete_contained(&self, key: &Key) -> Action {
         let recorded = key.state.clone().filter(|state| self.is_on_record(key) && state.is_containment());
         let state = recorded.filter(|_| key.status == KeyStatus::Inactive).unwrap_or_else(|| self.just_contained(key));
-        Action::Delete(Deletable::new(key.id.clone(), DeleteReason::Contained, state))
+        Action::Delete(Deletable::new(key.id.clone(), DeleteReason::Contained, Some(&state)))
     }
 
     /// The operator asked for the place of the inactive keys.
     fn make_room_beside(&self, old: &Key) -> Vec<Action> {
         let others = self.keys(KeyStatus::Inactive).into_iter().filter(|key| key.id != old.id);
-        let delete = |key: &Key| {
-            let on_no_record = || KeyState::new(KeyStateKind::Disabled, self.now).not_told();
-            let state = key.state.clone().unwrap_or_else(on_no_record);
-            Action::Delete(Deletable::new(key.id.clone(), DeleteReason::MakesRoomForForced, state))
-        };
-        others.map(delete).collect()
+        let reason = DeleteReason::MakesRoomForForced;
+        others.map(|key| Action::Delete(Deletable::new(key.id.clone(), reason, key.state.as_ref()))).collect()
     }
 
     fn rotate(&self, old: &AccessKeyId, present: Vec<AccessKeyId>, notice: Option<Notice>) -> Action {

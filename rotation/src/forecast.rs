@@ -173,7 +173,7 @@ impl SimulatedUser {
             Action::Delete(deletable) => {
                 self.add_step(deletable.key(), ForecastKind::Delete);
                 self.user.keys.retain(|key| key.id != *deletable.key());
-                self.accept_deletion(deletable.key(), deletable.state());
+                self.accept_deletion(deletable.key(), deletable.kept());
             }
             Action::Contain { key, state } => {
                 self.set_status(key, KeyStatus::Inactive);
@@ -183,16 +183,21 @@ impl SimulatedUser {
                 self.set_status(key, KeyStatus::Active);
                 self.record(key, KeyState::new(KeyStateKind::Restored, self.now).by(*request).until(*disable_due));
             }
-            Action::Announce { key, what: Announcement::Deleted, state } => self.accept_deletion(key, state),
-            Action::Announce { key, state, .. } => self.record(key, state.clone().accepted(self.now)),
+            Action::Announce { key, what: Announcement::Deleted, state } => self.accept_deletion(key, state.as_ref()),
+            Action::Announce { key, state, .. } => {
+                if let Some(state) = state {
+                    self.record(key, state.clone().accepted(self.now));
+                }
+            }
             Action::Record { key, state } => self.record(key, state.clone()),
             Action::Forget { key } => self.forget(key),
+            Action::ForgetDeletion { key } => self.user.tags.deletions.retain(|(of, _)| of != key),
             Action::ReportFinding(finding) => {
                 if self.forecast.findings.iter().all(|(_, told)| told != finding) {
                     self.forecast.findings.push((self.day, finding.clone()));
                 }
             }
-            Action::Warn { .. } | Action::Postpone { .. } => {}
+            Action::Warn { .. } | Action::Postpone { .. } | Action::AnnounceDeletion { .. } => {}
         }
         action.changes()
     }
@@ -232,9 +237,10 @@ impl SimulatedUser {
         self.user.tags.states.push((id.clone(), state));
     }
 
-    fn accept_deletion(&mut self, id: &AccessKeyId, state: &KeyState) {
-        match state.clone().deletion_accepted(self.now) {
-            Some(state) => self.record(id, state),
+    fn accept_deletion(&mut self, id: &AccessKeyId, kept: Option<&KeyState>) {
+        self.user.tags.deletions.retain(|(of, _)| of != id);
+        match kept {
+            Some(state) => self.record(id, state.clone().accepted(self.now)),
             None => self.forget(id),
         }
     }

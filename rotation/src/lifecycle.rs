@@ -14,9 +14,8 @@ use crate::evidence::{Known, is_untold_re_enabled, known_publication, known_use,
 use crate::finding::Finding;
 use crate::ids::AccessKeyId;
 use crate::key::{Key, KeyStatus, LastUse};
-use crate::plan::{Action, DisablePrecondition, Notice, NoticeKind, Plan, Upcoming};
+use crate::plan::{Action, DisablePrecondition, Notice, NoticeKind, Plan, Upcoming, untold_of_gone};
 use crate::policy::{Policy, UnusedKeys, after, before};
-use crate::request::MAX_REQUEST_AGE;
 use crate::state::{KeyState, KeyStateKind};
 use crate::user::User;
 use crate::verdict::{Exemption, MissingFact, Verdict};
@@ -25,13 +24,18 @@ use crate::verdict::{Exemption, MissingFact, Verdict};
 const IN_USE_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 
 pub(crate) fn decide(now: Timestamp, policy: &Policy, user: &User) -> Verdict {
+    let (user_policy, bad_override) = user.policy(policy);
+    let exempt_until = user.tags.exempt_until.filter(|until| *until <= now);
+    let rules = Rules { now, policy: user_policy, exempt_until };
+    let standstill = standstill(user);
     if let Some(exemption) = user.exemption(now) {
-        let void = void_by_exemption(now, user, exemption);
-        return if void.is_empty() { Verdict::Exempt(exemption) } else { act(void) };
+        return match rules.during_exemption(user, exemption, standstill.is_none()) {
+            Ok(actions) if actions.is_empty() => Verdict::Exempt(exemption),
+            Ok(actions) => act(actions),
+            Err(missing) => Verdict::Undecided(missing),
+        };
     }
-    let (policy, bad_override) = user.policy(policy);
-    let rules = Rules { now, policy };
-    if let Some(standstill) = standstill(user) {
+    if let Some(standstill) = standstill {
         return match standstill {
             Standstill::SettleFirst => Verdict::SettleFirst,
             Standstill::Findings(findings) => {
@@ -56,25 +60,6 @@ pub(crate) fn quiet_until(policy: &Policy, created: Timestamp) -> Timestamp {
 
 fn act(actions: Vec<Action>) -> Verdict {
     Verdict::Act(Plan { actions, ..Plan::default() })
-}
-
-/// An exemption makes void what owners were told before it: once it has ended they are told anew. What an operator's request
-/// has recorded stays as long as that request may come again. A protected user is out of reach, tags included; and where a
-/// person has to look first, or an attempt has to be settled, nothing is touched.
-fn void_by_exemption(now: Timestamp, user: &User, exemption: Exemption) -> Vec<Action> {
-    match exemption {
-        Exemption::Protected => Vec::new(),
-        Exemption::Group | Exemption::Until { .. } if standstill(user).is_some() => Vec::new(),
-        Exemption::Group | Exemption::Until { .. } => {
-            let is_void = |key: &AccessKeyId, state: &KeyState| {
-                let is_deletion_untold = state.deleting && !user.keys.iter().any(|held| held.id == *key);
-                let may_come_again = state.by.is_some() && now.duration_since(state.at) <= MAX_REQUEST_AGE;
-                !is_deletion_untold && !may_come_again
-            };
-            let void = user.tags.states.iter().filter(|(key, state)| is_void(key, state));
-            void.map(|(key, _)| Action::Forget { key: key.clone() }).collect()
-        }
-    }
 }
 
 /// The user's keys, oldest first, in whatever order IAM lists them.
@@ -107,6 +92,11 @@ pub(crate) fn standstill(user: &User) -> Option<Standstill> {
     }
 }
 
+/// Whether the owner is told something of this key that is on record as untold.
+fn is_announced(actions: &[Action], key: &AccessKeyId) -> bool {
+    actions.iter().any(|action| matches!(action, Action::Announce { key: of, .. } if of == key))
+}
+
 /// Where anything is to be done or told, every key's last use must be known, and with two active keys which of them is
 /// published.
 fn everything_known(user: &User, actions: &[Action]) -> Known<()> {
@@ -130,13 +120,40 @@ fn everything_known(user: &User, actions: &[Action]) -> Known<()> {
 struct Rules {
     now: Timestamp,
     policy: Policy,
+    /// When the user's last exemption by a date ended.
+    exempt_until: Option<Timestamp>,
 }
 
 impl Rules {
     fn decide(&self, user: &User) -> Known<Vec<Action>> {
         let mut actions = self.keys_that_are_gone(user);
+        actions.extend(Self::not_deleted(user));
         actions.extend(self.keys(user)?);
         everything_known(user, &actions)?;
+        Ok(actions)
+    }
+
+    /// What was disabled or deleted before the exemption, and not told, is told. What owners were told is void: once it has ended they
+    /// are told anew.
+    /// What an operator's request has recorded stays as long as that request may come again. A protected user is out of reach, tags
+    /// included; and where a person has to look first, or an attempt has to be settled, nothing is void.
+    fn during_exemption(&self, user: &User, exemption: Exemption, may_void: bool) -> Known<Vec<Action>> {
+        if exemption == Exemption::Protected {
+            return Ok(Vec::new());
+        }
+        let mut actions = untold_of_gone(user);
+        actions.extend(by_age(user).into_iter().filter_map(|key| self.untold_disable(key)));
+        everything_known(user, &actions)?;
+        let is_void = |state: &KeyState| {
+            let has_happened = matches!(state.kind, KeyStateKind::Disabled | KeyStateKind::Restored);
+            let is_from_before = state.at.as_second() < self.now.as_second();
+            is_from_before && !state.may_come_again(self.now) && !(has_happened && !state.told)
+        };
+        if may_void {
+            let void = user.tags.states.iter().filter(|(key, state)| is_void(state) && !is_announced(&actions, key));
+            let void: Vec<Action> = void.map(|(key, _)| Action::Forget { key: key.clone() }).collect();
+            actions.extend(void);
+        }
         Ok(actions)
     }
 
@@ -171,17 +188,20 @@ impl Rules {
     fn as_told(&self, key: &Key) -> Key {
         let mut told = key.clone();
         if is_untold_re_enabled(key) {
-            told.state = Some(self.restored_notice().state(self.now));
+            told.state = Some(self.restored_notice(key).state(self.now));
         }
         told
     }
 
     fn restored(&self, key: &Key) -> Action {
-        Action::Notify { key: key.id.clone(), notice: self.restored_notice() }
+        Action::Notify { key: key.id.clone(), notice: self.restored_notice(key) }
     }
 
-    fn restored_notice(&self) -> Notice {
-        notice(NoticeKind::Restored, self.grace_from(self.now))
+    /// A request that has made it active goes on being known by that.
+    fn restored_notice(&self, key: &Key) -> Notice {
+        let restored = key.state.as_ref().filter(|state| state.kind == KeyStateKind::Restored);
+        let request = restored.and_then(|state| state.by);
+        Notice { request, ..notice(NoticeKind::Restored, self.grace_from(self.now)) }
     }
 
     // ---- keys never used, where policy retires them ---------------------------------------------------------------
@@ -211,7 +231,7 @@ impl Rules {
 
     fn retire(&self, key: &Key) -> Option<Action> {
         // A notice from before the key was due told of something else.
-        let Some(noticed) = notice_since(key, self.due(key)) else {
+        let Some(noticed) = self.notice_since(key, self.due(key)) else {
             let notice = notice(NoticeKind::Retired, self.grace_from(self.now));
             return Some(Action::Notify { key: key.id.clone(), notice });
         };
@@ -266,6 +286,9 @@ impl Rules {
     }
 
     fn two_active(&self, older: &Key, newer: &Key) -> Known<Option<Action>> {
+        if let Some(untold) = self.untold_forced(older, newer)? {
+            return Ok(Some(untold));
+        }
         if self.is_due(newer) {
             return self.both_due(older, newer);
         }
@@ -278,6 +301,19 @@ impl Rules {
         }
         let upcoming = Upcoming::SuccessorCounts { successor: newer.id.clone() };
         Ok(self.warn(older, upcoming, self.due(older)))
+    }
+
+    /// The notice that a request has put on record and not told of, where its successor has been made.
+    fn untold_forced(&self, older: &Key, newer: &Key) -> Known<Option<Action>> {
+        let is_untold = |state: &&KeyState| state.kind == KeyStateKind::Forced && !state.told;
+        let Some(state) = older.state.as_ref().filter(is_untold) else {
+            return Ok(None);
+        };
+        if !no_earlier(newer.created, state.at) || !known_publication(newer)? {
+            return Ok(None);
+        }
+        let notice = notice(NoticeKind::Forced { by: Some(newer.id.clone()) }, self.grace_from(self.now));
+        Ok(Some(Action::Notify { key: older.id.clone(), notice: Notice { request: state.by, ..notice } }))
     }
 
     /// A key that is not due by age but replaced all the same: by force, or re-enabled after such a replacement.
@@ -294,7 +330,7 @@ impl Rules {
     /// re-enabling of a key, where the other key is a successor that we have made: newer, and published. A forced rotation
     /// always makes one; a record of it without one was written by somebody else, or is about a successor that is gone.
     fn notice_for<'k>(&self, key: &'k Key, other: &Key) -> Known<Option<&'k KeyState>> {
-        let Some(noticed) = notice_since(key, other.created) else {
+        let Some(noticed) = self.notice_since(key, other.created) else {
             return Ok(None);
         };
         let since_due = no_earlier(noticed.at, self.due(key));
@@ -305,6 +341,11 @@ impl Rules {
             }
         };
         Ok(counts.then_some(noticed))
+    }
+
+    /// The notice on a key that its owner has been given no earlier than `since`, nor before its last exemption ended.
+    fn notice_since<'k>(&self, key: &'k Key, since: Timestamp) -> Option<&'k KeyState> {
+        notice_since(key, self.exempt_until.map_or(since, |until| until.max(since)))
     }
 
     /// No third key is possible: the less recently used one goes, then the other has room.

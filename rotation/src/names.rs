@@ -23,6 +23,8 @@ pub const READERS_TAG: &str = "key-rotation:readers";
 pub const SMTP_REGIONS_TAG: &str = "key-rotation:smtp-regions";
 /// A state tag's key begins so, and ends with the access key id.
 pub const STATE_TAG_PREFIX: &str = "key-rotation:state:";
+/// A deletion tag's key begins so, and ends with the access key id.
+pub const DELETE_TAG_PREFIX: &str = "key-rotation:delete:";
 /// An intent tag's key begins so, and ends with the attempt's UUID.
 pub const INTENT_TAG_PREFIX: &str = "key-rotation:intent:";
 
@@ -43,6 +45,11 @@ const VERSION_NAMESPACE: Uuid = uuid!("6f1a4c62-2c0f-5a39-9a58-5b8f3a0d7c11");
 /// The tag that remembers a key's state.
 pub fn state_tag(key: &AccessKeyId) -> String {
     format!("{STATE_TAG_PREFIX}{key}")
+}
+
+/// The tag that remembers that a key's deletion has begun.
+pub fn delete_tag(key: &AccessKeyId) -> String {
+    format!("{DELETE_TAG_PREFIX}{key}")
 }
 
 /// The tag that holds an attempt's intent.

@@ -10,6 +10,7 @@ use crate::finding::Finding;
 use crate::ids::AccessKeyId;
 use crate::key::LastUse;
 use crate::state::{KeyState, KeyStateKind};
+use crate::user::User;
 
 /// What is to be done about one user, in this order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,11 +51,15 @@ pub enum Action {
     Contain { key: AccessKeyId, state: KeyState },
     /// Delete an inactive key.
     Delete(Deletable),
+    /// An operator's request: announce on record that the key will be deleted; that comes in a later delivery, when nobody can have
+    /// missed it who is making the key active.
+    AnnounceDeletion { key: AccessKeyId },
     /// An inactive key this tool did not disable: tell the owner, and record `disabled` once that is accepted, so that its
     /// recovery grace starts.
     Adopt { key: AccessKeyId, state: KeyState, delete_due: Timestamp },
-    /// Tell the owner what was done in an earlier run, whose mail was not accepted; then record that it has been told.
-    Announce { key: AccessKeyId, what: Announcement, state: KeyState },
+    /// Tell the owner what was done in an earlier run, whose mail was not accepted; then record that it has been told. `state` is
+    /// what stays on record then, if anything does.
+    Announce { key: AccessKeyId, what: Announcement, state: Option<KeyState> },
     /// Record this at once, before what comes next: by it a later delivery knows which key an operator's request is about.
     Record { key: AccessKeyId, state: KeyState },
     /// An operator's request: make the key active unless it is so already, tell the owner, and record it once accepted.
@@ -66,6 +71,8 @@ pub enum Action {
     },
     /// Remove a state tag: of a key that no longer exists, or of one whose notice an exemption has made void.
     Forget { key: AccessKeyId },
+    /// Remove the tag that says that the key's deletion has been announced or has begun: it is active.
+    ForgetDeletion { key: AccessKeyId },
     /// Tell the owner what comes; nothing is recorded.
     Warn { key: AccessKeyId, upcoming: Upcoming, due: Timestamp },
     /// The disable is due but put off: the old key is in use and its successor is not.
@@ -89,11 +96,13 @@ impl Action {
             | Action::Disable { .. }
             | Action::Contain { .. }
             | Action::Delete(_)
+            | Action::AnnounceDeletion { .. }
             | Action::Adopt { .. }
             | Action::Announce { .. }
             | Action::Record { .. }
             | Action::Restore { .. }
-            | Action::Forget { .. } => true,
+            | Action::Forget { .. }
+            | Action::ForgetDeletion { .. } => true,
             Action::Warn { .. } | Action::Postpone { .. } | Action::ReportFinding(_) => false,
         }
     }
@@ -186,25 +195,31 @@ pub enum Announcement {
 }
 
 impl Announcement {
-    /// The key's state once this has been told.
-    pub(crate) fn recorded_in(&self, state: KeyState) -> KeyState {
-        match self {
-            Announcement::Disabled { .. } | Announcement::Contained => KeyState { told: true, ..state },
-            Announcement::Successor { by } => KeyState { told: true, successor: Some(by.clone()), ..state },
-            Announcement::Deleted => state.deleting(),
-        }
+    /// Tells it of a key; `before` is what is on record of it.
+    pub(crate) fn of(self, key: &AccessKeyId, before: Option<KeyState>) -> Action {
+        let state = match &self {
+            Announcement::Disabled { .. } | Announcement::Contained => before.map(|state| KeyState { told: true, ..state }),
+            Announcement::Successor { by } => {
+                before.map(|state| KeyState { told: true, successor: Some(by.clone()), ..state })
+            }
+            Announcement::Deleted => kept_after_deletion(before),
+        };
+        Action::Announce { key: key.clone(), what: self, state }
     }
 }
 
-/// What the owner has still to be told of a key that is gone.
-pub(crate) fn untold_of_gone(key: &AccessKeyId, state: &KeyState) -> Vec<Action> {
-    let contained = (state.is_containment() && !state.told).then_some(Announcement::Contained);
-    let deleted = state.deleting.then_some(Announcement::Deleted);
-    let announce = |what: Announcement| {
-        let state = what.recorded_in(state.clone());
-        Action::Announce { key: key.clone(), what, state }
-    };
-    contained.into_iter().chain(deleted).map(announce).collect()
+/// What stays on record of a key once its owner has been told that it was deleted: that by which an operator's request knows it.
+fn kept_after_deletion(before: Option<KeyState>) -> Option<KeyState> {
+    before.filter(|state| state.by.is_some())
+}
+
+/// What the owner has still to be told of keys that are gone.
+pub(crate) fn untold_of_gone(user: &User) -> Vec<Action> {
+    let contained = user.orphaned_states().filter(|(_, state)| state.is_containment() && !state.told);
+    let contained = contained.map(|(key, state)| Announcement::Contained.of(key, Some(state.clone())));
+    let deleted = user.tags.deletions.iter().map(|(key, _)| key).filter(|key| user.is_gone(key));
+    let deleted = deleted.map(|key| Announcement::Deleted.of(key, user.tags.state_of(key)));
+    contained.chain(deleted).collect()
 }
 
 /// What the look right before a disable must show, or the key stays active.
@@ -230,7 +245,10 @@ pub enum Upcoming {
         successor: AccessKeyId,
     },
     Disable,
-    Delete,
+    Delete {
+        /// Whether an operator's request disabled it: it may have been leaked.
+        contained: bool,
+    },
 }
 
 impl Upcoming {
@@ -241,7 +259,7 @@ impl Upcoming {
             Upcoming::RotateAfterDeletion { .. } => "rotation_after_deletion",
             Upcoming::SuccessorCounts { .. } => "successor_counts",
             Upcoming::Disable => "disable",
-            Upcoming::Delete => "deletion",
+            Upcoming::Delete { .. } => "deletion",
         }
     }
 }
@@ -251,13 +269,13 @@ impl Upcoming {
 /// ```compile_fail,E0624
 /// use rotation::plan::{Deletable, DeleteReason};
 /// let key = rotation::AccessKeyId::new("AKIAIOSFODNN7EXAMPLE").unwrap();
-/// let live = Deletable::new(key, DeleteReason::Contained, state);
+/// let live = Deletable::new(key, DeleteReason::Contained, None);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deletable {
     key: AccessKeyId,
     reason: DeleteReason,
-    state: KeyState,
+    kept: Option<KeyState>,
 }
 
 /// Why a key may be deleted.
@@ -283,9 +301,9 @@ impl DeleteReason {
 }
 
 impl Deletable {
-    /// `state`: what is on record of the key.
-    pub(crate) fn new(key: AccessKeyId, reason: DeleteReason, state: KeyState) -> Self {
-        Self { key, reason, state: state.deleting() }
+    /// `before`: what is on record of the key.
+    pub(crate) fn new(key: AccessKeyId, reason: DeleteReason, before: Option<&KeyState>) -> Self {
+        Self { key, reason, kept: kept_after_deletion(before.cloned()) }
     }
 
     pub fn key(&self) -> &AccessKeyId {
@@ -296,9 +314,8 @@ impl Deletable {
         self.reason
     }
 
-    /// What is recorded right before the key is deleted: what was on record of it, and that its deletion has begun. So its owner
-    /// is told even if a worker dies, or the mail is refused, after that.
-    pub fn state(&self) -> &KeyState {
-        &self.state
+    /// What stays on record of the key once its owner has been told.
+    pub fn kept(&self) -> Option<&KeyState> {
+        self.kept.as_ref()
     }
 }

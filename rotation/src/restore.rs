@@ -41,27 +41,30 @@ fn plan(now: Timestamp, policy: &Policy, user: &User, request: &RestoreRequest, 
     let (policy, _) = user.policy(policy);
     let disable_due = after(now, policy.install_grace());
     let restore = Action::Restore { key: key.id.clone(), disable_due, request: request.origin.id };
-    // It renews the record, and tells nobody: what was not told before is still to be told, should the key stay inactive.
+    // On record before it is active: by that a later delivery knows a key whose owner has not been told. What was on record stays, and
+    // what was not told before is still to be told, should the key stay inactive.
     let before = disabled_record(key);
-    let state = KeyState {
-        told: before.is_some_and(|state| state.told),
-        until: before.and_then(|state| state.until),
-        ..KeyState::new(KeyStateKind::Disabled, now).by(request.origin.id)
-    };
+    let state = before.cloned().unwrap_or_else(|| KeyState::new(KeyStateKind::Disabled, now).not_told());
+    let state = KeyState { at: now, restoring: Some(request.origin.id), ..state };
     let record = Action::Record { key: key.id.clone(), state };
-    let actions = match (key.status, disabled_record(key)) {
-        // On record before it is active: by that a later delivery knows a key whose owner has not been told.
-        (KeyStatus::Inactive, None) => vec![record, restore],
+    if let Some(until) = user.tags.may_be_deleted_until(&key.id, now).filter(|_| key.status == KeyStatus::Inactive) {
+        return Ok(Plan { actions: vec![record], rest_after: Some(until), ..Plan::default() });
+    }
+    let actions = match (key.status, before) {
         (KeyStatus::Inactive, Some(disabled)) if deletion_is_near(now, &policy, disabled) => {
             return Ok(Plan { actions: vec![record], rest_after: Some(fence_after(now)), ..Plan::default() });
         }
         (KeyStatus::Inactive, Some(disabled)) if is_by(disabled, request) && now <= fence_after(disabled.at) => {
             return Ok(Plan { rest_after: Some(fence_after(disabled.at)), ..Plan::default() });
         }
+        (KeyStatus::Inactive, Some(disabled)) if is_by(disabled, request) => vec![restore],
+        // It is active, and that is on record; its owner is told, if an earlier delivery has not come to that.
+        (KeyStatus::Active, None) => match &key.state {
+            Some(state) if state.kind == KeyStateKind::Restored && !state.told => vec![restore],
+            Some(_) | None => Vec::new(),
+        },
         // Inactive; or made active by an earlier delivery, its owner not yet told.
-        (KeyStatus::Inactive | KeyStatus::Active, Some(_)) => vec![restore],
-        // It is active, and that is on record: an earlier delivery has done it all.
-        (KeyStatus::Active, None) => Vec::new(),
+        (KeyStatus::Inactive, _) | (KeyStatus::Active, Some(_)) => vec![record, restore],
     };
     Ok(Plan { actions, ..Plan::default() })
 }
@@ -71,7 +74,7 @@ fn deletion_is_near(now: Timestamp, policy: &Policy, disabled: &KeyState) -> boo
 }
 
 fn is_by(state: &KeyState, request: &RestoreRequest) -> bool {
-    state.by == Some(request.origin.id)
+    state.restoring == Some(request.origin.id) || state.by == Some(request.origin.id)
 }
 
 /// When an inactive key was disabled, if that was after the request was made, and not put on record by it. IAM and tags know
@@ -80,9 +83,10 @@ fn disabled_since(key: &Key, request: &RestoreRequest) -> Option<Timestamp> {
     let state = key.state.as_ref().filter(|_| key.status == KeyStatus::Inactive)?;
     let by_this_request = is_by(state, request);
     let since = match state.kind {
-        KeyStateKind::Disabled => !by_this_request && state.at.as_second() > request.origin.requested_at.as_second(),
-        // It was made active by this request, and has been disabled again.
-        KeyStateKind::Restored => by_this_request,
+        // A restore has begun, this one or another: when the key was disabled is on record no more.
+        KeyStateKind::Disabled => state.restoring.is_none() && state.at.as_second() > request.origin.requested_at.as_second(),
+        // It was made active, by this request or since it was made, and has been disabled again.
+        KeyStateKind::Restored => by_this_request || state.at.as_second() > request.origin.requested_at.as_second(),
         KeyStateKind::Notified | KeyStateKind::Forced => false,
     };
     since.then_some(state.at)

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::ids::AccessKeyId;
+use crate::request::MAX_REQUEST_AGE;
 
 /// One state tag, read: `kind=time`, and what else is known, each as a `word=value` pair after a space.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,9 +23,9 @@ pub struct KeyState {
     pub by: Option<Uuid>,
     /// The successor that this request made, once its owner has been told of it (`successor=`).
     pub successor: Option<AccessKeyId>,
-    /// Whether the key's deletion has begun (`deleting=yes`): it is written before the key is deleted, and goes once the owner has
-    /// been told. Where the key is gone it says what is still to be told. Nothing is deleted because of it.
-    pub deleting: bool,
+    /// The operator's request that is about to make the key active (`restoring=`): it is written before that, and goes with the
+    /// record that the key was restored.
+    pub restoring: Option<Uuid>,
     /// Whether the owner has been told. While it has not (`told=no`), it has to be told again, and no clock runs.
     pub told: bool,
 }
@@ -65,7 +66,7 @@ impl KeyStateKind {
 impl KeyState {
     /// A state that the owner has been told of.
     pub fn new(kind: KeyStateKind, at: Timestamp) -> Self {
-        Self { kind, at, until: None, by: None, successor: None, deleting: false, told: true }
+        Self { kind, at, until: None, by: None, successor: None, restoring: None, told: true }
     }
 
     /// The same with the date that its owner is told.
@@ -86,25 +87,17 @@ impl KeyState {
         Self { told: false, ..self }
     }
 
-    /// The same, with the key's deletion begun.
-    #[must_use]
-    pub(crate) fn deleting(self) -> Self {
-        Self { deleting: true, ..self }
-    }
-
     /// As it is recorded once the owner has been told. A clock starts then; what a request contained dates from the
-    /// containment, by which it is known what came before it. That its deletion has begun is still to be told.
+    /// containment, by which it is known what came before it.
     #[must_use]
     pub fn accepted(self, at: Timestamp) -> Self {
         let at = if self.is_containment() { self.at } else { at };
         Self { at, told: true, ..self }
     }
 
-    /// As it is recorded once the owner has been told of the deletion. `None`: nothing is left to be remembered. (An operator's request
-    /// goes on being known by the tag of a key that is gone.)
-    #[must_use]
-    pub fn deletion_accepted(self, at: Timestamp) -> Option<Self> {
-        self.by.is_some().then(|| Self { deleting: false, ..self.accepted(at) })
+    /// Whether an operator's request that it names may still be delivered again, and has to find it.
+    pub(crate) fn may_come_again(&self, now: Timestamp) -> bool {
+        (self.by.is_some() || self.restoring.is_some()) && now.duration_since(self.at) <= MAX_REQUEST_AGE
     }
 
     /// Whether an operator's request disabled the key.
@@ -123,7 +116,7 @@ impl KeyState {
                 ("until", date) if state.until.is_none() => state.until = Some(parse_tag_time(date)?),
                 ("by", request) if state.by.is_none() => state.by = Some(request.parse().ok()?),
                 ("successor", key) if state.successor.is_none() => state.successor = Some(AccessKeyId::new(key).ok()?),
-                ("deleting", "yes") if !state.deleting => state.deleting = true,
+                ("restoring", request) if state.restoring.is_none() => state.restoring = Some(request.parse().ok()?),
                 ("told", "no") if state.told => state.told = false,
                 _ => return None,
             }
@@ -145,8 +138,8 @@ impl fmt::Display for KeyState {
         if let Some(key) = &self.successor {
             write!(f, " successor={key}")?;
         }
-        if self.deleting {
-            f.write_str(" deleting=yes")?;
+        if let Some(request) = self.restoring {
+            write!(f, " restoring={request}")?;
         }
         if !self.told {
             f.write_str(" told=no")?;

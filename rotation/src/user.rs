@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::finding::Finding;
 use crate::ids::{AccessKeyId, UserName};
-use crate::intent::Intent;
+use crate::intent::{Intent, fence_after};
 use crate::key::{Key, KeyStatus};
 use crate::names;
 use crate::policy::{Policy, before};
@@ -30,6 +30,8 @@ pub struct User {
 pub struct UserTags {
     /// State tags by key id; keys that no longer exist included.
     pub states: Vec<(AccessKeyId, KeyState)>,
+    /// Keys whose deletion has been announced or begun, and since when: until their owner has been told of it.
+    pub deletions: Vec<(AccessKeyId, Timestamp)>,
     /// Intents of attempts that have not been cleared.
     pub intents: Vec<Intent>,
     /// Carries `key-rotation:protected`, spelled exactly so.
@@ -55,6 +57,8 @@ impl UserTags {
         for (key, value) in tags {
             let understood = if let Some(id) = rest_after(names::STATE_TAG_PREFIX, key) {
                 read.state(id, value)
+            } else if let Some(id) = rest_after(names::DELETE_TAG_PREFIX, key) {
+                read.deletion(id, value)
             } else if let Some(attempt) = rest_after(names::INTENT_TAG_PREFIX, key) {
                 read.intent(attempt, value)
             } else if key == names::PROTECTED_TAG {
@@ -88,10 +92,21 @@ impl UserTags {
         let plain = |tags: &Self| {
             let mut plain = Self { reminded: None, ..tags.clone() };
             plain.states.sort_by(|(a, _), (b, _)| a.cmp(b));
+            plain.deletions.sort();
             plain.intents.sort_by_key(|intent| intent.attempt);
             plain
         };
         plain(self) == plain(other)
+    }
+
+    /// Since when a key's deletion has been announced or begun.
+    pub(crate) fn deletion_of(&self, key: &AccessKeyId) -> Option<Timestamp> {
+        self.deletions.iter().find(|(id, _)| id == key).map(|(_, at)| *at)
+    }
+
+    /// Until when a worker may be deleting the key, by the tag that it writes before. A key is made active only after that.
+    pub fn may_be_deleted_until(&self, key: &AccessKeyId, now: Timestamp) -> Option<Timestamp> {
+        self.deletion_of(key).map(fence_after).filter(|until| now <= *until)
     }
 
     /// What a key's state tag records, if there is one that can be read.
@@ -103,6 +118,16 @@ impl UserTags {
         match (AccessKeyId::new(id), KeyState::parse(value)) {
             (Ok(id), Some(state)) => {
                 self.states.push((id, state));
+                true
+            }
+            (Ok(_) | Err(_), _) => false,
+        }
+    }
+
+    fn deletion(&mut self, id: &str, value: &str) -> bool {
+        match (AccessKeyId::new(id), parse_tag_time(value)) {
+            (Ok(id), Some(at)) => {
+                self.deletions.push((id, at));
                 true
             }
             (Ok(_) | Err(_), _) => false,
@@ -177,7 +202,10 @@ impl User {
 
     /// State tags whose key is gone.
     pub(crate) fn orphaned_states(&self) -> impl Iterator<Item = (&AccessKeyId, &KeyState)> {
-        let is_gone = |id: &AccessKeyId| !self.keys.iter().any(|key| key.id == *id);
-        self.tags.states.iter().filter(move |(id, _)| is_gone(id)).map(|(id, state)| (id, state))
+        self.tags.states.iter().filter(|(id, _)| self.is_gone(id)).map(|(id, state)| (id, state))
+    }
+
+    pub(crate) fn is_gone(&self, id: &AccessKeyId) -> bool {
+        !self.keys.iter().any(|key| key.id == *id)
     }
 }

@@ -60,7 +60,7 @@ fn user() -> UserName {
     USER.parse().expect("a user name")
 }
 
-fn key_id(id: &str) -> AccessKeyId {
+pub fn key_id(id: &str) -> AccessKeyId {
     AccessKeyId::new(id).expect("a key id")
 }
 

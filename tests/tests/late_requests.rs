@@ -53,6 +53,12 @@ async fn retry(stage: &Stage) {
     stage.work().await;
 }
 
+/// A request that deletes a key goes on a minute after it has announced that.
+async fn after_announcing(stage: &Stage) {
+    stage.pass(SignedDuration::from_mins(2));
+    stage.work().await;
+}
+
 async fn only_refusal(stage: &Stage) -> String {
     let dead = stage.dead_letters().await;
     let [(reason, message, _)] = &dead[..] else { panic!("one dead letter, not {dead:?}") };
@@ -101,7 +107,7 @@ async fn a_key_that_was_disabled_off_the_record_and_restored_untold_stays_active
     deliver(&stage, &restore_of(&stage, &keys[0])).await;
     assert!(is_active(&stage, &keys[0]));
     let state = stage.state_of(&keys[0]).expect("it is on record");
-    assert!(state.starts_with("disabled="), "not the notice that came before: {state}");
+    assert!(state.starts_with("restored=") && state.ends_with("told=no"), "not the notice that came before: {state}");
     stage.world(|world| world.mail.knobs.refuse_all = None);
     for day in 0..9 {
         stage.run().await;
@@ -124,6 +130,7 @@ async fn a_restore_that_a_containment_has_overtaken_leaves_the_leaked_key_inacti
     stage.pass(SignedDuration::from_secs(1));
     deliver(&stage, &leak(&stage, Whom::UserAndKey(USER.parse().expect("a user name"), key_id(&keys[0])))).await;
     assert!(!is_active(&stage, &keys[0]), "contained");
+    after_announcing(&stage).await;
     retry(&stage).await;
 
     assert!(!is_active(&stage, &keys[0]), "and it stays so");
@@ -285,6 +292,8 @@ async fn a_leak_response_beside_what_an_interrupted_rotation_and_a_person_left_e
     let by_hand = KeySpec { age: SignedDuration::from_mins(29), ..KeySpec::aged(0).used_days_ago(0) };
     let by_hand = stage.world(|world| world.add_key(ACCOUNT, USER, &by_hand));
     deliver(&stage, &leak(&stage, Whom::UserAndKey(USER.parse().expect("a user name"), key_id(&leaked)))).await;
+    assert!(!is_active(&stage, &leaked), "at once");
+    after_announcing(&stage).await;
 
     assert!(stage.keys().iter().all(|(key, active)| *key != leaked || !active), "contained");
     assert!(is_active(&stage, &by_hand));

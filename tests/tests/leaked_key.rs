@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use end_to_end::{ACCOUNT, OWNER, Stage};
+use jiff::SignedDuration;
 use producer::command::{CommandError, ExitStatus, Report};
 use producer::follow::RequestOutcome;
 use producer::force_rotate::{self, ForceRotateOptions};
@@ -67,8 +68,18 @@ async fn respond(stage: &Stage, options: &ForceRotateOptions) -> Result<RequestR
         stop.ask();
         report
     };
-    let (_, report) = tokio::join!(worker, command);
-    report
+    // Time goes by: a deletion is announced a minute before it is carried out.
+    let time = async {
+        loop {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            stage.pass(SignedDuration::from_secs(20));
+        }
+    };
+    let worked = async { tokio::join!(worker, command).1 };
+    tokio::select! {
+        report = worked => report,
+        () = time => unreachable!("time does not end"),
+    }
 }
 
 /// What happened to keys and secrets, in order.

@@ -67,6 +67,8 @@ pub struct AccountContext<'a> {
     pub worker: &'a WorkerContext,
     pub job: &'a Job,
     pub sessions: Sessions,
+    /// When this delivery of it began.
+    pub began: Timestamp,
     /// Whether nothing may be changed: the worker only audits, or the message asks for no more.
     pub dry_run: bool,
     /// How often every user is looked at, whatever the credential report says.
@@ -108,9 +110,12 @@ impl AccountContext<'_> {
         self.worker.events.emit(event);
     }
 
-    /// The time decisions are made for: the earliest that it can be by AWS's clocks, or in a forecast another.
+    /// The time decisions are made for. What becomes due by itself is due by the earliest that it can be by AWS's clocks; what an
+    /// operator asks for is not put off by one answer. In a forecast it is another.
     pub fn decision_time(&self) -> Timestamp {
-        self.worker.as_of.unwrap_or_else(|| self.worker.connection.clock().earliest())
+        let clock = self.worker.connection.clock();
+        let now = if self.job.is_operators_request() { clock.now() } else { clock.earliest() };
+        self.worker.as_of.unwrap_or(now)
     }
 
     /// Who writes the secrets of this account's users.

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use futures::future::join_all;
-use jiff::Timestamp;
+use futures::stream::{self, StreamExt};
+use jiff::{SignedDuration, Timestamp};
 use key_rotation_aws::{AwsError, ErrorClass};
+use rotation::user::UserTags;
 use rotation::{AccessKeyId, KeyState, UserName};
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::aws::iam::Iam;
 use crate::context::AccountContext;
@@ -15,6 +16,10 @@ use crate::events::notified;
 use crate::notices::{DigestItem, Event, Recorder, cadence};
 use crate::pace::UserPace;
 use key_rotation_aws::MIN_SESSION_FOR_ONE_USER;
+
+/// In an account that is worked through in less time than this, no request is looked for that may have come in between. It is what
+/// reads lag.
+const MAY_BE_OVERTAKEN_AFTER: SignedDuration = SignedDuration::from_secs(10);
 
 /// Writes the tags of one account's users. A crash before that means a second mail, never a missing one.
 pub struct TagRecorder<'a> {
@@ -49,28 +54,57 @@ impl<'a> TagRecorder<'a> {
     }
 
     /// One key after the other: IAM refuses tags of one user that are written at the same time.
-    async fn states(&self, keys: &BTreeMap<&AccessKeyId, &(&DigestItem, Timestamp)>) -> Vec<JobError> {
+    async fn keys(&self, user: &UserName, keys: BTreeMap<&AccessKeyId, ToRecord>) -> Vec<JobError> {
         let mut failed = Vec::new();
-        for (item, at) in keys.values() {
-            failed.extend(self.state(item, *at).await);
+        for (key, to_record) in keys {
+            if let Err(source) = self.key(user, key, to_record).await {
+                warn!(%user, access_key_id = %key, error = %source, "what the owner was told could not be recorded");
+                failed.push(JobError::NotRecorded { key: key.clone(), source });
+            }
         }
         failed
     }
 
-    async fn state(&self, item: &DigestItem, at: Timestamp) -> Option<JobError> {
-        let (state, key) = (item.record.as_ref()?, item.key.as_ref()?);
-        let source = self.write_state(&item.user, &key.id, left(&item.event, state.clone(), at)).await.err()?;
-        warn!(user = %item.user, access_key_id = %key.id, error = %source, "what the owner was told could not be recorded");
-        Some(JobError::NotRecorded { key: key.id.clone(), source })
-    }
-
-    async fn write_state(&self, user: &UserName, key: &AccessKeyId, told: Option<KeyState>) -> Result<(), AwsError> {
+    async fn key(&self, user: &UserName, key: &AccessKeyId, to_record: ToRecord) -> Result<(), AwsError> {
         let session = self.account.sessions.with_at_least(MIN_SESSION_FOR_ONE_USER).await?;
         let iam = Iam::new(&session);
-        gone(match told {
-            Some(state) => iam.record_state(user, key, &state).await,
-            None => iam.remove_state(user, key).await,
-        })
+        let ToRecord { state, is_deleted } = to_record;
+        if let Some(state) = &state {
+            if self.is_overtaken(iam, user, key, state).await? {
+                info!(%user, access_key_id = %key, "a request about the key has come in between: its record stays");
+                return Ok(());
+            }
+            gone(iam.record_state(user, key, state).await)?;
+        }
+        match (is_deleted, state) {
+            (false, _) => Ok(()),
+            (true, Some(_)) => gone(iam.remove_deletion(user, key).await),
+            (true, None) => gone(iam.forget_key(user, key).await),
+        }
+    }
+
+    /// Whether an operator's request has recorded something of the key since this account was begun: it knows the key by that.
+    async fn is_overtaken(
+        &self,
+        iam: Iam<'_>,
+        user: &UserName,
+        key: &AccessKeyId,
+        state: &KeyState,
+    ) -> Result<bool, AwsError> {
+        let began = self.account.began;
+        if self.account.now().duration_since(began) < MAY_BE_OVERTAKEN_AFTER {
+            return Ok(false);
+        }
+        let tags = match iam.user_tags(user).await {
+            Err(error) if error.class == ErrorClass::NotFound => return Ok(false),
+            other => other?,
+        };
+        let tags = UserTags::read(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        let is_anothers = |there: &KeyState| {
+            let request = there.restoring.or(there.by);
+            request.is_some() && request != state.by && there.at.as_second() >= began.as_second()
+        };
+        Ok(tags.state_of(key).as_ref().is_some_and(is_anothers))
     }
 
     /// A reminder that could not be recorded fails no message, which would only repeat it the sooner.
@@ -95,17 +129,15 @@ impl Recorder for TagRecorder<'_> {
             return Vec::new();
         }
         let at_once = UserPace::new(self.account.worker.max_concurrent_users).at_once();
-        // Of several things told of one key, what the last one records holds the others.
-        let mut by_user: BTreeMap<&UserName, BTreeMap<&AccessKeyId, &(&DigestItem, Timestamp)>> = BTreeMap::new();
-        for item_told in told.iter().filter(|(item, _)| item.record.is_some()) {
-            if let Some(key) = &item_told.0.key {
-                by_user.entry(&item_told.0.user).or_default().insert(&key.id, item_told);
+        let mut by_user: BTreeMap<&UserName, BTreeMap<&AccessKeyId, ToRecord>> = BTreeMap::new();
+        for (item, at) in told.iter().filter(|(item, _)| item.record.is_some() || item.event == Event::Deleted) {
+            if let Some(key) = &item.key {
+                by_user.entry(&item.user).or_default().entry(&key.id).or_default().add(item, *at);
             }
         }
-        let mut failed = Vec::new();
-        for some in by_user.into_values().collect::<Vec<_>>().chunks(at_once) {
-            failed.extend(join_all(some.iter().map(|keys| self.states(keys))).await.into_iter().flatten());
-        }
+        let users: Vec<_> = by_user.into_iter().map(|(user, keys)| self.keys(user, keys)).collect();
+        let failed: Vec<Vec<JobError>> = stream::iter(users).buffer_unordered(at_once).collect().await;
+        let mut failed: Vec<JobError> = failed.into_iter().flatten().collect();
         self.emit_notified(told, &failed);
         let mut problems: Vec<String> = failed.iter().map(ToString::to_string).collect();
         self.failed = failed.pop().or(self.failed.take());
@@ -115,17 +147,26 @@ impl Recorder for TagRecorder<'_> {
             .filter(|(item, _)| cadence::is_reminder(&item.event))
             .map(|(item, at)| (&item.user, *at))
             .collect();
-        for some in reminded.into_iter().collect::<Vec<_>>().chunks(at_once) {
-            problems
-                .extend(join_all(some.iter().map(|(user, at)| self.reminder(user, *at))).await.into_iter().flatten());
-        }
+        let reminders: Vec<_> = reminded.into_iter().map(|(user, at)| self.reminder(user, at)).collect();
+        let reminders: Vec<Option<String>> = stream::iter(reminders).buffer_unordered(at_once).collect().await;
+        problems.extend(reminders.into_iter().flatten());
         problems
     }
 }
 
-/// What is to be remembered once this has been told.
-fn left(event: &Event, state: KeyState, at: Timestamp) -> Option<KeyState> {
-    if *event == Event::Deleted { state.deletion_accepted(at) } else { Some(state.accepted(at)) }
+/// What is to be remembered of a key once this has been told.
+#[derive(Debug, Default)]
+struct ToRecord {
+    state: Option<KeyState>,
+    is_deleted: bool,
+}
+
+impl ToRecord {
+    /// Of several things told of one key, what the last one records holds the others.
+    fn add(&mut self, item: &DigestItem, at: Timestamp) {
+        self.is_deleted |= item.event == Event::Deleted;
+        self.state = item.record.clone().map(|state| state.accepted(at)).or(self.state.take());
+    }
 }
 
 /// A user that is gone has nothing left to be recorded on.

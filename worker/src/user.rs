@@ -10,7 +10,7 @@ mod look;
 use std::mem;
 use std::time::Duration;
 
-use rotation::{AccessKeyId, Refusal};
+use rotation::Refusal;
 
 use crate::context::UserContext;
 use crate::error::StepError;
@@ -52,8 +52,6 @@ impl<E: Into<StepError>> From<E> for UserError {
 struct Round {
     /// All there is to tell so far, earlier rounds included.
     items: Vec<DigestItem>,
-    /// A key whose deletion has begun, and may have been done or not.
-    deletion_begun: Option<AccessKeyId>,
     next: Result<Next, UserError>,
 }
 
@@ -86,11 +84,8 @@ async fn converge(context: &UserContext<'_>) -> UserReport {
         if round > 0 {
             tokio::time::sleep(BETWEEN_ROUNDS).await;
         }
-        let Round { items: found, deletion_begun, next } = run_round(context, mem::take(&mut glance), items).await;
+        let Round { items: found, next } = run_round(context, mem::take(&mut glance), items).await;
         items = found;
-        if let Some(key) = deletion_begun {
-            keep_deletion_on_record(&mut items, &key);
-        }
         match next {
             Ok(Next::LookAgain) => {}
             Ok(Next::Done) => return UserReport { items, result: Ok(()) },
@@ -124,14 +119,6 @@ async fn run_round(context: &UserContext<'_>, glance: Glance, items: Vec<DigestI
         Ok((session, snapshot, decision)) => {
             UserExecutor::new(*context, session, &snapshot, items).execute(&decision).await
         }
-        Err(error) => Round { items, deletion_begun: None, next: Err(error) },
-    }
-}
-
-/// What is told of a key now must not take the record of its deletion away, of which it is not known whether it has been done.
-fn keep_deletion_on_record(items: &mut [DigestItem], key: &AccessKeyId) {
-    let of_the_key = items.iter_mut().filter(|item| item.key.as_ref().is_some_and(|facts| facts.id == *key));
-    for state in of_the_key.filter_map(|item| item.record.as_mut()) {
-        state.deleting = true;
+        Err(error) => Round { items, next: Err(error) },
     }
 }

@@ -23,20 +23,23 @@ impl<'a> Rules<'a> {
     /// The key this request is about: the one that is on record for it; else the one that is named; else the user's only active
     /// one, which must be older than the request.
     pub(super) fn old_key(&self) -> Result<OldKey<'a>, Obstacle> {
-        if let Some(old) = self.key_on_record() {
-            return Ok(old);
-        }
-        let old = match &self.request.access_key_id {
-            Some(named) => self.named_key(named)?,
-            None => self.only_active_key()?,
+        let old = match (self.key_on_record(), &self.request.access_key_id) {
+            (Some(OldKey::Present(on_record)), _) => on_record,
+            (Some(gone), _) => return Ok(gone),
+            (None, Some(named)) => self.named_key(named)?,
+            (None, None) => self.only_active_key()?,
         };
-        match &old.state {
-            Some(state) if state.kind == KeyStateKind::Restored && self.is_after_request(state.at) => {
-                let user = self.user.name.clone();
-                Err(Refusal::RestoredSince { user, key: old.id.clone(), at: state.at }.into())
-            }
-            Some(_) | None => Ok(OldKey::Present(old)),
+        match self.restored_since(old) {
+            Some(at) => Err(Refusal::RestoredSince { user: self.user.name.clone(), key: old.id.clone(), at }.into()),
+            None => Ok(OldKey::Present(old)),
         }
+    }
+
+    /// When the key was made active again, if that was after the request was made; also where its owner has not been told yet.
+    fn restored_since(&self, key: &Key) -> Option<Timestamp> {
+        let state = key.state.as_ref().filter(|state| self.is_after_request(state.at))?;
+        let is_active_again = state.restoring.is_some() && key.status == KeyStatus::Active;
+        (state.kind == KeyStateKind::Restored || is_active_again).then_some(state.at)
     }
 
     fn key_on_record(&self) -> Option<OldKey<'a>> {
@@ -87,11 +90,9 @@ impl<'a> Rules<'a> {
             ([a, b, ..], _) | ([a], [b, ..]) => {
                 Err(Refusal::TwoActiveKeys { user: user(), keys: vec![self.describe(a)?, self.describe(b)?] }.into())
             }
-            ([], newer) => match (self.unrecorded_containment(), newer.first()) {
-                (Some(key), _) => Ok(key),
-                (None, Some(key)) => Err(Refusal::CreatedSince { user: user(), key: key.id.clone() }.into()),
-                (None, None) => Err(Refusal::NoActiveKey { user: user() }.into()),
-            },
+            // Nothing is made before a containment is on record: a newer key is a person's, who has seen to it.
+            ([], [newer, ..]) => Err(Refusal::CreatedSince { user: user(), key: newer.id.clone() }.into()),
+            ([], []) => self.unrecorded_containment().ok_or_else(|| Refusal::NoActiveKey { user: user() }.into()),
         }
     }
 

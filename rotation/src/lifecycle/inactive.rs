@@ -2,13 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::{Rules, kept};
+use super::{Rules, is_announced, kept};
 use crate::evidence::{Known, disabled_record, known_publication, used_after_disable};
 use crate::ids::AccessKeyId;
 use crate::key::{Key, KeyStatus};
 use crate::plan::{Action, Announcement, Deletable, DeleteReason, Upcoming, untold_of_gone};
 use crate::policy::after;
-use crate::request::MAX_REQUEST_AGE;
 use crate::state::{KeyState, KeyStateKind};
 use crate::user::User;
 
@@ -42,15 +41,15 @@ impl Rules {
             None => Some(self.adopt(key)),
             Some((state, due)) if self.now >= due => {
                 let reason = DeleteReason::RecoveryGraceOver { disabled: state.at };
-                Some(Action::Delete(Deletable::new(key.id.clone(), reason, state.clone())))
+                Some(Action::Delete(Deletable::new(key.id.clone(), reason, Some(state))))
             }
-            Some((_, due)) => self.warn(key, Upcoming::Delete, due),
+            Some((state, due)) => self.warn(key, Upcoming::Delete { contained: state.is_containment() }, due),
         }
     }
 
     /// That the key was disabled, where its owner has not been told.
     pub(super) fn untold_disable(&self, key: &Key) -> Option<Action> {
-        let state = disabled_record(key).filter(|state| !state.told && !was_to_make_room(state))?;
+        let state = disabled_record(key).filter(|state| !state.told)?;
         (key.status == KeyStatus::Inactive).then(|| self.announce(key, state))
     }
 
@@ -68,12 +67,10 @@ impl Rules {
     fn adopt(&self, key: &Key) -> Action {
         let delete_due = self.delete_due(self.now);
         let disabled = KeyState::new(KeyStateKind::Disabled, self.now).until(delete_due);
-        // The request that contained it goes on being known by that.
-        let state = match &key.state {
-            Some(known) if known.is_containment() => {
-                KeyState { by: known.by, successor: known.successor.clone(), ..disabled }
-            }
-            Some(_) | None => disabled,
+        // The requests that contained it, or are about to restore it, go on being known by that.
+        let state = match disabled_record(key).cloned() {
+            Some(known) => KeyState { told: true, at: disabled.at, until: disabled.until, ..known },
+            None => disabled,
         };
         Action::Adopt { key: key.id.clone(), state, delete_due }
     }
@@ -84,8 +81,7 @@ impl Rules {
             true => Announcement::Contained,
             false => Announcement::Disabled { delete_due },
         };
-        let state = what.recorded_in(state.clone().until(delete_due));
-        Action::Announce { key: key.id.clone(), what, state }
+        what.of(&key.id, Some(state.clone().until(delete_due)))
     }
 
     /// The key that a request made in place of the one it contained, where its owner has not been told of it.
@@ -98,28 +94,23 @@ impl Rules {
             return Ok(None);
         }
         let what = Announcement::Successor { by: active.id.clone() };
-        let state = what.recorded_in(state.clone().until(self.delete_due(self.now)));
-        Ok(Some(Action::Announce { key: contained.id.clone(), what, state }))
+        Ok(Some(what.of(&contained.id, Some(state.clone().until(self.delete_due(self.now))))))
     }
 
-    /// State tags of keys that are gone. What their owner has not been told of is told. Else they stay for the recovery grace, and
-    /// as long as the request may come again that they name: by them it knows what it has done already.
+    /// What the owner has not been told of keys that are gone is told. Else their state tags stay for the recovery grace, and as long
+    /// as the request may come again that they name: by them it knows what it has done already.
     pub(super) fn keys_that_are_gone(&self, user: &User) -> Vec<Action> {
-        user.orphaned_states().flat_map(|(key, state)| self.gone(key, state)).collect()
+        let mut actions = untold_of_gone(user);
+        let is_over = |state: &KeyState| self.now >= self.delete_due(state.at) && !state.may_come_again(self.now);
+        let over = user.orphaned_states().filter(|(key, state)| is_over(state) && !is_announced(&actions, key));
+        let over: Vec<Action> = over.map(|(key, _)| Action::Forget { key: key.clone() }).collect();
+        actions.extend(over);
+        actions
     }
 
-    fn gone(&self, key: &AccessKeyId, state: &KeyState) -> Vec<Action> {
-        let untold = untold_of_gone(key, state);
-        let may_come_again = state.by.is_some() && self.now.duration_since(state.at) <= MAX_REQUEST_AGE;
-        if untold.is_empty() && self.now >= self.delete_due(state.at) && !may_come_again {
-            return vec![Action::Forget { key: key.clone() }];
-        }
-        untold
+    /// Deletions that came to nothing, as the key has been made active again since.
+    pub(super) fn not_deleted(user: &User) -> impl Iterator<Item = Action> {
+        let is_active = |id: &AccessKeyId| user.keys.iter().any(|key| key.id == *id && key.status == KeyStatus::Active);
+        user.tags.deletions.iter().map(|(id, _)| id).filter(move |id| is_active(id)).map(|id| Action::ForgetDeletion { key: id.clone() })
     }
-}
-
-/// Whether a forced rotation was about to delete the key, which was on no record before. Where it is still there that request has
-/// died, and nobody has disabled the key but its owner.
-fn was_to_make_room(state: &KeyState) -> bool {
-    state.deleting && !state.is_containment()
 }

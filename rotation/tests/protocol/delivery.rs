@@ -191,7 +191,10 @@ fn record(moves: &mut Moves<'_>, worker: Worker) {
     for answer in moves.tag_answers() {
         let mut world = *moves.world;
         if *answer != Answer::Refused && *answer != Answer::Unclear(false) {
-            world.remember(memory);
+            match worker.mark {
+                Mark::Deleted => world.mark_deletion(false),
+                Mark::Noticed | Mark::Disabled => world.remember(memory),
+            }
         }
         moves.go("record", world, END);
     }
@@ -217,7 +220,7 @@ fn mark_deletion(moves: &mut Moves<'_>, worker: Worker) {
     for answer in moves.tag_answers() {
         let mut world = *moves.world;
         if *answer != Answer::Refused && *answer != Answer::Unclear(false) {
-            world.mark_deletion();
+            world.mark_deletion(true);
         }
         let next = if *answer == Answer::Done { worker.to(Place::Delivery(DeliveryStep::Delete)) } else { END };
         moves.go("delete: its record", world, next);

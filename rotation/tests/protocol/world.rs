@@ -63,7 +63,7 @@ pub(crate) struct StateTag {
     pub(crate) grace_over: bool,
     /// Whether it was written so long ago that every session from before it, or that missed it, is over.
     pub(crate) is_old: bool,
-    /// `deleting=yes`.
+    /// Whether the tag is there that says that its deletion has begun.
     pub(crate) deleting: bool,
 }
 
@@ -370,16 +370,16 @@ impl World {
         }
     }
 
-    /// The same, with the key's deletion begun.
-    pub(crate) fn mark_deletion(&mut self) {
+    /// The tag of the old key's deletion is written, or removed.
+    pub(crate) fn mark_deletion(&mut self, deleting: bool) {
         self.tag_was = Some(self.tag);
-        self.tag.deleting = true;
+        self.tag.deleting = deleting;
     }
 
     /// The old key's state tag, as of now, about what was told when these keys had been made.
     pub(crate) fn remember(&mut self, what: Memory) {
         self.tag_was = Some(self.tag);
-        self.tag = StateTag { memory: what, ..StateTag::NONE };
+        self.tag = StateTag { memory: what, deleting: self.tag.deleting, ..StateTag::NONE };
         self.before_tag = !self.expired;
     }
 

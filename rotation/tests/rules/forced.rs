@@ -6,6 +6,7 @@ mod redelivered;
 mod shields;
 mod since;
 
+use rotation::names::delete_tag;
 use rotation::plan::{DeleteReason, NoticeKind};
 use rotation::{
     Action, Announcement, ForceRotateRequest, Key, KeyState, KeyStateKind, Notice, Policy, Refusal, Request,
@@ -83,15 +84,27 @@ fn rotate(old: &str, present: &[&str]) -> Action {
 }
 
 fn announce_successor(old: &str) -> Action {
-    Action::Announce { key: id(old), what: Announcement::Successor { by: id("NEW") }, state: all_told() }
+    Action::Announce { key: id(old), what: Announcement::Successor { by: id("NEW") }, state: Some(all_told()) }
 }
 
 fn announce_containment(old: &str) -> Action {
-    Action::Announce { key: id(old), what: Announcement::Contained, state: contained() }
+    Action::Announce { key: id(old), what: Announcement::Contained, state: Some(contained()) }
 }
 
 fn deletes(action: &Action, name: &str, reason: DeleteReason) -> bool {
     matches!(action, Action::Delete(deletable) if *deletable.key() == id(name) && deletable.reason() == reason)
+}
+
+/// The user two minutes after the deletion of one of its keys was announced.
+fn announced(user: User, name: &str) -> User {
+    tagged(user, &delete_tag(&id(name)), ANNOUNCED)
+}
+
+/// Two minutes before the request is carried out.
+const ANNOUNCED: &str = "2026-02-20T09:58:00Z";
+
+fn announces_deletion(name: &str) -> Action {
+    Action::AnnounceDeletion { key: id(name) }
 }
 
 /// By this a later delivery knows which key a request is about that contains none.

@@ -100,6 +100,7 @@ pub(crate) fn tagged(user: User, key: &str, value: &str) -> User {
     let read = UserTags::read([(key, value)]);
     let mut tags = user.tags;
     tags.states.extend(read.states);
+    tags.deletions.extend(read.deletions);
     tags.intents.extend(read.intents);
     tags.unreadable.extend(read.unreadable);
     tags.protected |= read.protected;

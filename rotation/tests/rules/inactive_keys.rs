@@ -2,8 +2,9 @@
 //! person re-enabled.
 
 use jiff::SignedDuration;
+use rotation::names::delete_tag;
 use rotation::plan::{DeleteReason, NoticeKind};
-use rotation::{Action, Announcement, KeyState, KeyStateKind, Period, Policy, UnusedKeys, Upcoming};
+use rotation::{Action, Announcement, KeyState, KeyStateKind, Period, Policy, UnusedKeys, Upcoming, User};
 
 use crate::given::{Described, adopts, day, id, key, notice, on, planned, tagged, user};
 
@@ -34,13 +35,13 @@ fn a_disabled_key_is_deleted_when_its_recovery_grace_is_over_and_not_a_second_be
     let reason = DeleteReason::RecoveryGraceOver { disabled: day(100) };
     assert_eq!(deleted(&on(110, &user)), [(id("A").to_string(), reason)]);
     let before = planned(day(110) - SignedDuration::from_nanos(1), &Policy::default(), &user);
-    assert_eq!(before, [Action::Warn { key: id("A"), upcoming: Upcoming::Delete, due: day(110) }]);
+    assert_eq!(before, [Action::Warn { key: id("A"), upcoming: Upcoming::Delete { contained: false }, due: day(110) }]);
 }
 
 #[test]
 fn the_owner_is_warned_before_a_disabled_key_is_deleted_and_not_earlier_than_the_warning_period() {
     let user = user([key("A", 0).inactive().disabled(100)]);
-    assert_eq!(on(103, &user), [Action::Warn { key: id("A"), upcoming: Upcoming::Delete, due: day(110) }]);
+    assert_eq!(on(103, &user), [Action::Warn { key: id("A"), upcoming: Upcoming::Delete { contained: false }, due: day(110) }]);
     assert_eq!(on(102, &user), []);
 }
 
@@ -100,7 +101,7 @@ fn a_disable_that_was_not_told_is_told_again_and_its_recovery_grace_starts_then(
     let user = user([key("A", 0).inactive().in_state(disabled(100).not_told()), key("B", 100).published()]);
     let what = Announcement::Disabled { delete_due: day(160) };
     let state = KeyState::new(KeyStateKind::Disabled, day(100)).until(day(160));
-    assert_eq!(on(150, &user), [Action::Announce { key: id("A"), what, state }]);
+    assert_eq!(on(150, &user), [Action::Announce { key: id("A"), what, state: Some(state) }]);
 }
 
 #[test]
@@ -110,8 +111,8 @@ fn a_containment_and_its_successor_that_were_not_told_are_told_by_the_next_sched
     let told = KeyState { told: true, ..disabled(100).until(day(111)).by(REQUEST) };
     let successor = KeyState { successor: Some(id("B")), ..told };
     let expected = [
-        Action::Announce { key: id("A"), what: Announcement::Contained, state: told },
-        Action::Announce { key: id("A"), what: Announcement::Successor { by: id("B") }, state: successor.clone() },
+        Action::Announce { key: id("A"), what: Announcement::Contained, state: Some(told) },
+        Action::Announce { key: id("A"), what: Announcement::Successor { by: id("B") }, state: Some(successor.clone()) },
     ];
     assert_eq!(on(101, &user(keys)), expected);
     assert_eq!(on(101, &user([key("A", 0).inactive().in_state(successor), key("B", 100).published()])), []);
@@ -124,7 +125,7 @@ fn a_contained_key_stays_until_the_date_that_is_told_with_its_successor() {
     let untold = user([key("A", 0).inactive().in_state(contained.clone()), successor.clone()]);
     let told = KeyState { successor: Some(id("B")), ..contained.until(day(121)) };
     let what = Announcement::Successor { by: id("B") };
-    assert_eq!(on(111, &untold), [Action::Announce { key: id("A"), what, state: told.clone() }], "deleted on day 110");
+    assert_eq!(on(111, &untold), [Action::Announce { key: id("A"), what, state: Some(told.clone()) }], "deleted on day 110");
     let told = user([key("A", 0).inactive().in_state(told), successor]);
     assert_eq!(deleted(&on(120, &told)), []);
     assert_eq!(deleted(&on(121, &told)).len(), 1);
@@ -134,7 +135,7 @@ fn a_contained_key_stays_until_the_date_that_is_told_with_its_successor() {
 fn what_was_done_to_a_key_and_not_told_is_told_also_while_a_person_has_to_mend_a_tag_or_a_third_key_is_there() {
     let contained = || key("A", 0).inactive().in_state(disabled(100).by(REQUEST).not_told());
     let told = KeyState { told: true, ..disabled(100).until(day(111)).by(REQUEST) };
-    let announcement = Action::Announce { key: id("A"), what: Announcement::Contained, state: told.clone() };
+    let announcement = Action::Announce { key: id("A"), what: Announcement::Contained, state: Some(told.clone()) };
     let unreadable = |key| tagged(user([key]), "key-rotation:intent:x", "y");
     let crowded = |key| user([key, crate::given::key("B", 1), crate::given::key("C", 2)]);
     for (untold, all_told) in [
@@ -147,44 +148,61 @@ fn what_was_done_to_a_key_and_not_told_is_told_also_while_a_person_has_to_mend_a
 }
 
 #[test]
-fn a_deletion_that_was_not_told_is_told_until_it_is_and_its_tag_goes_then() {
+fn a_deletion_that_was_not_told_is_told_until_it_is() {
     let user = user([key("A", 0).inactive().disabled(100), key("B", 100).published()]);
     let [Action::Delete(deletable)] = &on(110, &user)[..] else { panic!("its recovery grace is over") };
-    assert!(deletable.state().to_string().ends_with(" deleting=yes"), "{}", deletable.state());
-    let gone = tagged(
-        self::user([key("B", 100).published()]),
-        &format!("key-rotation:state:{}", id("A")),
-        &deletable.state().to_string(),
-    );
-    let announce = Action::Announce { key: id("A"), what: Announcement::Deleted, state: deletable.state().clone() };
-    for n in [110, 111, 180] {
-        assert_eq!(on(n, &gone)[0], announce, "day {n}");
+    assert_eq!(deletable.kept(), None, "nothing is left to be remembered");
+    let gone = tagged(self::user([key("B", 100).published()]), &delete_tag(&id("A")), "2026-04-21T10:00:00Z");
+    let disabled = "disabled=2026-04-11T10:00:00Z";
+    for gone in [gone.clone(), tagged(gone, &format!("key-rotation:state:{}", id("A")), disabled)] {
+        for n in [110, 111, 180] {
+            let announce = Action::Announce { key: id("A"), what: Announcement::Deleted, state: None };
+            assert_eq!(on(n, &gone), [announce], "day {n}");
+        }
     }
-    assert_eq!(deletable.state().clone().deletion_accepted(day(111)), None, "nothing is left to be remembered");
 }
 
 #[test]
 fn that_a_deletion_has_begun_deletes_nothing() {
-    let begun = |state: KeyState| key("A", 0).inactive().in_state(KeyState { deleting: true, ..state });
+    let begun = |user: User| tagged(user, &delete_tag(&id("A")), "2026-04-11T10:00:00Z");
     // Its recovery grace is not over.
-    assert_eq!(deleted(&on(105, &user([begun(disabled(100)), key("B", 100).published()]))), []);
+    let inactive = user([key("A", 0).inactive().in_state(disabled(100)), key("B", 100).published()]);
+    assert_eq!(deleted(&on(105, &begun(inactive))), []);
     // It is on no other record: a person's, for which a forced rotation had no place.
-    let [Action::Adopt { state, .. }] = &on(150, &user([begun(disabled(100).not_told())]))[..] else {
-        panic!("adopted")
-    };
+    let [Action::Adopt { state, .. }] = &on(150, &begun(user([key("A", 0).inactive()])))[..] else { panic!("adopted") };
     assert_eq!(state, &disabled(150).until(day(160)));
-    // A person has made it active again.
-    let active = key("A", 0).in_state(KeyState { deleting: true, ..disabled(100) });
-    assert_eq!(deleted(&on(150, &user([active, key("B", 100).published()]))), []);
+    // It has been made active again.
+    let active = user([key("A", 150), key("B", 140).published()]);
+    assert_eq!(on(155, &begun(active)), [Action::ForgetDeletion { key: id("A") }]);
 }
 
 #[test]
-fn an_exemption_makes_no_untold_deletion_forgotten() {
-    let tag = |name: &str| format!("key-rotation:state:{}", id(name));
-    let exempt = tagged(user([key("B", 100)]), "key-rotation:exempt-until", "2027-01-01");
-    let exempt = tagged(exempt, &tag("A"), &KeyState { deleting: true, ..disabled(100) }.to_string());
-    let exempt = tagged(exempt, &tag("B"), "notified=2026-04-20T10:00:00Z");
-    assert_eq!(on(111, &exempt), [Action::Forget { key: id("B") }]);
+fn what_was_done_before_an_exemption_and_not_told_is_told_and_no_more() {
+    let exempt = |user: User| tagged(user, "key-rotation:exempt-until", "2027-01-01");
+    let gone = exempt(tagged(user([key("B", 100)]), &delete_tag(&id("A")), "2026-04-21T10:00:00Z"));
+    let gone = tagged(gone, &format!("key-rotation:state:{}", id("B")), "notified=2026-04-20T10:00:00Z");
+    let announce = Action::Announce { key: id("A"), what: Announcement::Deleted, state: None };
+    assert_eq!(on(111, &gone), [announce, Action::Forget { key: id("B") }]);
+
+    for (untold, what) in [
+        (disabled(100), Announcement::Disabled { delete_due: day(121) }),
+        (disabled(100).by(REQUEST), Announcement::Contained),
+    ] {
+        let user = exempt(user([key("A", 0).inactive().in_state(untold.clone().not_told())]));
+        let state = Some(untold.until(day(121)));
+        assert_eq!(on(111, &user), [Action::Announce { key: id("A"), what, state }]);
+    }
+    let told = exempt(user([key("A", 0).inactive().in_state(disabled(100))]));
+    assert_eq!(on(111, &told), [Action::Forget { key: id("A") }]);
+}
+
+#[test]
+fn a_reminder_of_a_deletion_says_whether_a_request_disabled_the_key() {
+    for (state, contained) in [(disabled(100), false), (disabled(100).by(REQUEST), true)] {
+        let user = user([key("A", 0).inactive().in_state(state)]);
+        let upcoming = Upcoming::Delete { contained };
+        assert_eq!(on(109, &user), [Action::Warn { key: id("A"), upcoming, due: day(110) }]);
+    }
 }
 
 #[test]

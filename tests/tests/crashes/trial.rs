@@ -15,7 +15,7 @@ pub(crate) const FIRST: &str = "w1";
 /// How often one thing is told at most: by each worker that has got hold of the work, of whom there are up to three, once.
 const TOLD_AT_MOST: usize = 3;
 /// Deliveries until everything must have come to rest.
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 6;
 
 /// What comes of a scenario when nothing goes wrong.
 #[derive(Debug, Clone)]
@@ -58,19 +58,36 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// Delivers until the queue is empty; the clock goes to wherever the next message is to be had.
-    pub(crate) async fn come_to_rest(&self) {
-        for round in 0..ROUNDS {
-            if self.stage.waiting() == 0 {
+    /// The same worker again and again, until the queue is empty: what has to wait is delivered anew.
+    pub(crate) async fn work_through_as(&self, application: &str) {
+        self.work_as(application).await;
+        for _ in 0..ROUNDS {
+            if !self.wait_for_a_message() {
                 return;
             }
-            self.stage.world(|world| {
+            self.work_as(application).await;
+        }
+    }
+
+    /// Delivers until the queue is empty.
+    pub(crate) async fn come_to_rest(&self) {
+        for round in 0..ROUNDS {
+            if !self.wait_for_a_message() {
+                return;
+            }
+            self.work_as(&format!("later-{round}")).await;
+        }
+    }
+
+    /// The clock goes to wherever the next message is to be had, if there is one.
+    fn wait_for_a_message(&self) -> bool {
+        self.stage.waiting() > 0
+            && self.stage.world(|world| {
                 let next = world.queues.next_visible();
                 let now = world.now();
                 world.clock.set(next.map_or(now, |next| next.max(now)) + SignedDuration::from_secs(1));
-            });
-            self.work_as(&format!("later-{round}")).await;
-        }
+                true
+            })
     }
 
     /// The next scheduled run, where the scenario is one's: in it shows what the one before has left to do.
@@ -104,7 +121,7 @@ impl<'a> Trial<'a> {
 /// Runs a scenario in which nothing goes wrong.
 pub(crate) async fn undisturbed(scenario: &Scenario) -> Undisturbed {
     let trial = Trial::prepare(scenario).await;
-    trial.work_as(FIRST).await;
+    trial.work_through_as(FIRST).await;
     let calls = trial.stage.world(|world| {
         let calls = world.journal.calls().filter(|call| call.app == FIRST);
         calls.map(|call| format!("{}:{}", call.service, call.operation)).collect()

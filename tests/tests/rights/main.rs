@@ -182,6 +182,7 @@ fn users_are_tagged_with_the_products_own_tags_only() {
             "ForAllValues:StringLike": {"aws:TagKeys": [
                 rotation::names::REMINDED_TAG,
                 format!("{}*", rotation::names::STATE_TAG_PREFIX),
+                format!("{}*", rotation::names::DELETE_TAG_PREFIX),
                 format!("{}*", rotation::names::INTENT_TAG_PREFIX),
             ]},
             "Null": {"aws:TagKeys": "false"},

@@ -169,6 +169,22 @@ impl<'a> Iam<'a> {
         self.untag(user, vec![names::state_tag(key)]).await
     }
 
+    /// Records that the key's deletion has begun. This has a tag of its own: whoever else writes the key's state at the same
+    /// moment does not write over it.
+    pub async fn record_deletion(self, user: &UserName, key: &AccessKeyId, at: Timestamp) -> Result<(), AwsError> {
+        self.tag(user, names::delete_tag(key), tag_time(at)).await
+    }
+
+    /// Removes the tag that says so.
+    pub async fn remove_deletion(self, user: &UserName, key: &AccessKeyId) -> Result<(), AwsError> {
+        self.untag(user, vec![names::delete_tag(key)]).await
+    }
+
+    /// Removes all that is remembered of a key.
+    pub async fn forget_key(self, user: &UserName, key: &AccessKeyId) -> Result<(), AwsError> {
+        self.untag(user, vec![names::delete_tag(key), names::state_tag(key)]).await
+    }
+
     /// Leaves an intent.
     pub async fn leave_intent(self, user: &UserName, intent: &Intent) -> Result<(), AwsError> {
         self.tag(user, names::intent_tag(intent.attempt), intent.to_string()).await

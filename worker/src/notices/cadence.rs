@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn a_time_in_the_future_is_no_reminder_that_was_given() {
         let mut digest = sample::one_key(due() - hours(24), false);
-        digest.items[0].event = Event::Upcoming { what: Upcoming::Delete, due: due() };
+        digest.items[0].event = Event::Upcoming { what: Upcoming::Delete { contained: false }, due: due() };
         digest.items[0].last_reminded = Some("2099-01-01T00:00:00Z".parse().unwrap());
         assert!(is_due(&digest, &digest.items[0], 1));
     }

@@ -27,7 +27,8 @@ pub struct DigestItem {
     pub secret: SecretLocation,
     /// When this user's owner was last reminded of something, as the user's tag says.
     pub last_reminded: Option<Timestamp>,
-    /// What is recorded of the key once this item is accepted, after [`KeyState::accepted`] or [`KeyState::deletion_accepted`].
+    /// What is recorded of the key once this item is accepted, after [`KeyState::accepted`]. `None`: nothing is; of a deletion, nothing
+    /// that was on record stays.
     pub record: Option<KeyState>,
 }
 

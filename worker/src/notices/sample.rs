@@ -41,7 +41,7 @@ pub fn every_event_at(now: Timestamp, dry_run: bool) -> Digest {
         Event::Upcoming { what: Upcoming::RotateAfterDeletion { of: other.clone() }, due: at(3) },
         Event::Upcoming { what: Upcoming::SuccessorCounts { successor: other.clone() }, due: at(1) },
         Event::Upcoming { what: Upcoming::Disable, due: at(3) },
-        Event::Upcoming { what: Upcoming::Delete, due: at(1) },
+        Event::Upcoming { what: Upcoming::Delete { contained: false }, due: at(1) },
         Event::Postponed { until: at(4) },
         Event::Finding(Finding::SuccessorNotInHand { old: key_id(18), new: other }),
         Event::Finding(Finding::BadRotateAfterDays { value: "never".to_owned(), longest: 360, default: 90 }),

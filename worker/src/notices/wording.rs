@@ -15,7 +15,7 @@ pub fn wording(item: &DigestItem, at: &WordingContext<'_>) -> Wording {
         Event::Disabled { delete_due } => done::disabled(at, *delete_due),
         Event::Contained => done::contained(at),
         Event::Deleted => done::deleted(at),
-        Event::FoundInactive { delete_due } => done::found_inactive(at, *delete_due),
+        Event::FoundInactive { delete_due } => done::found_inactive(item, at, *delete_due),
         Event::Restored { disable_due } => done::restored(at, *disable_due),
         Event::Finding(finding) => done::found(finding),
         Event::Noticed { kind, disable_due } => to_come::noticed(item, at, kind, *disable_due),

@@ -1,6 +1,7 @@
 //! Disabling, containing, deleting and re-enabling a key: one more look before each harm.
 
 use key_rotation_aws::MemberSession;
+use rotation::user::UserTags;
 use rotation::{AccessKeyId, Deletable, DisablePrecondition, Finding, Key, KeyStatus, LastUse};
 use tracing::{info, warn};
 
@@ -53,7 +54,9 @@ pub async fn disable(
                 if let Some(why) = destination.unreadable(context, session, &record).await? {
                     // The notice told of a key that could not be fetched: it is given anew, with all its days. It is void before the
                     // secret is mended: a worker that dies in between must not leave a notice that looks as if it had counted.
-                    iam.remove_state(context.user, key).await?;
+                    if let Some(state) = state {
+                        iam.record_state(context.user, key, &state.clone().not_told()).await?;
+                    }
                     destination.prepare(context, session, Some(Some(record)), None).await?;
                     if why.was_so(destination.look().await?.as_ref()) {
                         let why = why.as_str();
@@ -97,7 +100,7 @@ pub async fn contain(context: &UserContext<'_>, session: &MemberSession, key: &A
 /// [`StepError`]; [`StepError::Changed`] where a fresh look shows the key active: then nothing is deleted.
 pub async fn delete(context: &UserContext<'_>, session: &MemberSession, key: &Deletable) -> Result<(), StepError> {
     let iam = Iam::new(session);
-    iam.record_state(context.user, key.key(), key.state()).await?;
+    iam.record_deletion(context.user, key.key(), context.now()).await?;
     // The look is the last call before the harm.
     let keys = access_keys(context, session).await?;
     match find(&keys, key.key()) {
@@ -113,11 +116,16 @@ pub async fn delete(context: &UserContext<'_>, session: &MemberSession, key: &De
     Ok(())
 }
 
-/// Makes a disabled key active again. Run twice it finds it active.
+/// Makes a disabled key active again, which is on record by now: unless its deletion is, too. Run twice it finds it active.
 ///
 /// # Errors
-/// [`StepError`].
+/// [`StepError`]; [`StepError::HasToWait`] while somebody may be deleting the key.
 pub async fn enable(context: &UserContext<'_>, session: &MemberSession, key: &AccessKeyId) -> Result<(), StepError> {
+    let tags = Iam::new(session).user_tags(context.user).await?;
+    let tags = UserTags::read(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    if let Some(not_before) = tags.may_be_deleted_until(key, context.now()) {
+        return Err(StepError::HasToWait { not_before });
+    }
     Iam::new(session).set_status(context.user, key, KeyStatus::Active).await?;
     info!(access_key_id = %key, "the key was made active again, on an operator's request");
     Ok(())

@@ -29,7 +29,6 @@ pub(super) struct UserExecutor<'a> {
     snapshot: &'a UserSnapshot,
     user: &'a User,
     items: Vec<DigestItem>,
-    deletion_begun: Option<AccessKeyId>,
     /// What this plan has recorded so far: newer than the snapshot.
     recorded: BTreeMap<AccessKeyId, KeyState>,
 }
@@ -48,7 +47,6 @@ impl<'a> UserExecutor<'a> {
             snapshot,
             user: &snapshot.user,
             items,
-            deletion_begun: None,
             recorded: BTreeMap::new(),
         }
     }
@@ -59,7 +57,7 @@ impl<'a> UserExecutor<'a> {
             Decision::Settle => self.settle().await,
             Decision::Act(plan) => self.carry_out(plan).await,
         };
-        Round { items: self.items, deletion_begun: self.deletion_begun, next: next.map_err(Into::into) }
+        Round { items: self.items, next: next.map_err(Into::into) }
     }
 
     async fn carry_out(&mut self, plan: &Plan) -> Result<Next, StepError> {
@@ -93,8 +91,8 @@ impl<'a> UserExecutor<'a> {
                 self.collect_item(key, Event::FoundInactive { delete_due: *delete_due }, Some(state.clone()));
             }
             Action::Announce { key, what, state } => {
-                self.record_again(key).await?;
-                self.collect_item(key, announcement(what), Some(state.clone()));
+                self.record_again(key, what).await?;
+                self.collect_item(key, announcement(what), state.clone());
             }
             Action::ReportFinding(finding) => self.report_finding(finding.clone()),
             Action::Warn { key, upcoming, due } => {
@@ -105,9 +103,11 @@ impl<'a> UserExecutor<'a> {
             Action::Disable { .. }
             | Action::Contain { .. }
             | Action::Delete(_)
+            | Action::AnnounceDeletion { .. }
             | Action::Record { .. }
             | Action::Restore { .. }
-            | Action::Forget { .. } => self.change(action).await?,
+            | Action::Forget { .. }
+            | Action::ForgetDeletion { .. } => self.change(action).await?,
         }
         Ok(Next::Done)
     }
@@ -133,32 +133,43 @@ impl<'a> UserExecutor<'a> {
                 }
             }
             Action::Contain { key, state } => {
+                let was_active = self.key(key).is_some_and(|key| key.status == KeyStatus::Active);
                 if !is_audit {
                     key_status::contain(&context, &session, key).await?;
                 }
+                // What cannot be recorded is told once: by the delivery that found the key active.
+                if !was_active {
+                    self.record_not_told(key, state).await?;
+                }
                 self.collect_item(key, Event::Contained, Some(state.clone()));
-                self.record_not_told(key, state).await?;
+                if was_active {
+                    self.record_not_told(key, state).await?;
+                }
             }
             Action::Delete(deletable) => {
                 if !is_audit {
-                    self.deletion_begun = Some(deletable.key().clone());
                     key_status::delete(&context, &session, deletable).await?;
-                    self.deletion_begun = None;
                 }
-                self.collect_item(deletable.key(), Event::Deleted, Some(deletable.state().clone()));
+                self.collect_item(deletable.key(), Event::Deleted, deletable.kept().cloned());
             }
             Action::Restore { key, disable_due, request } => {
                 let is_active = self.key(key).is_some_and(|key| key.status == KeyStatus::Active);
-                self.record_again(key).await?;
                 if !is_audit && !is_active {
                     key_status::enable(&context, &session, key).await?;
                 }
                 let state = KeyState::new(KeyStateKind::Restored, context.now()).by(*request).until(*disable_due);
+                self.record_not_told(key, &state).await?;
                 self.collect_item(key, Event::Restored { disable_due: *disable_due }, Some(state));
             }
             Action::Record { key, state } => self.record(key, state).await?,
+            Action::AnnounceDeletion { key } if !is_audit => {
+                Iam::new(&session).record_deletion(context.user, key, context.now()).await?;
+            }
             Action::Forget { key } if !is_audit => Iam::new(&session).remove_state(context.user, key).await?,
+            Action::ForgetDeletion { key } if !is_audit => Iam::new(&session).remove_deletion(context.user, key).await?,
             Action::Forget { .. }
+            | Action::ForgetDeletion { .. }
+            | Action::AnnounceDeletion { .. }
             | Action::Rotate { .. }
             | Action::Notify { .. }
             | Action::Adopt { .. }
@@ -280,7 +291,10 @@ impl<'a> UserExecutor<'a> {
     }
 
     /// The same where the record says already what is still to be told, perhaps since an earlier action of this plan.
-    async fn record_again(&mut self, key: &AccessKeyId) -> Result<(), StepError> {
+    async fn record_again(&mut self, key: &AccessKeyId, what: &Announcement) -> Result<(), StepError> {
+        if *what == Announcement::Deleted && !self.is_audit() {
+            return Ok(Iam::new(&self.session).record_deletion(self.context.user, key, self.context.now()).await?);
+        }
         match self.recorded.get(key).cloned().or_else(|| self.user.tags.state_of(key)) {
             Some(state) => self.record(key, &state).await,
             None => Ok(()),

@@ -1,10 +1,14 @@
 //! The request as it is first received, line by line.
 
+use jiff::SignedDuration;
+use rotation::names::delete_tag;
 use rotation::plan::DeleteReason;
-use rotation::{Action, ForceRotateRequest, Key, MissingFact, Refusal, Verdict};
+use rotation::state::tag_time;
+use rotation::{Action, ForceRotateRequest, Key, KeyState, KeyStateKind, MissingFact, Refusal, Verdict};
+use uuid::Uuid;
 
 use super::{
-    INTENT, again, asked, contain, contained, deletes, done, forced_notice, leaked, leaked_key, on_record, refused,
+    INTENT, again, announced, announces_deletion, asked, contain, contained, deletes, done, forced_notice, leaked, leaked_key, on_record, refused,
     request, rotate, successor,
 };
 use crate::given::{Described, day, id, key, tagged, user};
@@ -22,8 +26,48 @@ fn with_disable_old_now_the_old_key_is_inactive_before_anything_else() {
 }
 
 #[test]
-fn the_inactive_key_beside_an_active_one_is_deleted_now() {
+fn the_deletion_of_the_inactive_key_beside_an_active_one_is_announced_and_the_rest_waits() {
     let user = user([key("A", 0), key("B", 10).inactive().disabled(45)]);
+    for (request, first) in [(request(), on_record("A")), (leaked(), contain("A"))] {
+        let Verdict::Act(plan) = asked(&user, &request) else { panic!("a plan") };
+        assert_eq!(plan.actions, [first, announces_deletion("B")]);
+        assert_eq!(plan.rest_after, Some(day(50) + SignedDuration::from_mins(1)));
+    }
+}
+
+#[test]
+fn a_deletion_waits_from_one_minute_after_its_announcement_to_five_or_is_announced_anew() {
+    let at = |minutes_ago: i64| {
+        let user = user([key("A", 0), key("B", 10).inactive().disabled(45)]);
+        let announced = day(50) - SignedDuration::from_mins(minutes_ago);
+        let Verdict::Act(plan) = asked(&tagged(user, &delete_tag(&id("B")), &tag_time(announced)), &request()) else {
+            panic!("a plan")
+        };
+        let deleted = plan.actions.iter().any(|action| deletes(action, "B", DeleteReason::MakesRoomForForced));
+        (deleted, plan.actions.contains(&announces_deletion("B")), plan.rest_after.is_some())
+    };
+    assert_eq!(at(0), (false, false, true));
+    assert_eq!(at(1), (true, false, false));
+    assert_eq!(at(5), (true, false, false));
+    // Whoever restores the key keeps away from it for twenty minutes only, and a session lasts for fifteen.
+    assert_eq!(at(6), (false, true, true));
+    assert_eq!(at(-1), (false, true, true), "a tag from the future");
+}
+
+#[test]
+fn a_key_that_a_restore_is_bringing_back_is_not_deleted_for_room() {
+    let restoring = KeyState { restoring: Some(Uuid::from_u128(9)), ..KeyState::new(KeyStateKind::Disabled, day(50)) };
+    let user = user([key("A", 0), key("B", 10).inactive().in_state(restoring)]);
+    for user in [user.clone(), announced(user, "B")] {
+        let Verdict::Act(plan) = asked(&user, &request()) else { panic!("a plan") };
+        assert_eq!(plan.actions, [on_record("A")]);
+        assert_eq!(plan.rest_after, Some(day(50) + SignedDuration::from_mins(20)));
+    }
+}
+
+#[test]
+fn the_inactive_key_beside_an_active_one_is_deleted_once_that_is_announced() {
+    let user = announced(user([key("A", 0), key("B", 10).inactive().disabled(45)]), "B");
     let actions = done(&user, &request());
     assert!(deletes(&actions[1], "B", DeleteReason::MakesRoomForForced), "{actions:?}");
     assert!(matches!(&actions[2..], [Action::Rotate { old, .. }] if *old == id("A")), "{actions:?}");
@@ -55,7 +99,9 @@ fn two_active_keys_and_one_named_without_disable_old_now_are_refused_with_the_se
 #[test]
 fn the_named_one_of_two_active_keys_is_disabled_deleted_and_replaced_and_the_other_not_touched() {
     for (named, other) in [("A", "B"), ("B", "A")] {
-        let actions = done(&user([key("A", 0), key("B", 10)]), &leaked_key(named));
+        let user = user([key("A", 0), key("B", 10)]);
+        assert_eq!(done(&user, &leaked_key(named)), [contain(named), announces_deletion(named)]);
+        let actions = done(&announced(user, named), &leaked_key(named));
         assert_eq!(actions[0], contain(named));
         assert!(deletes(&actions[1], named, DeleteReason::Contained));
         assert_eq!(actions[2..], [rotate(named, &[other])]);

@@ -1,12 +1,14 @@
 //! A request applied step by step, interrupted after each and delivered again.
 
 use jiff::Timestamp;
+use rotation::names::delete_tag;
 use rotation::{
-    AccessKeyId, Action, Announcement, ForceRotateRequest, Key, KeyState, KeyStatus, LastUse, User, Verdict,
+    AccessKeyId, Action, Announcement, ForceRotateRequest, Key, KeyState, KeyStatus, LastUse, Policy, Request, User,
+    Verdict, decide,
 };
 
-use super::{again, asked, done, leaked, leaked_key, request, successor};
-use crate::given::{Described, day, id, key, user};
+use super::{ANNOUNCED, again, asked, done, leaked, leaked_key, request, successor};
+use crate::given::{Described, day, id, key, tagged, user};
 
 /// Applies one action to the model user, as IAM and the tags would show it.
 fn apply(user: &mut User, action: &Action, now: Timestamp) {
@@ -20,11 +22,8 @@ fn apply(user: &mut User, action: &Action, now: Timestamp) {
     match action {
         Action::Record { key, state } => record(user, key, state.clone()),
         // Its mail is accepted at once.
-        Action::Announce { key, what: Announcement::Deleted, state } => match state.clone().deletion_accepted(now) {
-            Some(state) => record(user, key, state),
-            None => user.tags.states.retain(|(id, _)| id != key),
-        },
-        Action::Announce { key, state, .. } => record(user, key, state.clone().accepted(now)),
+        Action::Announce { key, what: Announcement::Deleted, state } => deletion_told(user, key, state.as_ref()),
+        Action::Announce { key, state, .. } => record(user, key, state.clone().expect("a state").accepted(now)),
         Action::Contain { key, state } => {
             for held in user.keys.iter_mut().filter(|held| held.id == *key) {
                 held.status = KeyStatus::Inactive;
@@ -33,8 +32,10 @@ fn apply(user: &mut User, action: &Action, now: Timestamp) {
         }
         Action::Delete(deletable) => {
             user.keys.retain(|key| key.id != *deletable.key());
-            user.tags.states.retain(|(id, _)| id != deletable.key());
-            user.tags.states.push((deletable.key().clone(), deletable.state().clone()));
+        }
+        Action::AnnounceDeletion { key } => {
+            user.tags.deletions.retain(|(id, _)| id != key);
+            user.tags.deletions.push((key.clone(), now));
         }
         Action::Rotate { old, present, notice, contained } => {
             let held: Vec<_> = user.keys.iter().map(|key| key.id.clone()).collect();
@@ -54,12 +55,40 @@ fn apply(user: &mut User, action: &Action, now: Timestamp) {
         | Action::Adopt { .. }
         | Action::Restore { .. }
         | Action::Forget { .. }
+        | Action::ForgetDeletion { .. }
         | Action::Warn { .. }
         | Action::Postpone { .. }
         | Action::ReportFinding(_) => {
             panic!("{action:?} has no place in a forced rotation")
         }
     }
+}
+
+/// Its mail is accepted.
+fn deletion_told(user: &mut User, key: &AccessKeyId, kept: Option<&KeyState>) {
+    user.tags.deletions.retain(|(id, _)| id != key);
+    if kept.is_none() {
+        user.tags.states.retain(|(id, _)| id != key);
+    }
+}
+
+/// Delivered again until nothing of it has to wait. This time its mails are accepted.
+fn carry_out(user: &mut User, request: &ForceRotateRequest, mut now: Timestamp) {
+    for _ in 0..3 {
+        let verdict = decide(now, &Policy::default(), user, &Request::ForceRotate(request.clone()));
+        let Verdict::Act(plan) = verdict else { panic!("{verdict:?}") };
+        for action in &plan.actions {
+            apply(user, action, now);
+            if let Action::Delete(deletable) = action {
+                deletion_told(user, deletable.key(), deletable.kept());
+            }
+        }
+        match plan.rest_after {
+            Some(then) => now = then,
+            None => return,
+        }
+    }
+    panic!("it waits for ever");
 }
 
 #[test]
@@ -82,22 +111,21 @@ fn a_request_interrupted_after_any_number_of_steps_and_delivered_again_ends_the_
         ]
         .map(|request| (keys, request))
     }) {
-        let Verdict::Act(plan) = asked(&user(keys.clone()), &request) else {
+        let keys = user(keys.clone());
+        let Verdict::Act(first) = asked(&keys, &request) else {
             continue;
         };
-        for steps in 0..=plan.actions.len() {
-            let mut user = user(keys.clone());
+        // As it goes on, where a deletion has to be announced first.
+        let waited = keys.keys.iter().fold(keys.clone(), |user, key| tagged(user, &delete_tag(&key.id), ANNOUNCED));
+        let Verdict::Act(rest) = asked(&waited, &request) else { panic!("a plan") };
+        for (user, plan, steps) in [(&keys, &first), (&waited, &rest)]
+            .into_iter()
+            .flat_map(|(user, plan)| (0..=plan.actions.len()).map(move |steps| (user, plan, steps)))
+        {
+            let mut user = user.clone();
             let now = day(50) + jiff::SignedDuration::from_millis(400);
             plan.actions.iter().take(steps).for_each(|action| apply(&mut user, action, now));
-            for action in done(&user, &again(request.clone())) {
-                apply(&mut user, &action, now);
-                // This time its mail is accepted.
-                if let Action::Delete(deletable) = &action
-                    && deletable.state().clone().deletion_accepted(now).is_none()
-                {
-                    user.tags.states.retain(|(id, _)| id != deletable.key());
-                }
-            }
+            carry_out(&mut user, &again(request.clone()), now);
             let old = user.keys.iter().find(|key| {
                 plan.actions
                     .iter()

@@ -1,15 +1,14 @@
 //! The same request delivered again: what it did before is found done, and the rest is done.
 
-use rotation::names::state_tag;
 use rotation::plan::DeleteReason;
 use rotation::{Action, Announcement, KeyState, KeyStateKind, MissingFact, Published, Refusal, Verdict};
 use uuid::Uuid;
 
 use super::{
-    again, all_told, announce_containment, announce_successor, asked, contain, contained, deletes, done, forced_notice,
+    again, all_told, announce_containment, announced, announces_deletion, announce_successor, asked, contain, contained, deletes, done, forced_notice,
     gone_but_for_its_tag, leaked, leaked_key, refused, request, rotate, successor,
 };
-use crate::given::{Described, day, id, key, tagged, user};
+use crate::given::{Described, day, id, key, user};
 
 #[test]
 fn delivered_again_after_its_successor_was_published_it_only_tells_the_owner() {
@@ -71,7 +70,7 @@ fn delivered_again_after_containment_that_was_not_recorded_it_is_recorded_and_th
 #[test]
 fn delivered_again_after_containment_with_an_older_inactive_key_that_one_makes_room() {
     let user = user([key("A", 5).inactive().in_state(contained()), key("B", 0).inactive().disabled(45)]);
-    let actions = done(&user, &again(leaked()));
+    let actions = done(&announced(user, "B"), &again(leaked()));
     assert!(deletes(&actions[0], "B", DeleteReason::MakesRoomForForced));
     assert_eq!(actions[1..], [rotate("A", &["A"])]);
 }
@@ -79,7 +78,8 @@ fn delivered_again_after_containment_with_an_older_inactive_key_that_one_makes_r
 #[test]
 fn delivered_again_after_one_of_two_keys_was_contained_it_is_deleted_and_replaced() {
     let user = user([key("A", 0).inactive().in_state(contained()), key("B", 10)]);
-    let actions = done(&user, &again(leaked_key("A")));
+    assert_eq!(done(&user, &again(leaked_key("A"))), [announces_deletion("A")]);
+    let actions = done(&announced(user, "A"), &again(leaked_key("A")));
     assert!(deletes(&actions[0], "A", DeleteReason::Contained));
     assert_eq!(actions[1..], [rotate("A", &["B"])]);
 }
@@ -87,12 +87,12 @@ fn delivered_again_after_one_of_two_keys_was_contained_it_is_deleted_and_replace
 #[test]
 fn a_contained_key_is_on_record_before_it_is_deleted_or_a_later_delivery_would_not_know_it() {
     let user = user([key("A", 0).inactive(), key("B", 10)]);
-    let actions = done(&user, &again(leaked_key("A")));
+    let actions = done(&announced(user, "A"), &again(leaked_key("A")));
     assert_eq!(actions[0], contain("A"));
     assert!(deletes(&actions[1], "A", DeleteReason::Contained));
     let Action::Delete(deletable) = &actions[1] else { panic!("{actions:?}") };
-    let kept = deletable.state().clone().deletion_accepted(day(51)).expect("its tag outlives it");
-    assert_eq!(kept, KeyState { told: true, ..contained() });
+    let kept = deletable.kept().expect("its tag outlives it").clone().accepted(day(51));
+    assert_eq!(kept, contained());
 }
 
 #[test]
@@ -103,17 +103,17 @@ fn delivered_again_after_the_named_key_was_deleted_it_makes_the_successor() {
 
 #[test]
 fn delivered_again_what_an_earlier_delivery_deleted_and_did_not_tell_is_told() {
-    let deleting = KeyState { deleting: true, ..contained().not_told() };
-    let actions = done(&gone_but_for_its_tag([key("B", 10)], &deleting), &again(leaked_key("A")));
-    let announced = |what, state| Action::Announce { key: id("A"), what, state };
-    let told = KeyState { told: true, ..deleting.clone() };
-    assert_eq!(actions[0], announced(Announcement::Contained, told));
-    assert_eq!(actions[1], announced(Announcement::Deleted, deleting));
+    let untold = contained().not_told();
+    let user = announced(gone_but_for_its_tag([key("B", 10)], &untold), "A");
+    let actions = done(&user, &again(leaked_key("A")));
+    let told = |what, state| Action::Announce { key: id("A"), what, state: Some(state) };
+    assert_eq!(actions[0], told(Announcement::Contained, contained()));
+    assert_eq!(actions[1], told(Announcement::Deleted, untold));
     assert_eq!(actions[2..], [rotate("A", &["B"])]);
 
-    let made_room = KeyState { deleting: true, ..KeyState::new(KeyStateKind::Disabled, day(40)) };
-    let actions = done(&tagged(user([key("A", 0)]), &state_tag(&id("B")), &made_room.to_string()), &again(request()));
-    assert_eq!(actions[0], Action::Announce { key: id("B"), what: Announcement::Deleted, state: made_room });
+    let made_room = announced(self::user([key("A", 0)]), "B");
+    let actions = done(&made_room, &again(request()));
+    assert_eq!(actions[0], Action::Announce { key: id("B"), what: Announcement::Deleted, state: None });
 }
 
 #[test]
@@ -135,9 +135,25 @@ fn delivered_again_after_a_person_made_the_contained_key_active_again_it_is_cont
 #[test]
 fn a_key_that_a_person_made_while_the_asked_one_lies_contained_is_not_contained_as_well() {
     let user = user([key("A", 0).inactive().in_state(contained()), key("P", 51)]);
-    let actions = done(&user, &again(leaked()));
+    let actions = done(&announced(user, "A"), &again(leaked()));
     assert!(deletes(&actions[0], "A", DeleteReason::Contained), "{actions:?}");
     assert_eq!(actions[1..], [rotate("A", &["P"])]);
+}
+
+#[test]
+fn an_old_inactive_key_is_not_taken_for_one_that_the_request_contained_where_a_person_has_made_a_newer_one() {
+    let user = user([key("A", 0).inactive(), key("P", 51)]);
+    assert!(matches!(refused(&user, &again(leaked())), Refusal::CreatedSince { .. }));
+}
+
+#[test]
+fn a_key_that_was_restored_since_is_not_contained_again_although_its_owner_has_not_been_told_of_that() {
+    let restoring = |at| KeyState { restoring: Some(Uuid::from_u128(9)), at, ..contained() };
+    let minute = jiff::SignedDuration::from_mins(1);
+    let after = user([key("A", 0).in_state(restoring(day(50) + minute)), successor()]);
+    assert!(matches!(refused(&after, &again(leaked())), Refusal::RestoredSince { .. }));
+    let before = user([key("A", 0).in_state(KeyState { by: None, ..restoring(day(50) - minute) })]);
+    assert_eq!(done(&before, &leaked())[0], contain("A"), "restored before that was asked for");
 }
 
 #[test]

@@ -20,6 +20,8 @@ fn kind(action: &Action) -> Option<ForecastKind> {
         | Action::Record { .. }
         | Action::Restore { .. }
         | Action::Forget { .. }
+        | Action::AnnounceDeletion { .. }
+        | Action::ForgetDeletion { .. }
         | Action::Warn { .. }
         | Action::Postpone { .. }
         | Action::ReportFinding(_) => None,

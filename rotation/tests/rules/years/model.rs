@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use rotation::names::{STATE_TAG_PREFIX, state_tag};
+use rotation::names::{STATE_TAG_PREFIX, delete_tag, state_tag};
 use rotation::plan::{Announcement, DeleteReason};
+use rotation::state::tag_time;
 use rotation::user::UserTags;
 use rotation::{
     AccessKeyId, Action, DisablePrecondition, Key, KeyState, KeyStateKind, KeyStatus, LastUse, Notice, Policy,
@@ -48,7 +49,8 @@ pub(crate) struct ModelKey {
 #[derive(Debug)]
 struct Mail {
     key: AccessKeyId,
-    state: KeyState,
+    /// What stays on record once it is accepted.
+    state: Option<KeyState>,
     says: Says,
 }
 
@@ -227,7 +229,7 @@ impl Model {
     /// What is told of it.
     fn apply_one(&mut self, action: &Action) -> Vec<Mail> {
         let now = self.now;
-        let mail = |key: &AccessKeyId, state: KeyState, says| vec![Mail { key: key.clone(), state, says }];
+        let mail = |key: &AccessKeyId, state: KeyState, says| vec![Mail { key: key.clone(), state: Some(state), says }];
         match action {
             Action::Rotate { old, present, notice, contained } => {
                 let held: BTreeSet<_> = self.keys.iter().map(|key| &key.id).collect();
@@ -257,10 +259,19 @@ impl Model {
                 mail(key, state.clone(), Says::IsInactive(None))
             }
             Action::Delete(deletable) => {
-                self.record(deletable.key(), deletable.state());
+                self.tags.insert(delete_tag(deletable.key()), tag_time(now));
                 self.delete(deletable.key(), deletable.reason());
                 self.untold_deletions.insert(deletable.key().clone());
-                mail(deletable.key(), deletable.state().clone(), Says::IsDeleted)
+                vec![Mail { key: deletable.key().clone(), state: deletable.kept().cloned(), says: Says::IsDeleted }]
+            }
+            Action::AnnounceDeletion { key } => {
+                self.tags.insert(delete_tag(key), tag_time(now));
+                Vec::new()
+            }
+            Action::ForgetDeletion { key } => {
+                assert_eq!(self.key(key).status, KeyStatus::Active, "only where it came to nothing");
+                self.tags.remove(&delete_tag(key));
+                Vec::new()
             }
             Action::Adopt { key, state, delete_due } => {
                 assert_eq!(self.key(key).status, KeyStatus::Inactive, "only an inactive key is adopted");
@@ -268,16 +279,15 @@ impl Model {
                 self.record(key, &state.clone().not_told());
                 mail(key, state.clone(), Says::IsInactive(Some(*delete_due)))
             }
-            Action::Announce { key, what, state } => mail(
-                key,
-                state.clone(),
-                match what {
+            Action::Announce { key, what, state } => {
+                let says = match what {
                     Announcement::Disabled { delete_due } => Says::IsInactive(Some(*delete_due)),
                     Announcement::Contained => Says::IsInactive(None),
                     Announcement::Successor { .. } => Says::HasSuccessor,
                     Announcement::Deleted => Says::IsDeleted,
-                },
-            ),
+                };
+                vec![Mail { key: key.clone(), state: state.clone(), says }]
+            }
             Action::Record { key, state } => {
                 self.record(key, state);
                 Vec::new()
@@ -287,6 +297,7 @@ impl Model {
                 let held = self.keys.iter_mut().find(|held| held.id == *key).expect("a key of the user");
                 held.status = KeyStatus::Active;
                 let state = KeyState::new(KeyStateKind::Restored, now).by(*request).until(*disable_due);
+                self.record(key, &state.clone().not_told());
                 mail(key, state, Says::WillBeDisabled(*disable_due))
             }
             Action::Forget { key } => {
@@ -301,14 +312,17 @@ impl Model {
 
     fn accept(&mut self, mail: Mail) {
         let Mail { key, state, says } = mail;
-        let by_request = state.by.is_some();
+        let by_request = state.as_ref().is_some_and(|state| state.by.is_some());
         let install_grace = SignedDuration::from_hours(24 * i64::from(self.policy.install_grace()));
         let left = match says {
             Says::IsDeleted => {
                 self.untold_deletions.remove(&key);
-                state.deletion_accepted(self.now)
+                self.tags.remove(&delete_tag(&key));
+                state.map(|state| state.accepted(self.now))
             }
-            Says::WillBeDisabled(_) | Says::IsInactive(_) | Says::HasSuccessor => Some(state.accepted(self.now)),
+            Says::WillBeDisabled(_) | Says::IsInactive(_) | Says::HasSuccessor => {
+                Some(state.expect("it is recorded").accepted(self.now))
+            }
         };
         match left {
             Some(state) => self.record(&key, &state),

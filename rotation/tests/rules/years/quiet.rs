@@ -23,13 +23,15 @@ fn told(action: &Action) -> String {
         Action::Announce { key, .. } => format!("announce {}", short(key)),
         Action::Restore { key, .. } => format!("restore {}", short(key)),
         Action::Forget { key } => format!("forget {}", short(key)),
+        Action::AnnounceDeletion { key } => format!("announce the deletion of {}", short(key)),
+        Action::ForgetDeletion { key } => format!("forget the deletion of {}", short(key)),
         Action::Warn { key, upcoming, due } => {
             let what = match upcoming {
                 Upcoming::Rotate => "rotated",
                 Upcoming::RotateAfterDeletion { .. } => "rotated after a deletion",
                 Upcoming::SuccessorCounts { .. } => "succeeded",
                 Upcoming::Disable => "disabled",
-                Upcoming::Delete => "deleted",
+                Upcoming::Delete { .. } => "deleted",
             };
             format!("warn {}: {what} on {}", short(key), due.duration_since(day(0)).as_hours() / 24)
         }

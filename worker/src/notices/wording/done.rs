@@ -1,7 +1,7 @@
 //! What has been done to a key, or found out about it.
 
 use jiff::Timestamp;
-use rotation::{AccessKeyId, Finding};
+use rotation::{AccessKeyId, Finding, KeyState};
 
 use super::super::deadline::Deadline;
 use super::super::item::DigestItem;
@@ -103,7 +103,8 @@ pub(super) fn deleted(at: &WordingContext<'_>) -> Wording {
     }
 }
 
-pub(super) fn found_inactive(at: &WordingContext<'_>, delete_due: Timestamp) -> Wording {
+pub(super) fn found_inactive(item: &DigestItem, at: &WordingContext<'_>, delete_due: Timestamp) -> Wording {
+    let was_contained = item.record.as_ref().is_some_and(KeyState::is_containment);
     Wording {
         label: "found inactive",
         what: at
@@ -113,11 +114,14 @@ pub(super) fn found_inactive(at: &WordingContext<'_>, delete_due: Timestamp) -> 
             )
             .to_owned(),
         why: format!("An inactive key is kept for {} days, then deleted.", at.policy.recovery_grace()),
-        todo: "If it is still needed, have it made active again. If not, there is nothing to do.".to_owned(),
+        todo: match was_contained {
+            true => "It may have leaked: do not make it active again.".to_owned(),
+            false => "If it is still needed, have it made active again. If not, there is nothing to do.".to_owned(),
+        },
         due: Some((delete_due, Deadline::Deleted)),
         need: Need::Check,
         condition: Condition::Inactive,
-        help: HelpKind::UsageOrReenable,
+        help: if was_contained { HelpKind::Usage } else { HelpKind::UsageOrReenable },
         successor: None,
     }
 }

@@ -104,7 +104,7 @@ pub(super) fn upcoming(item: &DigestItem, at: &WordingContext<'_>, what: &Upcomi
         ),
         Upcoming::SuccessorCounts { successor } => to_be_superseded(&base, at, successor),
         Upcoming::Disable => to_be_disabled(&base, at),
-        Upcoming::Delete => to_be_deleted(&base, at),
+        Upcoming::Delete { contained } => to_be_deleted(&base, at, *contained),
     }
 }
 
@@ -147,12 +147,12 @@ fn to_be_disabled(base: &Base<'_>, at: &WordingContext<'_>) -> Wording {
     }
 }
 
-fn to_be_deleted(base: &Base<'_>, at: &WordingContext<'_>) -> Wording {
+fn to_be_deleted(base: &Base<'_>, at: &WordingContext<'_>, contained: bool) -> Wording {
     Wording {
         why: format!("A disabled key is kept for {} days.", at.policy.recovery_grace()),
         need: Need::Check,
         condition: Condition::Inactive,
-        help: HelpKind::UsageOrReenable,
+        help: if contained { HelpKind::Usage } else { HelpKind::UsageOrReenable },
         ..base(
             at.say("will be deleted", "would be deleted"),
             at.say(
@@ -160,7 +160,10 @@ fn to_be_deleted(base: &Base<'_>, at: &WordingContext<'_>) -> Wording {
                 "The key is inactive and would be deleted.",
             )
             .to_owned(),
-            at.todo("Nothing, if nothing has stopped working. Until then the key can be made active again."),
+            at.todo(match contained {
+                true => "It may have leaked: do not make it active again. Whatever still uses it needs the user's new key.",
+                false => "Nothing, if nothing has stopped working. Until then the key can be made active again.",
+            }),
             Deadline::Deleted,
         )
     }
