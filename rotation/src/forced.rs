@@ -15,7 +15,6 @@ use self::old_key::OldKey;
 use crate::evidence::{known_use, notice_since};
 use crate::finding::Finding;
 use crate::ids::AccessKeyId;
-use crate::intent::fence_after;
 use crate::key::{Key, KeyStatus, LastUse};
 use crate::lifecycle::{Standstill, standstill};
 use crate::plan::{Action, Announcement, Deletable, DeleteReason, Notice, NoticeKind, Plan, untold_of_gone};
@@ -81,6 +80,9 @@ fn shield(now: Timestamp, user: &User, request: &ForceRotateRequest) -> Option<R
 /// (`docs/decisions/a-late-restore-waits.md`)
 const DELETION_ANNOUNCED_FOR: RangeInclusive<SignedDuration> =
     SignedDuration::from_mins(1)..=SignedDuration::from_mins(5);
+
+/// For how long a deletion waits for a restore that has begun: longer than the fence, for which the restore may have to wait itself.
+const RESTORE_GOES_FIRST_FOR: SignedDuration = SignedDuration::from_mins(30);
 
 fn announced_for_long_enough(at: Timestamp) -> Timestamp {
     at.checked_add(*DELETION_ANNOUNCED_FOR.start()).unwrap_or(Timestamp::MAX)
@@ -306,7 +308,8 @@ impl<'a> Rules<'a> {
     /// What a deletion has to wait for, if for anything.
     fn deletion_wait(&self, key: &AccessKeyId) -> Option<DeletionWait> {
         let restoring = self.user.tags.state_of(key).filter(|state| state.restoring.is_some());
-        if let Some(until) = restoring.map(|state| fence_after(state.at)).filter(|until| self.now <= *until) {
+        let after = |state: KeyState| state.at.checked_add(RESTORE_GOES_FIRST_FOR).unwrap_or(Timestamp::MAX);
+        if let Some(until) = restoring.map(after).filter(|until| self.now <= *until) {
             return Some(DeletionWait { until, to_announce: false });
         }
         match self.user.tags.deletion_of(key).map(|at| (at, self.now.duration_since(at))) {

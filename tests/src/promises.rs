@@ -31,9 +31,7 @@ pub struct Requested {
 ///   since the key was last made active;
 /// - a key is deleted no sooner than the date that its owner was mailed, and the recovery grace after that mail, which was sent
 ///   since the key was last made inactive;
-/// - whoever owns a key that was disabled has been told so in the end.
-///
-/// That a deletion is told is not looked at here: `docs/testing.md` says when it may not be.
+/// - whoever owns a key that was disabled or deleted has been told so in the end.
 pub fn broken_promises(stage: &Stage, requested: &Requested) -> Vec<String> {
     let told = all_told(stage);
     let effects: Vec<EffectRecord> = stage.world(|world| world.journal.effects().to_vec());
@@ -55,10 +53,10 @@ pub fn broken_promises(stage: &Stage, requested: &Requested) -> Vec<String> {
             }
             Effect::KeyStatusChanged { user, key, active: false } => {
                 let told_as: &[What] = &[What::Stopped, What::Contained, What::Replaced, What::Deleted];
-                (user, key, "disabled", What::Stops, Some(told_as), &requested.contained)
+                (user, key, "disabled", What::Stops, told_as, &requested.contained)
             }
             Effect::KeyDeleted { user, key, .. } if !orphans.contains(key.as_str()) => {
-                (user, key, "deleted", What::Stopped, None, &requested.rotated)
+                (user, key, "deleted", What::Stopped, &[What::Deleted][..], &requested.rotated)
             }
             _ => continue,
         };
@@ -66,7 +64,7 @@ pub fn broken_promises(stage: &Stage, requested: &Requested) -> Vec<String> {
         if !needs_no_notice.contains(user) && !is_announced(&told, key, announced_as, since, *at) {
             broken.push(format!("{at} {key} of {user} was {done}, and no mail had said so in time"));
         }
-        if told_as.is_some_and(|told_as| !is_told_since(&told, key, told_as, *at)) {
+        if !is_told_since(&told, key, told_as, *at) {
             broken.push(format!("{at} {key} of {user} was {done}, and nobody was told"));
         }
     }

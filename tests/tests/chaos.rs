@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rotation::job::{ForceRotate, Whom};
-use rotation::names::{INTENT_TAG_PREFIX, STATE_TAG_PREFIX, secret_name, version_id};
+use rotation::names::{DELETE_TAG_PREFIX, INTENT_TAG_PREFIX, STATE_TAG_PREFIX, secret_name, version_id};
 use rotation::{Task, UserName};
 use sandbox::faults::{Calls, CrashPlan, Fault, Rule, StaleReads, When, WrongDates};
 use sandbox::journal::Effect;
@@ -173,18 +173,31 @@ fn organization(seed: u64, rng: &mut ChaCha8Rng) -> World {
 /// What an operator may ask for in a run.
 async fn ask(stage: &Stage, rng: &mut ChaCha8Rng, requested: &mut Requested) {
     let user = |name: &str| name.parse::<UserName>().expect("a user name");
-    if rng.random_bool(0.2) {
+    // Both may be about the same user, and meet.
+    let whom = || [USERS[0], USERS[0], USERS[1]];
+    if rng.random_bool(0.3) {
+        let name = whom()[rng.random_range(0..3)];
         let disable_old_now = rng.random_bool(0.5);
-        let force = ForceRotate { whom: Whom::User(user(USERS[0])), disable_old_now, override_exemption: false };
+        let force = ForceRotate { whom: Whom::User(user(name)), disable_old_now, override_exemption: false };
         stage.send(&stage.job(Task::ForceRotate(force))).await;
-        requested.rotated.insert(USERS[0].to_owned());
+        requested.rotated.insert(name.to_owned());
         if disable_old_now {
-            requested.contained.insert(USERS[0].to_owned());
+            requested.contained.insert(name.to_owned());
         }
     }
-    if rng.random_bool(0.2) {
-        stage.send(&stage.job(Task::Restore { user: user(USERS[1]), access_key_id: None })).await;
+    if rng.random_bool(0.3) {
+        let name = whom()[rng.random_range(0..3)];
+        stage.send(&stage.job(Task::Restore { user: user(name), access_key_id: None })).await;
     }
+}
+
+/// An operator sends back what has failed.
+async fn redrive(stage: &Stage) {
+    let arn = |queue: &str| format!("arn:aws:sqs:{REGION}:{MANAGEMENT_ACCOUNT}:{queue}");
+    let (from, to) = (arn(stage.dead_letters.name()), arn(stage.queue.name()));
+    let sqs = stage.connection("operator");
+    let back = sqs.sqs().start_message_move_task().source_arn(from).destination_arn(to);
+    back.send().await.expect("the letters are moved back");
 }
 
 async fn one(seed: u64) -> Result<u64, String> {
@@ -206,6 +219,9 @@ async fn one(seed: u64) -> Result<u64, String> {
         // Two messages of one account, as by two runs.
         stage.schedule().await;
         stage.schedule().await;
+        if rng.random_bool(0.5) {
+            redrive(&stage).await;
+        }
         if is_stormy {
             ask(&stage, &mut rng, &mut requested).await;
         }
@@ -320,7 +336,8 @@ fn at_rest(stage: &Stage) -> Vec<String> {
                 let key = tag.strip_prefix(STATE_TAG_PREFIX);
                 let is_there = key.is_some_and(|key| user.key(key).is_some());
                 let has_happened = value.starts_with("disabled=") || value.starts_with("restored=");
-                is_there && has_happened && value.ends_with("told=no") || value.contains("deleting=yes")
+                let is_gone = tag.strip_prefix(DELETE_TAG_PREFIX).is_some_and(|key| user.key(key).is_none());
+                is_there && has_happened && value.ends_with("told=no") || is_gone
             });
             broken.extend(untold.map(|(tag, value)| format!("{} is left untold: {tag}={value}", user.name)));
         }

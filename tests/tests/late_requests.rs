@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use rotation::job::{ForceRotate, Whom};
 use rotation::{AccessKeyId, Job, Task};
 use sandbox::KeySpec;
-use sandbox::faults::{Calls, HoldPlan, When};
+use sandbox::faults::{Calls, HoldPlan, StaleReads, When};
 use sandbox::serve::REGION;
 use sandbox::services::ses::RefuseAs;
 use sandbox::world::MANAGEMENT_ACCOUNT;
@@ -154,6 +154,67 @@ async fn a_restore_asked_for_before_the_key_was_disabled_is_refused_and_one_aske
     stage.pass(SignedDuration::from_hours(1));
     deliver(&stage, &restore(&stage)).await;
     assert!(is_active(&stage, &key));
+}
+
+#[tokio::test]
+async fn a_key_that_is_restored_is_not_deleted_for_a_forced_rotation_that_sees_it_inactive_still() {
+    for restore_first in [true, false] {
+        let stage = Stage::with(false).await;
+        let keys = stage.user(&[used(30).inactive(), used(5)]);
+        publish(&stage, &keys[1]);
+        remember(&stage, &keys[0], "disabled", 2);
+        stage.world(|world| world.faults.stale_reads = Some(StaleReads { seconds: 10, reads: None, rate: 1.0 }));
+        let force = ForceRotate { whom: whom(), disable_old_now: false, override_exemption: false };
+        let force = stage.job(Task::ForceRotate(force));
+        let (first, second) = if restore_first { (restore(&stage), force) } else { (force, restore(&stage)) };
+        deliver(&stage, &first).await;
+        stage.pass(SignedDuration::from_secs(2));
+        deliver(&stage, &second).await;
+        assert!(is_active(&stage, &keys[0]), "neither has seen the other");
+        for minutes in [2, 30, 2] {
+            stage.pass(SignedDuration::from_mins(minutes));
+            stage.work().await;
+        }
+        assert_eq!(stage.keys(), [(keys[0].clone(), true), (keys[1].clone(), true)]);
+        assert!(only_refusal(&stage).await.contains("two active access keys"));
+    }
+}
+
+#[tokio::test]
+async fn a_restore_waits_while_a_deletion_for_a_forced_rotation_may_be_under_way() {
+    let stage = Stage::with(false).await;
+    let keys = stage.user(&[used(30).inactive(), used(5)]);
+    publish(&stage, &keys[1]);
+    remember(&stage, &keys[0], "disabled", 2);
+    let force = ForceRotate { whom: whom(), disable_old_now: false, override_exemption: false };
+    deliver(&stage, &stage.job(Task::ForceRotate(force))).await;
+    deliver(&stage, &restore(&stage)).await;
+    assert!(!is_active(&stage, &keys[0]), "its deletion is announced");
+    after_announcing(&stage).await;
+    assert_eq!(stage.keys().len(), 2, "a restore is on record: the deletion waits as well");
+    stage.pass(SignedDuration::from_mins(21));
+    stage.work().await;
+    stage.pass(SignedDuration::from_mins(2));
+    stage.work().await;
+    assert_eq!(stage.keys(), [(keys[0].clone(), true), (keys[1].clone(), true)]);
+}
+
+#[tokio::test]
+async fn a_key_that_a_person_disables_while_its_restore_could_not_be_told_stays_disabled() {
+    let stage = Stage::with(false).await;
+    let key = stage.user(&[used(101).inactive()]).remove(0);
+    remember(&stage, &key, "disabled", 1);
+    stage.world(|world| world.mail.knobs.refuse_all = Some(RefuseAs::SendingPaused));
+    deliver(&stage, &restore(&stage)).await;
+    assert!(is_active(&stage, &key));
+    stage.pass(SignedDuration::from_mins(5));
+    stage.world(|world| {
+        world.set_key_status(ACCOUNT, USER, &key, sandbox::KeyStatus::Inactive);
+        world.mail.knobs.refuse_all = None;
+    });
+    retry(&stage).await;
+    assert!(!is_active(&stage, &key));
+    assert!(only_refusal(&stage).await.contains("after the request to restore it was made"));
 }
 
 // ---- leak response -------------------------------------------------------------------------------------------------

@@ -118,10 +118,12 @@ fn remove(moves: &mut Moves<'_>, worker: Worker, key: u8) {
     let is_theirs = |intent: u8| claims(moves, intent, key) && moves.world.is_confirmed(intent, key);
     if !members(worker.intents).any(is_theirs) && moves.scenario.with(Defence::Trace) {
         let mut world = *moves.world;
-        // An attempt's, and really there without its secret: a look that lags may hide a version, and then the key is only left alone.
-        let is_orphan = key != BY_HAND && has(world.keys() & !world.first & !world.versions, key);
+        // An attempt's, and really there without its secret: a look that lags may hide a version, as may one before a frozen worker
+        // stores it, and then the key is only left alone.
+        let is_attempts = key != BY_HAND && has(world.keys() & !world.first, key);
+        let is_orphan = is_attempts && !has(world.versions, key);
         let allowed = if is_orphan { Err(Violation::LeftToAPerson) } else { Ok(()) };
-        world.left |= if is_orphan { one(key) } else { 0 };
+        world.left |= if is_attempts { one(key) } else { 0 };
         let rest = Worker { finding: true, ..rest };
         moves.go_if("remove: no attempt was at work", world, next(moves, rest), allowed);
         return;

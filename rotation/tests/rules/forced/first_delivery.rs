@@ -61,7 +61,7 @@ fn a_key_that_a_restore_is_bringing_back_is_not_deleted_for_room() {
     for user in [user.clone(), announced(user, "B")] {
         let Verdict::Act(plan) = asked(&user, &request()) else { panic!("a plan") };
         assert_eq!(plan.actions, [on_record("A")]);
-        assert_eq!(plan.rest_after, Some(day(50) + SignedDuration::from_mins(20)));
+        assert_eq!(plan.rest_after, Some(day(50) + SignedDuration::from_mins(30)));
     }
 }
 
