@@ -133,7 +133,7 @@ impl Rules {
         Ok(actions)
     }
 
-    /// What was disabled or deleted before the exemption, and not told, is told. What owners were told is void: once it has ended they
+    /// What was disabled, deleted or restored before the exemption, and not told, is told. What owners were told is void: once it has ended they
     /// are told anew.
     /// What an operator's request has recorded stays as long as that request may come again. A protected user is out of reach, tags
     /// included; and where a person has to look first, or an attempt has to be settled, nothing is void.
@@ -142,12 +142,18 @@ impl Rules {
             return Ok(Vec::new());
         }
         let mut actions = untold_of_gone(user);
-        actions.extend(by_age(user).into_iter().filter_map(|key| self.untold_disable(key)));
+        actions.extend(by_age(user).into_iter().filter_map(|key| match (key.status, &key.state) {
+            (KeyStatus::Inactive, _) => self.untold_disable(key),
+            (KeyStatus::Active, Some(state)) if state.kind == KeyStateKind::Restored && !state.told => {
+                Some(self.restored(key))
+            }
+            (KeyStatus::Active, _) => None,
+        }));
         everything_known(user, &actions)?;
         let is_void = |state: &KeyState| {
             let has_happened = matches!(state.kind, KeyStateKind::Disabled | KeyStateKind::Restored);
             let is_from_before = state.at.as_second() < self.now.as_second();
-            is_from_before && !state.may_come_again(self.now) && !(has_happened && !state.told)
+            is_from_before && !state.may_come_again(self.now) && (state.told || !has_happened)
         };
         if may_void {
             let void = user.tags.states.iter().filter(|(key, state)| is_void(state) && !is_announced(&actions, key));

@@ -198,7 +198,9 @@ impl Announcement {
     /// Tells it of a key; `before` is what is on record of it.
     pub(crate) fn of(self, key: &AccessKeyId, before: Option<KeyState>) -> Action {
         let state = match &self {
-            Announcement::Disabled { .. } | Announcement::Contained => before.map(|state| KeyState { told: true, ..state }),
+            Announcement::Disabled { .. } | Announcement::Contained => {
+                before.map(|state| KeyState { told: true, ..state })
+            }
             Announcement::Successor { by } => {
                 before.map(|state| KeyState { told: true, successor: Some(by.clone()), ..state })
             }

@@ -84,7 +84,9 @@ fn disabled_since(key: &Key, request: &RestoreRequest) -> Option<Timestamp> {
     let by_this_request = is_by(state, request);
     let since = match state.kind {
         // A restore has begun, this one or another: when the key was disabled is on record no more.
-        KeyStateKind::Disabled => state.restoring.is_none() && state.at.as_second() > request.origin.requested_at.as_second(),
+        KeyStateKind::Disabled => {
+            state.restoring.is_none() && state.at.as_second() > request.origin.requested_at.as_second()
+        }
         // It was made active, by this request or since it was made, and has been disabled again.
         KeyStateKind::Restored => by_this_request || state.at.as_second() > request.origin.requested_at.as_second(),
         KeyStateKind::Notified | KeyStateKind::Forced => false,

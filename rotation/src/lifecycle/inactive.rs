@@ -111,6 +111,11 @@ impl Rules {
     /// Deletions that came to nothing, as the key has been made active again since.
     pub(super) fn not_deleted(user: &User) -> impl Iterator<Item = Action> {
         let is_active = |id: &AccessKeyId| user.keys.iter().any(|key| key.id == *id && key.status == KeyStatus::Active);
-        user.tags.deletions.iter().map(|(id, _)| id).filter(move |id| is_active(id)).map(|id| Action::ForgetDeletion { key: id.clone() })
+        user.tags
+            .deletions
+            .iter()
+            .map(|(id, _)| id)
+            .filter(move |id| is_active(id))
+            .map(|id| Action::ForgetDeletion { key: id.clone() })
     }
 }

@@ -41,7 +41,10 @@ fn a_disabled_key_is_deleted_when_its_recovery_grace_is_over_and_not_a_second_be
 #[test]
 fn the_owner_is_warned_before_a_disabled_key_is_deleted_and_not_earlier_than_the_warning_period() {
     let user = user([key("A", 0).inactive().disabled(100)]);
-    assert_eq!(on(103, &user), [Action::Warn { key: id("A"), upcoming: Upcoming::Delete { contained: false }, due: day(110) }]);
+    assert_eq!(
+        on(103, &user),
+        [Action::Warn { key: id("A"), upcoming: Upcoming::Delete { contained: false }, due: day(110) }]
+    );
     assert_eq!(on(102, &user), []);
 }
 
@@ -112,7 +115,11 @@ fn a_containment_and_its_successor_that_were_not_told_are_told_by_the_next_sched
     let successor = KeyState { successor: Some(id("B")), ..told };
     let expected = [
         Action::Announce { key: id("A"), what: Announcement::Contained, state: Some(told) },
-        Action::Announce { key: id("A"), what: Announcement::Successor { by: id("B") }, state: Some(successor.clone()) },
+        Action::Announce {
+            key: id("A"),
+            what: Announcement::Successor { by: id("B") },
+            state: Some(successor.clone()),
+        },
     ];
     assert_eq!(on(101, &user(keys)), expected);
     assert_eq!(on(101, &user([key("A", 0).inactive().in_state(successor), key("B", 100).published()])), []);
@@ -125,7 +132,11 @@ fn a_contained_key_stays_until_the_date_that_is_told_with_its_successor() {
     let untold = user([key("A", 0).inactive().in_state(contained.clone()), successor.clone()]);
     let told = KeyState { successor: Some(id("B")), ..contained.until(day(121)) };
     let what = Announcement::Successor { by: id("B") };
-    assert_eq!(on(111, &untold), [Action::Announce { key: id("A"), what, state: Some(told.clone()) }], "deleted on day 110");
+    assert_eq!(
+        on(111, &untold),
+        [Action::Announce { key: id("A"), what, state: Some(told.clone()) }],
+        "deleted on day 110"
+    );
     let told = user([key("A", 0).inactive().in_state(told), successor]);
     assert_eq!(deleted(&on(120, &told)), []);
     assert_eq!(deleted(&on(121, &told)).len(), 1);
@@ -192,6 +203,9 @@ fn what_was_done_before_an_exemption_and_not_told_is_told_and_no_more() {
         let state = Some(untold.until(day(121)));
         assert_eq!(on(111, &user), [Action::Announce { key: id("A"), what, state }]);
     }
+    let restored = KeyState::new(KeyStateKind::Restored, day(100)).by(REQUEST);
+    let untold = exempt(user([key("A", 0).in_state(restored.not_told())]));
+    assert!(matches!(on(111, &untold)[..], [Action::Notify { .. }]));
     let told = exempt(user([key("A", 0).inactive().in_state(disabled(100))]));
     assert_eq!(on(111, &told), [Action::Forget { key: id("A") }]);
 }

@@ -3,8 +3,8 @@
 use jiff::SignedDuration;
 use rotation::plan::NoticeKind;
 use rotation::{
-    Action, DisablePrecondition, Finding, Key, KeyState, KeyStateKind, MissingFact, Period, Policy, Published, UnusedKeys,
-    Upcoming, Verdict,
+    Action, DisablePrecondition, Finding, Key, KeyState, KeyStateKind, MissingFact, Period, Policy, Published,
+    UnusedKeys, Upcoming, Verdict,
 };
 
 use crate::given::{

@@ -41,14 +41,7 @@ impl<'a> UserExecutor<'a> {
         snapshot: &'a UserSnapshot,
         items: Vec<DigestItem>,
     ) -> Self {
-        Self {
-            context,
-            session,
-            snapshot,
-            user: &snapshot.user,
-            items,
-            recorded: BTreeMap::new(),
-        }
+        Self { context, session, snapshot, user: &snapshot.user, items, recorded: BTreeMap::new() }
     }
 
     /// What is told counts also where a later action fails.
@@ -166,7 +159,9 @@ impl<'a> UserExecutor<'a> {
                 Iam::new(&session).record_deletion(context.user, key, context.now()).await?;
             }
             Action::Forget { key } if !is_audit => Iam::new(&session).remove_state(context.user, key).await?,
-            Action::ForgetDeletion { key } if !is_audit => Iam::new(&session).remove_deletion(context.user, key).await?,
+            Action::ForgetDeletion { key } if !is_audit => {
+                Iam::new(&session).remove_deletion(context.user, key).await?;
+            }
             Action::Forget { .. }
             | Action::ForgetDeletion { .. }
             | Action::AnnounceDeletion { .. }

@@ -69,7 +69,11 @@ fn a_finding_without_a_date_needs_action_now() {
 
 #[test]
 fn an_audit_says_that_nothing_was_changed_and_names_the_nearest_date() {
-    let digest = Digest { dry_run: true, now: monday(), ..digest(&[replaced(), upcoming(Upcoming::Delete { contained: false }, 3)]) };
+    let digest = Digest {
+        dry_run: true,
+        now: monday(),
+        ..digest(&[replaced(), upcoming(Upcoming::Delete { contained: false }, 3)])
+    };
     assert_eq!(
         only_mail(&digest).subject,
         "Audit only, nothing changed: access key of deploy would be replaced, 1 more, first date 2026-12-08 - payments-prod (123456789012)"

@@ -8,8 +8,8 @@ use rotation::{Action, ForceRotateRequest, Key, KeyState, KeyStateKind, MissingF
 use uuid::Uuid;
 
 use super::{
-    INTENT, again, announced, announces_deletion, asked, contain, contained, deletes, done, forced_notice, leaked, leaked_key, on_record, refused,
-    request, rotate, successor,
+    INTENT, again, announced, announces_deletion, asked, contain, contained, deletes, done, forced_notice, leaked,
+    leaked_key, on_record, refused, request, rotate, successor,
 };
 use crate::given::{Described, day, id, key, tagged, user};
 

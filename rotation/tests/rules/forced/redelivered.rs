@@ -5,8 +5,9 @@ use rotation::{Action, Announcement, KeyState, KeyStateKind, MissingFact, Publis
 use uuid::Uuid;
 
 use super::{
-    again, all_told, announce_containment, announced, announces_deletion, announce_successor, asked, contain, contained, deletes, done, forced_notice,
-    gone_but_for_its_tag, leaked, leaked_key, refused, request, rotate, successor,
+    again, all_told, announce_containment, announce_successor, announced, announces_deletion, asked, contain,
+    contained, deletes, done, forced_notice, gone_but_for_its_tag, leaked, leaked_key, refused, request, rotate,
+    successor,
 };
 use crate::given::{Described, day, id, key, user};
 

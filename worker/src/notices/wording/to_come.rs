@@ -161,7 +161,9 @@ fn to_be_deleted(base: &Base<'_>, at: &WordingContext<'_>, contained: bool) -> W
             )
             .to_owned(),
             at.todo(match contained {
-                true => "It may have leaked: do not make it active again. Whatever still uses it needs the user's new key.",
+                true => {
+                    "It may have leaked: do not make it active again. Whatever still uses it needs the user's new key."
+                }
                 false => "Nothing, if nothing has stopped working. Until then the key can be made active again.",
             }),
             Deadline::Deleted,
