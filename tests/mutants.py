@@ -178,7 +178,7 @@ MUTANTS = [
     ),
     mutant(
         "a notice dates from when it is recorded",
-        (RECORDER, "left(&item.event, state.clone(), at)", "left(&item.event, state.clone(), { let _ = at; self.account.now() })"),
+        (RECORDER, ".or_default().add(item, *at);", ".or_default().add(item, { let _ = at; self.account.now() });"),
     ),
     mutant(
         "keys and tags that do not go together are taken as they are",
@@ -336,7 +336,28 @@ MUTANTS = [
     ),
     mutant(
         "a restore does not ask what has happened since",
-        (RESTORE, "KeyStateKind::Disabled => !by_this_request && state.at", "KeyStateKind::Disabled => false && !by_this_request && state.at"),
+        (RESTORE, "state.restoring.is_none() && state.at.as_second()", "false && state.restoring.is_none() && state.at.as_second()"),
+    ),
+    mutant(
+        "a key is deleted for a forced rotation without announcing that",
+        (FORCED, "filter_map(|action| match action {\n                Action::Delete(deletable) =>", "filter_map(|action| match action {\n                Action::Delete(deletable) if false =>"),
+        first="late_requests",
+    ),
+    mutant(
+        "a deletion that was announced does not look for a restore",
+        (FORCED, ".filter(|state| state.restoring.is_some());", ".filter(|_| false);"),
+        first="late_requests",
+    ),
+    mutant(
+        "a restore does not look for a deletion that is announced",
+        (RESTORE, "user.tags.may_be_deleted_until(&key.id, now).filter(|_| key.status == KeyStatus::Inactive)", "user.tags.may_be_deleted_until(&key.id, now).filter(|_| false)"),
+        (KEY_STATUS, "if let Some(not_before) = tags.may_be_deleted_until(key, context.now()) {", "if let Some(not_before) = tags.may_be_deleted_until(key, context.now()).filter(|_| false) {"),
+        first="late_requests",
+    ),
+    mutant(
+        "a restore leaves no record between the active key and its mail",
+        (EXECUTE, "self.record_not_told(key, &state).await?;\n                self.collect_item(key, Event::Restored", "self.collect_item(key, Event::Restored"),
+        first="late_requests",
     ),
     mutant(
         "a request takes a key that is newer than itself",
@@ -368,16 +389,16 @@ MUTANTS = [
     ),
     mutant(
         "what was not told is not told again",
-        (INACTIVE, ".filter(|state| !state.told && !was_to_make_room(state))?;", ".filter(|_| false)?;"),
+        (INACTIVE, ".filter(|state| !state.told)?;", ".filter(|_| false)?;"),
     ),
     mutant(
         "a key is deleted before it is on record that its owner has to be told",
-        (KEY_STATUS, "iam.record_state(context.user, key.key(), key.state()).await?;", ""),
+        (KEY_STATUS, "iam.record_deletion(context.user, key.key(), context.now()).await?;", ""),
         first="promised",
     ),
     mutant(
         "a secret is mended before the notice about it is void",
-        (KEY_STATUS, "iam.remove_state(context.user, key).await?;\n                    destination.prepare(context, session, Some(Some(record)), None).await?;", "destination.prepare(context, session, Some(Some(record)), None).await?;\n                    iam.remove_state(context.user, key).await?;"),
+        (KEY_STATUS, "if let Some(state) = state {\n                        iam.record_state(context.user, key, &state.clone().not_told()).await?;\n                    }\n                    destination.prepare(context, session, Some(Some(record)), None).await?;", "destination.prepare(context, session, Some(Some(record)), None).await?;\n                    if let Some(state) = state {\n                        iam.record_state(context.user, key, &state.clone().not_told()).await?;\n                    }"),
         first="crashes",
     ),
     mutant(
@@ -392,7 +413,7 @@ MUTANTS = [
     ),
     mutant(
         "a forced rotation does not tell what an earlier delivery has deleted",
-        (FORCED, "let untold = self.user.orphaned_states().flat_map(", "let untold = self.user.orphaned_states().take(0).flat_map("),
+        (FORCED, "let untold = untold_of_gone(self.user);", "let untold = { let _ = untold_of_gone; Vec::<Action>::new() };"),
         first="promised",
     ),
     mutant(
@@ -430,7 +451,7 @@ MUTANTS = [
     ),
     mutant(
         "an exemption leaves the notices before it as they are",
-        (LIFECYCLE, "return if void.is_empty() {", "return if void.is_empty() || true {"),
+        (LIFECYCLE, "        if may_void {", "        if may_void && false {"),
     ),
     mutant(
         "an answer that waited turns the clock back",
