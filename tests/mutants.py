@@ -60,30 +60,30 @@ def mutant(name, *edits, first=None):
 MUTANTS = [
     mutant(
         "the key is made before its destination is prepared",
-        (ROTATE, "let prepared = self.destination.prepare(&self.work, &self.session, secret.cloned(), Some(&self.intent)).await?;", ""),
+        (ROTATE, "let prepared = self.destination.prepare(&self.context, &self.session, secret.cloned(), Some(&self.intent)).await?;", ""),
         (
             ROTATE,
             "let new = self.create_key().await?;",
-            "let new = self.create_key().await?;\n        let prepared = self.destination.prepare(&self.work, &self.session, secret.cloned(), Some(&self.intent)).await?;",
+            "let new = self.create_key().await?;\n        let prepared = self.destination.prepare(&self.context, &self.session, secret.cloned(), Some(&self.intent)).await?;",
         ),
     ),
     mutant(
         "no intent is left",
-        (ROTATE, "self.iam().leave_intent(self.work.user, &self.intent).await?;", ""),
+        (ROTATE, "self.iam().leave_intent(self.context.user, &self.intent).await?;", ""),
     ),
     mutant(
         "the session is renewed inside an attempt",
         (
             ROTATE,
             "let is_published = self.store_pending(&new).await?;",
-            "self.work.account.sessions.discard().await;\n"
-            "        let session = self.work.account.sessions.with(MIN_SESSION_FOR_ATTEMPT).await?;\n"
-            "        let destination = Destination::new(&self.work, &session);\n"
-            "        let renewed = RotationAttempt { work: self.work, session, destination, intent: self.intent.clone() };\n"
+            "self.context.account.sessions.discard().await;\n"
+            "        let session = self.context.account.sessions.with_at_least(MIN_SESSION_FOR_ATTEMPT).await?;\n"
+            "        let destination = Destination::new(&self.context, &session);\n"
+            "        let renewed = RotationAttempt { context: self.context, session, destination, intent: self.intent.clone() };\n"
             "        let is_published = renewed.store_pending(&new).await?;",
         ),
         (ROTATE, "self.publish(&new, present, prepared).await?;", "renewed.publish(&new, present, prepared).await?;"),
-        (ROTATE, "let keys = access_keys(&self.work, &self.session).await?;\n        if find(&keys, &new.id)", "let keys = access_keys(&self.work, &renewed.session).await?;\n        if find(&keys, &new.id)"),
+        (ROTATE, "let keys = access_keys(&self.context, &self.session).await?;\n        if find(&keys, &new.id)", "let keys = access_keys(&self.context, &renewed.session).await?;\n        if find(&keys, &new.id)"),
         (ROTATE, "self.clear_intents(&[]).await.map_err(AttemptFailure::with_intent_untouched)?;\n        info!(access_key_id = %old", "renewed.clear_intents(&[]).await.map_err(AttemptFailure::with_intent_untouched)?;\n        info!(access_key_id = %old"),
     ),
     mutant(
@@ -353,6 +353,15 @@ MUTANTS = [
         (RESTORE, "user.tags.may_be_deleted_until(&key.id, now).filter(|_| key.status == KeyStatus::Inactive)", "user.tags.may_be_deleted_until(&key.id, now).filter(|_| false)"),
         (KEY_STATUS, "if let Some(not_before) = tags.may_be_deleted_until(key, context.now()) {", "if let Some(not_before) = tags.may_be_deleted_until(key, context.now()).filter(|_| false) {"),
         first="late_requests",
+    ),
+    mutant(
+        "a notice is recorded over what a request has recorded since",
+        (RECORDER, "if self.is_overtaken(iam, user, key, state).await? {", "if false && self.is_overtaken(iam, user, key, state).await? {"),
+        first="late_requests",
+    ),
+    mutant(
+        "one wrong answer puts off what an operator asks for",
+        ("worker/src/context.rs", "let now = if self.job.is_operators_request() { clock.now() } else { clock.earliest() };", "let now = clock.earliest();"),
     ),
     mutant(
         "a restore leaves no record between the active key and its mail",

@@ -342,6 +342,28 @@ async fn nothing_but_the_protected_tag_shields_a_leaked_key_from_a_request_that_
     assert!(only_refusal(&stage).await.contains("key-rotation:protected"));
 }
 
+#[tokio::test]
+async fn what_a_leak_response_has_recorded_is_not_written_over_by_a_notice_whose_mail_was_under_way() {
+    let stage = Stage::with(false).await;
+    let keys = stage.user(&[used(95), used(5)]);
+    publish(&stage, &keys[1]);
+    let mail = HoldPlan { calls: Calls::new("ses:SendEmail"), at_call: 1, when: When::Before };
+    let held = stage.world(|world| world.faults.hold(mail));
+    stage.schedule().await;
+    let meanwhile = async {
+        held.reached().await;
+        stage.pass(SignedDuration::from_secs(30));
+        deliver(&stage, &leak(&stage, Whom::UserAndKey(USER.parse().expect("a user name"), key_id(&keys[0])))).await;
+        held.release();
+    };
+    tokio::join!(stage.work(), meanwhile);
+    let state = stage.state_of(&keys[0]).expect("it is on record");
+    assert!(state.starts_with("disabled=") && state.contains(" by="), "{state}");
+    after_announcing(&stage).await;
+    assert_eq!((stage.waiting(), stage.dead_letters().await.len()), (0, 0));
+    assert!(stage.published_key().is_some_and(|key| key != keys[1] && is_active(&stage, &key)), "its successor");
+}
+
 // ---- a request is done when it is done -------------------------------------------------------------------------------
 
 #[tokio::test]

@@ -292,7 +292,7 @@ impl AccountContext<'_> {
         let is_exempt = inventory.is_exempt(record, &self.worker.exemption_group);
         let process = async {
             let user = UserContext::new(self, record, is_exempt);
-            let mut report = user::process_user(user).await;
+            let mut report = user::process(user).await;
             if self.has_vanished(record, &report).await {
                 info!("the user has been deleted since it was listed");
                 report.result = Ok(());

@@ -63,8 +63,8 @@ enum Next {
 }
 
 /// Works on one user.
-pub async fn process_user(context: UserContext<'_>) -> UserReport {
-    let report = converge(&context).await;
+pub async fn process(context: UserContext<'_>) -> UserReport {
+    let report = run_rounds(&context).await;
     if let Err(UserError::Step(error)) = &report.result
         && error.session_ended()
     {
@@ -73,7 +73,7 @@ pub async fn process_user(context: UserContext<'_>) -> UserReport {
     report
 }
 
-async fn converge(context: &UserContext<'_>) -> UserReport {
+async fn run_rounds(context: &UserContext<'_>) -> UserReport {
     let mut items = Vec::new();
     let mut glance = match look::glance(context).await {
         Ok(Some(glance)) => glance,

@@ -4,6 +4,8 @@
 use end_to_end::scenario::{publish, remember};
 use end_to_end::{ACCOUNT, OWNER, Stage, USER};
 use jiff::SignedDuration;
+use rotation::Task;
+use rotation::job::{ForceRotate, Whom};
 use sandbox::KeySpec;
 use sandbox::faults::{Calls, WrongDates};
 
@@ -73,4 +75,23 @@ async fn a_worker_that_goes_on_for_days_notices_that_they_pass() {
     stage.pass_days(11);
     work().await;
     assert_eq!(stage.keys().len(), 2, "{old} is 91 days old");
+}
+
+#[tokio::test]
+async fn one_answer_that_is_dated_before_an_exemption_ended_keeps_no_leaked_key_active() {
+    for wrong in wrong_dates(-A_MONTH).into_iter().filter(|wrong| wrong.times.is_some()) {
+        let stage = Stage::new().await;
+        let leaked = stage.user(&[KeySpec::aged(50).used_days_ago(1)]).remove(0);
+        let ended = (stage.now() - SignedDuration::from_hours(24 * 5)).strftime("%Y-%m-%d").to_string();
+        stage.world(|world| world.tag_user(ACCOUNT, USER, "key-rotation:exempt-until", &ended));
+        stage.world(|world| world.faults.wrong_dates = Some(wrong.clone()));
+        let whom = Whom::User(USER.parse().expect("a user name"));
+        let leak = ForceRotate { whom, disable_old_now: true, override_exemption: false };
+        stage.send(&stage.job(Task::ForceRotate(leak))).await;
+        stage.work().await;
+        assert!(!stage.keys().contains(&(leaked.clone(), true)), "{wrong:?}");
+        let state = stage.state_of(&leaked).expect("that is on record");
+        let ten_days_on = stage.now() + SignedDuration::from_hours(24 * 10);
+        assert!(state.contains(&format!("until={}", ten_days_on.strftime("%Y-%m-%d"))), "{wrong:?}: {state}");
+    }
 }

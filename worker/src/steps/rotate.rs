@@ -81,7 +81,7 @@ impl<E: Into<StepError>> From<E> for AttemptFailure {
 }
 
 struct RotationAttempt<'a> {
-    work: UserContext<'a>,
+    context: UserContext<'a>,
     session: MemberSession,
     destination: Destination,
     intent: Intent,
@@ -91,18 +91,18 @@ struct RotationAttempt<'a> {
 ///
 /// # Errors
 /// [`StepError`]; the user then is as before, or the intent says what has to be settled.
-pub async fn attempt(work: UserContext<'_>, kind: AttemptKind<'_>) -> Result<AttemptOutcome, StepError> {
+pub async fn attempt(context: UserContext<'_>, kind: AttemptKind<'_>) -> Result<AttemptOutcome, StepError> {
     // 0: one session, never refreshed, with enough of it left.
-    let session = work.account.sessions.with_at_least(MIN_SESSION_FOR_ATTEMPT).await?;
+    let session = context.account.sessions.with_at_least(MIN_SESSION_FOR_ATTEMPT).await?;
     let (successor_of, beside) = match kind {
         AttemptKind::Successor { old, present, .. } => {
             (Some(old.clone()), present.iter().filter(|key| *key != old).cloned().collect())
         }
         AttemptKind::Settle { .. } => (None, Vec::new()),
     };
-    let intent = Intent { attempt: Uuid::new_v4(), written: work.now(), successor_of, beside };
-    let destination = Destination::new(&work, &session);
-    let attempt = RotationAttempt { work, session, destination, intent };
+    let intent = Intent { attempt: Uuid::new_v4(), written: context.now(), successor_of, beside };
+    let destination = Destination::new(&context, &session);
+    let attempt = RotationAttempt { context, session, destination, intent };
     attempt.run(kind).await
 }
 
@@ -113,14 +113,14 @@ impl RotationAttempt<'_> {
 
     async fn run(&self, kind: AttemptKind<'_>) -> Result<AttemptOutcome, StepError> {
         if let AttemptKind::Settle { seen } = kind
-            && seen.iter().any(|intent| !intent.is_old(self.work.account.decision_time()))
+            && seen.iter().any(|intent| !intent.is_old(self.context.account.decision_time()))
         {
             // Somebody is at work: an intent more would only stand in the way.
             self.wait_until_no_attempt_is_under_way().await?;
             return Ok(AttemptOutcome::LookAgain(Vec::new()));
         }
         // 1: leave an intent. If the answer is lost it may be there: it then is an old intent one day, with nothing to settle.
-        self.iam().leave_intent(self.work.user, &self.intent).await?;
+        self.iam().leave_intent(self.context.user, &self.intent).await?;
         let ended = match kind {
             AttemptKind::Successor { old, present, tags, secret } => {
                 self.make_successor(old, present, tags, secret).await
@@ -152,10 +152,11 @@ impl RotationAttempt<'_> {
         }
 
         // 3: prepare the destination, remember what is published.
-        let prepared = self.destination.prepare(&self.work, &self.session, secret.cloned(), Some(&self.intent)).await?;
+        let prepared =
+            self.destination.prepare(&self.context, &self.session, secret.cloned(), Some(&self.intent)).await?;
 
         // 4: the keys are still those that the plan was made on.
-        let keys = access_keys(&self.work, &self.session).await?;
+        let keys = access_keys(&self.context, &self.session).await?;
         if keys.len() != present.len() || present.iter().any(|id| find(&keys, id).is_none()) {
             info!("the keys have changed since the plan was made: the user is looked at again");
             return self.look_again().await;
@@ -175,7 +176,7 @@ impl RotationAttempt<'_> {
         }
 
         // 8: verify.
-        let keys = access_keys(&self.work, &self.session).await?;
+        let keys = access_keys(&self.context, &self.session).await?;
         if find(&keys, &new.id).is_none_or(|key| key.status != KeyStatus::Active) {
             return Err(StepError::Changed(format!("the new key {} is not to be seen", new.id)).into());
         }
@@ -191,9 +192,9 @@ impl RotationAttempt<'_> {
             return Ok(AttemptOutcome::LookAgain(Vec::new()));
         };
         let record = self.destination.look().await?;
-        let keys = access_keys(&self.work, &self.session).await?;
+        let keys = access_keys(&self.context, &self.session).await?;
         let findings =
-            settle::settle(&self.work, &self.session, &self.destination, &old_intents, record, &keys).await?;
+            settle::settle(&self.context, &self.session, &self.destination, &old_intents, record, &keys).await?;
         self.clear_intents(&old_intents).await.map_err(AttemptFailure::with_intent_untouched)?;
         Ok(AttemptOutcome::LookAgain(findings))
     }
@@ -205,7 +206,7 @@ impl RotationAttempt<'_> {
     }
 
     async fn create_key(&self) -> Result<NewKey, AttemptFailure> {
-        match self.iam().create_access_key(self.work.user).await {
+        match self.iam().create_access_key(self.context.user).await {
             Ok(key) => Ok(key),
             Err(error) if error.ambiguous => Err(self.leave_for_settling(error)),
             Err(error) if error.class == ErrorClass::LimitExceeded => {
@@ -218,7 +219,7 @@ impl RotationAttempt<'_> {
     /// IAM's limit of two keys is racy: where there are more keys than expected the new one is deleted, and another attempt has
     /// its turn.
     async fn delete_new_key_if_limit_raced(&self, new: &NewKey, present: &[AccessKeyId]) -> Result<(), AttemptFailure> {
-        let keys = match access_keys(&self.work, &self.session).await {
+        let keys = match access_keys(&self.context, &self.session).await {
             Ok(keys) => keys,
             Err(error) => return Err(self.delete_new_key(&new.id, error).await),
         };
@@ -232,7 +233,7 @@ impl RotationAttempt<'_> {
     }
 
     async fn store_pending(&self, new: &NewKey) -> Result<bool, AttemptFailure> {
-        let value = secret_value(new, &self.work);
+        let value = secret_value(new, &self.context);
         let call = self.destination.secrets.put_pending(&self.destination.name, &new.id, &value);
         match self.unless_session_ended(call).await {
             Ok(is_published) => Ok(is_published),
@@ -252,7 +253,7 @@ impl RotationAttempt<'_> {
     /// The new key was never used and never published: it is deleted, and the user is as before. If it cannot be deleted the
     /// intent stays, and a later delivery settles it.
     async fn delete_new_key(&self, new: &AccessKeyId, error: StepError) -> AttemptFailure {
-        match self.iam().delete_unpublished_key(self.work.user, new).await {
+        match self.iam().delete_unpublished_key(self.context.user, new).await {
             Ok(()) => {
                 info!(access_key_id = %new, %error, "the new key was deleted again");
                 AttemptFailure::from(error)
@@ -273,21 +274,21 @@ impl RotationAttempt<'_> {
     async fn clear_intents(&self, settled: &[Intent]) -> Result<(), StepError> {
         let mut attempts = vec![self.intent.attempt];
         attempts.extend(settled.iter().map(|intent| intent.attempt));
-        Ok(self.iam().clear_intents(self.work.user, &attempts).await?)
+        Ok(self.iam().clear_intents(self.context.user, &attempts).await?)
     }
 }
 
 /// The secret's value: the fields its readers have always found in it; and the passwords by region of a user that sends mail by
 /// SES's SMTP interface.
-fn secret_value(new: &NewKey, work: &UserContext<'_>) -> SecretString {
+fn secret_value(new: &NewKey, context: &UserContext<'_>) -> SecretString {
     let mut value = json!({
         "AccessKeyId": new.id.as_str(),
         "CreateDate": new.created.to_string(),
         "SecretAccessKey": new.secret.expose_secret(),
         "Status": "Active",
-        "UserName": work.user.as_str(),
+        "UserName": context.user.as_str(),
     });
-    let (regions, _) = work.smtp_regions();
+    let (regions, _) = context.smtp_regions();
     if !regions.is_empty() {
         let password = |region: &String| smtp::password(&new.secret, region).expose_secret().to_owned();
         let passwords: BTreeMap<&String, String> = regions.iter().map(|region| (region, password(region))).collect();

@@ -21,7 +21,7 @@ use crate::events;
 /// # Errors
 /// [`StepError`]: the intents stay, and settling is tried again.
 pub async fn settle(
-    work: &UserContext<'_>,
+    context: &UserContext<'_>,
     session: &MemberSession,
     destination: &Destination,
     old_intents: &[Intent],
@@ -37,31 +37,31 @@ pub async fn settle(
         let holds = record.as_ref().is_some_and(|record| record.holds(&key.id));
         if publishes {
             info!(access_key_id = %key.id, "an interrupted rotation had published its key: it stands");
-            emit_published(work, &key.id);
+            emit_published(context, &key.id);
             // One that a person has made inactive since is theirs to look after.
             if key.status == KeyStatus::Active {
-                verify(work, session, &key.id).await?;
+                verify(context, session, &key.id).await?;
             }
         } else if holds && key.status == KeyStatus::Active && !is_beaten(key, record.as_ref(), keys, old_intents) {
             let expected = record.as_ref().and_then(|record| record.current()).map(str::to_owned);
             publish(destination, &key.id, expected.as_deref()).await?;
-            verify(work, session, &key.id).await?;
+            verify(context, session, &key.id).await?;
             info!(access_key_id = %key.id, "an interrupted rotation had stored its key: it is now published");
-            emit_published(work, &key.id);
+            emit_published(context, &key.id);
             record = destination.look().await?;
         } else {
-            findings.extend(remove(work, session, destination, old_intents, key).await?);
+            findings.extend(remove(context, session, destination, old_intents, key).await?);
         }
     }
     Ok(findings)
 }
 
-fn emit_published(work: &UserContext<'_>, key: &AccessKeyId) {
-    let (account, worker) = (work.account, work.account.worker);
+fn emit_published(context: &UserContext<'_>, key: &AccessKeyId) {
+    let (account, worker) = (context.account, context.account.worker);
     let central = worker.central.as_ref().map(|central| &central.account);
-    let location = location(central, worker.connection.region(), &account.job.account, work.user);
+    let location = location(central, worker.connection.region(), &account.job.account, context.user);
     let secret = Some(events::secret(&location, &account.job.account));
-    account.emit(Event { secret, ..work.event(EventKind::Published).of_key(key.clone()) });
+    account.emit(Event { secret, ..context.event(EventKind::Published).of_key(key.clone()) });
 }
 
 /// Whether the key was there before one of these attempts, by that one's own word.
@@ -91,8 +91,8 @@ async fn publish(destination: &Destination, key: &AccessKeyId, expected: Option<
     }
 }
 
-async fn verify(work: &UserContext<'_>, session: &MemberSession, key: &AccessKeyId) -> Result<(), StepError> {
-    let keys = access_keys(work, session).await?;
+async fn verify(context: &UserContext<'_>, session: &MemberSession, key: &AccessKeyId) -> Result<(), StepError> {
+    let keys = access_keys(context, session).await?;
     match find(&keys, key) {
         Some(key) if key.status == KeyStatus::Active => Ok(()),
         Some(_) | None => Err(StepError::Changed(format!("the published key {key} is not live"))),
@@ -103,7 +103,7 @@ async fn verify(work: &UserContext<'_>, session: &MemberSession, key: &AccessKey
 /// made it: it goes. Used after all: it is a person's, and stays. So where no attempt was at work: then somebody else has written
 /// the intent. A trace that confirms an old intent is minutes old itself, so no look that lags misses it.
 async fn remove(
-    work: &UserContext<'_>,
+    context: &UserContext<'_>,
     session: &MemberSession,
     destination: &Destination,
     old_intents: &[Intent],
@@ -123,6 +123,6 @@ async fn remove(
         return Ok(Some(Finding::UnconfirmedIntent { key: id }));
     }
     warn!(access_key_id = %id, "an interrupted rotation left a key whose secret nobody has: it is deleted");
-    iam.delete_unpublished_key(work.user, &id).await?;
+    iam.delete_unpublished_key(context.user, &id).await?;
     Ok(None)
 }

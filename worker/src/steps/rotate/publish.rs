@@ -91,7 +91,7 @@ impl RotationAttempt<'_> {
         if is_current(&new.id) {
             return Ok(PublicationState::Published);
         }
-        let keys = match access_keys(&self.work, &self.session).await {
+        let keys = match access_keys(&self.context, &self.session).await {
             Ok(keys) => keys,
             Err(error) => return Err(self.delete_unless_maybe_published(new, current.as_deref(), error).await),
         };

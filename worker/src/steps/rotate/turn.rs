@@ -24,7 +24,7 @@ impl RotationAttempt<'_> {
         let mut pauses = self.pauses();
         loop {
             let seen = self.read_tags_without_own_intent().await?;
-            match Turn::new(Some(self.intent.attempt), &seen.intents, self.work.account.decision_time()) {
+            match Turn::new(Some(self.intent.attempt), &seen.intents, self.context.account.decision_time()) {
                 Turn::Mine => return Ok(Some(seen)),
                 Turn::OthersGiveWay => pause(&mut pauses, &seen.intents).await?,
                 Turn::GiveWay => {
@@ -43,7 +43,7 @@ impl RotationAttempt<'_> {
         let mut pauses = self.pauses();
         loop {
             let others = self.read_tags_without_own_intent().await?.intents;
-            match Turn::new(None, &others, self.work.account.decision_time()) {
+            match Turn::new(None, &others, self.context.account.decision_time()) {
                 Turn::Mine => return Ok(()),
                 Turn::OthersGiveWay | Turn::GiveWay => pause(&mut pauses, &others).await?,
                 Turn::BackOff { until } => return Err(StepError::OthersAtWork { not_before: until }),
@@ -52,14 +52,14 @@ impl RotationAttempt<'_> {
     }
 
     async fn read_tags_without_own_intent(&self) -> Result<UserTags, StepError> {
-        let tags = self.iam().user_tags(self.work.user).await?;
+        let tags = self.iam().user_tags(self.context.user).await?;
         let mut tags = UserTags::read(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
         tags.intents.retain(|intent| intent.attempt != self.intent.attempt);
         Ok(tags)
     }
 
     fn pauses(&self) -> impl Iterator<Item = Duration> + use<> {
-        let longest = self.work.account.worker.attempt_wait;
+        let longest = self.context.account.worker.attempt_wait;
         PAUSES.into_iter().map(move |part| longest / part)
     }
 }
