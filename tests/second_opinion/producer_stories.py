@@ -3,6 +3,7 @@
 import json
 import pathlib
 import tempfile
+import time
 
 import schemas
 from stage import USER, NotShown, expect, same, used
@@ -71,6 +72,21 @@ def a_leak_goes_to_the_urgent_queue_and_is_waited_for(stage):
     expect(leaked in said, "the answer names the key")
     expect("aws cloudtrail lookup-events" in said, "the answer says how to see what the key did")
     same(stage.count(urgent), 0, "messages left")
+
+
+def a_forced_rotation_that_deletes_a_key_goes_on_by_itself_after_a_minute(stage):
+    """Where other scenarios let the minute pass, this one waits for it; with the settings that a worker has by itself."""
+    stage.user(used(30, active=False), used(5))
+    began = time.monotonic()
+    asking = stage.start("producer", "force-rotate", "--account", stage.account, "--user", USER, "--wait", "--counts-lag-seconds", "1")
+    stage.until_sent()
+    stage.work(RETRY_DELAY=None)
+    expect(time.monotonic() - began >= 60, "the minute is waited for")
+    said = stage.finish(asking)
+    ending = stage.ending()
+    same(ending.keys, [("key 2", True, "forced"), ("a new key", True, None)], "keys")
+    expect(stage.before[USER][1] in said, "the answer names the key")
+    same((ending.left_over, ending.waiting, ending.dead_letters), ([], 0, []), "what is left over")
 
 
 def a_refusal_is_told_to_who_waits(stage):
@@ -191,6 +207,8 @@ def a_users_status_says_whether_its_new_key_has_been_installed(stage):
 
 
 STORIES = [
+    # First, for others go on while it waits.
+    a_forced_rotation_that_deletes_a_key_goes_on_by_itself_after_a_minute,
     the_whole_organization_is_scheduled_but_for_what_is_excluded_or_not_active,
     one_root_is_scheduled_as_a_unit_with_everything_below_it,
     per_user_every_user_gets_one_message_and_its_own_work,

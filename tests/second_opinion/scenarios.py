@@ -33,6 +33,8 @@ AT_ONCE = 8
 
 def of_one_message(scenario, stage):
     scenario.prepare(stage)
+    if scenario.meanwhile:
+        stage.wait_a_minute(scenario.meanwhile)
     stage.work(status=scenario.status, **scenario.settings)
     different = stage.ending().differences(scenario.ending)
     expect(not different, "; ".join(different))
@@ -47,10 +49,10 @@ def not_those_of_scenario_rs():
 
 def everything():
     """Name, what to do on a stage, and whether nobody may play beside it."""
+    for story in producer_stories.STORIES + stories.STORIES:
+        yield story.__name__.replace("_", " "), story, getattr(story, "alone", False)
     for scenario in SCENARIOS:
         yield scenario.name, partial(of_one_message, scenario), False
-    for story in stories.STORIES + producer_stories.STORIES:
-        yield story.__name__.replace("_", " "), story, getattr(story, "alone", False)
 
 
 def play(opened, number, fifo, act):

@@ -26,6 +26,9 @@ USER = "ada,b+l=o.v@e_l-ace"
 VERSIONS = uuid.UUID("6f1a4c62-2c0f-5a39-9a58-5b8f3a0d7c11")
 # The version of a secret that another tool wrote, and a key it could be of.
 ANOTHERS = "11111111-2222-4333-8444-555555555555"
+# Tags of a user that are about one of its keys, whose id is the rest.
+STATE = "key-rotation:state:"
+DELETION = "key-rotation:delete:"
 SECRET_FIELDS = {"AccessKeyId", "CreateDate", "SecretAccessKey", "Status", "UserName"}
 
 
@@ -58,6 +61,8 @@ class Ending:
     mails: list | None = field(default_factory=list)
     # Tags of this tool that are not the state of a key that is there.
     left_over: list = field(default_factory=list)
+    # Keys that are there, whose deletion is announced.
+    announced: list = field(default_factory=list)
     # Kinds of dead letters.
     dead_letters: list = field(default_factory=list)
     # Messages left on the queue, visible or not.
@@ -97,7 +102,7 @@ class Stage:
 
     def remember(self, key, word, days_ago, user=USER):
         at = (datetime.now(UTC) - timedelta(days=days_ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        tag = {"Key": f"key-rotation:state:{key}", "Value": f"{word}={at}"}
+        tag = {"Key": f"{STATE}{key}", "Value": f"{word}={at}"}
         self.member("iam").tag_user(UserName=user, Tags=[tag])
 
     def publish(self, key, version=None, user=USER):
@@ -193,6 +198,21 @@ class Stage:
                 sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
         return jobs
 
+    def pass_time(self, **by):
+        """Lets time go by; as timedelta is told how much."""
+        self.aws.pass_time(self.account, self.queue, timedelta(**by))
+
+    def wait_a_minute(self, meanwhile):
+        """A request that has to delete a key announces that; until a minute has passed, this is how it stands. Then the minute is over."""
+        # Half a minute after the first delivery the message is not there yet.
+        for when in ("at once", "half a minute later"):
+            self.work(status=1, DRAIN_PATIENCE="0")
+            different = self.ending().differences(meanwhile)
+            expect(not different, f"{when}: {'; '.join(different)}")
+            self.pass_time(seconds=30)
+        # RETRY_DELAY, and what clocks do not agree on.
+        self.pass_time(seconds=10)
+
     # ---- looking ----
 
     def secret_name(self, user=USER):
@@ -259,13 +279,16 @@ class Stage:
             stages={known.get(version, version): stages for version, stages in versions.items()},
             mails=self.subjects(),
             left_over=sorted(self.tag_name(tag, user) for tag in tags if of_the_tool(tag) and not of_any(tag, keys)),
+            announced=[self.called(key, user) for key, _ in keys if f"{DELETION}{key}" in tags],
             dead_letters=sorted(attributes["ErrorKind"] for _, attributes in letters),
             waiting=self.count(self.queue),
         )
 
     def tag_name(self, tag, user):
-        key = tag.removeprefix("key-rotation:state:")
-        return tag if key == tag else f"state of {self.called(key, user)}"
+        for prefix, what in ((STATE, "state"), (DELETION, "deletion")):
+            if tag.startswith(prefix):
+                return f"{what} of {self.called(tag.removeprefix(prefix), user)}"
+        return tag
 
     def check_secret(self, user, version, key):
         """The published secret is whole, its key works, and nobody but the user is let at it."""
@@ -300,7 +323,7 @@ def version_of(key):
 
 def word(tags, key):
     """What is remembered of a key."""
-    state = tags.get(f"key-rotation:state:{key}")
+    state = tags.get(f"{STATE}{key}")
     return state and state.partition("=")[0]
 
 

@@ -177,11 +177,11 @@ class Moto(StandIn):
             held.last_used = AccessKeyLastUsed(utcnow() - datetime.timedelta(days=key.used), "s3", "us-east-1")
         return made["AccessKeyId"]
 
-    def pass_days(self, account, days):
-        """Everything in the account becomes so much older: moto's time is the machine's."""
+    def pass_time(self, account, queue, by):
+        """Everything in the account and on the queue becomes so much older: moto's time is the machine's."""
         from moto.iam.models import AccessKeyLastUsed
+        from moto.sqs.models import sqs_backends
 
-        by = datetime.timedelta(days=days)
         iam = self.iam(account)
         for user in iam.users.values():
             for key in user.access_keys:
@@ -191,6 +191,11 @@ class Moto(StandIn):
                     key.last_used = AccessKeyLastUsed(used.timestamp - by, used.service, used.region)
             tags = iam.tagger.list_tags_for_resource(user.arn)["Tags"]
             iam.tagger.tag_resource(user.arn, [{**tag, "Value": INSTANT.sub(lambda at: earlier(at[0], by), tag["Value"])} for tag in tags])
+        milliseconds = by // datetime.timedelta(milliseconds=1)
+        for message in sqs_backends[self.management][REGION].queues[queue.rpartition("/")[2]]._messages:
+            message.visible_at -= milliseconds
+            message.sent_timestamp -= milliseconds
+            message.body = asked_earlier(message.body, by)
 
     def secret_access_keys(self, account, user):
         return {key.access_key_id: key.secret_access_key for key in self.iam(account).users[user].access_keys}
@@ -251,10 +256,10 @@ class Sandbox(StandIn):
         spec = {"account": account, "user": user, "age_days": key.age, "last_used_days_ago": key.used}
         return self.control("keys", {**spec, "status": "Active" if key.active else "Inactive"})["access_key_id"]
 
-    def pass_days(self, _account, days):
-        # Sessions end with the days.
+    def pass_time(self, _account, _queue, by):
+        # Sessions end as time passes.
         self.members.clear()
-        self.control("clock", {"advance_seconds": days * 86400})
+        self.control("clock", {"advance_seconds": by // datetime.timedelta(seconds=1)})
 
     def secret_access_keys(self, account, user):
         keys = self.control("state")["accounts"][account]["users"][user]["keys"]
@@ -273,3 +278,10 @@ def earlier(instant, by):
     """An instant of a tag, so much earlier."""
     spelling = "%Y-%m-%dT%H:%M:%SZ"
     return (datetime.datetime.strptime(instant, spelling) - by).strftime(spelling)
+
+
+def asked_earlier(body, by):
+    """A message that was asked for so much earlier."""
+    job = json.loads(body)
+    asked = datetime.datetime.fromisoformat(job["requested_at"]) - by
+    return json.dumps({**job, "requested_at": asked.isoformat()})

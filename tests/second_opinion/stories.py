@@ -2,15 +2,16 @@
 
 import json
 
-from stage import USER, NotShown, expect, same, used, version_of
+from stage import USER, Ending, NotShown, expect, same, used, version_of
 from stand_ins import EXEMPTION_GROUP, READ_POLICY, REGION, Key
+from worker_scenarios import CONTAINED
 
 
 def a_key_nobody_touches_is_replaced_then_disabled_then_deleted(stage):
     stage.user(Key(80))
 
     def after(days):
-        stage.aws.pass_days(stage.account, days)
+        stage.pass_time(days=days)
         stage.scan()
         stage.work()
         return [(key, active) for key, active, _ in stage.ending().keys]
@@ -71,6 +72,7 @@ def a_message_that_comes_twice_changes_nothing_more(stage):
 def a_leak_response_that_comes_twice_is_recognised_as_done(stage):
     stage.leak(stage.user(used(50), used(5))[0])
     body = stage.peek()
+    stage.wait_a_minute(Ending([("key 1", False, "disabled"), ("key 2", True, None)], {}, [CONTAINED], announced=["key 1"], waiting=1))
     stage.work()
     first = stage.ending()
     same([key for key, _, _ in first.keys], ["key 2", "a new key"], "keys after the first time")

@@ -17,6 +17,8 @@ class Scenario:
     prepare: Callable
     ending: Ending
     settings: dict = field(default_factory=dict)
+    # How it stands while the deletion of a key is announced, which a later delivery carries out.
+    meanwhile: Ending | None = None
     # What the worker exits with: 1 where it leaves a message.
     status: int = 0
 
@@ -45,6 +47,7 @@ NOTICE = "Action needed by DATE: access key of USER will be disabled"
 DISABLED = "Stopped working, check by DATE: access key of USER disabled"
 FOUND_INACTIVE = "Please check by DATE: access key of USER found inactive"
 DELETED = "No action needed: access key of USER deleted"
+REPLACED_AT_ONCE = "Action needed now: access key of USER replaced"
 CONTAINED = "Action needed now: access key of USER disabled at once"
 AUDIT = "Audit only, nothing changed: access key of USER"
 
@@ -145,21 +148,25 @@ OF_SCENARIO_RS = [
         "a forced rotation that needs an inactive key's place",
         lambda stage: (stage.user(used(30, active=False), used(5)), stage.force()),
         Ending([("key 2", True, "forced"), NEW], FIRST_SECRET, [f"{REPLACEMENT}, 1 more"]),
+        meanwhile=Ending([("key 1", False, None), ("key 2", True, "forced")], announced=["key 1"], waiting=1),
     ),
     Scenario(
         "a leaked key of two active ones, by user and key",
         lambda stage: stage.force("--access-key-id", stage.user(used(50), used(5))[1], "--disable-old-now"),
-        Ending([("key 1", True, None), NEW], FIRST_SECRET, [f"{CONTAINED}, 2 more"], ["state of key 2"]),
+        Ending([("key 1", True, None), NEW], FIRST_SECRET, [CONTAINED, f"{REPLACED_AT_ONCE}, 1 more"], ["state of key 2"]),
+        meanwhile=Ending([("key 1", True, None), ("key 2", False, "disabled")], {}, [CONTAINED], announced=["key 2"], waiting=1),
     ),
     Scenario(
         "a leaked key of two active ones, by nothing but its id",
         lambda stage: stage.leak(stage.user(used(50), used(5))[0]),
-        Ending([("key 2", True, None), NEW], FIRST_SECRET, [f"{CONTAINED}, 2 more"], ["state of key 1"]),
+        Ending([("key 2", True, None), NEW], FIRST_SECRET, [CONTAINED, f"{REPLACED_AT_ONCE}, 1 more"], ["state of key 1"]),
+        meanwhile=Ending([("key 1", False, "disabled"), ("key 2", True, None)], {}, [CONTAINED], announced=["key 1"], waiting=1),
     ),
     Scenario(
         "a leaked key beside an inactive one, by nothing but its id",
         lambda stage: stage.leak(stage.user(used(50, active=False), used(5))[1]),
-        Ending([("key 2", False, "disabled"), NEW], FIRST_SECRET, [f"{CONTAINED}, 2 more"]),
+        Ending([("key 2", False, "disabled"), NEW], FIRST_SECRET, [CONTAINED, f"{REPLACED_AT_ONCE}, 1 more"]),
+        meanwhile=Ending([("key 1", False, None), ("key 2", False, "disabled")], {}, [CONTAINED], announced=["key 1"], waiting=1),
     ),
     Scenario(
         "a request that is refused",

@@ -29,10 +29,8 @@ pub enum StepError {
         /// When the others' intents are old, or (where they may still be at work) have been silent for too long.
         not_before: Timestamp,
     },
-    /// The rest of a request must not be done yet: the key's deletion was due, and may be under way.
-    #[error(
-        "the deletion of the key was due and may be under way; unless it is gone by then, it is made active after {not_before}"
-    )]
+    /// The rest of a request must not be done yet: a deletion has to be announced for some time, or a restore has to keep away from one.
+    #[error("the deletion of a key is announced or may be under way: the request goes on after {not_before}")]
     HasToWait {
         /// When it may be done.
         not_before: Timestamp,

@@ -40,7 +40,7 @@ impl Default for Limits {
             stop_grace: Duration::from_secs(25),
             retry_delay: Duration::from_secs(15),
             longest_retry: Duration::from_secs(15 * 60),
-            drain_patience: Duration::from_secs(60),
+            drain_patience: Duration::from_secs(90),
         }
     }
 }

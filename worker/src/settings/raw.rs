@@ -145,7 +145,7 @@ pub struct RawSettings {
     #[arg(long, env = "STOP_GRACE", value_name = "SECONDS", default_value_t = 25, global = true)]
     pub(super) stop_grace: u64,
     /// With --drain: seconds without a message to receive, while others wait for a retry, after which to give up
-    #[arg(long, env = "DRAIN_PATIENCE", value_name = "SECONDS", default_value_t = 60, global = true)]
+    #[arg(long, env = "DRAIN_PATIENCE", value_name = "SECONDS", default_value_t = 90, global = true)]
     pub(super) drain_patience: u64,
 
     /// Exit once the queue has stayed empty
