@@ -26,7 +26,8 @@ pub struct Limits {
     pub retry_delay: Duration,
     /// The longest delay after a retryable failure.
     pub longest_retry: Duration,
-    /// With `drain`: how long the queue may stay without a message to receive while others are still invisible.
+    /// With `drain`: how long the queue may stay without a message to receive while others are still invisible. By default longer
+    /// than what a forced rotation waits for that deletes a key: a minute, and a retry's delay.
     pub drain_patience: Duration,
 }
 
