@@ -60,7 +60,7 @@ def mutant(name, *edits, first=None):
 MUTANTS = [
     mutant(
         "the key is made before its destination is prepared",
-        (ROTATE, "let prepared = self.destination.prepare(&self.context, &self.session, secret.cloned(), Some(&self.intent)).await?;", ""),
+        (ROTATE, "let prepared =\n            self.destination.prepare(&self.context, &self.session, secret.cloned(), Some(&self.intent)).await?;", ""),
         (
             ROTATE,
             "let new = self.create_key().await?;",
