@@ -131,12 +131,13 @@ impl Destination {
         }
     }
 
-    /// Whether the secret is this user's and does not have the policy that it should have, by its tags.
+    /// Whether the secret is this user's and does not have the policy that it should have, by its tags. One without the tag is being
+    /// prepared, or has been left so: the next attempt prepares it. To write its policy meanwhile could take away the trace of the attempt.
     pub fn has_another_policy(context: &UserContext<'_>, tags: &BTreeMap<String, String>) -> bool {
         let (readers, writers) = (context.readers().patterns, context.account.secret_writers());
         let wanted = SecretPolicy { owner: context.arn, readers: &readers, writers: &writers, attempt: None };
         tags.get(SECRET_USER_ID_TAG) == Some(&context.record.id)
-            && tags.get(SECRET_POLICY_TAG) != Some(&wanted.fingerprint())
+            && tags.get(SECRET_POLICY_TAG).is_some_and(|known| *known != wanted.fingerprint())
     }
 
     /// Why the user cannot read its secret as it is now, if it cannot. To be asked before the user depends on it alone. It only
