@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::key::{Key, LastUse, Published};
+use crate::request::MAX_REQUEST_AGE;
 use crate::state::{KeyState, KeyStateKind};
 use crate::verdict::MissingFact;
 
@@ -34,6 +35,11 @@ pub(crate) fn is_untold_re_enabled(key: &Key) -> bool {
         KeyStateKind::Restored => !state.told,
         KeyStateKind::Notified | KeyStateKind::Forced => false,
     })
+}
+
+/// Whether an operator's request that the record names may still be delivered again, and has to find it.
+pub(crate) fn may_come_again(state: &KeyState, now: Timestamp) -> bool {
+    (state.by.is_some() || state.restoring.is_some()) && now.duration_since(state.at) <= MAX_REQUEST_AGE
 }
 
 /// In whole seconds, as tags and IAM's creation times are.

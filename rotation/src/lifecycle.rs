@@ -8,13 +8,17 @@
 
 mod inactive;
 
+pub(crate) use inactive::untold_of_gone;
+
 use jiff::{SignedDuration, Timestamp};
 
-use crate::evidence::{Known, is_untold_re_enabled, known_publication, known_use, no_earlier, notice_since};
+use crate::evidence::{
+    Known, is_untold_re_enabled, known_publication, known_use, may_come_again, no_earlier, notice_since,
+};
 use crate::finding::Finding;
 use crate::ids::AccessKeyId;
 use crate::key::{Key, KeyStatus, LastUse};
-use crate::plan::{Action, DisablePrecondition, Notice, NoticeKind, Plan, Upcoming, untold_of_gone};
+use crate::plan::{Action, DisablePrecondition, Notice, NoticeKind, Plan, Upcoming};
 use crate::policy::{Policy, UnusedKeys, after, before};
 use crate::state::{KeyState, KeyStateKind};
 use crate::user::User;
@@ -153,7 +157,7 @@ impl Rules {
         let is_void = |state: &KeyState| {
             let has_happened = matches!(state.kind, KeyStateKind::Disabled | KeyStateKind::Restored);
             let is_from_before = state.at.as_second() < self.now.as_second();
-            is_from_before && !state.may_come_again(self.now) && (state.told || !has_happened)
+            is_from_before && !may_come_again(state, self.now) && (state.told || !has_happened)
         };
         if may_void {
             let void = user.tags.states.iter().filter(|(key, state)| is_void(state) && !is_announced(&actions, key));

@@ -10,7 +10,6 @@ use crate::finding::Finding;
 use crate::ids::AccessKeyId;
 use crate::key::LastUse;
 use crate::state::{KeyState, KeyStateKind};
-use crate::user::User;
 
 /// What is to be done about one user, in this order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -213,15 +212,6 @@ impl Announcement {
 /// What stays on record of a key once its owner has been told that it was deleted: that by which an operator's request knows it.
 fn kept_after_deletion(before: Option<KeyState>) -> Option<KeyState> {
     before.filter(|state| state.by.is_some())
-}
-
-/// What the owner has still to be told of keys that are gone.
-pub(crate) fn untold_of_gone(user: &User) -> Vec<Action> {
-    let contained = user.orphaned_states().filter(|(_, state)| state.is_containment() && !state.told);
-    let contained = contained.map(|(key, state)| Announcement::Contained.of(key, Some(state.clone())));
-    let deleted = user.tags.deletions.iter().map(|(key, _)| key).filter(|key| user.is_gone(key));
-    let deleted = deleted.map(|key| Announcement::Deleted.of(key, user.tags.state_of(key)));
-    contained.chain(deleted).collect()
 }
 
 /// What the look right before a disable must show, or the key stays active.

@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::ids::AccessKeyId;
-use crate::request::MAX_REQUEST_AGE;
 
 /// One state tag, read: `kind=time`, and what else is known, each as a `word=value` pair after a space.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,11 +92,6 @@ impl KeyState {
     pub fn accepted(self, at: Timestamp) -> Self {
         let at = if self.is_containment() { self.at } else { at };
         Self { at, told: true, ..self }
-    }
-
-    /// Whether an operator's request that it names may still be delivered again, and has to find it.
-    pub(crate) fn may_come_again(&self, now: Timestamp) -> bool {
-        (self.by.is_some() || self.restoring.is_some()) && now.duration_since(self.at) <= MAX_REQUEST_AGE
     }
 
     /// Whether an operator's request disabled the key.

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 
 use super::{Rules, is_announced, kept};
-use crate::evidence::{Known, disabled_record, known_publication, used_after_disable};
+use crate::evidence::{Known, disabled_record, known_publication, may_come_again, used_after_disable};
 use crate::ids::AccessKeyId;
 use crate::key::{Key, KeyStatus};
-use crate::plan::{Action, Announcement, Deletable, DeleteReason, Upcoming, untold_of_gone};
+use crate::plan::{Action, Announcement, Deletable, DeleteReason, Upcoming};
 use crate::policy::after;
 use crate::state::{KeyState, KeyStateKind};
 use crate::user::User;
@@ -101,7 +101,7 @@ impl Rules {
     /// as the request may come again that they name: by them it knows what it has done already.
     pub(super) fn keys_that_are_gone(&self, user: &User) -> Vec<Action> {
         let mut actions = untold_of_gone(user);
-        let is_over = |state: &KeyState| self.now >= self.delete_due(state.at) && !state.may_come_again(self.now);
+        let is_over = |state: &KeyState| self.now >= self.delete_due(state.at) && !may_come_again(state, self.now);
         let over = user.orphaned_states().filter(|(key, state)| is_over(state) && !is_announced(&actions, key));
         let over: Vec<Action> = over.map(|(key, _)| Action::Forget { key: key.clone() }).collect();
         actions.extend(over);
@@ -118,4 +118,13 @@ impl Rules {
             .filter(move |id| is_active(id))
             .map(|id| Action::ForgetDeletion { key: id.clone() })
     }
+}
+
+/// What the owner has still to be told of keys that are gone.
+pub(crate) fn untold_of_gone(user: &User) -> Vec<Action> {
+    let contained = user.orphaned_states().filter(|(_, state)| state.is_containment() && !state.told);
+    let contained = contained.map(|(key, state)| Announcement::Contained.of(key, Some(state.clone())));
+    let deleted = user.tags.deletions.iter().map(|(key, _)| key).filter(|key| user.is_gone(key));
+    let deleted = deleted.map(|key| Announcement::Deleted.of(key, user.tags.state_of(key)));
+    contained.chain(deleted).collect()
 }
