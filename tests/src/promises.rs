@@ -31,7 +31,7 @@ pub struct Requested {
 ///   since the key was last made active;
 /// - a key is deleted no sooner than the date that its owner was mailed, and the recovery grace after that mail, which was sent
 ///   since the key was last made inactive;
-/// - whoever owns a key that was disabled or deleted has been told so in the end.
+/// - whoever owns a key that was disabled or deleted has been told so in the end, or that it is active again.
 pub fn broken_promises(stage: &Stage, requested: &Requested) -> Vec<String> {
     let told = all_told(stage);
     let effects: Vec<EffectRecord> = stage.world(|world| world.journal.effects().to_vec());
@@ -64,11 +64,23 @@ pub fn broken_promises(stage: &Stage, requested: &Requested) -> Vec<String> {
         if !needs_no_notice.contains(user) && !is_announced(&told, key, announced_as, since, *at) {
             broken.push(format!("{at} {key} of {user} was {done}, and no mail had said so in time"));
         }
-        if !is_told_since(&told, key, told_as, *at) {
+        let is_undone = |restored: &Timestamp| is_told_since(&told, key, &[What::Stops], *restored);
+        if !is_told_since(&told, key, told_as, *at)
+            && !made_active_after(&effects, key, *at).as_ref().is_some_and(is_undone)
+        {
             broken.push(format!("{at} {key} of {user} was {done}, and nobody was told"));
         }
     }
     broken
+}
+
+/// When the key was next made active.
+fn made_active_after(effects: &[EffectRecord], key: &str, since: Timestamp) -> Option<Timestamp> {
+    let made_active = |record: &&EffectRecord| {
+        record.at >= since
+            && matches!(&record.effect, Effect::KeyStatusChanged { key: of, active: true, .. } if of == key)
+    };
+    effects.iter().find(made_active).map(|record| record.at)
 }
 
 /// Keys that the tool made and that were never published: nobody ever had one.

@@ -44,11 +44,16 @@ pub(super) async fn glance(context: &UserContext<'_>) -> Result<Option<Glance>, 
     let mut user = user_of(context, read_tags(&context.record.tags));
     let now = context.account.decision_time();
     let policy = &context.account.worker.policy;
-    // Who is exempt costs no call, unless there are notices to be made void.
-    if let Verdict::Exempt(exemption) = rotation::decide(now, policy, &user, &Request::Scheduled) {
+    let is_exempt = |exemption| {
         context.emit_exempt(exemption);
         Tally::count(&context.account.worker.tally.exempt);
-        return Ok(None);
+        Ok(None)
+    };
+    // Who is exempt costs no call, unless there are notices to be made void, or something may be left to be told of a key.
+    let may_be_untold = user.tags.states.iter().any(|(_, state)| !state.told);
+    match rotation::decide(now, policy, &user, &Request::Scheduled) {
+        Verdict::Exempt(exemption) if !may_be_untold => return is_exempt(exemption),
+        Verdict::Exempt(_) | Verdict::Act(_) | Verdict::SettleFirst | Verdict::Undecided(_) | Verdict::Refused(_) => {}
     }
     let session = context.account.sessions.with_at_least(MIN_SESSION_FOR_ONE_USER).await?;
     let keys = access_keys(context, &session).await?;
@@ -56,7 +61,7 @@ pub(super) async fn glance(context: &UserContext<'_>) -> Result<Option<Glance>, 
     user.keys = keys.iter().map(key).collect();
     context.account.counter.count_keys(&user, now, policy);
     let is_nothing_due = match rotation::decide(now, policy, &user, &Request::Scheduled) {
-        Verdict::Exempt(_) => true,
+        Verdict::Exempt(exemption) => return is_exempt(exemption),
         Verdict::Act(plan) => plan.actions.is_empty(),
         Verdict::SettleFirst | Verdict::Undecided(_) | Verdict::Refused(_) => false,
     };
