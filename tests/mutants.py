@@ -339,6 +339,11 @@ MUTANTS = [
         (RESTORE, "state.restoring.is_none() && state.at.as_second()", "false && state.restoring.is_none() && state.at.as_second()"),
     ),
     mutant(
+        "a policy is written over while an attempt may be at work",
+        ("worker/src/secret_policies.rs", "if !tags.intents.is_empty() || !tags.unreadable.is_empty() {", "if false && !tags.intents.is_empty() {"),
+        first="settling",
+    ),
+    mutant(
         "a key is deleted for a forced rotation without announcing that",
         (FORCED, "filter_map(|action| match action {\n                Action::Delete(deletable) =>", "filter_map(|action| match action {\n                Action::Delete(deletable) if false =>"),
         first="late_requests",

@@ -18,8 +18,8 @@ pub const SESSION_SECONDS: i32 = 900;
 /// How far two clocks of AWS, or IAM's whole seconds, may be apart.
 pub const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
-/// An attempt is about eleven calls (steps 1 to 9 of `docs/rotation-protocol.md`), a second or two. Whoever has not cleared its intent after this time is dead, frozen, or slower than
-/// it is worth waiting for.
+/// An attempt is about eleven calls (steps 1 to 9 of `docs/rotation-protocol.md`), a second or two. Whoever has not cleared its
+/// intent after this time is dead, frozen, or slower than it is worth waiting for.
 const SILENT_AFTER: SignedDuration = SignedDuration::from_mins(1);
 
 /// IAM's reads lag its writes by seconds: of two attempts that wrote their intents further apart than this, the later one saw the other's.

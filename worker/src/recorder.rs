@@ -72,9 +72,9 @@ impl<'a> TagRecorder<'a> {
         if let Some(state) = &state {
             if self.is_overtaken(iam, user, key, state).await? {
                 info!(%user, access_key_id = %key, "a request about the key has come in between: its record stays");
-                return Ok(());
+            } else {
+                gone(iam.record_state(user, key, state).await)?;
             }
-            gone(iam.record_state(user, key, state).await)?;
         }
         match (is_deleted, state) {
             (false, _) => Ok(()),

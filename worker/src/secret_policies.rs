@@ -1,15 +1,16 @@
 //! The policies of secrets that are there already, brought to what the settings say now: a new reader need not wait until each user's
 //! next rotation. One call for a hundred secrets tells which are not as they should be.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use key_rotation_aws::MIN_SESSION_FOR_ONE_USER;
+use key_rotation_aws::{AwsError, MIN_SESSION_FOR_ONE_USER, MemberSession};
 use rotation::Task;
 use rotation::job::Whom;
 use rotation::names::{secret_name, secret_prefix};
+use rotation::user::UserTags;
 use tracing::{info, warn};
 
-use crate::aws::iam::UserRecord;
+use crate::aws::iam::{Iam, UserRecord};
 use crate::context::{AccountContext, UserContext};
 use crate::error::StepError;
 use crate::inventory::Inventory;
@@ -56,8 +57,8 @@ async fn rewrite(account: &AccountContext<'_>, inventory: &Inventory) -> Result<
             continue;
         }
         let session = account.sessions.with_at_least(MIN_SESSION_FOR_ONE_USER).await?;
-        match Destination::new(&user, &session).write_policy(&user, &secret.tags, None).await {
-            Ok(()) => (rewritten, failed) = (rewritten + 1, 0),
+        match rewrite_one(&user, &session, &secret.tags).await {
+            Ok(is_rewritten) => (rewritten, failed) = (rewritten + usize::from(is_rewritten), 0),
             Err(error) => {
                 warn!(%error, user = %record.name, "the resource policy of a secret could not be brought up to date");
                 failed += 1;
@@ -65,4 +66,22 @@ async fn rewrite(account: &AccountContext<'_>, inventory: &Inventory) -> Result<
         }
     }
     Ok(rewritten)
+}
+
+/// Whether it was written. It is not while an attempt may be at work, or has left its intent: that one prepares the secret itself, and
+/// its trace would be lost. So the trace is read first, and then whether there is an intent.
+async fn rewrite_one(
+    user: &UserContext<'_>,
+    session: &MemberSession,
+    secret_tags: &BTreeMap<String, String>,
+) -> Result<bool, AwsError> {
+    let destination = Destination::new(user, session);
+    let trace = destination.last_attempt().await?;
+    let tags = Iam::new(session).user_tags(user.user).await?;
+    let tags = UserTags::read(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    if !tags.intents.is_empty() || !tags.unreadable.is_empty() {
+        return Ok(false);
+    }
+    destination.write_policy(user, secret_tags, trace).await?;
+    Ok(true)
 }

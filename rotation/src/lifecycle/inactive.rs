@@ -67,9 +67,9 @@ impl Rules {
     fn adopt(&self, key: &Key) -> Action {
         let delete_due = self.delete_due(self.now);
         let disabled = KeyState::new(KeyStateKind::Disabled, self.now).until(delete_due);
-        // The requests that contained it, or are about to restore it, go on being known by that.
-        let state = match disabled_record(key).cloned() {
-            Some(known) => KeyState { told: true, at: disabled.at, until: disabled.until, ..known },
+        // The request that contained it goes on being known by that. A restore that had begun is void: the key was active in between.
+        let state = match disabled_record(key) {
+            Some(known) => KeyState { by: known.by, successor: known.successor.clone(), ..disabled },
             None => disabled,
         };
         Action::Adopt { key: key.id.clone(), state, delete_due }

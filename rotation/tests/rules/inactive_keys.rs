@@ -220,11 +220,12 @@ fn a_reminder_of_a_deletion_says_whether_a_request_disabled_the_key() {
 }
 
 #[test]
-fn an_adopted_key_is_still_known_to_the_request_that_contained_it() {
-    let contained = KeyState { successor: Some(id("B")), ..disabled(100).by(REQUEST) };
+fn an_adopted_key_is_still_known_to_the_request_that_contained_it_and_not_to_a_restore() {
+    let restoring = Some(uuid::Uuid::from_u128(2));
+    let contained = KeyState { successor: Some(id("B")), restoring, ..disabled(100).by(REQUEST) };
     let user = user([key("A", 0).inactive().in_state(contained).used(105), key("B", 100).published()]);
     let [Action::Adopt { state, .. }] = &on(106, &user)[..] else { panic!("it was active in between") };
-    assert_eq!((state.by, &state.successor), (Some(REQUEST), &Some(id("B"))));
+    assert_eq!((state.by, &state.successor, state.restoring), (Some(REQUEST), &Some(id("B")), None));
 }
 
 // ---- one active, one inactive --------------------------------------------------------------------------------------

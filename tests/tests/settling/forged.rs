@@ -7,6 +7,7 @@ use end_to_end::{ACCOUNT, Stage};
 use jiff::SignedDuration;
 use rotation::readers::{ReaderPattern, Readers};
 use sandbox::faults::When;
+use sandbox::journal::{Effect, EffectRecord};
 use sandbox::world::MANAGEMENT_ACCOUNT;
 use worker::Settings;
 
@@ -64,6 +65,32 @@ async fn the_key_of_an_attempt_that_died_goes_though_the_secrets_policy_was_mend
             assert_eq!(intents(&stage), 0, "{store}");
             assert_eq!(violations(&stage), [] as [String; 0]);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_policy_is_not_brought_up_to_date_while_an_attempt_may_be_at_work_whose_trace_that_could_take_away() {
+    let reader = ReaderPattern::new("arn:aws:iam::{account}:role/key-readers").expect("a reader");
+    for store in STORES {
+        let stage = Stage::with(false).await;
+        stage.user(&[due()]);
+        stage.schedule().await;
+        let at_work = Still::at(&stage, "first", "iam:CreateAccessKey", When::Before, settings(&stage, store)).await;
+        let written = || {
+            let is_policy = |record: &&EffectRecord| matches!(record.effect, Effect::SecretPolicyPut { .. });
+            stage.world(|world| world.journal.effects().iter().filter(is_policy).count())
+        };
+        let before = written();
+        let readers = Readers { always: vec![reader.clone()], ..Readers::default() };
+        let with_reader = Settings { readers, ..settings(&stage, store) };
+        stage.schedule().await;
+        stage.work_with(&with_reader).await;
+        assert_eq!(written(), before, "{store}");
+        at_work.goes_on().await;
+        stage.pass(SignedDuration::from_mins(21));
+        stage.schedule().await;
+        stage.work_with(&with_reader).await;
+        assert_eq!(written(), before + 1, "by the next run: {store}");
     }
 }
 

@@ -90,7 +90,11 @@ impl Destination {
         if !missing.is_empty() {
             self.secrets.tag(&self.name, &missing).await?;
         }
-        self.write_policy(context, &record.tags, intent).await?;
+        let trace = match intent {
+            Some(intent) => Some(intent.written),
+            None => self.last_attempt().await?,
+        };
+        self.write_policy(context, &record.tags, trace).await?;
         let regions: Vec<String> = worker
             .replication_regions
             .iter()
@@ -107,7 +111,8 @@ impl Destination {
     }
 
     /// Sets who may do what with the secret, and says on the secret that it is so. The tag comes last: where it is, the policy is. An
-    /// attempt that is to make a key leaves the trace of its `intent`; whoever else writes the policy keeps the one that is there.
+    /// attempt that is to make a key leaves its `trace`, the time of its intent; whoever else writes the policy keeps the one that is
+    /// there ([`last_attempt`](Self::last_attempt)).
     ///
     /// # Errors
     /// [`AwsError`].
@@ -115,14 +120,10 @@ impl Destination {
         &self,
         context: &UserContext<'_>,
         tags: &BTreeMap<String, String>,
-        intent: Option<&Intent>,
+        trace: Option<Timestamp>,
     ) -> Result<(), AwsError> {
-        let attempt = match intent {
-            Some(intent) => Some(intent.written),
-            None => self.last_attempt().await?,
-        };
         let (readers, writers) = (context.readers().patterns, context.account.secret_writers());
-        let policy = SecretPolicy { owner: context.arn, readers: &readers, writers: &writers, attempt };
+        let policy = SecretPolicy { owner: context.arn, readers: &readers, writers: &writers, attempt: trace };
         self.secrets.put_policy(&self.name, &policy.document().to_string()).await?;
         let fingerprint = policy.fingerprint();
         match tags.get(SECRET_POLICY_TAG) {
@@ -131,13 +132,12 @@ impl Destination {
         }
     }
 
-    /// Whether the secret is this user's and does not have the policy that it should have, by its tags. One without the tag is being
-    /// prepared, or has been left so: the next attempt prepares it. To write its policy meanwhile could take away the trace of the attempt.
+    /// Whether the secret is this user's and does not have the policy that it should have, by its tags.
     pub fn has_another_policy(context: &UserContext<'_>, tags: &BTreeMap<String, String>) -> bool {
         let (readers, writers) = (context.readers().patterns, context.account.secret_writers());
         let wanted = SecretPolicy { owner: context.arn, readers: &readers, writers: &writers, attempt: None };
         tags.get(SECRET_USER_ID_TAG) == Some(&context.record.id)
-            && tags.get(SECRET_POLICY_TAG).is_some_and(|known| *known != wanted.fingerprint())
+            && tags.get(SECRET_POLICY_TAG) != Some(&wanted.fingerprint())
     }
 
     /// Why the user cannot read its secret as it is now, if it cannot. To be asked before the user depends on it alone. It only
