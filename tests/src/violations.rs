@@ -14,19 +14,25 @@ use crate::Stage;
 /// - no live key is deleted, but one of the tool's own that nobody ever used, and never while it is published;
 /// - nothing is recorded as told before a mail has named the key;
 /// - no user has a third key, or a live key of the tool's whose secret nobody has;
-/// - no secret publishes a key of the tool's that is gone, unless an operator's request has disabled it: one that never comes to its end
-///   leaves no other.
+/// - no secret publishes a key of the tool's that is gone.
 pub fn violations(stage: &Stage) -> Vec<String> {
+    violations_besides(stage, &BTreeSet::new())
+}
+
+/// The same, but for the secrets of users whose key an operator has asked to be disabled at once: a request that never comes to its
+/// end leaves no other, and the key goes in its time.
+pub fn violations_besides(stage: &Stage, contained: &BTreeSet<String>) -> Vec<String> {
     stage.world(|world| {
         let mut journal = Reading::new(world);
         for record in world.journal.effects() {
             journal.read(record);
         }
-        let Reading { made, deleted, contained, published, mut broken, .. } = journal;
-        for (_, secret) in world.secrets.all() {
+        let Reading { made, deleted, published, mut broken, .. } = journal;
+        let is_of = |secret: &str, user: &String| secret.contains(&format!("_User_{user}_"));
+        let secrets = world.secrets.all().map(|(_, secret)| secret);
+        for secret in secrets.filter(|secret| !contained.iter().any(|user| is_of(&secret.name, user))) {
             let current = secret.holder("AWSCURRENT");
-            let gone = deleted.difference(&contained);
-            if let Some(key) = gone.into_iter().find(|key| current == Some(version_of(key).as_str())) {
+            if let Some(key) = deleted.iter().find(|key| current == Some(version_of(key).as_str())) {
                 broken.insert(format!("{} publishes {key}, which is gone", secret.name));
             }
         }
@@ -69,8 +75,6 @@ struct Reading<'a> {
     made: BTreeMap<&'a str, (&'a str, &'a str)>,
     /// The tool's own keys that were deleted.
     deleted: BTreeSet<&'a str>,
-    /// Keys that an operator's request disabled.
-    contained: BTreeSet<&'a str>,
     /// Every version that was ever published.
     published: BTreeSet<String>,
     /// The version that each secret publishes now.
@@ -88,7 +92,6 @@ impl<'a> Reading<'a> {
             used: keys.filter(|key| key.last_use.is_some()).map(|key| key.id.as_str()).collect(),
             made: BTreeMap::new(),
             deleted: BTreeSet::new(),
-            contained: BTreeSet::new(),
             published: BTreeSet::new(),
             current: BTreeMap::new(),
             broken: BTreeSet::new(),
@@ -135,10 +138,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn recorded(&mut self, record: &EffectRecord, user: &str, key: &'a str, value: &str) {
-        if value.starts_with("disabled=") && value.contains(" by=") {
-            self.contained.insert(key);
-        }
+    fn recorded(&mut self, record: &EffectRecord, user: &str, key: &str, value: &str) {
         let told = ["notified=", "forced=", "restored="].iter().any(|word| value.starts_with(word));
         if !told || value.ends_with("told=no") {
             return;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use end_to_end::promises::{Requested, broken_promises};
 use end_to_end::secrets::{reads, user};
-use end_to_end::violations::violations;
+use end_to_end::violations::violations_besides;
 use end_to_end::{ACCOUNT, OWNER, Stage};
 use futures::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
@@ -229,7 +229,7 @@ async fn one(seed: u64) -> Result<u64, String> {
         deliver(&stage, &settings, run, &mut rng).await;
         stage.pass(SignedDuration::from_hours(24 * gap));
     }
-    let mut broken = violations(&stage);
+    let mut broken = violations_besides(&stage, &requested.contained);
     broken.extend(broken_promises(&stage, &requested));
     broken.extend(at_rest(&stage));
     broken.extend(unreadable(&stage, &settings).await);
