@@ -350,7 +350,7 @@ MUTANTS = [
     ),
     mutant(
         "a deletion that was announced does not look for a restore",
-        (FORCED, ".filter(|state| state.restoring.is_some());", ".filter(|_| false);"),
+        (FORCED, "self.user.tags.state_of(key).filter(is_begun);", "self.user.tags.state_of(key).filter(|state| false && is_begun(state));"),
         first="late_requests",
     ),
     mutant(

@@ -15,6 +15,7 @@ use self::old_key::OldKey;
 use crate::evidence::{known_use, notice_since};
 use crate::finding::Finding;
 use crate::ids::AccessKeyId;
+use crate::intent::is_from_the_future;
 use crate::key::{Key, KeyStatus, LastUse};
 use crate::lifecycle::{Standstill, standstill, untold_of_gone};
 use crate::plan::{Action, Announcement, Deletable, DeleteReason, Notice, NoticeKind, Plan};
@@ -307,7 +308,8 @@ impl<'a> Rules<'a> {
 
     /// What a deletion has to wait for, if for anything.
     fn deletion_wait(&self, key: &AccessKeyId) -> Option<DeletionWait> {
-        let restoring = self.user.tags.state_of(key).filter(|state| state.restoring.is_some());
+        let is_begun = |state: &KeyState| state.restoring.is_some() && !is_from_the_future(state.at, self.now);
+        let restoring = self.user.tags.state_of(key).filter(is_begun);
         let after = |state: KeyState| state.at.checked_add(RESTORE_GOES_FIRST_FOR).unwrap_or(Timestamp::MAX);
         if let Some(until) = restoring.map(after).filter(|until| self.now <= *until) {
             return Some(DeletionWait { until, to_announce: false });

@@ -31,6 +31,11 @@ pub fn fence_after(time: Timestamp) -> Timestamp {
     time.checked_add(fence).unwrap_or(Timestamp::MAX)
 }
 
+/// Whether no worker can have written this time by now: a hand has, or a clock was wrong. Nobody waits for it to pass.
+pub(crate) fn is_from_the_future(time: Timestamp, now: Timestamp) -> bool {
+    time.duration_since(now) > CLOCK_TOLERANCE
+}
+
 /// One attempt's intent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
@@ -76,7 +81,7 @@ impl Intent {
 
     /// Whether no attempt can have written it by now: a hand has, or a clock was wrong. It never becomes old by itself.
     fn is_from_the_future(&self, now: Timestamp) -> bool {
-        self.written.duration_since(now) > CLOCK_TOLERANCE
+        is_from_the_future(self.written, now)
     }
 
     /// When its attempt has been silent for too long to be waited for.

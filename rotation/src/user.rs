@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::finding::Finding;
 use crate::ids::{AccessKeyId, UserName};
-use crate::intent::{Intent, fence_after};
+use crate::intent::{Intent, fence_after, is_from_the_future};
 use crate::key::{Key, KeyStatus};
 use crate::names;
 use crate::policy::{Policy, before};
@@ -106,7 +106,8 @@ impl UserTags {
 
     /// Until when a worker may be deleting the key, by the tag that it writes before. A key is made active only after that.
     pub fn may_be_deleted_until(&self, key: &AccessKeyId, now: Timestamp) -> Option<Timestamp> {
-        self.deletion_of(key).map(fence_after).filter(|until| now <= *until)
+        let announced = self.deletion_of(key).filter(|at| !is_from_the_future(*at, now))?;
+        Some(fence_after(announced)).filter(|until| now <= *until)
     }
 
     /// What a key's state tag records, if there is one that can be read.

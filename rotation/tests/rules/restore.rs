@@ -119,6 +119,8 @@ fn a_key_whose_deletion_may_be_under_way_is_made_active_when_that_is_over() {
     let (actions, rest_after) = plan(105, &user(day(105) - fence - SignedDuration::from_secs(1)));
     assert!(matches!(&actions[..], [Action::Record { .. }, Action::Restore { .. }]), "{actions:?}");
     assert_eq!(rest_after, None);
+    let (_, rest_after) = plan(105, &user(day(300)));
+    assert_eq!(rest_after, None, "nobody waits for a date that no worker can have written");
 }
 
 #[test]

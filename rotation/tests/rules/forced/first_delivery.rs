@@ -63,6 +63,10 @@ fn a_key_that_a_restore_is_bringing_back_is_not_deleted_for_room() {
         assert_eq!(plan.actions, [on_record("A")]);
         assert_eq!(plan.rest_after, Some(day(50) + SignedDuration::from_mins(30)));
     }
+    let from_the_future =
+        KeyState { restoring: Some(Uuid::from_u128(9)), ..KeyState::new(KeyStateKind::Disabled, day(300)) };
+    let user = announced(crate::given::user([key("A", 0), key("B", 10).inactive().in_state(from_the_future)]), "B");
+    assert!(done(&user, &request()).iter().any(|action| deletes(action, "B", DeleteReason::MakesRoomForForced)));
 }
 
 #[test]
