@@ -60,11 +60,11 @@ def mutant(name, *edits, first=None):
 MUTANTS = [
     mutant(
         "the key is made before its destination is prepared",
-        (ROTATE, "let prepared =\n            self.destination.prepare(&self.context, &self.session, secret.cloned(), Some(&self.intent)).await?;", ""),
+        (ROTATE, "let prepared =\n            self.destination.prepare(&self.context, &self.session, secret.clone(), Some(&self.intent)).await?;", ""),
         (
             ROTATE,
             "let new = self.create_key().await?;",
-            "let new = self.create_key().await?;\n        let prepared = self.destination.prepare(&self.context, &self.session, secret.cloned(), Some(&self.intent)).await?;",
+            "let new = self.create_key().await?;\n        let prepared = self.destination.prepare(&self.context, &self.session, secret.clone(), Some(&self.intent)).await?;",
         ),
     ),
     mutant(
@@ -183,7 +183,7 @@ MUTANTS = [
     mutant(
         "keys and tags that do not go together are taken as they are",
         (USER, "if look::tags_are_as_listed(context, &session).await? {", "if true {"),
-        (LOOK, "if again == keys {\n            return Ok((keys, read_tags(&tags)));", "if again == keys || true {\n            return Ok((again, read_tags(&tags)));"),
+        (LOOK, "if again == keys {\n            return Ok((keys, UserTags::from_pairs(&tags)));", "if again == keys || true {\n            return Ok((again, UserTags::from_pairs(&tags)));"),
     ),
     mutant(
         "a tag that was set after the listing does not count",
@@ -216,7 +216,7 @@ MUTANTS = [
     ),
     mutant(
         "the owner is told before the key is published",
-        (EXECUTE, "match self.attempt(kind).await? {", "self.collect_item(old, Event::Rotated { by: None, disable_due }, record);\n        match self.attempt(kind).await? {"),
+        (EXECUTE, "match self.attempt(kind).await? {", "self.collect_item(old, News::Rotated { by: None, disable_due }, record);\n        match self.attempt(kind).await? {"),
     ),
     mutant(
         "what was told is recorded whether or not the mail was accepted",
@@ -242,7 +242,7 @@ MUTANTS = [
     ),
     mutant(
         "a reminder is not recorded",
-        (RECORDER, "gone(Iam::new(&session).record_reminder(user, at).await)", "{ let _ = (session, user, at); Ok(()) }"),
+        (RECORDER, "done_if_not_found(Iam::new(&session).record_reminder(user, at).await)", "{ let _ = (session, user, at); Ok(()) }"),
     ),
     mutant(
         "settling deletes a key without asking whether it was used",
@@ -370,7 +370,7 @@ MUTANTS = [
     ),
     mutant(
         "a restore leaves no record between the active key and its mail",
-        (EXECUTE, "self.record_not_told(key, &state).await?;\n                self.collect_item(key, Event::Restored", "self.collect_item(key, Event::Restored"),
+        (EXECUTE, "self.record_not_told(key, &state).await?;\n        self.collect_item(key, News::Restored", "self.collect_item(key, News::Restored"),
         first="late_requests",
     ),
     mutant(
@@ -395,7 +395,7 @@ MUTANTS = [
     ),
     mutant(
         "a tag that cannot be read shields a leaked key",
-        (FORCED, "return rules.contain_or(Verdict::Refused(Refusal::standstill(&user.name, &findings)));", "return Verdict::Refused(Refusal::standstill(&user.name, &findings));"),
+        (FORCED, "return rules.contain_or(Verdict::Refused(Refusal::blocked(&user.name, &findings)));", "return Verdict::Refused(Refusal::blocked(&user.name, &findings));"),
     ),
     mutant(
         "a finding ends a request",
@@ -412,7 +412,7 @@ MUTANTS = [
     ),
     mutant(
         "a secret is mended before the notice about it is void",
-        (KEY_STATUS, "if let Some(state) = state {\n                        iam.record_state(context.user, key, &state.clone().not_told()).await?;\n                    }\n                    destination.prepare(context, session, Some(Some(record)), None).await?;", "destination.prepare(context, session, Some(Some(record)), None).await?;\n                    if let Some(state) = state {\n                        iam.record_state(context.user, key, &state.clone().not_told()).await?;\n                    }"),
+        (KEY_STATUS, "if let Some(state) = state {\n                        iam.record_state(context.user, key, &state.clone().not_told()).await?;\n                    }\n                    destination.prepare(context, session, Some(record).into(), None).await?;", "destination.prepare(context, session, Some(record).into(), None).await?;\n                    if let Some(state) = state {\n                        iam.record_state(context.user, key, &state.clone().not_told()).await?;\n                    }"),
         first="crashes",
     ),
     mutant(
@@ -432,7 +432,7 @@ MUTANTS = [
     ),
     mutant(
         "a notice is mailed before it is known that it can be recorded",
-        (EXECUTE, "self.record_not_told(key, &state).await?;\n                self.collect_item(key, event, Some(state));", "self.collect_item(key, event, Some(state));"),
+        (EXECUTE, "self.record_not_told(key, &state).await?;\n                self.collect_item(key, news, Some(state));", "self.collect_item(key, news, Some(state));"),
     ),
     mutant(
         "a leaked key is contained once everything about it is known",
@@ -441,7 +441,7 @@ MUTANTS = [
     ),
     mutant(
         "what is found once waits until all users are done",
-        ("worker/src/notices/item.rs", "Event::Finding(finding) => finding.lasts_until_mended(),", "Event::Finding(_) => true,"),
+        ("worker/src/notices/item.rs", "News::Finding(finding) => finding.lasts_until_mended(),", "News::Finding(_) => true,"),
         first="mail_notices",
     ),
     mutant(
@@ -451,7 +451,7 @@ MUTANTS = [
     ),
     mutant(
         "replicas are looked at right after the rotation alone",
-        (EXECUTE, "if let Some(Some(secret)) = &self.snapshot.secret {", "if let Some(Some(secret)) = self.snapshot.secret.as_ref().filter(|_| false) {"),
+        (EXECUTE, "if let SeenSecret::Found(secret) = &self.snapshot.secret {", "if let SeenSecret::Found(secret) = &SeenSecret::Unknown {"),
         first="settling",
     ),
     mutant(
@@ -557,7 +557,7 @@ MUTANTS = [
     ),
     mutant(
         "the mail of a leak response does not say how to see what the key did",
-        ("worker/src/notices/instructions.rs", "let calls = item.event == Event::Contained;", "let calls = item.event == Event::Deleted;"),
+        ("worker/src/notices/instructions.rs", "let calls = item.news == News::Contained;", "let calls = item.news == News::Deleted;"),
         first="secret_access",
     ),
 ]

@@ -17,7 +17,7 @@ use crate::finding::Finding;
 use crate::ids::AccessKeyId;
 use crate::intent::is_from_the_future;
 use crate::key::{Key, KeyStatus, LastUse};
-use crate::lifecycle::{Standstill, standstill, untold_of_gone};
+use crate::lifecycle::{Blocker, blocker, untold_of_gone};
 use crate::plan::{Action, Announcement, Deletable, DeleteReason, Notice, NoticeKind, Plan};
 use crate::policy::{Policy, after};
 use crate::refusal::Refusal;
@@ -31,12 +31,12 @@ pub(crate) fn decide(now: Timestamp, policy: &Policy, user: &User, request: &For
         return Verdict::Refused(refusal);
     }
     let (policy, _) = user.policy(policy);
-    let rules = Rules { now, policy, user, request };
-    match standstill(user) {
+    let rules = ForcedRules { now, policy, user, request };
+    match blocker(user) {
         // Containing a leaked key waits for nothing: not for an interrupted attempt to be settled, nor for a person to mend a tag.
-        Some(Standstill::SettleFirst) => return rules.contain_or(Verdict::SettleFirst),
-        Some(Standstill::Findings(findings)) => {
-            return rules.contain_or(Verdict::Refused(Refusal::standstill(&user.name, &findings)));
+        Some(Blocker::SettleFirst) => return rules.contain_or(Verdict::SettleFirst),
+        Some(Blocker::Findings(findings)) => {
+            return rules.contain_or(Verdict::Refused(Refusal::blocked(&user.name, &findings)));
         }
         None => {}
     }
@@ -113,14 +113,14 @@ impl From<Refusal> for Obstacle {
     }
 }
 
-struct Rules<'a> {
+struct ForcedRules<'a> {
     now: Timestamp,
     policy: Policy,
     user: &'a User,
     request: &'a ForceRotateRequest,
 }
 
-impl<'a> Rules<'a> {
+impl<'a> ForcedRules<'a> {
     fn plan(&self) -> Result<Vec<Action>, Obstacle> {
         let old = self.old_key()?;
         let successor = self.successor_of(&old)?;
@@ -405,8 +405,8 @@ impl<'a> Rules<'a> {
 }
 
 impl Refusal {
-    fn standstill(user: &crate::ids::UserName, findings: &[Finding]) -> Self {
+    fn blocked(user: &crate::ids::UserName, findings: &[Finding]) -> Self {
         let why: Vec<String> = findings.iter().map(Finding::to_string).collect();
-        Refusal::Standstill { user: user.clone(), why: why.join("; ") }
+        Refusal::Blocked { user: user.clone(), why: why.join("; ") }
     }
 }

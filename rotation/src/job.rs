@@ -88,6 +88,15 @@ impl Task {
         }
     }
 
+    /// Why a worker that only audits does not even say what it would do: whoever restores a key needs it now, and is not to take the
+    /// answer for it.
+    pub fn refusal_in_audit(&self) -> Option<Refusal> {
+        match self {
+            Task::Restore { .. } => Some(Refusal::AuditRestoresNothing),
+            Task::Account | Task::User(_) | Task::ForceRotate(_) => None,
+        }
+    }
+
     /// The key it names, if it names one.
     pub fn access_key_id(&self) -> Option<&AccessKeyId> {
         match self {

@@ -30,19 +30,19 @@ const IN_USE_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 pub(crate) fn decide(now: Timestamp, policy: &Policy, user: &User) -> Verdict {
     let (user_policy, bad_override) = user.policy(policy);
     let exempt_until = user.tags.exempt_until.filter(|until| *until <= now);
-    let rules = Rules { now, policy: user_policy, exempt_until };
-    let standstill = standstill(user);
+    let rules = LifecycleRules { now, policy: user_policy, exempt_until };
+    let blocker = blocker(user);
     if let Some(exemption) = user.exemption(now) {
-        return match rules.during_exemption(user, exemption, standstill.is_none()) {
+        return match rules.during_exemption(user, exemption, blocker.is_none()) {
             Ok(actions) if actions.is_empty() => Verdict::Exempt(exemption),
             Ok(actions) => act(actions),
             Err(missing) => Verdict::Undecided(missing),
         };
     }
-    if let Some(standstill) = standstill {
-        return match standstill {
-            Standstill::SettleFirst => Verdict::SettleFirst,
-            Standstill::Findings(findings) => {
+    if let Some(blocker) = blocker {
+        return match blocker {
+            Blocker::SettleFirst => Verdict::SettleFirst,
+            Blocker::Findings(findings) => {
                 let untold = by_age(user).into_iter().filter_map(|key| rules.untold_disable(key));
                 act(untold.chain(findings.into_iter().map(Action::ReportFinding)).collect())
             }
@@ -74,7 +74,7 @@ fn by_age(user: &User) -> Vec<&Key> {
 }
 
 /// What stops every plan about a user.
-pub(crate) enum Standstill {
+pub(crate) enum Blocker {
     /// An attempt left its intent.
     SettleFirst,
     /// A person has to look first: reported, nothing changed. What was done before, as a leaked key may be contained all the same, is
@@ -84,13 +84,13 @@ pub(crate) enum Standstill {
 
 /// Whether anything stops every plan about a user. What cannot be read comes first: it may be an intent. Then intents:
 /// they may explain a third key, which is then settled away; only a third key that nothing explains is a finding.
-pub(crate) fn standstill(user: &User) -> Option<Standstill> {
+pub(crate) fn blocker(user: &User) -> Option<Blocker> {
     if !user.tags.unreadable.is_empty() {
-        Some(Standstill::Findings(user.tags.unreadable.clone()))
+        Some(Blocker::Findings(user.tags.unreadable.clone()))
     } else if !user.tags.intents.is_empty() {
-        Some(Standstill::SettleFirst)
+        Some(Blocker::SettleFirst)
     } else if user.keys.len() > 2 {
-        Some(Standstill::Findings(vec![Finding::TooManyKeys { count: user.keys.len() }]))
+        Some(Blocker::Findings(vec![Finding::TooManyKeys { count: user.keys.len() }]))
     } else {
         None
     }
@@ -121,14 +121,14 @@ fn everything_known(user: &User, actions: &[Action]) -> Known<()> {
 }
 
 /// The rules at one moment under one policy.
-struct Rules {
+struct LifecycleRules {
     now: Timestamp,
     policy: Policy,
     /// When the user's last exemption by a date ended.
     exempt_until: Option<Timestamp>,
 }
 
-impl Rules {
+impl LifecycleRules {
     fn decide(&self, user: &User) -> Known<Vec<Action>> {
         let mut actions = self.keys_that_are_gone(user);
         actions.extend(Self::not_deleted(user));

@@ -26,7 +26,7 @@ pub enum Refusal {
     },
     /// Something a person has to look at first.
     #[error("nothing is changed for the user {user}: {why}")]
-    Standstill { user: UserName, why: String },
+    Blocked { user: UserName, why: String },
 
     #[error(
         "the key {key} is one of temporary credentials (ASIA): nobody rotates them, they end by themselves. If they have leaked: find in CloudTrail whose session it is, and revoke the active sessions of that role"
@@ -85,6 +85,8 @@ pub enum Refusal {
         "the user {user} has no inactive access key: there is nothing to restore; a key that has been deleted cannot be brought back"
     )]
     NothingInactive { user: UserName },
+    #[error("this worker only audits: it makes no key active again")]
+    AuditRestoresNothing,
     #[error("the user {user} has two inactive access keys, {}: name the one to be restored", .keys.iter().map(AccessKeyId::as_str).collect::<Vec<_>>().join(" and "))]
     SeveralInactive { user: UserName, keys: Vec<AccessKeyId> },
 }
@@ -109,7 +111,7 @@ impl Refusal {
             Refusal::TooOld { .. }
             | Refusal::FromTheFuture { .. }
             | Refusal::Protected { .. }
-            | Refusal::Standstill { .. }
+            | Refusal::Blocked { .. }
             | Refusal::TemporaryKey { .. }
             | Refusal::OwnKey { .. }
             | Refusal::NoActiveKey { .. }
@@ -120,7 +122,8 @@ impl Refusal {
             | Refusal::NoRoomForSuccessor { .. }
             | Refusal::DisabledSince { .. }
             | Refusal::Gone { .. }
-            | Refusal::NothingInactive { .. } => &[],
+            | Refusal::NothingInactive { .. }
+            | Refusal::AuditRestoresNothing => &[],
         }
     }
 }

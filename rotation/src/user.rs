@@ -87,6 +87,11 @@ impl UserTags {
         read
     }
 
+    /// The same from tags as IAM lists them.
+    pub fn from_pairs(tags: &[(String, String)]) -> Self {
+        Self::read(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())))
+    }
+
     /// Whether a rule would take both for the same, in whatever order the tags come.
     pub fn says_the_same(&self, other: &Self) -> bool {
         let plain = |tags: &Self| {

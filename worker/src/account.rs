@@ -91,7 +91,11 @@ async fn work_on(
         stop,
         counter,
     };
-    account.refuse_what_an_audit_cannot_do()?;
+    if worker.dry_run
+        && let Some(refusal) = job.task.refusal_in_audit()
+    {
+        return Err(JobError::Refused(format!("{refusal} (DRY_RUN is not false)")));
+    }
     let inventory = account.inventory().await?;
     account.count_exemption_group(&inventory);
     let report = account.process_users(&inventory).await;
@@ -142,14 +146,6 @@ fn open_sessions(worker: &WorkerContext, job: &Job, name: String, read_only: boo
 }
 
 impl AccountContext<'_> {
-    fn refuse_what_an_audit_cannot_do(&self) -> Result<(), JobError> {
-        if self.worker.dry_run && matches!(self.job.task, Task::Restore { .. }) {
-            let why = "this worker only audits (DRY_RUN is not false): it makes no key active again";
-            return Err(JobError::Refused(why.to_owned()));
-        }
-        Ok(())
-    }
-
     /// Whom to look at.
     async fn inventory(&self) -> Result<Inventory, JobError> {
         let session = self.first_session().await?;

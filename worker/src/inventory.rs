@@ -152,7 +152,7 @@ impl Inventory {
 
 impl Selection<'_> {
     fn needs_no_report(&self, record: &UserRecord, in_exemption_group: bool) -> bool {
-        let tags = UserTags::read(record.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        let tags = UserTags::from_pairs(&record.tags);
         let user = User { name: record.name.clone(), keys: Vec::new(), in_exemption_group, tags };
         reason_without_report(self.now, self.run, self.full_scan, self.account, &user).is_some()
     }

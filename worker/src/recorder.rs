@@ -9,11 +9,11 @@ use rotation::user::UserTags;
 use rotation::{AccessKeyId, KeyState, UserName};
 use tracing::{info, warn};
 
-use crate::aws::iam::Iam;
+use crate::aws::iam::{Iam, done_if_not_found};
 use crate::context::AccountContext;
 use crate::error::JobError;
 use crate::events::notified;
-use crate::notices::{DigestItem, Event, Recorder, cadence};
+use crate::notices::{DigestItem, News, Recorder, cadence};
 use crate::pace::UserPace;
 use key_rotation_aws::MIN_SESSION_FOR_ONE_USER;
 
@@ -73,13 +73,13 @@ impl<'a> TagRecorder<'a> {
             if self.is_overtaken(iam, user, key, state).await? {
                 info!(%user, access_key_id = %key, "a request about the key has come in between: its record stays");
             } else {
-                gone(iam.record_state(user, key, state).await)?;
+                done_if_not_found(iam.record_state(user, key, state).await)?;
             }
         }
         match (is_deleted, state) {
             (false, _) => Ok(()),
-            (true, Some(_)) => gone(iam.remove_deletion(user, key).await),
-            (true, None) => gone(iam.forget_key(user, key).await),
+            (true, Some(_)) => done_if_not_found(iam.remove_deletion(user, key).await),
+            (true, None) => done_if_not_found(iam.forget_key(user, key).await),
         }
     }
 
@@ -99,7 +99,7 @@ impl<'a> TagRecorder<'a> {
             Err(error) if error.class == ErrorClass::NotFound => return Ok(false),
             other => other?,
         };
-        let tags = UserTags::read(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        let tags = UserTags::from_pairs(&tags);
         let is_anothers = |there: &KeyState| {
             let request = there.restoring.or(there.by);
             request.is_some() && request != state.by && there.at.as_second() >= began.as_second()
@@ -118,7 +118,7 @@ impl<'a> TagRecorder<'a> {
 
     async fn write_reminder(&self, user: &UserName, at: Timestamp) -> Result<(), AwsError> {
         let session = self.account.sessions.with_at_least(MIN_SESSION_FOR_ONE_USER).await?;
-        gone(Iam::new(&session).record_reminder(user, at).await)
+        done_if_not_found(Iam::new(&session).record_reminder(user, at).await)
     }
 }
 
@@ -130,7 +130,7 @@ impl Recorder for TagRecorder<'_> {
         }
         let at_once = UserPace::new(self.account.worker.max_concurrent_users).at_once();
         let mut by_user: BTreeMap<&UserName, BTreeMap<&AccessKeyId, ToRecord>> = BTreeMap::new();
-        for (item, at) in told.iter().filter(|(item, _)| item.record.is_some() || item.event == Event::Deleted) {
+        for (item, at) in told.iter().filter(|(item, _)| item.record.is_some() || item.news == News::Deleted) {
             if let Some(key) = &item.key {
                 by_user.entry(&item.user).or_default().entry(&key.id).or_default().add(item, *at);
             }
@@ -144,7 +144,7 @@ impl Recorder for TagRecorder<'_> {
         // A user may have several.
         let reminded: BTreeMap<&UserName, Timestamp> = told
             .iter()
-            .filter(|(item, _)| cadence::is_reminder(&item.event))
+            .filter(|(item, _)| cadence::is_reminder(&item.news))
             .map(|(item, at)| (&item.user, *at))
             .collect();
         let reminders: Vec<_> = reminded.into_iter().map(|(user, at)| self.reminder(user, at)).collect();
@@ -164,15 +164,7 @@ struct ToRecord {
 impl ToRecord {
     /// Of several things told of one key, what the last one records holds the others.
     fn add(&mut self, item: &DigestItem, at: Timestamp) {
-        self.is_deleted |= item.event == Event::Deleted;
+        self.is_deleted |= item.news == News::Deleted;
         self.state = item.record.clone().map(|state| state.accepted(at)).or(self.state.take());
-    }
-}
-
-/// A user that is gone has nothing left to be recorded on.
-fn gone(result: Result<(), AwsError>) -> Result<(), AwsError> {
-    match result {
-        Err(error) if error.class == ErrorClass::NotFound => Ok(()),
-        other => other,
     }
 }

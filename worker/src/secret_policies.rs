@@ -78,7 +78,7 @@ async fn rewrite_one(
     let destination = Destination::new(user, session);
     let trace = destination.last_attempt().await?;
     let tags = Iam::new(session).user_tags(user.user).await?;
-    let tags = UserTags::read(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    let tags = UserTags::from_pairs(&tags);
     if !tags.intents.is_empty() || !tags.unreadable.is_empty() {
         return Ok(false);
     }

@@ -38,7 +38,7 @@ impl Observer {
         let tags = iam::user_tags(session.iam(), &self.user).await?;
         Ok(ObservedUser {
             keys: keys.map(|key| ObservedKey { id: key.id, status: key.status, created: key.created }).collect(),
-            tags: UserTags::read(tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))),
+            tags: UserTags::from_pairs(&tags),
             publication: publication::read(session.secrets_manager(), session.account(), &self.user).await?,
         })
     }

@@ -118,7 +118,7 @@ impl AccountReader<'_> {
         listed: UserRecord,
         row: Option<ReportedUser>,
     ) -> (Option<UserKeys>, Option<UnreadUser>) {
-        let tags = UserTags::read(listed.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        let tags = UserTags::from_pairs(&listed.tags);
         let unread = |why: String| Some(UnreadUser { user: listed.name.to_string(), why });
         let Some(groups) = listed.groups else {
             return (None, unread("IAM does not tell its groups, so whether it is exempt is not known".to_owned()));

@@ -118,7 +118,7 @@ async fn look(session: &MemberSession, user: &UserName) -> Result<UserStatus, Aw
     let (iam, account) = (session.iam(), session.account());
     let held = RetryPolicy::MESSAGE.retry(async || iam::access_keys(iam, user).await).await?;
     let tags = RetryPolicy::MESSAGE.retry(async || iam::user_tags(iam, user).await).await?;
-    let tags = UserTags::read(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    let tags = UserTags::from_pairs(&tags);
     let secrets = session.secrets_manager();
     let publication = RetryPolicy::MESSAGE.retry(async || publication::read(secrets, account, user).await).await?;
     let mut problems = Vec::new();

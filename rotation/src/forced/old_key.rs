@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Obstacle, Rules};
+use super::{ForcedRules, Obstacle};
 use crate::evidence::{disabled_record, known_publication, no_earlier};
 use crate::ids::AccessKeyId;
 use crate::key::{Key, KeyStatus};
@@ -19,7 +19,7 @@ pub(super) enum OldKey<'a> {
     },
 }
 
-impl<'a> Rules<'a> {
+impl<'a> ForcedRules<'a> {
     /// The key this request is about: the one that is on record for it; else the one that is named; else the user's only active
     /// one, which must be older than the request.
     pub(super) fn old_key(&self) -> Result<OldKey<'a>, Obstacle> {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Rules, is_announced, kept};
+use super::{LifecycleRules, is_announced, kept};
 use crate::evidence::{Known, disabled_record, known_publication, may_come_again, used_after_disable};
 use crate::ids::AccessKeyId;
 use crate::key::{Key, KeyStatus};
@@ -11,7 +11,7 @@ use crate::policy::after;
 use crate::state::{KeyState, KeyStateKind};
 use crate::user::User;
 
-impl Rules {
+impl LifecycleRules {
     /// The inactive keys and what is to be done about each. Where the owner of a contained key has not been told of its successor,
     /// that comes first: the key stays until the date that is then told, for the mail of a deletion names no successor. The keys
     /// are given back as they are once that is told.

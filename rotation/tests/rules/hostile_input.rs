@@ -73,7 +73,7 @@ proptest! {
         tags in prop::collection::vec((tag_key(), tag_value()), 0..5), now in -4_370_000i64..2_900_000,
     ) {
         let mut user = user([key("A", 0)]);
-        user.tags = UserTags::read(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        user.tags = UserTags::from_pairs(&tags);
         user.keys[0].state = user.tags.state_of(&user.keys[0].id);
         let verdict = scheduled(day(now), &Policy::default(), &user);
         if !user.tags.unreadable.is_empty() {

@@ -20,8 +20,8 @@ impl AccountContext<'_> {
         let given_up = last_delivery || failed.iter().all(|(_, error)| error.needs_a_person());
         let complete = not_begun == 0 && given_up;
         let items: Vec<DigestItem> =
-            items.into_iter().filter(|item| complete || !(self.dry_run || item.event.can_wait())).collect();
-        let standing = items.iter().filter(|item| item.event.can_wait());
+            items.into_iter().filter(|item| complete || !(self.dry_run || item.news.can_wait())).collect();
+        let standing = items.iter().filter(|item| item.news.can_wait());
         standing.filter_map(|item| from_item(item, |kind| self.event(kind))).for_each(|event| self.emit(event));
         let incomplete = if complete { &failed[..] } else { &[] };
         let mut outcome = Ok(());

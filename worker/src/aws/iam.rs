@@ -151,7 +151,7 @@ impl<'a> Iam<'a> {
 
     async fn delete(self, user: &UserName, key: &AccessKeyId) -> Result<(), AwsError> {
         let call = self.0.delete_access_key().user_name(user.as_str()).access_key_id(key.as_str());
-        gone(call.send().await.map(|_| ()).map_err(|error| AwsError::new("iam:DeleteAccessKey", error)))
+        done_if_not_found(call.send().await.map(|_| ()).map_err(|error| AwsError::new("iam:DeleteAccessKey", error)))
     }
 
     /// Writes a key's state tag.
@@ -211,7 +211,7 @@ impl<'a> Iam<'a> {
             let sent = call.clone().send();
             async { sent.await.map(|_| ()).map_err(|error| AwsError::new("iam:UntagUser", error)) }
         };
-        gone(unless_concurrent(untag).await)
+        done_if_not_found(unless_concurrent(untag).await)
     }
 
     /// Attaches a customer-managed policy to a user. Run twice it finds it attached.
@@ -236,8 +236,8 @@ where
     call().await
 }
 
-/// For calls that remove: what is not there is removed.
-fn gone(result: Result<(), AwsError>) -> Result<(), AwsError> {
+/// For calls that remove, or write about, what is not there any more: nothing is left to be done.
+pub fn done_if_not_found(result: Result<(), AwsError>) -> Result<(), AwsError> {
     match result {
         Err(error) if error.class == ErrorClass::NotFound => Ok(()),
         other => other,

@@ -10,7 +10,7 @@ use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
-use super::item::{Digest, DigestItem, Event};
+use super::item::{Digest, DigestItem, News};
 
 /// Besides the first: so many days before the date, a reminder goes out.
 const LAST_REMINDERS: [i64; 2] = [3, 1];
@@ -34,24 +34,24 @@ pub fn is_due(digest: &Digest, item: &DigestItem, run_interval: u32) -> bool {
         item.last_reminded.filter(|time| *time <= digest.now).map(day)
     };
     let is_due_from = |from: Date| from <= today && last_told.is_none_or(|told| told < from);
-    match &item.event {
-        Event::Upcoming { due, .. } => {
+    match &item.news {
+        News::Upcoming { due, .. } => {
             let warn_period = i64::from(digest.policy.warn_period());
             // The warning period opens in the middle of a day, which an audit sees or not by a matter of minutes: the first day
             // that it sees for certain is the next one.
             let first = if digest.dry_run { (warn_period - 1).max(0) } else { warn_period };
             [first].iter().chain(&LAST_REMINDERS).any(|days| is_due_from(days_before(day(*due), *days)))
         }
-        Event::Finding(finding) if !finding.lasts_until_mended() => true,
-        Event::Finding(_) => is_due_from(last_weekly(today)),
-        Event::Rotated { .. }
-        | Event::Noticed { .. }
-        | Event::Disabled { .. }
-        | Event::Contained
-        | Event::Deleted
-        | Event::FoundInactive { .. }
-        | Event::Restored { .. }
-        | Event::Postponed { .. } => {
+        News::Finding(finding) if !finding.lasts_until_mended() => true,
+        News::Finding(_) => is_due_from(last_weekly(today)),
+        News::Rotated { .. }
+        | News::Noticed { .. }
+        | News::Disabled { .. }
+        | News::Contained
+        | News::Deleted
+        | News::FoundInactive { .. }
+        | News::Restored { .. }
+        | News::Postponed { .. } => {
             // In audit mode it has not happened, and would happen today just as well tomorrow.
             !digest.dry_run || digest.is_operators_request || is_due_from(last_weekly(today))
         }
@@ -59,19 +59,19 @@ pub fn is_due(digest: &Digest, item: &DigestItem, run_interval: u32) -> bool {
 }
 
 /// Whether an accepted mail about it is recorded as a reminder: every run finds it again.
-pub fn is_reminder(event: &Event) -> bool {
-    match event {
-        Event::Upcoming { .. } => true,
-        Event::Finding(finding) => finding.lasts_until_mended(),
+pub fn is_reminder(news: &News) -> bool {
+    match news {
+        News::Upcoming { .. } => true,
+        News::Finding(finding) => finding.lasts_until_mended(),
         // Told in every run while it lasts, with the service and region that still use the key.
-        Event::Postponed { .. }
-        | Event::Rotated { .. }
-        | Event::Noticed { .. }
-        | Event::Disabled { .. }
-        | Event::Contained
-        | Event::Deleted
-        | Event::FoundInactive { .. }
-        | Event::Restored { .. } => false,
+        News::Postponed { .. }
+        | News::Rotated { .. }
+        | News::Noticed { .. }
+        | News::Disabled { .. }
+        | News::Contained
+        | News::Deleted
+        | News::FoundInactive { .. }
+        | News::Restored { .. } => false,
     }
 }
 
@@ -114,7 +114,7 @@ mod tests {
         let mut days = Vec::new();
         for now in runs.filter(|now| *now >= due() - hours(24 * WARN_PERIOD) && *now < due()) {
             let mut digest = sample::one_key(now, dry_run);
-            digest.items[0].event = Event::Upcoming { what: Upcoming::Disable, due: due() };
+            digest.items[0].news = News::Upcoming { what: Upcoming::Disable, due: due() };
             digest.items[0].last_reminded = last_reminded;
             if is_due(&digest, &digest.items[0], run_interval) {
                 days.push(days_left(now, due()));
@@ -178,18 +178,18 @@ mod tests {
         }
     }
 
-    /// In how many of these runs an event that every run finds again is mailed.
-    fn mails_about(event: &Event, dry_run: bool, interval: i64) -> usize {
+    /// In how many of these runs news that every run finds again is mailed.
+    fn mails_about(news: &News, dry_run: bool, interval: i64) -> usize {
         let mut last_reminded = None;
         let mut mails = 0;
         for n in 0..28 / interval {
             let now = due() + hours(24 * n * interval);
             let mut digest = sample::one_key(now, dry_run);
-            digest.items[0].event = event.clone();
+            digest.items[0].news = news.clone();
             digest.items[0].last_reminded = last_reminded;
             if is_due(&digest, &digest.items[0], interval as u32) {
                 mails += 1;
-                last_reminded = is_reminder(event).then_some(now).filter(|_| !dry_run);
+                last_reminded = is_reminder(news).then_some(now).filter(|_| !dry_run);
             }
         }
         mails
@@ -197,8 +197,8 @@ mod tests {
 
     #[test]
     fn a_standing_finding_is_mailed_once_a_week_whatever_days_the_runs_are_on_and_a_new_one_at_once() {
-        let standing = Event::Finding(Finding::TooManyKeys { count: 3 });
-        let new = Event::Finding(Finding::UsedButNotStored { key: "AKIAIOSFODNN7EXAMPLE".parse().unwrap() });
+        let standing = News::Finding(Finding::TooManyKeys { count: 3 });
+        let new = News::Finding(Finding::UsedButNotStored { key: "AKIAIOSFODNN7EXAMPLE".parse().unwrap() });
         for interval in [1, 2, 3, 7] {
             assert_eq!(mails_about(&standing, false, interval), 4, "every {interval} days");
         }
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn what_an_audit_would_do_today_is_mailed_once_a_week_and_what_has_happened_at_once() {
-        let replaced = Event::Rotated { by: None, disable_due: Some(due()) };
+        let replaced = News::Rotated { by: None, disable_due: Some(due()) };
         for interval in [1, 2, 3, 7] {
             assert_eq!(mails_about(&replaced, true, interval), 4, "every {interval} days");
         }
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn a_time_in_the_future_is_no_reminder_that_was_given() {
         let mut digest = sample::one_key(due() - hours(24), false);
-        digest.items[0].event = Event::Upcoming { what: Upcoming::Delete { contained: false }, due: due() };
+        digest.items[0].news = News::Upcoming { what: Upcoming::Delete { contained: false }, due: due() };
         digest.items[0].last_reminded = Some("2099-01-01T00:00:00Z".parse().unwrap());
         assert!(is_due(&digest, &digest.items[0], 1));
     }

@@ -57,7 +57,7 @@ pub struct Notices {
 }
 
 impl Notices {
-    /// Compiles the templates, and renders those of others with every kind of event.
+    /// Compiles the templates, and renders those of others with every kind of news.
     ///
     /// Without a sender, or without a way to SES, notices go to the log and count as given.
     ///
@@ -246,7 +246,7 @@ fn needs_delivery(digest: &Digest, mail: &RenderedMail) -> bool {
         RecipientClass::Account | RecipientClass::Owner => true,
         RecipientClass::Administrator => false,
     };
-    is_owner && !digest.dry_run && mail.items.iter().any(|&index| !digest.items[index].event.can_wait())
+    is_owner && !digest.dry_run && mail.items.iter().any(|&index| !digest.items[index].news.can_wait())
 }
 
 /// The items that have become told with the last outcome: all mails about them have been tried, nothing blocks, and one was

@@ -6,7 +6,7 @@ use rotation::names::Partition;
 
 use super::commands;
 use super::fetcher::WhoFetches;
-use super::item::{Digest, DigestItem, Event};
+use super::item::{Digest, DigestItem, News};
 use super::text::counted;
 use super::wording::HelpKind;
 
@@ -46,7 +46,7 @@ enum EmergencyKeyStatus {
 impl Parts {
     fn new(digest: &Digest, item: &DigestItem, help: HelpKind) -> Self {
         let fetch = digest.replacement(item).is_some();
-        let calls = item.event == Event::Contained;
+        let calls = item.news == News::Contained;
         let of = |fetch, usage, emergency| Self { fetch, usage, calls, emergency };
         let parts = match help {
             HelpKind::Install => of(fetch, true, Some(EmergencyKeyStatus::Active)),

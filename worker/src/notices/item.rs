@@ -1,4 +1,4 @@
-//! What there is to tell: one [`DigestItem`] per key and event, collected while an account is worked on, told in one digest per
+//! What there is to tell: one [`DigestItem`] per key and piece of news, collected while an account is worked on, told in one digest per
 //! recipient when it is done.
 
 use jiff::Timestamp;
@@ -21,7 +21,7 @@ pub struct DigestItem {
     pub user: UserName,
     /// `None` for a finding.
     pub key: Option<KeyFacts>,
-    pub event: Event,
+    pub news: News,
     /// The value of the user's owner tag, as it is: addresses, or anything.
     pub owner_tag: Option<String>,
     pub secret: SecretLocation,
@@ -36,7 +36,7 @@ impl DigestItem {
     /// Whether both say the same of the same key, whatever is known of it besides.
     pub fn tells_the_same(&self, other: &Self) -> bool {
         let key = |item: &Self| item.key.as_ref().map(|key| key.id.clone());
-        (&self.user, &self.event, key(self)) == (&other.user, &other.event, key(other))
+        (&self.user, &self.news, key(self)) == (&other.user, &other.news, key(other))
     }
 }
 
@@ -70,7 +70,7 @@ pub struct SecretLocation {
 
 /// What happened to a key, or comes. In audit mode: what would.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub enum News {
     /// A successor was made and stored; the key will be disabled.
     Rotated {
         /// The successor; `None` in audit mode, where there is none.
@@ -114,21 +114,21 @@ pub enum Event {
     Finding(Finding),
 }
 
-impl Event {
+impl News {
     /// Whether the same item is made again each time the message is worked on, so that it can wait until the account has
     /// been worked through: a retried message does not repeat its warnings.
     pub fn can_wait(&self) -> bool {
         match self {
-            Event::Upcoming { .. } | Event::Postponed { .. } => true,
+            News::Upcoming { .. } | News::Postponed { .. } => true,
             // Any other is found once: by the round, or the attempt, that came upon it.
-            Event::Finding(finding) => finding.lasts_until_mended(),
-            Event::Rotated { .. }
-            | Event::Noticed { .. }
-            | Event::Disabled { .. }
-            | Event::Contained
-            | Event::Deleted
-            | Event::FoundInactive { .. }
-            | Event::Restored { .. } => false,
+            News::Finding(finding) => finding.lasts_until_mended(),
+            News::Rotated { .. }
+            | News::Noticed { .. }
+            | News::Disabled { .. }
+            | News::Contained
+            | News::Deleted
+            | News::FoundInactive { .. }
+            | News::Restored { .. } => false,
         }
     }
 }
@@ -168,17 +168,17 @@ impl Digest {
             return None;
         }
         let of_user = self.items.iter().filter(|other| other.user == item.user);
-        let mut just_made = of_user.filter_map(|other| match &other.event {
-            Event::Rotated { by, .. } => by.as_ref(),
-            Event::Noticed { .. }
-            | Event::Disabled { .. }
-            | Event::Contained
-            | Event::Deleted
-            | Event::FoundInactive { .. }
-            | Event::Restored { .. }
-            | Event::Upcoming { .. }
-            | Event::Postponed { .. }
-            | Event::Finding(_) => None,
+        let mut just_made = of_user.filter_map(|other| match &other.news {
+            News::Rotated { by, .. } => by.as_ref(),
+            News::Noticed { .. }
+            | News::Disabled { .. }
+            | News::Contained
+            | News::Deleted
+            | News::FoundInactive { .. }
+            | News::Restored { .. }
+            | News::Upcoming { .. }
+            | News::Postponed { .. }
+            | News::Finding(_) => None,
         });
         let published = just_made.next_back().or(item.secret.publishes.as_ref())?;
         let is_itself = item.key.as_ref().is_some_and(|key| key.id == *published);

@@ -2,7 +2,7 @@
 
 use rotation::names::Partition;
 
-use super::item::{Digest, Event};
+use super::item::{Digest, News};
 use super::recipients::{Envelope, RecipientClass, Routing};
 use super::rendered_item::RenderedItem;
 use super::sample;
@@ -45,7 +45,7 @@ pub(super) struct MailRenderer {
 }
 
 impl MailRenderer {
-    /// Compiles the templates, and renders those of others with every kind of event.
+    /// Compiles the templates, and renders those of others with every kind of news.
     pub(super) fn new(settings: MailSettings, partition: Partition) -> Result<Self, TemplateError> {
         let custom = settings.template_dir.as_deref().map(Templates::with_dir).transpose()?;
         let renderer = Self { settings, partition, built_in: Templates::built_in()?, custom };
@@ -92,10 +92,10 @@ impl MailRenderer {
     ) -> Result<Option<RenderedMail>, TemplateError> {
         let Some(admin) = &self.settings.admin else { return Ok(None) };
         let indices: Vec<usize> = (0..digest.items.len())
-            .filter(|&n| is_finding(&digest.items[n].event) || routing.to_administrator.contains(&n))
+            .filter(|&n| is_finding(&digest.items[n].news) || routing.to_administrator.contains(&n))
             .collect();
         let items = self.items(digest, indices.iter().copied());
-        let findings = indices.iter().filter(|&&n| is_finding(&digest.items[n].event)).count();
+        let findings = indices.iter().filter(|&&n| is_finding(&digest.items[n].news)).count();
         let counts = [
             (digest.incomplete.len(), "user not worked on", "users not worked on"),
             (findings, "finding", "findings"),
@@ -188,8 +188,8 @@ impl MailRenderer {
     }
 }
 
-fn is_finding(event: &Event) -> bool {
-    matches!(event, Event::Finding(_))
+fn is_finding(news: &News) -> bool {
+    matches!(news, News::Finding(_))
 }
 
 fn render_with(

@@ -6,12 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 use rotation::plan::NoticeKind;
 use rotation::{AccessKeyId, AccountId, Finding, LastUse, Policy, Reason, Upcoming, UserName, names};
 
-use super::item::{Account, Digest, DigestItem, Event, IncompleteUser, KeyFacts, SecretLocation};
+use super::item::{Account, Digest, DigestItem, IncompleteUser, KeyFacts, News, SecretLocation};
 
 /// When the samples were made, unless a date is given.
 const NOW: &str = "2026-12-07T02:00:00Z";
 
-/// So many events are told in full in one mail.
+/// So many news are told in full in one mail.
 pub const EVENTS_IN_A_MAIL: usize = 10;
 
 /// An account where everything that can happen has happened.
@@ -24,31 +24,31 @@ pub fn every_event_at(now: Timestamp, dry_run: bool) -> Digest {
     let at = |days: i64| now.saturating_add(SignedDuration::from_hours(24 * days)).unwrap_or(now);
     let by = (!dry_run).then(|| key_id(99));
     let other = key_id(98);
-    let events = [
-        Event::Rotated { by: by.clone(), disable_due: Some(at(10)) },
-        Event::Rotated { by: by.clone(), disable_due: None },
-        Event::Noticed { kind: NoticeKind::Replaced { by: by.clone() }, disable_due: Some(at(10)) },
-        Event::Noticed { kind: NoticeKind::Forced { by }, disable_due: Some(at(10)) },
-        Event::Noticed { kind: NoticeKind::MakeRoom { other: other.clone() }, disable_due: Some(at(10)) },
-        Event::Noticed { kind: NoticeKind::Retired, disable_due: Some(at(10)) },
-        Event::Noticed { kind: NoticeKind::Restored, disable_due: None },
-        Event::Disabled { delete_due: at(10) },
-        Event::Contained,
-        Event::Deleted,
-        Event::FoundInactive { delete_due: at(10) },
-        Event::Restored { disable_due: at(10) },
-        Event::Upcoming { what: Upcoming::Rotate, due: at(6) },
-        Event::Upcoming { what: Upcoming::RotateAfterDeletion { of: other.clone() }, due: at(3) },
-        Event::Upcoming { what: Upcoming::SuccessorCounts { successor: other.clone() }, due: at(1) },
-        Event::Upcoming { what: Upcoming::Disable, due: at(3) },
-        Event::Upcoming { what: Upcoming::Delete { contained: false }, due: at(1) },
-        Event::Postponed { until: at(4) },
-        Event::Finding(Finding::SuccessorNotInHand { old: key_id(18), new: other }),
-        Event::Finding(Finding::BadRotateAfterDays { value: "never".to_owned(), longest: 360, default: 90 }),
+    let news = [
+        News::Rotated { by: by.clone(), disable_due: Some(at(10)) },
+        News::Rotated { by: by.clone(), disable_due: None },
+        News::Noticed { kind: NoticeKind::Replaced { by: by.clone() }, disable_due: Some(at(10)) },
+        News::Noticed { kind: NoticeKind::Forced { by }, disable_due: Some(at(10)) },
+        News::Noticed { kind: NoticeKind::MakeRoom { other: other.clone() }, disable_due: Some(at(10)) },
+        News::Noticed { kind: NoticeKind::Retired, disable_due: Some(at(10)) },
+        News::Noticed { kind: NoticeKind::Restored, disable_due: None },
+        News::Disabled { delete_due: at(10) },
+        News::Contained,
+        News::Deleted,
+        News::FoundInactive { delete_due: at(10) },
+        News::Restored { disable_due: at(10) },
+        News::Upcoming { what: Upcoming::Rotate, due: at(6) },
+        News::Upcoming { what: Upcoming::RotateAfterDeletion { of: other.clone() }, due: at(3) },
+        News::Upcoming { what: Upcoming::SuccessorCounts { successor: other.clone() }, due: at(1) },
+        News::Upcoming { what: Upcoming::Disable, due: at(3) },
+        News::Upcoming { what: Upcoming::Delete { contained: false }, due: at(1) },
+        News::Postponed { until: at(4) },
+        News::Finding(Finding::SuccessorNotInHand { old: key_id(18), new: other }),
+        News::Finding(Finding::BadRotateAfterDays { value: "never".to_owned(), longest: 360, default: 90 }),
     ];
-    let mut items: Vec<DigestItem> = events.into_iter().enumerate().map(|(n, event)| item(now, n, event)).collect();
+    let mut items: Vec<DigestItem> = news.into_iter().enumerate().map(|(n, news)| item(now, n, news)).collect();
     // Findings are about a user as a whole.
-    for item in items.iter_mut().filter(|item| matches!(item.event, Event::Finding(_))) {
+    for item in items.iter_mut().filter(|item| matches!(item.news, News::Finding(_))) {
         item.key = None;
     }
     if let Some(first) = items.first_mut() {
@@ -70,13 +70,13 @@ pub fn every_event_at(now: Timestamp, dry_run: bool) -> Digest {
 /// One key that was replaced.
 pub fn one_key(now: Timestamp, dry_run: bool) -> Digest {
     let due = now.saturating_add(SignedDuration::from_hours(240)).unwrap_or(now);
-    let event = Event::Rotated { by: (!dry_run).then(|| key_id(99)), disable_due: Some(due) };
-    digest(now, dry_run, vec![item(now, 0, event)])
+    let news = News::Rotated { by: (!dry_run).then(|| key_id(99)), disable_due: Some(due) };
+    digest(now, dry_run, vec![item(now, 0, news)])
 }
 
 /// A digest in which everything that may be missing is.
 pub fn bare(dry_run: bool) -> Digest {
-    let item = DigestItem { key: None, ..item(now(), 0, Event::Finding(Finding::TooManyKeys { count: 3 })) };
+    let item = DigestItem { key: None, ..item(now(), 0, News::Finding(Finding::TooManyKeys { count: 3 })) };
     let digest = digest(now(), dry_run, vec![item]);
     Digest { account: Account { name: None, email: None, ..digest.account }, ..digest }
 }
@@ -85,12 +85,12 @@ pub fn bare(dry_run: bool) -> Digest {
 pub fn many_keys_at(now: Timestamp, dry_run: bool, count: usize) -> Digest {
     let at = |days: i64| now.saturating_add(SignedDuration::from_hours(24 * days)).unwrap_or(now);
     let items = (0..count).map(|n| {
-        let event = match n % 3 {
-            0 => Event::Rotated { by: (!dry_run).then(|| key_id(n + 5_000)), disable_due: Some(at(10)) },
-            1 => Event::Upcoming { what: Upcoming::Disable, due: at(3) },
-            _ => Event::Disabled { delete_due: at(10) },
+        let news = match n % 3 {
+            0 => News::Rotated { by: (!dry_run).then(|| key_id(n + 5_000)), disable_due: Some(at(10)) },
+            1 => News::Upcoming { what: Upcoming::Disable, due: at(3) },
+            _ => News::Disabled { delete_due: at(10) },
         };
-        item(now, n, event)
+        item(now, n, news)
     });
     let items = items.collect();
     digest(now, dry_run, items)
@@ -118,7 +118,7 @@ fn digest(now: Timestamp, dry_run: bool, items: Vec<DigestItem>) -> Digest {
     }
 }
 
-fn item(now: Timestamp, n: usize, event: Event) -> DigestItem {
+fn item(now: Timestamp, n: usize, news: News) -> DigestItem {
     const USERS: [&str; 5] = ["deploy", "billing-export", "s3-sync@legacy", "ci,runner", "reports.nightly"];
     let name = match n {
         0..5 => user(USERS[n]),
@@ -147,7 +147,7 @@ fn item(now: Timestamp, n: usize, event: Event) -> DigestItem {
         },
         user: name,
         key: Some(KeyFacts { id: key_id(n), created: now.saturating_sub(age).ok(), last_use }),
-        event,
+        news,
         owner_tag: None,
         last_reminded: None,
         record: None,

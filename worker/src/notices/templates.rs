@@ -1,7 +1,7 @@
 //! The mail templates: the built-in ones, and those of `EMAIL_TEMPLATE_DIR` in their place.
 //!
 //! A template that does not compile, or that asks for a value no mail has, is refused when the process starts: every template
-//! is rendered with mails that hold every kind of event ([`super::sample`]) before the first real one. `templates/README.md`
+//! is rendered with mails that hold every kind of news ([`super::sample`]) before the first real one. `templates/README.md`
 //! describes the files and the values for whoever writes one.
 
 use std::fs;

@@ -17,6 +17,21 @@ use crate::error::StepError;
 use crate::notices::SecretLocation;
 use key_rotation_aws::{AwsError, ErrorClass, MemberSession};
 
+/// What is known of a user's secret.
+#[derive(Debug, Clone)]
+pub enum SeenSecret {
+    /// Nothing: it could not be read, or has not been read yet.
+    Unknown,
+    Missing,
+    Found(Box<SecretRecord>),
+}
+
+impl From<Option<SecretRecord>> for SeenSecret {
+    fn from(record: Option<SecretRecord>) -> Self {
+        record.map_or(SeenSecret::Missing, |record| SeenSecret::Found(Box::new(record)))
+    }
+}
+
 /// A user's secret and the way to it.
 #[derive(Debug, Clone)]
 pub struct Destination {
@@ -49,7 +64,7 @@ impl Destination {
         &self,
         context: &UserContext<'_>,
         session: &MemberSession,
-        seen: Option<Option<SecretRecord>>,
+        seen: SeenSecret,
         intent: Option<&Intent>,
     ) -> Result<SecretRecord, StepError> {
         let worker = context.account.worker;
@@ -61,20 +76,13 @@ impl Destination {
             (SECRET_USER_ID_TAG, context.record.id.as_str()),
         ];
         let seen = match seen {
-            Some(seen) => seen,
-            None => self.look().await?,
+            SeenSecret::Found(record) => Some(*record),
+            SeenSecret::Missing => None,
+            SeenSecret::Unknown => self.look().await?,
         };
         let record = match seen {
             Some(record) => record,
-            None => {
-                let description = format!("Access key of the IAM user {} in the account {account}", context.user);
-                match self.secrets.create(&self.name, &description, worker.kms_key_id.as_deref(), &tags).await? {
-                    Some(created) => created,
-                    None => {
-                        self.look().await?.ok_or_else(|| StepError::Changed("its secret is not to be seen".into()))?
-                    }
-                }
-            }
+            None => self.create(context, &tags).await?,
         };
         if record.tags.get(SECRET_USER_ID_TAG).is_some_and(|id| *id != context.record.id) {
             return Err(StepError::SecretOfAnother { secret: self.name.clone() });
@@ -108,6 +116,17 @@ impl Destination {
             Iam::new(session).attach_policy(context.user, &policy).await?;
         }
         Ok(record)
+    }
+
+    async fn create(&self, context: &UserContext<'_>, tags: &[(&str, &str)]) -> Result<SecretRecord, StepError> {
+        let kms_key_id = context.account.worker.kms_key_id.as_deref();
+        let account = &context.account.job.account;
+        let description = format!("Access key of the IAM user {} in the account {account}", context.user);
+        match self.secrets.create(&self.name, &description, kms_key_id, tags).await? {
+            Some(created) => Ok(created),
+            // Another worker has, just now.
+            None => self.look().await?.ok_or_else(|| StepError::Changed("its secret is not to be seen".into())),
+        }
     }
 
     /// Sets who may do what with the secret, and says on the secret that it is so. The tag comes last: where it is, the policy is. An

@@ -57,7 +57,7 @@ pub async fn disable(
                     if let Some(state) = state {
                         iam.record_state(context.user, key, &state.clone().not_told()).await?;
                     }
-                    destination.prepare(context, session, Some(Some(record)), None).await?;
+                    destination.prepare(context, session, Some(record).into(), None).await?;
                     if why.was_so(destination.look().await?.as_ref()) {
                         let why = why.as_str();
                         return withheld(format!(
@@ -122,7 +122,7 @@ pub async fn delete(context: &UserContext<'_>, session: &MemberSession, key: &De
 /// [`StepError`]; [`StepError::HasToWait`] while somebody may be deleting the key.
 pub async fn enable(context: &UserContext<'_>, session: &MemberSession, key: &AccessKeyId) -> Result<(), StepError> {
     let tags = Iam::new(session).user_tags(context.user).await?;
-    let tags = UserTags::read(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    let tags = UserTags::from_pairs(&tags);
     if let Some(not_before) = tags.may_be_deleted_until(key, context.now()) {
         return Err(StepError::HasToWait { not_before });
     }

@@ -17,12 +17,11 @@ use serde_json::json;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::destination::Destination;
+use super::destination::{Destination, SeenSecret};
 use super::settle;
 use super::{access_keys, find};
 use crate::aws::iam::{Iam, NewKey};
 use crate::aws::secret_quotas::Quota;
-use crate::aws::secrets::SecretRecord;
 use crate::aws::smtp;
 use crate::context::UserContext;
 use crate::error::StepError;
@@ -51,8 +50,8 @@ pub enum AttemptKind<'a> {
         present: &'a [AccessKeyId],
         /// The tags the plan was made on, where they were not read afresh for it: they still have to be those.
         tags: Option<&'a UserTags>,
-        /// The secret, if it is there, where the plan was made on a look at it.
-        secret: Option<&'a Option<SecretRecord>>,
+        /// The secret as the plan was made on it.
+        secret: &'a SeenSecret,
     },
     /// No key: only what interrupted attempts left.
     Settle {
@@ -142,7 +141,7 @@ impl RotationAttempt<'_> {
         old: &AccessKeyId,
         present: &[AccessKeyId],
         tags: Option<&UserTags>,
-        secret: Option<&Option<SecretRecord>>,
+        secret: &SeenSecret,
     ) -> Result<AttemptOutcome, AttemptFailure> {
         // 2: wait for the turn. The plan was made on a look that showed no intent: one that is old now has to be settled first.
         match self.wait_for_turn().await? {
@@ -153,7 +152,7 @@ impl RotationAttempt<'_> {
 
         // 3: prepare the destination, remember what is published.
         let prepared =
-            self.destination.prepare(&self.context, &self.session, secret.cloned(), Some(&self.intent)).await?;
+            self.destination.prepare(&self.context, &self.session, secret.clone(), Some(&self.intent)).await?;
 
         // 4: the keys are still those that the plan was made on.
         let keys = access_keys(&self.context, &self.session).await?;

@@ -16,7 +16,7 @@ use crate::context::UserContext;
 use crate::error::StepError;
 use crate::events;
 
-/// Settles every key that an old intent's attempt can have made, and that no intent.was_there_before as one that was there before.
+/// Settles every key that an old intent's attempt can have made, and that no intent names as one that was there before.
 ///
 /// # Errors
 /// [`StepError`]: the intents stay, and settling is tried again.

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use key_rotation_aws::MemberSession;
 use rotation::{
-    AccessKeyId, Action, Announcement, Finding, Key, KeyState, KeyStateKind, KeyStatus, LastUse, Notice, Plan,
-    Published, User,
+    AccessKeyId, Action, Announcement, DisablePrecondition, Finding, Key, KeyState, KeyStateKind, KeyStatus, LastUse,
+    Notice, Plan, Published, User,
 };
 use tracing::info;
+use uuid::Uuid;
 
 use super::decide::Decision;
 use super::look::UserSnapshot;
@@ -16,8 +18,8 @@ use crate::aws::iam::Iam;
 use crate::context::UserContext;
 use crate::error::StepError;
 use crate::events::from_item;
-use crate::notices::{DigestItem, Event, KeyFacts, SecretLocation};
-use crate::steps::destination::{Destination, location};
+use crate::notices::{DigestItem, KeyFacts, News, SecretLocation};
+use crate::steps::destination::{Destination, SeenSecret, location};
 use crate::steps::key_status::{self, DisableOutcome};
 use crate::steps::rotate::{AttemptKind, AttemptOutcome, attempt};
 use crate::tally::Tally;
@@ -54,7 +56,7 @@ impl<'a> UserExecutor<'a> {
     }
 
     async fn carry_out(&mut self, plan: &Plan) -> Result<Next, StepError> {
-        if let Some(Some(secret)) = &self.snapshot.secret {
+        if let SeenSecret::Found(secret) = &self.snapshot.secret {
             self.report_failed_replicas(&secret.replicas);
         }
         for action in &plan.actions {
@@ -73,15 +75,24 @@ impl<'a> UserExecutor<'a> {
             Action::Rotate { old, present, notice, contained } => {
                 return self.rotate(old, present, notice.as_ref(), contained.as_ref()).await;
             }
+            Action::Disable { key, precondition, delete_due } => self.disable(key, precondition, *delete_due).await?,
+            Action::Contain { key, state } => self.contain(key, state).await?,
+            Action::Delete(deletable) => {
+                if !self.is_audit() {
+                    key_status::delete(&self.context, &self.session, deletable).await?;
+                }
+                self.collect_item(deletable.key(), News::Deleted, deletable.kept().cloned());
+            }
+            Action::Restore { key, disable_due, request } => self.restore(key, *disable_due, *request).await?,
             Action::Notify { key, notice } => {
-                let event = Event::Noticed { kind: notice.kind.clone(), disable_due: notice.disable_due };
+                let news = News::Noticed { kind: notice.kind.clone(), disable_due: notice.disable_due };
                 let state = notice.state(self.context.now());
                 self.record_not_told(key, &state).await?;
-                self.collect_item(key, event, Some(state));
+                self.collect_item(key, news, Some(state));
             }
             Action::Adopt { key, state, delete_due } => {
                 self.record_not_told(key, state).await?;
-                self.collect_item(key, Event::FoundInactive { delete_due: *delete_due }, Some(state.clone()));
+                self.collect_item(key, News::FoundInactive { delete_due: *delete_due }, Some(state.clone()));
             }
             Action::Announce { key, what, state } => {
                 self.record_again(key, what).await?;
@@ -90,89 +101,69 @@ impl<'a> UserExecutor<'a> {
             Action::ReportFinding(finding) => self.report_finding(finding.clone()),
             Action::Warn { key, upcoming, due } => {
                 Tally::count(&self.context.account.worker.tally.warned);
-                self.collect_item(key, Event::Upcoming { what: upcoming.clone(), due: *due }, None);
+                self.collect_item(key, News::Upcoming { what: upcoming.clone(), due: *due }, None);
             }
-            Action::Postpone { key, until, .. } => self.collect_item(key, Event::Postponed { until: *until }, None),
-            Action::Disable { .. }
-            | Action::Contain { .. }
-            | Action::Delete(_)
-            | Action::AnnounceDeletion { .. }
-            | Action::Record { .. }
-            | Action::Restore { .. }
-            | Action::Forget { .. }
-            | Action::ForgetDeletion { .. } => self.change(action).await?,
+            Action::Postpone { key, until, .. } => self.collect_item(key, News::Postponed { until: *until }, None),
+            Action::Record { key, state } => self.record(key, state).await?,
+            Action::AnnounceDeletion { key } => self.record_deletion(key).await?,
+            Action::Forget { key } if !self.is_audit() => {
+                Iam::new(&self.session).remove_state(self.context.user, key).await?;
+            }
+            Action::ForgetDeletion { key } if !self.is_audit() => {
+                Iam::new(&self.session).remove_deletion(self.context.user, key).await?;
+            }
+            Action::Forget { .. } | Action::ForgetDeletion { .. } => {}
         }
         Ok(Next::Done)
     }
 
-    /// What changes a key or its record at once. What has been done to a key is told also where it cannot be recorded.
-    async fn change(&mut self, action: &Action) -> Result<(), StepError> {
-        let is_audit = self.is_audit();
-        let (context, session) = (self.context, self.session.clone());
-        match action {
-            Action::Disable { key, precondition, delete_due } => {
-                let outcome = match self.user.keys.iter().find(|known| known.id == *key) {
-                    _ if is_audit => DisableOutcome::Disabled,
-                    Some(key) => key_status::disable(&context, &session, key, precondition).await?,
-                    None => return Err(StepError::Changed(format!("the key {key} is not the user's any more"))),
-                };
-                match outcome {
-                    DisableOutcome::Disabled => {
-                        let state = KeyState::new(KeyStateKind::Disabled, context.now()).until(*delete_due);
-                        self.collect_item(key, Event::Disabled { delete_due: *delete_due }, Some(state.clone()));
-                        self.record_not_told(key, &state).await?;
-                    }
-                    DisableOutcome::Withheld(finding) => self.report_finding(finding),
-                }
-            }
-            Action::Contain { key, state } => {
-                let was_active = self.key(key).is_some_and(|key| key.status == KeyStatus::Active);
-                if !is_audit {
-                    key_status::contain(&context, &session, key).await?;
-                }
-                // What cannot be recorded is told once: by the delivery that found the key active.
-                if !was_active {
-                    self.record_not_told(key, state).await?;
-                }
-                self.collect_item(key, Event::Contained, Some(state.clone()));
-                if was_active {
-                    self.record_not_told(key, state).await?;
-                }
-            }
-            Action::Delete(deletable) => {
-                if !is_audit {
-                    key_status::delete(&context, &session, deletable).await?;
-                }
-                self.collect_item(deletable.key(), Event::Deleted, deletable.kept().cloned());
-            }
-            Action::Restore { key, disable_due, request } => {
-                let is_active = self.key(key).is_some_and(|key| key.status == KeyStatus::Active);
-                if !is_audit && !is_active {
-                    key_status::enable(&context, &session, key).await?;
-                }
-                let state = KeyState::new(KeyStateKind::Restored, context.now()).by(*request).until(*disable_due);
+    /// What has been done to a key is told also where it cannot be recorded.
+    async fn disable(
+        &mut self,
+        key: &AccessKeyId,
+        precondition: &DisablePrecondition,
+        delete_due: Timestamp,
+    ) -> Result<(), StepError> {
+        let outcome = match self.key(key) {
+            _ if self.is_audit() => DisableOutcome::Disabled,
+            Some(key) => key_status::disable(&self.context, &self.session, key, precondition).await?,
+            None => return Err(StepError::Changed(format!("the key {key} is not the user's any more"))),
+        };
+        match outcome {
+            DisableOutcome::Disabled => {
+                let state = KeyState::new(KeyStateKind::Disabled, self.context.now()).until(delete_due);
+                self.collect_item(key, News::Disabled { delete_due }, Some(state.clone()));
                 self.record_not_told(key, &state).await?;
-                self.collect_item(key, Event::Restored { disable_due: *disable_due }, Some(state));
             }
-            Action::Record { key, state } => self.record(key, state).await?,
-            Action::AnnounceDeletion { key } if !is_audit => {
-                Iam::new(&session).record_deletion(context.user, key, context.now()).await?;
-            }
-            Action::Forget { key } if !is_audit => Iam::new(&session).remove_state(context.user, key).await?,
-            Action::ForgetDeletion { key } if !is_audit => {
-                Iam::new(&session).remove_deletion(context.user, key).await?;
-            }
-            Action::Forget { .. }
-            | Action::ForgetDeletion { .. }
-            | Action::AnnounceDeletion { .. }
-            | Action::Rotate { .. }
-            | Action::Notify { .. }
-            | Action::Adopt { .. }
-            | Action::Announce { .. }
-            | Action::Warn { .. }
-            | Action::Postpone { .. }
-            | Action::ReportFinding(_) => {}
+            DisableOutcome::Withheld(finding) => self.report_finding(finding),
         }
+        Ok(())
+    }
+
+    async fn contain(&mut self, key: &AccessKeyId, state: &KeyState) -> Result<(), StepError> {
+        let was_active = self.key(key).is_some_and(|key| key.status == KeyStatus::Active);
+        if !self.is_audit() {
+            key_status::contain(&self.context, &self.session, key).await?;
+        }
+        // What cannot be recorded is told once: by the delivery that found the key active.
+        if !was_active {
+            self.record_not_told(key, state).await?;
+        }
+        self.collect_item(key, News::Contained, Some(state.clone()));
+        if was_active {
+            self.record_not_told(key, state).await?;
+        }
+        Ok(())
+    }
+
+    async fn restore(&mut self, key: &AccessKeyId, disable_due: Timestamp, request: Uuid) -> Result<(), StepError> {
+        let is_active = self.key(key).is_some_and(|key| key.status == KeyStatus::Active);
+        if !self.is_audit() && !is_active {
+            key_status::enable(&self.context, &self.session, key).await?;
+        }
+        let state = KeyState::new(KeyStateKind::Restored, self.context.now()).by(request).until(disable_due);
+        self.record_not_told(key, &state).await?;
+        self.collect_item(key, News::Restored { disable_due }, Some(state));
         Ok(())
     }
 
@@ -191,16 +182,16 @@ impl<'a> UserExecutor<'a> {
         };
         if self.is_audit() {
             let record = record(None);
-            self.collect_item(old, Event::Rotated { by: None, disable_due }, record);
+            self.collect_item(old, News::Rotated { by: None, disable_due }, record);
             return Ok(Next::Done);
         }
         let tags = self.snapshot.tags_as_listed.then_some(&self.user.tags);
-        let kind = AttemptKind::Successor { old, present, tags, secret: self.snapshot.secret.as_ref() };
+        let kind = AttemptKind::Successor { old, present, tags, secret: &self.snapshot.secret };
         match self.attempt(kind).await? {
             AttemptOutcome::Created(new) => {
                 Tally::count(&self.context.account.worker.tally.rotated);
                 let record = record(Some(new.clone()));
-                self.collect_item(old, Event::Rotated { by: Some(new), disable_due }, record);
+                self.collect_item(old, News::Rotated { by: Some(new), disable_due }, record);
                 for reader in self.context.readers().refused {
                     self.report_finding(Finding::ReaderNotAllowed { reader });
                 }
@@ -273,7 +264,7 @@ impl<'a> UserExecutor<'a> {
 
     fn report_finding(&mut self, finding: Finding) {
         let before = self.items.len();
-        self.collect(self.item(None, Event::Finding(finding), None));
+        self.collect(self.item(None, News::Finding(finding), None));
         if self.items.len() > before {
             Tally::count(&self.context.account.worker.tally.findings);
         }
@@ -287,8 +278,8 @@ impl<'a> UserExecutor<'a> {
 
     /// The same where the record says already what is still to be told, perhaps since an earlier action of this plan.
     async fn record_again(&mut self, key: &AccessKeyId, what: &Announcement) -> Result<(), StepError> {
-        if *what == Announcement::Deleted && !self.is_audit() {
-            return Ok(Iam::new(&self.session).record_deletion(self.context.user, key, self.context.now()).await?);
+        if *what == Announcement::Deleted {
+            return self.record_deletion(key).await;
         }
         match self.recorded.get(key).cloned().or_else(|| self.user.tags.state_of(key)) {
             Some(state) => self.record(key, &state).await,
@@ -305,9 +296,16 @@ impl<'a> UserExecutor<'a> {
         Ok(())
     }
 
+    async fn record_deletion(&self, key: &AccessKeyId) -> Result<(), StepError> {
+        if self.is_audit() {
+            return Ok(());
+        }
+        Ok(Iam::new(&self.session).record_deletion(self.context.user, key, self.context.now()).await?)
+    }
+
     /// `record`: the key's state once the notice is accepted.
-    fn collect_item(&mut self, key: &AccessKeyId, event: Event, record: Option<KeyState>) {
-        self.collect(self.item(Some(key), event, record));
+    fn collect_item(&mut self, key: &AccessKeyId, news: News, record: Option<KeyState>) {
+        self.collect(self.item(Some(key), news, record));
     }
 
     /// What an earlier round has found already is told once, by what is known now.
@@ -318,7 +316,7 @@ impl<'a> UserExecutor<'a> {
         }
         // What every run finds again becomes an event when it is told.
         let account = self.context.account;
-        if !item.event.can_wait()
+        if !item.news.can_wait()
             && let Some(event) = from_item(&item, |kind| account.event(kind))
         {
             account.emit(event);
@@ -326,7 +324,7 @@ impl<'a> UserExecutor<'a> {
         self.items.push(item);
     }
 
-    fn item(&self, key: Option<&AccessKeyId>, event: Event, record: Option<KeyState>) -> DigestItem {
+    fn item(&self, key: Option<&AccessKeyId>, news: News, record: Option<KeyState>) -> DigestItem {
         let account = self.context.account;
         let is_other = |known: &&Key| {
             known.status == KeyStatus::Active && known.published != Published::Yes && Some(&known.id) != key
@@ -337,7 +335,7 @@ impl<'a> UserExecutor<'a> {
         DigestItem {
             user: self.context.user.clone(),
             key: key.map(|id| self.facts(id)),
-            event,
+            news,
             owner_tag: self.owner_tag(),
             secret: SecretLocation {
                 publishes: published.map(|key| key.id.clone()),
@@ -374,11 +372,11 @@ impl<'a> UserExecutor<'a> {
     }
 }
 
-fn announcement(what: &Announcement) -> Event {
+fn announcement(what: &Announcement) -> News {
     match what {
-        Announcement::Disabled { delete_due } => Event::Disabled { delete_due: *delete_due },
-        Announcement::Contained => Event::Contained,
-        Announcement::Successor { by } => Event::Rotated { by: Some(by.clone()), disable_due: None },
-        Announcement::Deleted => Event::Deleted,
+        Announcement::Disabled { delete_due } => News::Disabled { delete_due: *delete_due },
+        Announcement::Contained => News::Contained,
+        Announcement::Successor { by } => News::Rotated { by: Some(by.clone()), disable_due: None },
+        Announcement::Deleted => News::Deleted,
     }
 }

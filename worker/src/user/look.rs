@@ -7,11 +7,10 @@ use rotation::{Key, LastUse, MissingFact, Published, Request, Task, User, Verdic
 use tracing::warn;
 
 use crate::aws::iam::{Iam, KeyRecord};
-use crate::aws::secrets::SecretRecord;
 use crate::context::UserContext;
 use crate::error::StepError;
 use crate::steps::access_keys;
-use crate::steps::destination::Destination;
+use crate::steps::destination::{Destination, SeenSecret};
 use crate::tally::Tally;
 
 /// How often keys and tags are read until both agree.
@@ -20,8 +19,7 @@ const MAX_SNAPSHOT_READS: usize = 3;
 /// A user as the rules take it, and the calls that failed where it says "unknown".
 pub(super) struct UserSnapshot {
     pub(super) user: User,
-    /// The user's secret, if it is there. `None`: it could not be read, or has not been read yet.
-    pub(super) secret: Option<Option<SecretRecord>>,
+    pub(super) secret: SeenSecret,
     /// Whether the tags are those that the user was listed with, and have not been read since.
     pub(super) tags_as_listed: bool,
     failures: Vec<(MissingFact, AwsError)>,
@@ -41,7 +39,7 @@ pub(super) async fn glance(context: &UserContext<'_>) -> Result<Option<Glance>, 
         Task::Account | Task::User(_) => {}
         Task::ForceRotate(_) | Task::Restore { .. } => return Ok(Some(Glance::default())),
     }
-    let mut user = user_of(context, read_tags(&context.record.tags));
+    let mut user = user_of(context, UserTags::from_pairs(&context.record.tags));
     let now = context.account.decision_time();
     let policy = &context.account.worker.policy;
     let is_exempt = |exemption| {
@@ -101,13 +99,13 @@ pub(super) async fn read_keys(
 ) -> Result<UserSnapshot, StepError> {
     let tags_as_listed = glance.keys.is_some();
     let (keys, tags) = match glance.keys {
-        Some(keys) => (keys, read_tags(&context.record.tags)),
+        Some(keys) => (keys, UserTags::from_pairs(&context.record.tags)),
         None => keys_and_tags(context, session).await?,
     };
     let key = |key| key_of(key, &tags, LastUse::Unknown, Published::Unknown);
     let keys = keys.into_iter().map(key).collect();
     let user = User { keys, ..user_of(context, tags) };
-    Ok(UserSnapshot { user, secret: None, tags_as_listed, failures: Vec::new() })
+    Ok(UserSnapshot { user, secret: SeenSecret::Unknown, tags_as_listed, failures: Vec::new() })
 }
 
 /// Adds how the keys have been used, and which is published. What cannot be read is unknown to the rules, which know what can be
@@ -139,7 +137,7 @@ pub(super) async fn read_facts(
     for (missing, error) in failures.iter() {
         warn!(%error, access_key_id = %missing.access_key_id(), "a fact about the key is not known");
     }
-    snapshot.secret = secret.ok();
+    snapshot.secret = secret.map_or(SeenSecret::Unknown, Into::into);
     Ok(())
 }
 
@@ -162,7 +160,7 @@ async fn keys_and_tags(
         let tags = Iam::new(session).user_tags(context.user).await?;
         let again = access_keys(context, session).await?;
         if again == keys {
-            return Ok((keys, read_tags(&tags)));
+            return Ok((keys, UserTags::from_pairs(&tags)));
         }
         keys = again;
     }
@@ -187,10 +185,6 @@ fn unless_failed<T>(
 
 fn user_of(context: &UserContext<'_>, tags: UserTags) -> User {
     User { name: context.user.clone(), keys: Vec::new(), in_exemption_group: context.in_exemption_group, tags }
-}
-
-fn read_tags(tags: &[(String, String)]) -> UserTags {
-    UserTags::read(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())))
 }
 
 fn key_of(key: KeyRecord, tags: &UserTags, last_use: LastUse, published: Published) -> Key {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rotation::Finding;
 use rotation::names::Partition;
 use worker::notices::item::Digest;
-use worker::notices::{Event, MailSettings, Notices, RenderedMail, TemplateError};
+use worker::notices::{MailSettings, News, Notices, RenderedMail, TemplateError};
 
 use crate::support::{digest, key, monday, replaced, settings};
 
@@ -56,7 +56,7 @@ fn the_predecessors_template_and_placeholders_keep_working_in_both_modes() {
 fn actions_is_markup_of_ours_with_everything_of_others_escaped() {
     let notices = with(dir("actions", &[("enforce.html", "{{ actions }}"), ("enforce.txt", "{{ actions }}")])).unwrap();
     let finding = Finding::LookBeforeHarm { key: key(0), why: "<b>bold</b>".to_owned() };
-    let digest = digest(&[Event::Finding(finding)]);
+    let digest = digest(&[News::Finding(finding)]);
     let mail = mail(&notices, &digest);
     assert!(mail.html.contains("&lt;b&gt;bold") && !mail.html.contains("<b>"), "{}", mail.html);
     assert!(mail.text.contains("<b>bold</b>") && mail.text.starts_with("- deploy, "), "{}", mail.text);

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use rotation::{Finding, LastUse, UserName};
 use worker::notices::RenderedMail;
 use worker::notices::address::read_owner_tag;
-use worker::notices::item::{Digest, Event};
+use worker::notices::item::{Digest, News};
 
 use crate::support::{digest, incomplete, notices, only_mail, replaced};
 
@@ -16,8 +16,8 @@ const SCRIPT: &str = "<script>alert('x')</script>";
 fn carrying(text: &str) -> Digest {
     let mut digest = digest(&[
         replaced(),
-        Event::Finding(Finding::BadRotateAfterDays { value: text.to_owned(), longest: 360, default: 90 }),
-        Event::Finding(Finding::UnreadableTag { tag: format!("key-rotation:{text}"), value: text.to_owned() }),
+        News::Finding(Finding::BadRotateAfterDays { value: text.to_owned(), longest: 360, default: 90 }),
+        News::Finding(Finding::UnreadableTag { tag: format!("key-rotation:{text}"), value: text.to_owned() }),
     ]);
     digest.account.name = Some(text.to_owned());
     digest.incomplete = vec![incomplete("ci-runner", text)];

@@ -2,7 +2,7 @@
 
 use rotation::plan::NoticeKind;
 use rotation::{Finding, Upcoming};
-use worker::notices::item::{Digest, Event};
+use worker::notices::item::{Digest, News};
 use worker::notices::{AuditMails, MailSettings, Notices, RecipientClass, RenderedMail};
 
 use crate::support::{digest, in_days, incomplete, mails, replaced, settings, upcoming};
@@ -129,7 +129,7 @@ fn the_administrator_gets_a_summary_of_an_account_with_failures_or_findings_and_
     };
     assert_eq!(admins(&digest(&[replaced()])), []);
 
-    let found = digest(&[replaced(), Event::Finding(Finding::TooManyKeys { count: 3 })]);
+    let found = digest(&[replaced(), News::Finding(Finding::TooManyKeys { count: 3 })]);
     let summary = admins(&found);
     assert_eq!(shape(&summary), [(RecipientClass::Administrator, "admin@example.com", &[1][..])]);
     assert_eq!(summary[0].subject, "Access key rotation: 1 finding - payments-prod (123456789012)");
@@ -151,6 +151,6 @@ fn the_account_is_told_that_its_mail_is_not_the_whole_truth_and_an_owner_is_not_
 
 #[test]
 fn notices_about_keys_are_mailed_on_whatever_day_they_come() {
-    let event = Event::Noticed { kind: NoticeKind::Retired, disable_due: Some(in_days(10)) };
-    assert_eq!(mails(&digest(&[event])).len(), 1);
+    let news = News::Noticed { kind: NoticeKind::Retired, disable_due: Some(in_days(10)) };
+    assert_eq!(mails(&digest(&[news])).len(), 1);
 }

@@ -1,11 +1,11 @@
 //! Subjects: the most urgent first, whether action is needed, the nearest date, the account.
 
 use rotation::{Finding, Upcoming};
-use worker::notices::item::{Digest, Event};
+use worker::notices::item::{Digest, News};
 
 use crate::support::{digest, in_days, key, monday, only_mail, replaced, upcoming};
 
-fn subject(events: &[Event]) -> String {
+fn subject(events: &[News]) -> String {
     only_mail(&digest(events)).subject
 }
 
@@ -19,7 +19,7 @@ fn one_key_is_named_by_its_user() {
 
 #[test]
 fn the_nearest_date_on_which_something_stops_working_comes_first() {
-    let events = [replaced(), Event::Deleted, upcoming(Upcoming::Disable, 3), upcoming(Upcoming::Rotate, 1)];
+    let events = [replaced(), News::Deleted, upcoming(Upcoming::Disable, 3), upcoming(Upcoming::Rotate, 1)];
     assert_eq!(
         subject(&events),
         "Action needed by 2026-12-08: access key of deploy will be disabled, 3 more - payments-prod (123456789012)"
@@ -29,7 +29,7 @@ fn the_nearest_date_on_which_something_stops_working_comes_first() {
 #[test]
 fn a_contained_key_is_more_urgent_than_any_date() {
     assert_eq!(
-        subject(&[upcoming(Upcoming::Disable, 1), Event::Contained]),
+        subject(&[upcoming(Upcoming::Disable, 1), News::Contained]),
         "Action needed now: access key of deploy disabled at once, 1 more - payments-prod (123456789012)"
     );
 }
@@ -45,7 +45,7 @@ fn keys_with_the_same_news_are_counted() {
 #[test]
 fn what_needs_nothing_says_so() {
     assert_eq!(
-        subject(&[Event::Deleted]),
+        subject(&[News::Deleted]),
         "No action needed: access key of deploy deleted - payments-prod (123456789012)"
     );
     assert_eq!(
@@ -53,14 +53,14 @@ fn what_needs_nothing_says_so() {
         "No action needed yet: access key of deploy will be replaced on 2026-12-11 - payments-prod (123456789012)"
     );
     assert_eq!(
-        subject(&[Event::Disabled { delete_due: in_days(10) }]),
+        subject(&[News::Disabled { delete_due: in_days(10) }]),
         "Stopped working, check by 2026-12-15: access key of deploy disabled - payments-prod (123456789012)"
     );
 }
 
 #[test]
 fn a_finding_without_a_date_needs_action_now() {
-    let finding = Event::Finding(Finding::UsedButNotStored { key: key(1) });
+    let finding = News::Finding(Finding::UsedButNotStored { key: key(1) });
     assert_eq!(
         subject(&[finding.clone(), finding]),
         "Action needed now: 2 access keys need attention - payments-prod (123456789012)"

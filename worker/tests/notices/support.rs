@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use jiff::{SignedDuration, Timestamp};
 use rotation::names::Partition;
 use rotation::{AccessKeyId, Reason, Upcoming};
-use worker::notices::item::{Digest, DigestItem, Event, IncompleteUser};
+use worker::notices::item::{Digest, DigestItem, IncompleteUser, News};
 use worker::notices::{MailSettings, Notices, RenderedMail, sample};
 
 /// A Saturday.
@@ -33,11 +33,11 @@ pub(crate) fn notices() -> &'static Notices {
 }
 
 /// One replaced key; the other events are put in its place.
-pub(crate) fn digest(events: &[Event]) -> Digest {
+pub(crate) fn digest(news: &[News]) -> Digest {
     let digest = sample::one_key(now(), false);
     let first = digest.items[0].clone();
-    let items = events.iter().enumerate().map(|(n, event)| {
-        let mut item = DigestItem { event: event.clone(), ..first.clone() };
+    let items = news.iter().enumerate().map(|(n, news)| {
+        let mut item = DigestItem { news: news.clone(), ..first.clone() };
         item.key.as_mut().expect("it has a key").id = key(n);
         item
     });
@@ -53,12 +53,12 @@ pub(crate) fn incomplete(user: &str, error: &str) -> IncompleteUser {
     IncompleteUser { user: user.parse().expect("a user name"), reason: Reason::Denied, error: error.to_owned() }
 }
 
-pub(crate) fn replaced() -> Event {
-    Event::Rotated { by: Some(key(99)), disable_due: Some(in_days(10)) }
+pub(crate) fn replaced() -> News {
+    News::Rotated { by: Some(key(99)), disable_due: Some(in_days(10)) }
 }
 
-pub(crate) fn upcoming(what: Upcoming, days: i64) -> Event {
-    Event::Upcoming { what, due: in_days(days) }
+pub(crate) fn upcoming(what: Upcoming, days: i64) -> News {
+    News::Upcoming { what, due: in_days(days) }
 }
 
 pub(crate) fn mails(digest: &Digest) -> Vec<RenderedMail> {

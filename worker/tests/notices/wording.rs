@@ -2,7 +2,7 @@
 
 use rotation::LastUse;
 use rotation::plan::NoticeKind;
-use worker::notices::item::{Digest, Event};
+use worker::notices::item::{Digest, News};
 use worker::notices::{MailSettings, Notices, RecipientClass, sample};
 
 use crate::support::{digest, in_days, key, monday, notices, now, only_mail, replaced, settings};
@@ -74,7 +74,7 @@ fn both_parts_say_the_same_of_every_key() {
 
 #[test]
 fn a_contained_key_is_not_offered_to_be_re_enabled() {
-    let mail = only_mail(&digest(&[Event::Contained]));
+    let mail = only_mail(&digest(&[News::Contained]));
     assert!(mail.text.contains("get-secret-value") && !mail.text.contains("--status Active"));
 }
 
@@ -82,21 +82,21 @@ fn a_contained_key_is_not_offered_to_be_re_enabled() {
 #[test]
 fn the_mail_says_who_can_fetch_the_new_key_in_the_case_at_hand_and_gives_no_command_that_nobody_can_run() {
     let reader = "arn:aws:iam::123456789012:role/KeyReaders";
-    let events = [
+    let all = [
         (replaced(), true),
-        (Event::Disabled { delete_due: in_days(10) }, false),
-        (Event::Contained, false),
-        (Event::Rotated { by: Some(key(99)), disable_due: None }, false),
-        (Event::Deleted, false),
+        (News::Disabled { delete_due: in_days(10) }, false),
+        (News::Contained, false),
+        (News::Rotated { by: Some(key(99)), disable_due: None }, false),
+        (News::Deleted, false),
     ];
-    for (event, works) in events {
+    for (news, works) in all {
         for has_other in [true, false] {
             for readers in [vec![], vec![reader.to_owned()], vec![format!("{reader}-*")]] {
-                let mut digest = digest(std::slice::from_ref(&event));
+                let mut digest = digest(std::slice::from_ref(&news));
                 let secret = &mut digest.items[0].secret;
                 (secret.user_has_other_key, secret.readers) = (has_other, readers.clone());
                 let text = only_mail(&digest).text;
-                let case = format!("{event:?}, other key {has_other}, {readers:?}:\n{text}");
+                let case = format!("{news:?}, other key {has_other}, {readers:?}:\n{text}");
                 assert_eq!(text.contains("Run it as the user"), works || has_other, "{case}");
                 assert_eq!(text.contains("with its other key"), !works && has_other, "{case}");
                 assert_eq!(text.contains(reader), !readers.is_empty(), "{case}");
@@ -113,7 +113,7 @@ fn the_mail_says_who_can_fetch_the_new_key_in_the_case_at_hand_and_gives_no_comm
 fn many_contained_keys_that_nobody_can_fetch_come_with_no_command() {
     let mut digest = sample::many_keys_at(now(), false, 12);
     for item in &mut digest.items {
-        (item.event, item.secret.readers) = (Event::Contained, Vec::new());
+        (item.news, item.secret.readers) = (News::Contained, Vec::new());
     }
     assert!(!account_mail(&digest).contains("get-secret-value"));
     for item in &mut digest.items {
@@ -135,7 +135,7 @@ fn somebody_who_sends_mail_by_smtp_is_told_of_the_password() {
 
 #[test]
 fn nobody_is_told_to_fetch_a_key_that_is_not_in_the_secret() {
-    let by_hand = Event::Noticed { kind: NoticeKind::Replaced { by: Some(key(7)) }, disable_due: Some(in_days(10)) };
+    let by_hand = News::Noticed { kind: NoticeKind::Replaced { by: Some(key(7)) }, disable_due: Some(in_days(10)) };
     let mut digest = digest(&[by_hand]);
     for publishes in [None, digest.items[0].key.as_ref().map(|key| key.id.clone())] {
         digest.items[0].secret.publishes = publishes;
@@ -150,10 +150,10 @@ fn nobody_is_told_to_fetch_a_key_that_is_not_in_the_secret() {
 
 #[test]
 fn a_contained_key_whose_replacement_is_made_in_the_same_run_is_told_with_it() {
-    let mut alone = digest(&[Event::Contained]);
+    let mut alone = digest(&[News::Contained]);
     alone.items[0].secret.publishes = None;
     assert!(!only_mail(&alone).text.contains("get-secret-value"), "there is nothing to fetch yet");
-    let mut both = digest(&[Event::Contained, Event::Rotated { by: Some(key(7)), disable_due: None }]);
+    let mut both = digest(&[News::Contained, News::Rotated { by: Some(key(7)), disable_due: None }]);
     for item in &mut both.items {
         item.secret.publishes = None;
     }
@@ -163,7 +163,7 @@ fn a_contained_key_whose_replacement_is_made_in_the_same_run_is_told_with_it() {
 
 #[test]
 fn what_has_stopped_working_and_what_will_are_told_apart_at_a_glance() {
-    let mail = only_mail(&digest(&[Event::Disabled { delete_due: in_days(10) }, replaced(), Event::Deleted]));
+    let mail = only_mail(&digest(&[News::Disabled { delete_due: in_days(10) }, replaced(), News::Deleted]));
     for badge in ["Stopped working", "Stops working in 10 days", "Deleted"] {
         assert!(mail.html.contains(&format!("\">{badge}</p>")), "{badge}");
         assert!(mail.text.contains(&format!("[{}] ", badge.to_uppercase())), "{badge}");

@@ -18,7 +18,7 @@ fn a_leaked_key_is_contained_whatever_else_has_to_be_mended_first_and_only_then_
         assert_eq!(asked(&user, &leaked()), expected);
         let mut inactive = user;
         inactive.keys[0] = key("A", 0).inactive().in_state(contained());
-        assert!(matches!(refused(&inactive, &leaked()), Refusal::Standstill { .. }));
+        assert!(matches!(refused(&inactive, &leaked()), Refusal::Blocked { .. }));
     }
 }
 

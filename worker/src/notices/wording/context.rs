@@ -48,7 +48,7 @@ pub enum HelpKind {
     None,
 }
 
-/// What is said of one event.
+/// What is said of one piece of news.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wording {
     /// A few words that follow "access key(s)": `will be disabled`. In subjects and lists.
@@ -67,7 +67,7 @@ pub struct Wording {
     pub successor: Option<AccessKeyId>,
 }
 
-/// What the sentences depend on, besides the event.
+/// What the sentences depend on, besides the news.
 pub struct WordingContext<'a> {
     /// Nothing has been changed: everything is "would".
     pub dry_run: bool,

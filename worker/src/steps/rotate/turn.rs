@@ -53,7 +53,7 @@ impl RotationAttempt<'_> {
 
     async fn read_tags_without_own_intent(&self) -> Result<UserTags, StepError> {
         let tags = self.iam().user_tags(self.context.user).await?;
-        let mut tags = UserTags::read(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        let mut tags = UserTags::from_pairs(&tags);
         tags.intents.retain(|intent| intent.attempt != self.intent.attempt);
         Ok(tags)
     }

@@ -1,0 +1,114 @@
+//! Recipients that SES would not deliver to: nobody counts as told by a mail to them.
+
+use end_to_end::{ACCOUNT, OWNER, Stage, USER};
+use sandbox::KeySpec;
+use sandbox::serve::REGION;
+use sandbox::world::MANAGEMENT_ACCOUNT;
+
+use crate::{LEADER, new_mails, run_to_the_end, worker_with_owner_tag};
+
+/// SES does not deliver to these any more.
+fn suppress(stage: &Stage, addresses: &[&str]) {
+    stage.world(|world| {
+        let now = world.now();
+        for address in addresses {
+            world.mail.suppress(now, MANAGEMENT_ACCOUNT, REGION, address);
+        }
+    });
+}
+
+#[tokio::test]
+async fn where_ses_would_not_deliver_to_an_owner_the_accounts_address_is_told_and_the_administrator_hears_of_it() {
+    let stage = Stage::new().await;
+    let old = stage.user(&[KeySpec::aged(95)]).remove(0);
+    stage.world(|world| world.tag_user(ACCOUNT, USER, "owner", LEADER));
+    suppress(&stage, &[LEADER]);
+    let mut settings = worker_with_owner_tag(&stage);
+    settings.mail.admin = Some("admin@example.org".to_owned());
+    stage.schedule().await;
+    stage.work_with(&settings).await;
+    let text = stage.mails().pop().expect("the administrator's").1;
+    assert!(text.contains("the mail to the owner was not sent: the address is on SES's suppression list"), "{text}");
+    let told: Vec<String> = new_mails(&stage).into_iter().map(|(to, _)| to).collect();
+    assert_eq!(told, [OWNER, "admin@example.org"]);
+    assert!(stage.state_of(&old).is_some_and(|state| state.starts_with("notified=")));
+    assert_eq!(stage.waiting(), 0);
+}
+
+#[tokio::test]
+async fn an_owners_address_that_ses_calls_malformed_is_not_told_though_it_takes_the_mail() {
+    let stage = Stage::new().await;
+    let old = stage.user(&[KeySpec::aged(95)]).remove(0);
+    stage.world(|world| {
+        world.tag_user(ACCOUNT, USER, "owner", LEADER);
+        world.mail.knobs.malformed = vec![LEADER.to_owned()];
+    });
+    let mut settings = worker_with_owner_tag(&stage);
+    settings.mail.admin = Some("admin@example.org".to_owned());
+    stage.schedule().await;
+    stage.work_with(&settings).await;
+    let text = stage.mails().pop().expect("the administrator's").1;
+    assert!(text.contains("the mail to the owner was not sent: SES does not take the recipient's address"), "{text}");
+    let told: Vec<String> = new_mails(&stage).into_iter().map(|(to, _)| to).collect();
+    assert_eq!(told, [OWNER, "admin@example.org"], "the account's address stands in");
+    assert!(stage.is_told(&old));
+
+    let stage = Stage::new().await;
+    let old = stage.user(&[KeySpec::aged(95)]).remove(0);
+    stage.world(|world| world.mail.knobs.malformed = vec![OWNER.to_owned()]);
+    run_to_the_end(&stage).await;
+    assert_eq!(new_mails(&stage), []);
+    assert!(!stage.is_told(&old), "nobody is left");
+    assert_eq!(stage.dead_letters().await.len(), 1);
+}
+
+#[tokio::test]
+async fn where_ses_would_deliver_to_nobody_no_clock_starts_and_a_dead_letter_says_so() {
+    let stage = Stage::new().await;
+    let old = stage.user(&[KeySpec::aged(95)]).remove(0);
+    stage.world(|world| world.tag_user(ACCOUNT, USER, "owner", LEADER));
+    suppress(&stage, &[LEADER, OWNER]);
+    for _ in 0..15 {
+        stage.schedule().await;
+        stage.work_with(&worker_with_owner_tag(&stage)).await;
+        stage.pass_days(1);
+    }
+    assert_eq!(new_mails(&stage), []);
+    assert!(!stage.is_told(&old));
+    assert!(stage.keys().contains(&(old, true)), "nobody has been told");
+    let dead = stage.dead_letters().await;
+    assert!(dead[0].1.contains("suppression list") && !dead[0].1.contains('@'), "{dead:?}");
+}
+
+#[tokio::test]
+async fn whether_ses_would_deliver_is_unknown_without_the_right_to_ask_and_unknown_is_not_told() {
+    let stage = Stage::new().await;
+    let old = stage.user(&[KeySpec::aged(95)]).remove(0);
+    stage.world(|world| world.faults.deny(MANAGEMENT_ACCOUNT, "ses:GetSuppressedDestination", None));
+    run_to_the_end(&stage).await;
+    assert_eq!(new_mails(&stage), []);
+    assert!(!stage.is_told(&old));
+    let dead = stage.dead_letters().await;
+    assert!(dead[0].1.contains("ses:GetSuppressedDestination"), "{dead:?}");
+}
+
+#[tokio::test]
+async fn in_ses_own_sandbox_a_refused_owner_is_not_told_by_the_accounts_address() {
+    let stage = Stage::new().await;
+    let old = stage.user(&[KeySpec::aged(95)]).remove(0);
+    stage.world(|world| {
+        world.tag_user(ACCOUNT, USER, "owner", LEADER);
+        world.mail.knobs.production_access = false;
+        world.mail.verify(MANAGEMENT_ACCOUNT, REGION, OWNER);
+    });
+    stage.schedule().await;
+    stage.work_with(&worker_with_owner_tag(&stage)).await;
+    assert_eq!(new_mails(&stage).len(), 1, "the account's");
+    assert!(!stage.is_told(&old));
+    assert_eq!(stage.waiting(), 1, "it will be tried again");
+
+    stage.world(|world| world.mail.knobs.production_access = true);
+    stage.pass(jiff::SignedDuration::from_mins(15));
+    stage.work_with(&worker_with_owner_tag(&stage)).await;
+    assert!(stage.state_of(&old).is_some_and(|state| state.starts_with("notified=")));
+}
