@@ -3,6 +3,7 @@
 //! Organizations allows few calls a second and none of its lists is long lived: each page is tried again with growing
 //! waits, and a session that ends in the middle is renewed where it came from a role.
 
+mod enforcement;
 mod scope;
 
 use aws_sdk_organizations::Client;
@@ -11,6 +12,7 @@ use key_rotation_aws::{AwsError, Connection, ErrorClass, RetryPolicy};
 use rotation::AccountId;
 use tokio::sync::RwLock;
 
+pub use enforcement::{UnitOrAccount, enforced_accounts};
 pub use scope::{LeftOut, ListingSummary, MemberState, Resolved, Scope, UnitId};
 
 use crate::settings::OrgListRole;

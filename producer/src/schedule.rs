@@ -6,6 +6,7 @@
 mod earlier;
 mod report;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -14,7 +15,7 @@ use key_rotation_aws::Connection;
 use key_rotation_aws::telemetry::SUMMARY;
 use rotation::event::SCHEMA_VERSION;
 use rotation::names::session_name;
-use rotation::{Job, Task};
+use rotation::{AccountId, Job, Task};
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tracing::Instrument;
@@ -25,7 +26,7 @@ pub use report::{Problem, ScheduleReport};
 
 use crate::command::CommandError;
 use crate::enqueue::Enqueuer;
-use crate::organization::{Member, Organization, Scope};
+use crate::organization::{Member, Organization, Scope, UnitOrAccount, enforced_accounts};
 use crate::queue;
 use crate::settings::Settings;
 use crate::users::{ExpansionSummary, Users};
@@ -38,7 +39,7 @@ const BETWEEN_STAGES: usize = 100;
 ///
 /// Without --ou and --account: every account whose state is ACTIVE. Which keys are due, and whether anything is changed at
 /// all, is decided by the workers: they only report unless they run with DRY_RUN=false. So a roll-out in stages is: audit
-/// everywhere, then enforcing workers with `--ou` of the first units or with `--exclude-account`, then everybody.
+/// everywhere, then enforcing workers with --enforce-in of the first accounts or units, then everybody.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ScheduleOptions {
     /// Whom it concerns.
@@ -52,6 +53,10 @@ pub struct ScheduleOptions {
     /// Ask for an audit only: workers say what they would do, and change nothing, even where they enforce
     #[arg(long)]
     pub dry_run: bool,
+
+    /// Enforce in this unit or account alone, and audit everywhere else the run goes; may be repeated
+    #[arg(long, env = "ENFORCE_IN", value_name = "OU|ID", value_delimiter = ',')]
+    pub enforce_in: Vec<UnitOrAccount>,
 
     /// Follow the queue until it is worked off; exit 1 if messages of this run end as dead letters
     #[arg(long)]
@@ -104,8 +109,9 @@ async fn schedule(
     let session_name = session_name(&run_id);
     let organization = Organization::new(connection, settings.org_list.as_ref(), &session_name);
     let resolved = options.scope.resolve(&organization).await?;
+    let enforced = enforced_accounts(&options.enforce_in, &organization).await?;
 
-    let run = ScheduledRun { run_id, requested_at: connection.clock().now(), dry_run: options.dry_run };
+    let run = ScheduledRun { run_id, requested_at: connection.clock().now(), dry_run: options.dry_run, enforced };
     let users = Users { connection, role: &settings.member_role, session_name: &session_name };
     let enqueuer = Enqueuer::new(connection, &settings.queue);
     let (found, members) = mpsc::channel(BETWEEN_STAGES);
@@ -169,7 +175,10 @@ fn log_finished(watched: &WatchReport, dry_run: bool) {
 struct ScheduledRun {
     run_id: Uuid,
     requested_at: Timestamp,
+    /// Whether it only audits, wherever.
     dry_run: bool,
+    /// The accounts in which it does more than audit; `None`: in all.
+    enforced: Option<HashSet<AccountId>>,
 }
 
 impl ScheduledRun {
@@ -177,7 +186,7 @@ impl ScheduledRun {
         Job {
             name: member.name,
             email: member.email,
-            dry_run: self.dry_run,
+            dry_run: self.dry_run || self.enforced.as_ref().is_some_and(|those| !those.contains(&member.account)),
             run_id: Some(self.run_id),
             requested_at: Some(self.requested_at),
             ..Job::new(member.account, task)

@@ -1,8 +1,8 @@
 //! `producer dead-letters delete`: takes away letters that nobody will ever work on again, so that the alarm on their number tells
 //! of something.
 //!
-//! What is taken away is printed, body and all: a letter deleted by mistake can be sent again. The log has no body, which may hold an
-//! address.
+//! What is taken away is printed, body and all: a letter deleted by mistake can be sent again. Addresses are left out unless they are
+//! asked for: where this runs as a task, what it prints is a log, and logs hold none.
 
 use std::fmt;
 
@@ -21,12 +21,16 @@ use crate::settings::Settings;
 /// Delete dead letters for good, by reason or account: those that sending back would not help.
 ///
 /// Look at them first: `dead-letters list` with the same --reason and --account. Each is printed with its body, so that it can
-/// be sent again. What a dead letter loses is a request, never a key.
+/// be sent again (with --show-addresses byte for byte). What a dead letter loses is a request, never a key.
 #[derive(Debug, Clone, Default, Args)]
 pub struct DeleteOptions {
     #[command(flatten)]
     /// Which letters. Deleting without a filter is refused.
     pub filter: Filter,
+
+    /// Print mail addresses in bodies, too: in a task they would be in the log
+    #[arg(long)]
+    pub show_addresses: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -59,6 +63,7 @@ pub async fn run(
     let queue = queue::dead_letter_queue(connection, settings).await?;
     let mut deleted = Vec::new();
     let summary = walk(connection, &queue, &options.filter, async |scanner, letter| {
+        let letter = if options.show_addresses { letter } else { letter.without_addresses() };
         tracing::info!(
             message_id = letter.message_id,
             account = letter.account.as_ref().map(AccountId::as_str),
@@ -98,7 +103,7 @@ impl fmt::Display for DeleteReport {
     }
 }
 
-/// A body as one line that a terminal can be shown: control characters are escaped. `--json` has it byte for byte.
+/// A body as one line that a terminal can be shown: control characters are escaped. `--json` has them as they are.
 fn one_line(body: &str) -> String {
     body.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }

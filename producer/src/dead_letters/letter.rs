@@ -74,7 +74,7 @@ pub struct DeadLetter {
     pub run_id: Option<Uuid>,
     /// When it came into the dead-letter queue; where SQS gave it up on a standard queue, when it was first sent.
     pub since: Option<Timestamp>,
-    /// The original, byte for byte.
+    /// The original; without its mail addresses where nobody asked to see them.
     pub body: String,
     /// What it is taken away or released by.
     #[serde(skip)]
@@ -93,6 +93,11 @@ pub struct FirstMessage {
 }
 
 impl DeadLetter {
+    /// Takes the mail addresses out of its body, for where what is printed becomes a log: a task's output does.
+    pub(super) fn without_addresses(self) -> Self {
+        Self { body: without_addresses(&self.body), ..self }
+    }
+
     /// Reads what a receive from the dead-letter queue brought.
     pub fn read(message: Message) -> Self {
         let value = |name: &str| {
@@ -137,6 +142,19 @@ impl DeadLetter {
             }
         }
     }
+}
+
+/// A text with `[address]` in the place of whatever may be a mail address. It need not be JSON: such a letter has an address, too.
+fn without_addresses(text: &str) -> String {
+    let ends_address = |c: char| c.is_whitespace() || c.is_control() || "\"'<>()[]{},:;\\".contains(c);
+    let parts = text.split_inclusive(ends_address).map(|part| {
+        let (word, end) = match part.char_indices().next_back() {
+            Some((at, last)) if ends_address(last) => part.split_at(at),
+            Some(_) | None => (part, ""),
+        };
+        if word.contains('@') { format!("[address]{end}") } else { part.to_owned() }
+    });
+    parts.collect()
 }
 
 #[cfg(test)]
@@ -191,5 +209,21 @@ pub(crate) mod tests {
         assert_eq!(letter.account, None);
         assert!(letter.subject().starts_with("unreadable message"));
         assert!(!letter.subject().contains('\n'));
+    }
+
+    #[test]
+    fn no_address_is_left_in_a_body_whether_it_is_json_or_not() {
+        for (body, shown) in [
+            (
+                r#"{"account":"123456789012","email":"owner+iam@example.com","user":"alice"}"#,
+                r#"{"account":"123456789012","email":"[address]","user":"alice"}"#,
+            ),
+            ("mailto:a@b.example, Bob <bob@é.example>\nnext", "mailto:[address], Bob <[address]>\nnext"),
+            ("no address at all", "no address at all"),
+            ("a@b.example", "[address]"),
+            ("", ""),
+        ] {
+            assert_eq!(without_addresses(body), shown);
+        }
     }
 }

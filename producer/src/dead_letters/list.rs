@@ -59,6 +59,10 @@ pub struct ListOptions {
     /// Read no more letters than this
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub limit: usize,
+
+    /// Leave mail addresses in bodies, which --json prints: in a task they would be in the log
+    #[arg(long)]
+    pub show_addresses: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -99,7 +103,9 @@ pub async fn run(
     let on_queue = queue::depth(connection, &queue).await.map_err(unreadable)?.total();
     let letters = scan::read(connection, &queue, options.limit).await.map_err(unreadable)?;
     let not_seen = on_queue.saturating_sub(letters.len() as u64);
-    let letters = letters.into_iter().filter(|letter| options.filter.admits(letter)).collect();
+    let letters = letters.into_iter().filter(|letter| options.filter.admits(letter));
+    let shown = |letter: DeadLetter| if options.show_addresses { letter } else { letter.without_addresses() };
+    let letters = letters.map(shown).collect();
     Ok(DeadLettersReport {
         queue: queue.name().to_owned(),
         now: connection.clock().now(),

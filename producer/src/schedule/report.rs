@@ -1,6 +1,6 @@
 //! What a scheduled run has put on the queue, what was left out, and what failed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 
 use jiff::Timestamp;
@@ -29,6 +29,8 @@ pub struct ScheduleReport {
     pub granularity: Granularity,
     /// Whether the workers were asked to audit only.
     pub dry_run: bool,
+    /// Accounts in which they were asked for more than an audit, where that is not everywhere.
+    pub enforced_accounts: Option<usize>,
     /// Accounts the run concerns.
     pub accounts: u64,
     /// Messages on the queue.
@@ -123,6 +125,7 @@ impl ScheduleReport {
             queue: queue.name().to_owned(),
             granularity,
             dry_run: run.dry_run,
+            enforced_accounts: run.enforced.as_ref().map(HashSet::len),
             accounts,
             messages: sent.messages,
             excluded: left_out.by_operator,
@@ -163,6 +166,10 @@ impl fmt::Display for ScheduleReport {
         if let Some(earlier) = &self.earlier {
             write!(f, "\nnote: {earlier}")?;
         }
+        if let (Some(accounts), false) = (self.enforced_accounts, self.dry_run) {
+            let those = count(accounts as u64, "account");
+            write!(f, "\nnote: everywhere but in {those} this run only audits (--enforce-in)")?;
+        }
         for remark in &self.remarks {
             write!(f, "\nnote: {remark}")?;
         }
@@ -188,7 +195,7 @@ mod tests {
 
     fn report(left_out: LeftOut, expanded: ExpansionSummary, sent: SendSummary) -> ScheduleReport {
         let requested_at = "2026-11-22T10:00:00Z".parse().unwrap();
-        let run = ScheduledRun { run_id: Uuid::nil(), requested_at, dry_run: false };
+        let run = ScheduledRun { run_id: Uuid::nil(), requested_at, dry_run: false, enforced: None };
         let queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/work.fifo".parse().unwrap();
         ScheduleReport::new(
             &run,

@@ -27,7 +27,7 @@ async fn forty(kind: Kind) -> Stage {
 }
 
 fn everything() -> ListOptions {
-    ListOptions { filter: Filter::default(), limit: 10_000 }
+    ListOptions { filter: Filter::default(), limit: 10_000, show_addresses: false }
 }
 
 async fn counts(stage: &Stage) -> BTreeMap<String, usize> {
@@ -128,7 +128,10 @@ async fn letters_that_are_named_are_deleted_and_told_in_full_and_the_others_stay
     for kind in [Kind::Fifo, Kind::Standard] {
         let stage = forty(kind).await;
         let RedriveOptions { filter } = of_reason(Reason::MalformedMessage);
-        let report = delete::run(&stage.connection, &stage.settings, &DeleteOptions { filter }).await.unwrap();
+        let report =
+            delete::run(&stage.connection, &stage.settings, &DeleteOptions { filter, ..DeleteOptions::default() })
+                .await
+                .unwrap();
         assert_eq!((report.deleted.len(), report.left, report.exit_status()), (10, 30, ExitStatus::Done));
         assert!(report.to_string().contains("\nMalformedMessage: no JSON 3\n"), "{report}");
         assert_eq!(counts(&stage).await, ten_each(&[Reason::RoleRefused, Reason::Denied, Reason::Refused]));
@@ -143,7 +146,9 @@ async fn nothing_is_deleted_unless_it_is_named_or_where_it_cannot_be() {
     assert!(matches!(everything, Err(CommandError::Usage(why)) if why.contains("--reason")));
     stage.sandbox.with(|world| world.faults.deny(MANAGEMENT_ACCOUNT, "sqs:DeleteMessage", None));
     let RedriveOptions { filter } = of_reason(Reason::MalformedMessage);
-    let report = delete::run(&stage.connection, &stage.settings, &DeleteOptions { filter }).await.unwrap();
+    let report = delete::run(&stage.connection, &stage.settings, &DeleteOptions { filter, ..DeleteOptions::default() })
+        .await
+        .unwrap();
     assert_eq!((report.deleted.len(), report.problems().len(), report.exit_status()), (0, 10, ExitStatus::Failed));
     assert_eq!(counts(&stage).await, ten_each(&REASONS));
 }

@@ -387,3 +387,37 @@ async fn sending_begins_before_the_listing_has_ended() {
     let last_listed = calls.iter().rposition(|call| call == "ListAccounts").unwrap();
     assert!(first_sent < last_listed, "sent first at call {first_sent}, listed last at call {last_listed}");
 }
+
+#[tokio::test]
+async fn a_run_enforces_in_the_accounts_and_units_that_are_named_and_audits_everywhere_else() {
+    let mut world = members(30);
+    let root = world.organization.root.clone();
+    let first = world.add_unit(&root, "first");
+    let below = world.add_unit(&first, "below");
+    (1..=22).for_each(|number| world.move_account(&id(number), &first));
+    world.move_account(&id(23), &below);
+    let stage = Stage::set(world, Kind::Fifo).await;
+    let places = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
+
+    let options = ScheduleOptions { enforce_in: places(&[first.as_str(), &id(30)]), ..ScheduleOptions::default() };
+    let report = run(&stage, &options).await.unwrap();
+
+    let jobs = stage.work();
+    assert_eq!((jobs.len(), report.enforced_accounts), (31, Some(24)));
+    for job in &jobs {
+        let named = (1..=23).chain([30]).map(id).any(|enforced| job.account == account(&enforced));
+        assert_eq!(job.dry_run, !named, "{}", job.account);
+    }
+    assert!(report.to_string().contains("everywhere but in 24 accounts this run only audits"), "{report}");
+
+    // An audit is an audit there, too; and a place that does not exist ends the run before anything is sent.
+    let audit = ScheduleOptions { dry_run: true, ..options };
+    run(&stage, &audit).await.unwrap();
+    assert!(stage.work()[31..].iter().all(|job| job.dry_run));
+    for nowhere in ["999999999999", "ou-zzzz-zzzzzzzz"] {
+        let options = ScheduleOptions { enforce_in: places(&[nowhere]), ..ScheduleOptions::default() };
+        let error = run(&stage, &options).await.unwrap_err();
+        assert!(error.exit_status() == ExitStatus::Usage && error.to_string().contains(nowhere), "{error}");
+        assert_eq!(stage.work().len(), 62);
+    }
+}

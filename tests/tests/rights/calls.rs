@@ -260,7 +260,7 @@ async fn an_operators_requests(needed: &mut Rights) {
 
     stage.send_body("{}", Some("group".to_owned()), Some("once".to_owned())).await;
     stage.work_with(&self::settings(&stage)).await;
-    let everything = list::ListOptions { filter: list::Filter::default(), limit: 100 };
+    let everything = list::ListOptions { filter: list::Filter::default(), limit: 100, show_addresses: false };
     let listed = list::run(&connection, &settings, &everything).await.expect("they can be listed");
     assert_eq!(listed.groups.len(), 1);
     let sent_back = redrive::run(&connection, &settings, &redrive::RedriveOptions::default()).await;
