@@ -4,8 +4,6 @@
     cargo build --release --workspace && .ci/docs.py
 """
 
-import fnmatch
-import json
 import os
 import pathlib
 import re
@@ -160,19 +158,54 @@ def stack():
                 problems.append(f".ci/docs.py excuses {name}, which {program} does not know")
 
 
-def deployer():
-    """Every call of the deployment scripts is one that the deployer's policy allows."""
-    policy = json.loads((ROOT / "cloudformation/deployer-policy.json").read_text())
-    listed = [statement["Action"] for statement in policy["Statement"]]
-    allowed = [action for actions in listed for action in ([actions] if isinstance(actions, str) else actions)]
-    other_names = {"sesv2": "ses", "service-quotas": "servicequotas"}
-    for script in sorted((ROOT / "cloudformation").glob("*.sh")):
-        # Called, that is: not told somebody to run.
-        for service, command in re.findall(r"(?:^|\$\(|\|\| |change |if |&& |! )\s*aws ([a-z0-9-]+) ([a-z-]+)", script.read_text(), flags=re.M):
-            operation = {"get-login-password": "GetAuthorizationToken"}.get(command, "".join(word.capitalize() for word in command.split("-")))
-            action = f"{other_names.get(service, service)}:{operation}"
-            if command not in ("deploy", "wait") and not any(fnmatch.fnmatchcase(action, pattern) for pattern in allowed):
-                problems.append(f"cloudformation/deployer-policy.json lacks {action}, which {script.name} calls")
+def parameters_of(template):
+    text = (ROOT / "cloudformation" / template).read_text()
+    return re.findall(r"^  (\w+):\n    Description:", re.search(r"^Parameters:\n(.*?)^\w", text, flags=re.M | re.S)[1], flags=re.M)
+
+
+def parameters():
+    """Which parameter sets a variable is in the last column of its row; and every parameter is somewhere on the page."""
+    text = (ROOT / "docs/configuration.md").read_text()
+    template = (ROOT / "cloudformation/fleet.yaml").read_text()
+    known = set(parameters_of("fleet.yaml"))
+    for name in known | set(parameters_of("member-role.yaml")) | set(parameters_of("org-list-role.yaml")):
+        if f"`{name}`" not in text:
+            problems.append(f"docs/configuration.md does not name the parameter {name}")
+    of_template = {}
+    for task in re.findall(r"^  (?:Worker|Producer)Task:\n((?:    .*\n|\n)+)", template, flags=re.M):
+        _, *entries = re.split(r"\{Name: (?=[A-Z_]+,)", task)
+        for entry in entries:
+            name, value = entry.split(",", 1)
+            refs = re.findall(r"!Ref (\w+)|\$\{(\w+)\}", value)
+            of_template.setdefault(name, set()).update({a or b for a, b in refs} & known)
+    of_page = {}
+    for row in re.findall(r"^\| (`[A-Z_]+`(?:, `[A-Z_]+`)*) \|.*\| ([^|]*)\|$", text, flags=re.M):
+        for name in re.findall(r"`([A-Z_]+)`", row[0]):
+            of_page.setdefault(name, set()).update(re.findall(r"`([A-Z][A-Za-z]+)`", row[1]))
+    for name in of_template.keys() & of_page.keys():
+        for missing in of_template[name] - of_page[name]:
+            problems.append(f"docs/configuration.md does not say that {missing} sets {name}")
+        for wrong in of_page[name] - known:
+            problems.append(f"docs/configuration.md says that {wrong} sets {name}: fleet.yaml has no such parameter")
+        if not of_page[name] and f"{{Name: {name}, Value: !If" in template:
+            problems.append(f"docs/configuration.md does not say which parameter sets {name}")
+
+
+def stop():
+    """Wherever workers are stopped by hand they stay stopped: otherwise the next message starts one again. By the names of the stack."""
+    template = (ROOT / "cloudformation/fleet.yaml").read_text()
+    stopping = re.compile(r"update-service(?:[^`]|\n)*?--desired-count 0")
+    for page in documents():
+        text = page.read_text()
+        for found in stopping.finditer(text):
+            before = re.sub(r"\s+", " ", text[max(0, found.start() - 600) : found.start()])
+            held = "--resource-id service/iam-key-rotation/iam-key-rotation-worker" in before and "DynamicScalingOutSuspended=true" in before
+            if not held:
+                problems.append(f"{page.relative_to(ROOT)}: workers that are stopped so are started again: suspend scaling out before that")
+    names = ('ResourceId: !Sub "service/${Cluster}/${Workers.Name}"', "ClusterName: !Ref NamePrefix", 'ServiceName: !Sub "${NamePrefix}-worker"')
+    for name in names:
+        if name not in template:
+            problems.append(f"fleet.yaml has other names than the commands that stop workers: not {name}")
 
 
 def run_by_ci():
@@ -187,7 +220,7 @@ def main():
     missing = [program for program in PROGRAMS if not (BUILT / program).exists()]
     if missing:
         sys.exit(f"not built: {', '.join(missing)} (cargo build --release --workspace)")
-    for check in (links, commands, settings, stack, deployer, run_by_ci):
+    for check in (links, commands, settings, stack, parameters, stop, run_by_ci):
         check()
     print("\n".join(sorted(set(problems))) or "links, commands and settings of the documentation are right")
     sys.exit(1 if problems else 0)

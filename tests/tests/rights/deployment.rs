@@ -67,6 +67,13 @@ impl Deployment {
         Some(self.text(&self.value(entry)?["Value"]))
     }
 
+    /// The command of a task's container.
+    pub(crate) fn command(&self, task: &str) -> Vec<String> {
+        let container = &self.template.resource(task)["Properties"]["ContainerDefinitions"][0];
+        let command = self.value(&container["Command"]).expect("a command");
+        command.as_array().expect("its words").iter().map(|word| self.text(word)).collect()
+    }
+
     /// Whether the stack makes this resource.
     pub(crate) fn has(&self, resource: &str) -> bool {
         self.is_made(self.template.resource(resource))
@@ -158,7 +165,8 @@ impl Deployment {
             return None;
         }
         if let Some(value) = pseudo_parameter(name, self.account) {
-            return Some(Value::String(value.to_owned()));
+            // Another partition may have been given.
+            return Some(Value::String(self.parameters.get(name).map_or(value, String::as_str).to_owned()));
         }
         let Some(value) = self.parameters.get(name) else { return Some(Value::String(self.arn(name))) };
         let kind = &self.template.whole()["Parameters"][name]["Type"];

@@ -238,11 +238,18 @@ fn the_producers_own_role_cannot_touch_iam() {
 }
 
 #[test]
-fn roles_in_accounts_let_in_one_role_of_the_fleet_from_the_organization_with_the_external_id() {
-    for (file, role, let_in) in [
-        ("member-role.yaml", "WorkerRole", "WorkerRoleName"),
-        ("member-role.yaml", "ReadRole", "ProducerRoleName"),
-        ("org-list-role.yaml", "OrganizationListRole", "ProducerRoleName"),
+fn the_workers_role_in_accounts_lets_in_one_role_of_the_fleet_and_those_that_read_the_producers_and_its_operators() {
+    let arn =
+        |role: &str| json!({"Fn::Sub": format!("arn:${{AWS::Partition}}:iam::${{FleetAccount}}:role/${{{role}}}")});
+    let producer_or_operators = json!({"Fn::If": [
+        "HasOperators",
+        {"Fn::Split": [",", {"Fn::Sub": "arn:${AWS::Partition}:iam::${FleetAccount}:role/${ProducerRoleName},${OperatorRoleArns}"}]},
+        arn("ProducerRoleName"),
+    ]});
+    for (file, role, principal) in [
+        ("member-role.yaml", "WorkerRole", json!({"ArnEquals": {"aws:PrincipalArn": arn("WorkerRoleName")}})),
+        ("member-role.yaml", "ReadRole", json!({"ArnLike": {"aws:PrincipalArn": producer_or_operators}})),
+        ("org-list-role.yaml", "OrganizationListRole", json!({"ArnLike": {"aws:PrincipalArn": producer_or_operators}})),
     ] {
         let template = Template::read(file);
         let trust = &template.resource(role)["Properties"]["AssumeRolePolicyDocument"]["Statement"];
@@ -251,13 +258,10 @@ fn roles_in_accounts_let_in_one_role_of_the_fleet_from_the_organization_with_the
             trust[0]["Principal"],
             json!({"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${FleetAccount}:root"}})
         );
-        let arn = format!("arn:${{AWS::Partition}}:iam::${{FleetAccount}}:role/${{{let_in}}}");
-        let expected = json!({
-            "ArnEquals": {"aws:PrincipalArn": {"Fn::Sub": arn}},
-            "StringEquals": {
-                "aws:PrincipalOrgID": {"Ref": "AWSOrgID"},
-                "sts:ExternalId": {"Fn::If": ["HasExternalId", {"Ref": "ExternalId"}, {"Ref": "AWS::NoValue"}]},
-            },
+        let mut expected = principal;
+        expected["StringEquals"] = json!({
+            "aws:PrincipalOrgID": {"Ref": "AWSOrgID"},
+            "sts:ExternalId": {"Fn::If": ["HasExternalId", {"Ref": "ExternalId"}, {"Ref": "AWS::NoValue"}]},
         });
         assert_eq!(trust[0]["Condition"], expected, "{file} {role}");
     }

@@ -1,5 +1,7 @@
 //! What each role can and cannot do, by trying: the templates' policies, deployed with both kinds of store, asked about requests.
 
+use key_rotation_aws::command_line;
+use producer::cli::{Cli, Command, OnQueueCommand};
 use rotation::secret_policy::{SecretPolicy, writers};
 use serde_json::{Value, json};
 
@@ -266,6 +268,30 @@ fn roles_in_accounts_are_assumed_by_their_one_role_of_the_fleet_and_by_nobody_el
     }
 }
 
+#[test]
+fn an_operator_that_is_named_may_look_into_accounts_and_list_them_and_may_change_nothing() {
+    let operators = "arn:aws:iam::111111111111:role/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_KeyOps_*";
+    let operator = "arn:aws:iam::111111111111:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_KeyOps_1a2b";
+    let namesake = "arn:aws:iam::222222222222:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_KeyOps_1a2b";
+    let named: &[(&str, &str)] = &[("OperatorRoleArns", operators)];
+    for (role, given, by, answer) in [
+        (Role::ProducerInAccounts, named, operator, Answer::Allowed),
+        (Role::Lister, named, operator, Answer::Allowed),
+        (Role::ProducerInAccounts, named, &Role::Producer.deployed(&[]).0, Answer::Allowed),
+        (Role::Lister, named, &Role::Producer.deployed(&[]).0, Answer::Allowed),
+        (Role::WorkerInAccounts, named, operator, Answer::NotAllowed),
+        (Role::ProducerInAccounts, named, namesake, Answer::NotAllowed),
+        (Role::ProducerInAccounts, named, "arn:aws:iam::111111111111:role/Administrator", Answer::NotAllowed),
+        (Role::ProducerInAccounts, &[], operator, Answer::NotAllowed),
+        (Role::Lister, &[], operator, Answer::NotAllowed),
+    ] {
+        let (file, name) = role.place();
+        let trust = with_resource(Deployment::new(file, HERE, given).document(name, "AssumeRolePolicyDocument"));
+        let request = Request::new(by, "sts:AssumeRole", "the role").with("aws:PrincipalOrgID", &[ORGANIZATION]);
+        assert_eq!(request.with("sts:ExternalId", &["key-rotation"]).by_resource(&trust), answer, "{role:?} by {by}");
+    }
+}
+
 fn with_resource(mut document: Value) -> Value {
     for statement in document["Statement"].as_array_mut().expect("statements") {
         statement["Resource"] = json!("*");
@@ -343,12 +369,7 @@ fn with_the_tag_guard_only_the_rotation_writes_what_it_remembers_and_only_stewar
                 assert_eq!(tries(by, action, &["team", key]), Answer::Denied, "{action} {key} by {by}");
             }
         }
-        for key in [
-            "key-rotation:protected",
-            "Key-Rotation:Exempt-Until",
-            "key-rotation:rotate-after-days",
-            rotation::names::READERS_TAG,
-        ] {
+        for key in steering_tags().iter().map(String::as_str).chain(["Key-Rotation:Exempt-Until"]) {
             assert_eq!(tries(steward, action, &[key]), Answer::NotAllowed, "{action} {key}");
             for by in [itself, &rotation, namesake] {
                 assert_eq!(tries(by, action, &[key]), Answer::Denied, "{action} {key} by {by}");
@@ -445,6 +466,51 @@ fn the_workers_let_the_break_glass_role_read_and_whoever_else_is_named() {
     let more = "arn:aws:iam::{account}:role/ci-*,arn:aws:iam::444455556666:role/vault";
     assert_eq!(readers(&[("SecretReaders", more), somebody]), Some(format!("{default},{more}")));
     assert_eq!(readers(&[("SecretReaders", more)]).as_deref(), Some(more));
+}
+
+#[test]
+fn in_china_where_no_mail_can_be_sent_a_fleet_audits_until_somebody_says_that_the_log_is_notice_enough() {
+    let dry_run =
+        |given: &[(&str, &str)]| Deployment::new("fleet.yaml", FLEET, given).variable("WorkerTask", "DRY_RUN");
+    let (china, enforce, in_log) = (("AWS::Partition", "aws-cn"), ("DryRunFlag", "False"), ("NoticesInLog", "True"));
+    for (given, audits) in [
+        (vec![], "true"),
+        (vec![enforce], "false"),
+        (vec![china, enforce], "true"),
+        (vec![china, in_log], "true"),
+        (vec![china, enforce, in_log], "false"),
+    ] {
+        assert_eq!(dry_run(&given).as_deref(), Some(audits), "{given:?}");
+    }
+}
+
+#[test]
+fn where_a_fleet_enforces_and_whom_it_leaves_out_is_what_its_producer_is_started_with() {
+    let fleet = |given: &[(&str, &str)]| Deployment::new("fleet.yaml", FLEET, given);
+    let schedule = |given: &[(&str, &str)]| {
+        let line = fleet(given).command("ProducerTask").join(" ");
+        let words: Vec<_> = line.split(' ').map(Into::into).collect();
+        let cli: Cli = command_line::try_parse(&words).expect("the producer understands it");
+        let Command::OnQueue(OnQueueCommand::Schedule(options)) = cli.command else { panic!("{line}") };
+        (fleet(given).variable("ProducerTask", "ENFORCE_IN"), options.scope.excluded.len())
+    };
+    let places = "ou-ab12-34cd56ef,123456789012";
+    assert_eq!(schedule(&[]), (None, 0));
+    assert_eq!(
+        schedule(&[("EnforceIn", places), ("ExcludeAccounts", "111111111111,222222222222")]),
+        (Some(places.to_owned()), 2)
+    );
+}
+
+/// The tags of users that the product reads and never writes, by the list of all its names: a new one is here, too.
+fn steering_tags() -> Vec<String> {
+    let names = include_str!("../../../rotation/src/names.rs");
+    let constants = names.lines().filter_map(|line| line.strip_prefix("pub const ")?.split_once("_TAG: &str = \""));
+    let of_users =
+        constants.filter(|(name, _)| !name.starts_with("SECRET_") && !["REMINDED", "LAST_RUN"].contains(name));
+    let tags: Vec<_> = of_users.map(|(_, value)| value.trim_end_matches("\";").to_owned()).collect();
+    assert!(tags.len() >= 5, "{tags:?}");
+    tags
 }
 
 fn stack_key() -> Value {
