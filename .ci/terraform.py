@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The Terraform example gives each stack parameters that its template has, and all that it has no default for.
+"""The Terraform example gives each stack parameters that its template has, and all that it has no default for. What the fleet's template
+has in common with the roles' is passed on to them, so that both sides of a trust are always the same.
 
 Where Terraform and its AWS provider are at hand, "terraform validate" as well (see .ci/run); this needs neither.
 """
@@ -31,6 +32,9 @@ def keys(expression, values):
     """The keys of a map: those written out, and those of the locals that are merged into it."""
     if isinstance(expression, dict):
         return {key for key in expression if not key.startswith("__")}
+    # What is passed on by its name is looked at by `alike`.
+    if not isinstance(expression, str) or re.match(r"\$?\{+ *for ", expression):
+        return set()
     found = set(re.findall(r"[{,]\s*(\w+) = ", expression))
     for name in re.findall(r"local\.(\w+)", expression):
         found |= keys(values[name], values)
@@ -58,5 +62,24 @@ def problems():
             yield f"{name}: {template} needs {missing}"
 
 
+def alike():
+    """The lists of what is passed on are what the templates have in common."""
+    text, fleet = (FOLDER / "terraform/main.tf").read_text(), parameters_of("fleet.yaml").keys()
+    for name, template in (("alike_in_members", "member-role.yaml"), ("alike_in_list_role", "org-list-role.yaml")):
+        listed = set(re.findall(r'"(\w+)"', re.search(rf"{name} *= \[(.*?)\]", text, flags=re.S)[1]))
+        # The organization is every stack's own variable.
+        for wrong in sorted(listed ^ ((fleet & parameters_of(template).keys()) - {"AWSOrgID"})):
+            yield f"{name}: {wrong} is listed and not in both fleet.yaml and {template}, or in both and not listed"
+
+
+def paced():
+    """Every operation on many accounts has its preferences; without, they are done one at a time."""
+    for resource in hcl2.loads((FOLDER / "terraform/main.tf").read_text())["resource"]:
+        for kind, named in resource.items():
+            for name, properties in named.items():
+                if "stack_set" in kind and "operation_preferences" not in properties:
+                    yield f"{name}: {kind} has no operation_preferences"
+
+
 if __name__ == "__main__":
-    sys.exit("\n".join(problems()) or 0)
+    sys.exit("\n".join([*problems(), *alike(), *paced()]) or 0)

@@ -1,8 +1,10 @@
-# The fleet and its roles by Terraform: the same templates as deploy.sh's, wrapped. Run it with credentials of the management account;
-# the image must be there already (deploy.sh builds one, or take a release's).
+# The fleet and its roles by Terraform: the same templates as deploy.sh's, wrapped. Run it with credentials of the management account.
+# Not in it, and to be there before or beside it: the image (deploy.sh builds one, or take a release's), the sender's verification in SES,
+# the central store's key (kms.yaml), monitoring.yaml.
 #
 #   terraform init
-#   terraform apply -var organization_id=o-a1b2c3d4e5 -var admin_email=admin@example.com -var image=…/key-rotation:0.1.0 \
+#   terraform apply -var organization_id=o-a1b2c3d4e5 -var admin_email=admin@example.com \
+#     -var image=ghcr.io/key-rotation/key-rotation:v0.1.0 \
 #     -var vpc_id=vpc-… -var 'subnet_ids=["subnet-…"]' -var 'organizational_units=["ou-…"]'
 
 terraform {
@@ -53,13 +55,13 @@ variable "enforce" {
 
 variable "fleet_settings" {
   type        = map(string)
-  description = "Any other parameter of fleet.yaml, as {RotationPeriod = \"80\"}."
+  description = "Any other parameter of fleet.yaml, as {RotationPeriod = \"80\"}. What the roles' stacks must have alike they get, too."
   default     = {}
 }
 
 variable "member_settings" {
   type        = map(string)
-  description = "Any other parameter of member-role.yaml, as {CreateExemptionGroup = \"No\"}."
+  description = "Any other parameter of member-role.yaml alone, as {CreateExemptionGroup = \"No\"}."
   default     = {}
 }
 
@@ -74,7 +76,18 @@ locals {
     AWSOrgID   = var.organization_id
     ExternalId = "key-rotation-${var.organization_id}"
   }
-  member = merge(local.shared, { FleetAccount = data.aws_caller_identity.here.account_id }, var.member_settings)
+  # Parameters that the roles' templates have in common with the fleet's.
+  alike_in_members = [
+    "BreakGlassPrincipalArns", "BreakGlassRoleName", "CentralSecretReadPolicyName", "ExternalId", "IAMExemptionGroup", "IAMRoleName",
+    "OperatorRoleArns", "ProducerRoleName", "ReadRoleName", "SecretKmsKeyArn", "StoreSecretsInCentralAccount", "WorkerRoleName",
+  ]
+  alike_in_list_role = ["ExternalId", "OperatorRoleArns", "OrgListRole", "ProducerRoleName"]
+
+  fleet_account = { FleetAccount = data.aws_caller_identity.here.account_id }
+  for_members   = { for name, value in var.fleet_settings : name => value if contains(local.alike_in_members, name) }
+  for_list_role = { for name, value in var.fleet_settings : name => value if contains(local.alike_in_list_role, name) }
+
+  member = merge(local.shared, local.fleet_account, local.for_members, var.member_settings)
 }
 
 resource "aws_cloudformation_stack" "fleet" {
@@ -89,13 +102,20 @@ resource "aws_cloudformation_stack" "fleet" {
     SubnetIds         = join(",", var.subnet_ids)
     VpcId             = var.vpc_id
   }, var.fleet_settings)
+
+  # Roles first: workers of a new version may need rights that the roles of the version before do not have.
+  depends_on = [
+    aws_cloudformation_stack.list_role,
+    aws_cloudformation_stack.member_role_here,
+    aws_cloudformation_stack_set_instance.member_role,
+  ]
 }
 
 resource "aws_cloudformation_stack" "list_role" {
   name          = "iam-key-rotation-list-role"
   template_body = file("${local.templates}/org-list-role.yaml")
   capabilities  = ["CAPABILITY_NAMED_IAM"]
-  parameters    = merge(local.shared, { FleetAccount = data.aws_caller_identity.here.account_id })
+  parameters    = merge(local.shared, local.fleet_account, local.for_list_role)
 }
 
 # Stack sets do not deploy to the management account.
@@ -124,6 +144,10 @@ resource "aws_cloudformation_stack_set" "member_role" {
     max_concurrent_percentage    = 25
   }
 
+  timeouts {
+    update = "6h"
+  }
+
   lifecycle {
     # AWS fills it in, and it means nothing with service-managed permissions.
     ignore_changes = [administration_role_arn]
@@ -137,6 +161,18 @@ resource "aws_cloudformation_stack_set_instance" "member_role" {
 
   deployment_targets {
     organizational_unit_ids = var.organizational_units
+  }
+
+  # Without these: one account at a time, none may fail, and the provider gives up after half an hour.
+  operation_preferences {
+    failure_tolerance_percentage = 10
+    max_concurrent_percentage    = 25
+  }
+
+  timeouts {
+    create = "6h"
+    update = "6h"
+    delete = "6h"
   }
 }
 
