@@ -37,7 +37,10 @@ ENV CARGO_INCREMENTAL=0 \
 RUN triple=$(cat /triple) \
     && cargo build --profile dist --locked --target "$triple" --bin producer --bin worker \
     && install -D -t /out/usr/local/bin "target/$triple/dist/producer" "target/$triple/dist/worker" \
-    && install -D -m 0644 -t /out/usr/share/doc/key-rotation Cargo.lock LICENSE NOTICE
+    && install -D -m 0644 -t /out/usr/share/doc/key-rotation Cargo.lock LICENSE NOTICE \
+    && cd /usr/local/cargo/registry/src/*/ \
+    && find . -maxdepth 2 -type f \( -iname 'license*' -o -iname 'copying*' -o -iname 'notice*' \) \
+        -exec install -D -m 0644 {} /out/usr/share/doc/key-rotation/licenses/{} \;
 
 # Debian's C library, CA certificates and time zones; no shell, no package manager. "nonroot" is 65532.
 FROM gcr.io/distroless/cc-debian12:nonroot
