@@ -97,7 +97,8 @@ def allowed(action):
 def of_scripts():
     """Every call of the deployment scripts."""
     other_names = {"sesv2": "ses", "service-quotas": "servicequotas"}
-    for script in sorted(FOLDER.glob("*.sh")):
+    # operate.sh is for operators.
+    for script in sorted(set(FOLDER.glob("*.sh")) - {FOLDER / "operate.sh"}):
         # Called, that is: not told somebody to run.
         for service, command in re.findall(r"(?:^|\$\(|\|\| |change |if |&& |! )\s*aws ([a-z0-9-]+) ([a-z-]+)", script.read_text(), flags=re.M):
             operation = {"get-login-password": "GetAuthorizationToken"}.get(command, "".join(word.capitalize() for word in command.split("-")))

@@ -82,6 +82,7 @@ def commands():
         spans = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S))
         for written in blocks + spans:
             command = re.sub(r"^\s*(?:[A-Z_]+=\S+ )*(?:target/release/)?", "", written)
+            command = re.sub(r"^(?:cloudformation/)?operate\.sh \S+ ", "producer ", command)
             words = re.split(r"[|;>#&]| {2,}", command)[0].split()
             if not words or words[0] not in PROGRAMS or len(words) == 1:
                 continue
