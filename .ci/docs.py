@@ -192,6 +192,18 @@ def parameters():
             problems.append(f"docs/configuration.md does not say which parameter sets {name}")
 
 
+def same_parameters():
+    """A parameter of several templates takes the same values in all: one that the fleet takes is not refused in every account afterwards."""
+    seen = {}
+    for template in sorted((ROOT / "cloudformation").glob("*.yaml")):
+        section = re.search(r"^Parameters:\n(.*?)^\w", template.read_text(), flags=re.M | re.S)[1]
+        for name, body in re.findall(r"^  (\w+):\n((?:    .*\n)+)", section, flags=re.M):
+            rules = dict(re.findall(r"^    (Type|AllowedPattern|AllowedValues|MinLength|MinValue|MaxValue): (.*)", body, flags=re.M))
+            first, other = seen.setdefault(name, (template.name, rules))
+            if other != rules:
+                problems.append(f"{name} takes other values in {template.name} than in {first}: {rules} and {other}")
+
+
 def stop():
     """Wherever workers are stopped by hand they stay stopped: otherwise the next message starts one again. By the names of the stack."""
     template = (ROOT / "cloudformation/fleet.yaml").read_text()
@@ -221,7 +233,7 @@ def main():
     missing = [program for program in PROGRAMS if not (BUILT / program).exists()]
     if missing:
         sys.exit(f"not built: {', '.join(missing)} (cargo build --release --workspace)")
-    for check in (links, commands, settings, stack, parameters, stop, run_by_ci):
+    for check in (links, commands, settings, stack, parameters, same_parameters, stop, run_by_ci):
         check()
     print("\n".join(sorted(set(problems))) or "links, commands and settings of the documentation are right")
     sys.exit(1 if problems else 0)
