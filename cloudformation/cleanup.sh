@@ -4,6 +4,8 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=common.sh
 source "$here/common.sh"
+# shellcheck source-path=SCRIPTDIR source=stack_set.sh
+source "$here/stack_set.sh"
 
 usage() {
     cat <<'USAGE'
@@ -12,10 +14,15 @@ Usage: cleanup.sh REGION [options]
 Removes the fleet, the roles in every account and the image. It can be run again at any time: what is gone already is passed over.
 It leaves what users still need: their secrets, the central store's KMS key, tags on users, and the sender's identity in SES.
 
+With the member role goes the only role that may change or delete the secrets in its account (docs/operations.md, deleting a secret).
+Two things of an account are not removed while they are in use: an exemption group that has members, and, with the central store, the
+policy by which users read their secrets, IAMKeyRotationReadOwnSecret. What is left there, and why, is said account by account.
+
   --plan   show what would be done; change nothing
   --yes    do not ask
 
-Exit status: 0 done; 1 something failed on the way (run it again); 2 settings or surroundings are wrong, nothing was done.
+Exit status: 0 done; 1 something is left, or failed on the way: run it again; 2 nothing was done: what the message names is wrong, or
+could not be looked up.
 USAGE
 }
 
@@ -25,7 +32,7 @@ for argument; do
     -h | --help) usage; exit 0 ;;
     --plan) PLAN=true ;;
     --yes) yes=true ;;
-    --*) refuse "$argument is no option; --help lists them" ;;
+    --*) fail "$argument is no option; --help lists them" ;;
     *) positional+=("$argument") ;;
     esac
 done
@@ -38,12 +45,14 @@ need_region "$region"
 need aws "https://docs.aws.amazon.com/cli/"
 need_credentials
 need_organization
+look_at_stack_set
+stack_status kms_status "$KMS_STACK"
 
 say "Account $ACCOUNT ($PARTITION), region $region, everything that begins with $PREFIX."
 if ! $PLAN && ! $yes; then
-    [[ -t 0 ]] || refuse "there is nobody to ask: say --yes"
-    read -rp "Remove it? Keys are not rotated any more, and disabled ones stay as they are. Type yes: " answer
-    [[ $answer == yes ]] || refuse "not removed"
+    [[ -t 0 ]] || fail "there is nobody to ask: say --yes"
+    read -rp "Remove it? Keys are not rotated any more, disabled ones stay as they are, and secrets stay without the role that may change them. Type yes: " answer
+    [[ $answer == yes ]] || fail "not removed"
 fi
 
 # The fleet first: nothing may be at work when its roles go.
@@ -51,24 +60,34 @@ step "The fleet"
 remove_stack "$MONITORING_STACK"
 remove_stack "$FLEET_STACK"
 
-step "The member role in every other account"
-if stack_set_exists; then
-    # shellcheck disable=SC2016 # the backquotes are JMESPath's
-    mapfile -t targets < <(aws cloudformation list-stack-instances --stack-set-name "$MEMBER_ROLE_STACK" "${STACK_SET_CALLER[@]}" \
-        --query 'Summaries[].[OrganizationalUnitId || join(``, [`account:`, Account]), Region]' --output text | sort -u)
-    for target in ${targets[@]+"${targets[@]}"}; do
-        read -r unit where <<<"$target"
+# remove_instances: those of the stack set, unit by unit; an instance that belongs to no unit, by its account
+remove_instances() {
+    local targets unit where aim
+    targets=$(awk -F'\t' '$1 ~ /^[0-9]+$/ { print ($5 == "None" ? "account:" $1 : $5) "\t" $2 }' <<<"$SET_INSTANCES" | LC_ALL=C sort -u)
+    while IFS=$'\t' read -r unit where; do
+        [[ -n $unit ]] || continue
         aim=(--deployment-targets "OrganizationalUnitIds=$unit")
-        # An instance that belongs to no unit is named by its account.
         [[ $unit != account:* ]] || aim=(--accounts "${unit#account:}")
-        operation=$(change aws cloudformation delete-stack-instances --stack-set-name "$MEMBER_ROLE_STACK" \
-            "${STACK_SET_CALLER[@]}" "${aim[@]}" --regions "$where" --no-retain-stacks \
-            --operation-preferences FailureTolerancePercentage=100,MaxConcurrentPercentage=25 \
-            --query OperationId --output text)
-        $PLAN && say "$operation"
-        await_stack_set "$operation"
-    done
-    change aws cloudformation delete-stack-set --stack-set-name "$MEMBER_ROLE_STACK" "${STACK_SET_CALLER[@]}"
+        operation aws cloudformation delete-stack-instances --stack-set-name "$MEMBER_ROLE_STACK" "${STACK_SET_CALLER[@]}" \
+            "${aim[@]}" --regions "$where" --no-retain-stacks \
+            --operation-preferences FailureTolerancePercentage=100,MaxConcurrentPercentage=25
+    done <<<"$targets"
+}
+
+step "The member role in every other account"
+left=""
+if [[ -n $SET_STATUS ]]; then
+    await_other_operations
+    look_at_stack_set
+    remove_instances
+    $PLAN || look_at_stack_set
+    left=$SET_INSTANCES
+    if [[ -z $left ]] || $PLAN; then
+        change aws cloudformation delete-stack-set --stack-set-name "$MEMBER_ROLE_STACK" "${STACK_SET_CALLER[@]}"
+    else
+        say "Left in these accounts (account, region, status, in detail, unit, reason):"
+        say "$left"
+    fi
 else
     say "The stack set $MEMBER_ROLE_STACK is gone already."
 fi
@@ -84,12 +103,19 @@ fi
 step "The image"
 remove_stack "$IMAGE_STACK"
 
-if [[ -n $(stack_status "$KMS_STACK") ]]; then
+if [[ -n $kms_status ]]; then
     step "The central store"
     say "The stack $KMS_STACK and its key stay: without the key, no secret in the central store can be read again."
 fi
 if $PLAN; then
     step "Nothing was changed (--plan)"
-else
-    step "Done. Left as they are: users' secrets (Account_*_User_*_AccessKey), key-rotation: tags on users, the sender in SES"
+    exit 0
 fi
+if [[ -n $left ]]; then
+    step "Not all is gone: the stack set $MEMBER_ROLE_STACK, in the accounts above"
+    say "A group has members, or users have the policy IAMKeyRotationReadOwnSecret: in each of these accounts, take the members out or
+detach the policy (aws iam list-entities-for-policy names who has it; from then on they cannot read their secrets), and run this again.
+Or leave group and policy to them: aws cloudformation delete-stack-instances with --retain-stacks, and then this again."
+    exit 1
+fi
+step "Done. Left as they are: users' secrets (Account_*_User_*_AccessKey), key-rotation: tags on users, the sender in SES"

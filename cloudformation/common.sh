@@ -3,6 +3,12 @@
 # Names set here are used there.
 # shellcheck disable=SC2034
 
+# Before anything that an older one cannot read. macOS has 3.2.
+if ((BASH_VERSINFO[0] < 4 || (BASH_VERSINFO[0] == 4 && BASH_VERSINFO[1] < 3))); then
+    printf '%s: it takes bash 4.3 or newer, and this is %s. On macOS: brew install bash\n' "${0##*/}" "$BASH_VERSION" >&2
+    exit 2
+fi
+
 # Names of stacks; they begin with the fleet's own prefix.
 readonly PREFIX=${KEY_ROTATION_PREFIX:-iam-key-rotation}
 readonly IMAGE_STACK=$PREFIX-image
@@ -14,12 +20,39 @@ readonly MONITORING_STACK=$PREFIX-monitoring
 readonly MEMBER_ROLE_STACK=$PREFIX-member-role
 
 PLAN=false
+# The exit status of a failure. 2: nothing was done. 1: something may have been done.
+STATUS=2
+
+SCRATCH=$(mktemp -d)
+trap 'rm -rf "$SCRATCH"' EXIT
+# What no sentence was written for is a failure, too.
+set -E
+trap 'fail "$BASH_COMMAND: ended with $?"' ERR
 
 say() { printf '%s\n' "$*"; }
 step() { printf '\n== %s\n' "$*"; }
-# Exit status 2: settings or surroundings are wrong, nothing was done. 1: something failed on the way.
-refuse() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 2; }
-fail() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
+fail() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit "$STATUS"; }
+
+# look NAME COMMAND...: its answer, in the variable NAME. A look-up that fails ends the run: what is not known is not "not there".
+# In a subshell, as in $(…), it would end that alone.
+look() {
+    local -n answer_of_look=$1
+    shift
+    answer_of_look=$("$@" 2>"$SCRATCH/said") || fail "it cannot be looked up: $(<"$SCRATCH/said") (${*:1:3})"
+}
+
+# look_for NAME PATTERN COMMAND...: as look; where the command fails with a message that fits PATTERN, there is no such thing, and
+# NAME is empty.
+look_for() {
+    local -n answer_of_look_for=$1
+    local absent=$2
+    shift 2
+    answer_of_look_for=$("$@" 2>"$SCRATCH/said") || {
+        # shellcheck disable=SC2053 # a pattern
+        [[ $(<"$SCRATCH/said") == *$absent* ]] || fail "it cannot be looked up: $(<"$SCRATCH/said") (${*:1:3})"
+        answer_of_look_for=""
+    }
+}
 
 # Runs a command that changes something; with --plan only shows it.
 change() {
@@ -28,24 +61,26 @@ change() {
         printf ' %q' "$@"
         printf '\n'
     else
-        "$@"
+        STATUS=1
+        "$@" || fail "this failed: ${*:1:3}"
     fi
 }
 
 need() {
-    command -v "$1" >/dev/null || refuse "$1 is not installed: $2"
+    command -v "$1" >/dev/null || fail "$1 is not installed: $2"
 }
 
 need_region() {
-    [[ $1 =~ ^[a-z]{2}(-[a-z]+)+-[0-9]+$ ]] || refuse "\"$1\" is not a region, as eu-west-1 is"
+    [[ $1 =~ ^[a-z]{2,4}(-[a-z]+)+-[0-9]+$ ]] || fail "\"$1\" is not a region, as eu-west-1 is"
     export AWS_REGION=$1 AWS_DEFAULT_REGION=$1 AWS_PAGER=""
+    # An organization's other users throttle, too.
+    export AWS_RETRY_MODE=${AWS_RETRY_MODE:-standard} AWS_MAX_ATTEMPTS=${AWS_MAX_ATTEMPTS:-8}
 }
 
 # Sets ACCOUNT and PARTITION.
 need_credentials() {
     local identity
-    identity=$(aws sts get-caller-identity --query '[Account,Arn]' --output text 2>&1) ||
-        refuse "there are no working AWS credentials: $identity"
+    look identity aws sts get-caller-identity --query '[Account,Arn]' --output text
     ACCOUNT=${identity%%[[:space:]]*}
     PARTITION=$(cut -d: -f2 <<<"${identity##*[[:space:]]}")
     readonly ACCOUNT PARTITION
@@ -53,72 +88,41 @@ need_credentials() {
 
 # Sets ORG_ID_FOUND and MANAGEMENT_ACCOUNT.
 need_organization() {
-    local found
-    found=$(aws organizations describe-organization --query 'Organization.[Id,MasterAccountId]' --output text 2>&1) ||
-        refuse "the organization cannot be read from the account $ACCOUNT: $found"
-    ORG_ID_FOUND=${found%%[[:space:]]*}
-    MANAGEMENT_ACCOUNT=${found##*[[:space:]]}
+    local organization
+    look organization aws organizations describe-organization --query 'Organization.[Id,MasterAccountId]' --output text
+    ORG_ID_FOUND=${organization%%[[:space:]]*}
+    MANAGEMENT_ACCOUNT=${organization##*[[:space:]]}
     readonly ORG_ID_FOUND MANAGEMENT_ACCOUNT
     # StackSets are made by the management account, or by a delegated administrator who says so.
     STACK_SET_CALLER=(--call-as DELEGATED_ADMIN)
     [[ $ACCOUNT != "$MANAGEMENT_ACCOUNT" ]] || STACK_SET_CALLER=(--call-as SELF)
 }
 
-# stack_status NAME -> its status, or nothing where there is no such stack
+# stack_status NAME STACK: its status, in the variable NAME; empty where there is no such stack
 stack_status() {
-    local answer
-    if answer=$(aws cloudformation describe-stacks --stack-name "$1" --query 'Stacks[0].StackStatus' --output text 2>&1); then
-        printf '%s' "$answer"
-    elif [[ $answer != *"does not exist"* ]]; then
-        fail "the stack $1 cannot be looked at: $answer"
-    fi
+    look_for "$1" '(ValidationError)*does not exist' \
+        aws cloudformation describe-stacks --stack-name "$2" --query 'Stacks[0].StackStatus' --output text
 }
 
 # Deletes a stack and waits for its end.
 remove_stack() {
-    local name=$1
-    if [[ -z $(stack_status "$name") ]]; then
+    local name=$1 status
+    stack_status status "$name"
+    if [[ -z $status ]]; then
         say "The stack $name is gone already."
         return
     fi
     change aws cloudformation delete-stack --stack-name "$name"
-    $PLAN || aws cloudformation wait stack-delete-complete --stack-name "$name" ||
-        fail "the stack $name could not be deleted: aws cloudformation describe-stack-events --stack-name $name tells why (an exemption group that has members is not deleted: empty it, or delete the stack and retain the group)"
-    $PLAN || say "The stack $name is gone."
+    if ! $PLAN; then
+        aws cloudformation wait stack-delete-complete --stack-name "$name" ||
+            fail "the stack $name is not gone: aws cloudformation describe-stack-events --stack-name $name tells why (neither a group that has members is deleted nor a policy that users have: docs/deployment.md, taking it down)"
+        say "The stack $name is gone."
+    fi
 }
 
-# output STACK KEY -> an output of a stack
+# output NAME STACK KEY: an output of a stack, in the variable NAME
 output() {
-    aws cloudformation describe-stacks --stack-name "$1" --output text \
-        --query "Stacks[0].Outputs[?OutputKey=='$2'].OutputValue | [0]"
-}
-
-# stack_set_exists: whether the member role's stack set is there
-stack_set_exists() {
-    local status
-    status=$(aws cloudformation describe-stack-set --stack-set-name "$MEMBER_ROLE_STACK" "${STACK_SET_CALLER[@]}" \
-        --query StackSet.Status --output text 2>&1) && [[ $status == ACTIVE ]] && return
-    [[ $status == *NotFound* || $status == *"not found"* || $status == DELETED ]] ||
-        fail "the stack set $MEMBER_ROLE_STACK cannot be looked at: $status"
-    return 1
-}
-
-# Waits for the end of an operation on the stack set; shows what failed.
-await_stack_set() {
-    local operation=$1 status
-    $PLAN && return
-    while :; do
-        status=$(aws cloudformation describe-stack-set-operation --stack-set-name "$MEMBER_ROLE_STACK" \
-            "${STACK_SET_CALLER[@]}" --operation-id "$operation" --query StackSetOperation.Status --output text)
-        case $status in
-        SUCCEEDED) return ;;
-        RUNNING | QUEUED | STOPPING) sleep "${KEY_ROTATION_POLL_SECONDS:-10}" ;;
-        *)
-            aws cloudformation list-stack-set-operation-results --stack-set-name "$MEMBER_ROLE_STACK" \
-                "${STACK_SET_CALLER[@]}" --operation-id "$operation" --output text \
-                --query "Summaries[?Status!='SUCCEEDED'].[Account,Region,Status,StatusReason]" >&2 || true
-            fail "the stack set $MEMBER_ROLE_STACK: the operation $operation ended as $status (above: which accounts, and why)"
-            ;;
-        esac
-    done
+    look "$1" aws cloudformation describe-stacks --stack-name "$2" --output text \
+        --query "Stacks[0].Outputs[?OutputKey=='$3'].OutputValue | [0]"
+    [[ ${!1} != None ]] || fail "the stack $2 has no output $3"
 }

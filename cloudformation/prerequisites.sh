@@ -24,7 +24,7 @@ trusted_access() {
     DISABLED*)
         TRUSTED_ACCESS=DISABLED
         [[ $ACCOUNT == "$MANAGEMENT_ACCOUNT" ]] ||
-            refuse "CloudFormation has no trusted access to the organization: with credentials of the management account $MANAGEMENT_ACCOUNT, run aws cloudformation activate-organizations-access"
+            fail "CloudFormation has no trusted access to the organization: with credentials of the management account $MANAGEMENT_ACCOUNT, run aws cloudformation activate-organizations-access"
         check "StackSets' trusted access" "is off: this will switch it on"
         ;;
     *) TRUSTED_ACCESS=UNKNOWN; check "StackSets' trusted access" "cannot be found out from here" ;;

@@ -9,7 +9,7 @@ declare -A asked=()
 # ask NAME VALUE: takes a setting; the same one twice with two values is refused, whichever options they came from.
 ask() {
     [[ ! -v asked[$1] || ${asked[$1]} == "$2" ]] ||
-        refuse "$1 is asked for twice: as \"${asked[$1]}\" and as \"$2\""
+        fail "$1 is asked for twice: as \"${asked[$1]}\" and as \"$2\""
     asked[$1]=$2
 }
 
@@ -30,18 +30,22 @@ done
 # takes TEMPLATE NAME: whether the template has a parameter of that name
 takes() { [[ -v defaults["$1 $2"] ]]; }
 
-# read_running READER: fills the caller's `running` with what READER prints. What cannot be read is not taken for "not set".
+# read_running READER: fills the caller's `running` with what READER puts into SETTINGS. What cannot be read ends the run: it is not
+# taken for "not set".
 read_running() {
-    local lines name value
+    local name value
     # shellcheck disable=SC2086 # a reader may come with an argument
-    lines=$($1) || fail "the settings of what is running cannot be read"
+    $1
     while IFS=$'\t' read -r name value; do
         [[ -z $name ]] || running[$name]=$value
-    done <<<"$lines"
+    done <<<"$SETTINGS"
 }
 
+# The reader of what is not there.
+none() { SETTINGS=""; }
+
 # settle NAME TEMPLATE READER: fills `effective`, by name, and prints it. What is asked for wins; else what is running has (READER
-# prints its names and values); else the template's default. A setting that would get another value than the one asked for is
+# reads its names and values); else the template's default. A setting that would get another value than the one asked for is
 # refused here, before anything is done.
 declare -A effective=()
 settle() {
@@ -62,7 +66,7 @@ settle() {
     done
     for name in "${!asked[@]}"; do
         ! takes "$template" "$name" || [[ ${effective[$name]-} == "${asked[$name]}" ]] ||
-            refuse "$what would not have $name=${asked[$name]}, which was asked for"
+            fail "$what would not have $name=${asked[$name]}, which was asked for"
     done
 }
 
@@ -82,10 +86,13 @@ confirm() {
     agrees "$2" || fail "$1 has $DIFFERENCE"
 }
 
-# parameters_of_stack STACK -> name and value, one a line, or nothing where there is no such stack
+# Stacks that are there.
+declare -A there=()
+
+# parameters_of_stack STACK: fills SETTINGS with name and value, one a line; with nothing where there is no such stack
 parameters_of_stack() {
-    [[ -n $(stack_status "$1") ]] || return 0
-    aws cloudformation describe-stacks --stack-name "$1" --output text \
+    SETTINGS=""
+    [[ ! -v there[$1] ]] || look SETTINGS aws cloudformation describe-stacks --stack-name "$1" --output text \
         --query 'Stacks[0].Parameters[].[ParameterKey,ParameterValue]'
 }
 
@@ -100,25 +107,23 @@ json_parameters() {
     printf ']'
 }
 
-# show_changes STACK TEMPLATE: what a running stack's update to `effective` would change, by a change set that is thrown away
+# show_changes STACK OPTION...: what an update of a running stack would change, by a change set that is thrown away
 show_changes() {
-    local name=$1 set=plan-$$ said
+    local name=$1 set=plan-$$ said changes=""
     local which=(--stack-name "$name" --change-set-name "$set")
-    if said=$(aws cloudformation create-change-set "${which[@]}" --change-set-type UPDATE --template-body "file://$here/$2" \
-        --capabilities CAPABILITY_NAMED_IAM --tags Key=application,Value=iam-key-rotation \
-        --parameters "$(json_parameters)" 2>&1); then
+    shift
+    if said=$(aws cloudformation create-change-set "${which[@]}" --change-set-type UPDATE --capabilities CAPABILITY_NAMED_IAM "$@" 2>&1); then
         # Where there is nothing to change it fails, and only its reason says so.
         aws cloudformation wait change-set-create-complete "${which[@]}" 2>/dev/null || true
-        said=$(aws cloudformation describe-change-set "${which[@]}" --output text --query '[Status,StatusReason]')
+        said=$(aws cloudformation describe-change-set "${which[@]}" --output text --query '[Status,StatusReason]' 2>&1) || true
+        [[ $said != CREATE_COMPLETE* ]] || changes=$(aws cloudformation describe-change-set "${which[@]}" --output text \
+            --query 'Changes[].ResourceChange.[Action,LogicalResourceId,ResourceType,Replacement]' 2>&1) || said=$changes
     fi
-    case $said in
-    CREATE_COMPLETE*)
-        say "would change in $name (action, resource, type, replaced?):"
-        aws cloudformation describe-change-set "${which[@]}" --output text \
-            --query 'Changes[].ResourceChange.[Action,LogicalResourceId,ResourceType,Replacement]'
-        ;;
-    *"didn't contain changes"* | *"No updates are to be performed"*) say "would change nothing in $name" ;;
-    *) say "a change set of $name cannot be shown: $said" ;;
-    esac
+    # Also where it was made and the answer got lost.
     aws cloudformation delete-change-set "${which[@]}" >/dev/null 2>&1 || true
+    case $said in
+    CREATE_COMPLETE*) say "would change in $name (action, resource, type, replaced?):"$'\n'"$changes" ;;
+    *"didn't contain changes"* | *"No updates are to be performed"*) say "would change nothing in $name" ;;
+    *) fail "what would change in $name cannot be shown: $said" ;;
+    esac
 }

@@ -2,7 +2,8 @@
 # What is asked of deploy.sh comes about or is refused, every time: its plan, a hundred times over, on a machine that is busy with
 # other things. (A script that reads its own answers through a pipe passes when it is quiet, and drops settings when it is not.)
 #
-# A stand-in for the AWS command line answers at once; tests/second_opinion/deploy.py runs the same script on a whole AWS of moto's.
+# A stand-in for the AWS command line answers at once. What comes of runs that are cut off: runs.py. On a whole AWS of moto's:
+# tests/second_opinion/deploy.py.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 readonly ROUNDS=${DEPLOY_ROUNDS:-100}
@@ -19,12 +20,13 @@ case "$*" in
 "ec2 describe-vpcs"*) echo vpc-1 ;;
 "ec2 describe-subnets"*) printf 'subnet-1\tsubnet-2\n' ;;
 "cloudformation describe-organizations-access"*) echo ENABLED ;;
-"cloudformation describe-stack-set"*) echo "StackSetNotFoundException" >&2; exit 254 ;;
-"cloudformation describe-stacks"*"-fleet "*StackStatus*) [[ -n ${RUNNING-} ]] && echo UPDATE_COMPLETE || { echo "does not exist" >&2; exit 254; } ;;
+"cloudformation describe-stack-set"*) echo "An error occurred (StackSetNotFoundException)" >&2; exit 254 ;;
+"sesv2 get-email-identity"*) echo "An error occurred (NotFoundException)" >&2; exit 254 ;;
+"cloudformation describe-stacks"*"-fleet "*StackStatus*) [[ -n ${RUNNING-} ]] && echo UPDATE_COMPLETE || { echo "An error occurred (ValidationError): Stack does not exist" >&2; exit 254; } ;;
 "cloudformation describe-stacks"*"-fleet "*) cat "$RUNNING" ;;
-"cloudformation describe-stacks"*"-monitoring "*StackStatus*) [[ -n ${MONITORED-} ]] && echo CREATE_COMPLETE || { echo "does not exist" >&2; exit 254; } ;;
+"cloudformation describe-stacks"*"-monitoring "*StackStatus*) [[ -n ${MONITORED-} ]] && echo CREATE_COMPLETE || { echo "An error occurred (ValidationError): Stack does not exist" >&2; exit 254; } ;;
 "cloudformation describe-stacks"*"-monitoring "*) printf 'NamePrefix\tiam-key-rotation\nDryRunFlag\tTrue\n' ;;
-"cloudformation describe-stacks"*) echo "does not exist" >&2; exit 254 ;;
+"cloudformation describe-stacks"*) echo "An error occurred (ValidationError): Stack does not exist" >&2; exit 254 ;;
 "cloudformation describe-change-set"*StatusReason*) echo CREATE_COMPLETE ;;
 "cloudformation describe-change-set"*) printf 'Modify\tWorkerTask\tAWS::ECS::TaskDefinition\tTrue\n' ;;
 "cloudformation create-change-set"*) printf '%s\n' "$@" > "${CHANGES:-/dev/null}" ;;

@@ -1,0 +1,333 @@
+#!/usr/bin/env python3
+"""deploy.sh and cleanup.sh, whatever is cut off, refused or there already, on a stand-in for AWS (stand_in.py).
+
+Of each run below every single call is made to fail, one after the other. Then either nothing was done and the exit status says so, or
+running it again ends where a run without a failure ends; and no setting that was not asked for is ever another.
+
+    tests/deploy/runs.py [part of a name]      (BASH=… with another bash)
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+from stand_in import DELEGATE, MANAGEMENT, ORGANIZATION, ROOT, Cloud, StandIn, changes, option  # noqa: E402
+
+SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "cloudformation"
+BASH = os.environ.get("BASH", "bash")
+FLEET, MEMBER, LISTER, IMAGE, KMS, MONITORING = (
+    f"iam-key-rotation-{name}" for name in ("fleet", "member-role", "list-role", "image", "kms", "monitoring")
+)
+UNIT, OTHER = "ou-abcd-11111111", "ou-abcd-22222222"
+ALL = ("eu-west-1", "admin@example.com", ORGANIZATION)
+OLD = "an older version's template"
+
+
+class World:
+    def __init__(self, directory):
+        self.aws = StandIn(directory)
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "KEY_ROTATION_", "IMAGE_"))}
+        self.environment |= {
+            "PATH": f"{directory}{os.pathsep}{os.environ['PATH']}", "STAND_IN_PORT": str(self.aws.port), "KEY_ROTATION_POLL_SECONDS": "0",
+        }
+
+    def run(self, cloud, command, fail_at=None, fault="before"):
+        """The exit status; what was said is in `said`, the calls are in `calls`."""
+        self.aws.cloud, self.aws.calls, self.aws.fail_at, self.aws.fault = cloud, [], fail_at, fault
+        done = subprocess.run(
+            [*BASH.split(), SCRIPTS / command[0], *command[1:]], env=self.environment, text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30,
+        )
+        self.said, self.calls = re.sub(r"^  [A-Z]\w+ {2,}.*\n", "", done.stdout, flags=re.M), self.aws.calls
+        return done.returncode
+
+    def expect(self, status, cloud, *command, says=()):
+        found = self.run(cloud, command)
+        assert found == status, f"{' '.join(command)} ended with {found}, not {status}:\n{self.said}"
+        for text in says:
+            assert text in self.said, f"it did not say {text!r}:\n{self.said}"
+
+    def deploy(self, cloud, *options, status=0, says=(), arguments=ALL):
+        self.expect(status, cloud, "deploy.sh", *arguments, *options, says=says)
+
+    def refused(self, cloud, *options, says, arguments=ALL):
+        """With exit status 2, and nothing is done."""
+        before = cloud.lasting()
+        self.deploy(cloud, *options, status=2, says=(says,), arguments=arguments)
+        assert cloud.lasting() == before and not any(map(changes, self.calls)), "something was done"
+
+
+def deployed(world, *options, caller=MANAGEMENT):
+    """An organization with a fleet of an older version that enforces, with settings that are not the defaults."""
+    cloud = Cloud(caller)
+    world.deploy(cloud, "--image", "example/old:1", "--monitoring", "--enforce", "--set", "RotationPeriod=60", "--set", "InactivePeriod=75",
+                 "--set", "ResourceOwnerTag=owner", "--set", "OrgListRole=our-list-role", "--set", "CreateExemptionGroup=No", *options)
+    for stack in cloud.stacks.values():
+        stack["template"] = OLD
+    cloud.set["template"] = OLD
+    return cloud
+
+
+def settings_of(cloud):
+    return {name: dict(stack["parameters"]) for name, stack in cloud.stacks.items()}
+
+
+# ---- every call fails once ----------------------------------------------------------------------------------------------
+
+
+def each_call_fails_once(world, name, start, command, asked=()):
+    """`asked`: parameters that may change."""
+    whole = start.copy()
+    world.expect(0, whole, *command)
+    calls, ends, runs = list(world.calls), whole.lasting(), 0
+    before = settings_of(start)
+    faults = [(index, "before") for index in range(len(calls))]
+    faults += [(index, "after") for index, call in enumerate(calls) if changes(call) and call[0] == "aws"]
+    faults += [(index, "half") for index, call in enumerate(calls) if "deploy" in call]
+    for index, fault in faults:
+        what = f"{name}: call {index} ({' '.join(calls[index][:4])}…) fails {fault}"
+        cloud = start.copy()
+        status = world.run(cloud, command, index, fault)
+        runs += 1
+        first = world.said
+        assert status in (0, 1, 2), f"{what}: ended with {status}:\n{first}"
+        if status == 2:
+            assert cloud.lasting() == start.lasting(), f"{what}: ended with 2, and something was done:\n{first}"
+            continue
+        for stack, parameters in before.items():
+            for parameter, value in parameters.items():
+                found = cloud.stacks.get(stack, {"parameters": {}})["parameters"].get(parameter, value)
+                assert found == value or parameter in asked, f"{what}: {stack} had {parameter}={value} and has {found}:\n{first}"
+        for _ in range(3):
+            if status == 0:
+                break
+            status = world.run(cloud, command)
+            runs += 1
+        assert status == 0, f"{what}: run again it ended with {status}:\n{first}\n---- again:\n{world.said}"
+        assert cloud.lasting() == ends, f"{what}: it ended elsewhere:\n{first}\n---- again:\n{world.said}"
+    return f"{len(faults)} failures, {runs} runs"
+
+
+def a_first_deployment_that_is_cut_off_anywhere_is_finished_by_the_next(world):
+    cloud = Cloud()
+    cloud.trusted = "DISABLED"
+    return each_call_fails_once(world, "first", cloud, ("deploy.sh", *ALL, "--ou", UNIT, "--monitoring", "--central-store"))
+
+
+def an_upgrade_that_is_cut_off_anywhere_loses_no_setting(world):
+    command = ("deploy.sh", *ALL, "--build", "--ou", OTHER, "--set", "RotationPeriod=70")
+    return each_call_fails_once(world, "upgrade", deployed(world, "--ou", UNIT), command, asked=("RotationPeriod", "ImageUri"))
+
+
+def a_delegated_administrators_update_that_is_cut_off_anywhere_loses_no_setting(world):
+    start = deployed(world, caller=DELEGATE)
+    return each_call_fails_once(world, "delegated", start, ("deploy.sh", *ALL, "--set", "MaxWorkers=5"), asked=("MaxWorkers",))
+
+
+def an_audit_that_is_cut_off_anywhere_is_finished_by_the_next(world):
+    return each_call_fails_once(world, "audit", deployed(world), ("deploy.sh", "eu-west-1", "--audit"), asked=("DryRunFlag",))
+
+
+def a_cleanup_that_is_cut_off_anywhere_is_finished_by_the_next(world):
+    return each_call_fails_once(world, "cleanup", deployed(world), ("cleanup.sh", "eu-west-1", "--yes"))
+
+
+def a_plan_changes_nothing_whatever_fails(world):
+    start = deployed(world)
+    command = ("deploy.sh", *ALL, "--plan", "--build", "--ou", ROOT)
+    world.expect(0, start.copy(), *command)
+    calls = list(world.calls)
+    for index in [None, *range(len(calls))]:
+        cloud = start.copy()
+        status = world.run(cloud, command, index)
+        assert status in (0, 2), f"call {index} ({calls[index]}) fails: ended with {status}:\n{world.said}"
+        assert not any(map(changes, world.calls)) and cloud.lasting() == start.lasting(), world.said
+    return f"{len(calls)} failures"
+
+
+# ---- the stack set ------------------------------------------------------------------------------------------------------
+
+
+def accounts_with_the_role(cloud):
+    return {account for account, found in cloud.instances.items() if found["status"] == "CURRENT"}
+
+
+def another_unit_is_added_and_none_is_taken_away(world):
+    cloud = Cloud()
+    world.deploy(cloud, "--image", "i:1", "--ou", UNIT)
+    assert accounts_with_the_role(cloud) == {"333333333333", "444444444444"}
+    world.deploy(cloud, "--ou", OTHER, says=(f"({UNIT} {OTHER})",))
+    assert accounts_with_the_role(cloud) == {"333333333333", "444444444444", "555555555555"}
+    world.deploy(cloud, says=("No changes to the stack set", f"({UNIT} {OTHER})"))
+    world.deploy(cloud, "--ou", ROOT)
+    assert cloud.set["units"] == {UNIT, OTHER, ROOT}
+    world.deploy(cloud, "--ou", UNIT, says=("No changes to the stack set",))
+
+
+def an_account_that_failed_is_named_and_tried_again(world):
+    cloud = Cloud()
+    cloud.blocked["444444444444"] = "a policy of the organization denies iam:CreateRole"
+    world.deploy(cloud, "--image", "i:1", status=1, says=("444444444444", cloud.blocked["444444444444"], "run this again"))
+    assert FLEET in cloud.stacks, "one account holds nothing else up"
+    cloud.blocked.clear()
+    world.deploy(cloud)
+    assert "444444444444" in accounts_with_the_role(cloud)
+    cloud.suspended.add("444444444444")
+    cloud.set["template"] = OLD
+    world.deploy(cloud)
+    world.deploy(cloud, says=("No changes to the stack set",))
+
+
+def roles_come_before_the_fleet(world):
+    for cloud in (deployed(world), Cloud()):
+        world.deploy(cloud, "--image", "i:2")
+        steps = [(call[2], option(call, "--stack-name")) for call in world.calls if changes(call)]
+        fleet = steps.index(("deploy", FLEET))
+        before = {command for command, _ in steps[:fleet]} | {stack for _, stack in steps[:fleet]}
+        assert {LISTER, MEMBER} < before and {"update-stack-set", "create-stack-instances"} & before, steps
+
+
+def what_is_left_in_an_account_is_said_and_removed_by_the_next_cleanup(world):
+    cloud = deployed(world)
+    cloud.blocked["555555555555"] = "Cannot delete a policy attached to entities."
+    world.expect(1, cloud, "cleanup.sh", "eu-west-1", "--yes", says=("555555555555", "Cannot delete a policy attached", "Not all is gone"))
+    assert set(cloud.instances) == {"555555555555"} and cloud.set is not None and not cloud.stacks
+    cloud.blocked.clear()
+    world.expect(0, cloud, "cleanup.sh", "eu-west-1", "--yes")
+    assert cloud.set is None
+
+
+# ---- the mode, and the image --------------------------------------------------------------------------------------------
+
+
+def the_mode_alone_touches_nothing_else(world):
+    cloud = deployed(world)
+    before, instances = settings_of(cloud), dict(cloud.instances)
+    for arguments, option_, flag in (
+        (ALL[:1], "--audit", "True"), (ALL[:1], "--enforce", "False"), (ALL, "--audit", "True"),
+    ):
+        world.deploy(cloud, option_, arguments=arguments, says=(f"{FLEET} has DryRunFlag={flag}", "Some minutes"))
+        for stack in (FLEET, MONITORING):
+            assert cloud.stacks[stack]["parameters"] == before[stack] | {"DryRunFlag": flag}
+        assert all(stack["template"] == OLD for stack in cloud.stacks.values()), "no template is another"
+        asked = {(call[1], call[2]) for call in world.calls}
+        wanted = {("sts", "get-caller-identity")} | {("cloudformation", name) for name in ("describe-stacks", "update-stack", "wait")}
+        assert asked == wanted, asked
+    assert cloud.instances == instances
+    world.deploy(cloud, "--audit", says=("already",))
+    assert not any(map(changes, world.calls))
+    world.deploy(cloud, "--enforce", "--plan", says=("WorkerTask",))
+    assert not any(map(changes, world.calls))
+    world.refused(cloud, "--audit", arguments=("eu-west-1", "other@example.com", ORGANIZATION), says="not other@example.com")
+    world.refused(cloud, "--audit", arguments=("eu-west-1", "admin@example.com", "o-zzzzzzzzzz"), says="not o-zzzzzzzzzz's")
+    world.refused(Cloud(), "--audit", arguments=ALL[:1], says="no fleet")
+
+
+def the_image_that_runs_stays_unless_another_is_asked_for(world):
+    cloud = deployed(world)
+    world.deploy(cloud, "--enforce", "--set", "MaxWorkers=5")
+    assert cloud.stacks[FLEET]["parameters"]["ImageUri"] == "example/old:1"
+    assert not any(call[0] == "docker" for call in world.calls)
+    world.refused(cloud, "--set", "CpuArchitecture=ARM64", says="--build")
+    world.refused(cloud, "--image", "i:2", "--set", "ImageUri=i:3", says="asked for twice")
+    world.refused(cloud, "--image", "i:2", "--build", says="do not go together")
+    world.deploy(cloud, "--set", "CpuArchitecture=ARM64", "--build")
+    built = cloud.stacks[FLEET]["parameters"]["ImageUri"]
+    assert re.fullmatch(r".*/iam-key-rotation:[0-9a-f]{16}-arm64", built), built
+    build = next(call for call in world.calls if call[:2] == ["docker", "build"])
+    assert re.fullmatch(r"KEY_ROTATION_COMMIT=([0-9a-f]{40}(-dirty)?)?", option(build, "--build-arg")), build
+    world.deploy(cloud, "--build")
+    assert not any(call[:2] == ["docker", "build"] for call in world.calls), "the same sources are built once"
+    world.deploy(cloud, "--rebuild")
+    assert cloud.stacks[FLEET]["parameters"]["ImageUri"].startswith(f"{built}-"), "built again, under another tag"
+    build = next(call for call in world.calls if call[:2] == ["docker", "build"])
+    assert "--pull" in build, build
+    world.deploy(cloud)
+    assert not any(call[0] == "docker" for call in world.calls)
+
+
+# ---- settings -----------------------------------------------------------------------------------------------------------
+
+
+def an_option_without_a_value_is_refused(world):
+    for name in ("--image", "--vpc", "--subnets", "--ou", "--external-id", "--role-name", "--sender", "--reply-to", "--alarms", "--set"):
+        for arguments in ((name, ""), (name,), (name, "--plan")):
+            world.refused(Cloud(), *arguments, says=f"{name} needs a value")
+    world.refused(Cloud(), "--ou", "prod", says="is not an organizational unit")
+
+
+def a_setting_that_was_emptied_stays_empty(world):
+    cloud = deployed(world, "--set", "ExternalId=")
+    world.deploy(cloud)
+    assert {stack["parameters"]["ExternalId"] for name, stack in cloud.stacks.items() if name in (FLEET, MEMBER, LISTER)} == {""}
+
+
+def replies_go_to_several_addresses(world):
+    cloud = Cloud()
+    world.deploy(cloud, "--image", "i:1", "--reply-to", "help@example.com,desk@example.com")
+    assert cloud.stacks[FLEET]["parameters"]["ReplyToEmailAddress"] == "help@example.com,desk@example.com"
+    world.refused(Cloud(), "--reply-to", "help@example.com,desk", says='"desk" is not a mail address')
+    world.refused(Cloud(), "--sender", "a@example.com,b@example.com", says="is not a mail address")
+
+
+def what_a_delegated_administrator_is_to_do_by_hand_keeps_its_settings(world):
+    cloud = deployed(world, caller=DELEGATE)
+    world.deploy(cloud)
+    for command, setting in ((LISTER, "OrgListRole=our-list-role"), (MEMBER, "CreateExemptionGroup=No")):
+        line = next(line for line in world.said.splitlines() if "With credentials of" in line and f"--stack-name {command}" in line)
+        assert setting in line, line
+
+
+def the_key_of_the_central_store_is_never_exchanged_unasked(world):
+    own, other = (f"arn:aws:kms:eu-west-1:{MANAGEMENT}:key/{name}" for name in ("our-own", "another"))
+    central = ("--set", "StoreSecretsInCentralAccount=True")
+    cloud = Cloud()
+    world.deploy(cloud, "--image", "i:1", *central, "--set", f"SecretKmsKeyArn={own}")
+
+    def key():
+        of_set = (cloud.set["parameters"]["StoreSecretsInCentralAccount"], cloud.set["parameters"]["SecretKmsKeyArn"])
+        of_fleet = cloud.stacks[FLEET]["parameters"]
+        assert of_set == (of_fleet["StoreSecretsInCentralAccount"], of_fleet["SecretKmsKeyArn"])
+        return of_set
+
+    for options in ((), ("--set", f"SecretKmsKeyArn={own}"), (*central, "--set", f"SecretKmsKeyArn={own}")):
+        world.deploy(cloud, *options)
+        assert key() == ("True", own) and KMS not in cloud.stacks
+    world.refused(cloud, "--central-store", says="the store has one")
+    world.refused(cloud, "--set", "StoreSecretsInCentralAccount=False", "--set", f"SecretKmsKeyArn={own}", says="is for the central store")
+    world.deploy(cloud, "--set", f"SecretKmsKeyArn={other}")
+    assert key() == ("True", other)
+    world.deploy(cloud, "--set", "StoreSecretsInCentralAccount=False")
+    assert key() == ("False", "")
+    world.refused(cloud, *central, says="takes a key")
+    world.deploy(cloud, "--central-store")
+    made = key()
+    world.deploy(cloud)
+    assert made == key() == ("True", f"arn:aws:kms:eu-west-1:{MANAGEMENT}:key/made-by-the-stack")
+    world.deploy(cloud, "--set", "StoreSecretsInCentralAccount=False")
+    world.deploy(cloud)
+    assert key() == ("False", "") and KMS in cloud.stacks, "it stays another's way to what is stored"
+
+
+STORIES = [story for name, story in list(globals().items()) if getattr(story, "__module__", "") == "__main__" and name not in (
+    "World", "deployed", "settings_of", "each_call_fails_once", "accounts_with_the_role", "main")]
+
+
+def main():
+    with tempfile.TemporaryDirectory() as directory:
+        world = World(pathlib.Path(directory))
+        wanted = [story for story in STORIES if not sys.argv[1:] or sys.argv[1] in story.__name__]
+        for story in wanted:
+            try:
+                figures = story(world)
+            except AssertionError as failed:
+                sys.exit(f"FAILED: {story.__name__.replace('_', ' ')}\n{failed}")
+            print(f"ok: {story.__name__.replace('_', ' ')}{f' ({figures})' if figures else ''}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
