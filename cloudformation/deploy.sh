@@ -182,12 +182,6 @@ if [[ -n $vpc ]]; then
     ask AssignPublicIp "${public_ip:-DISABLED}"
 fi
 
-# What several stacks have must be the same in all of them: where it is not asked for, it is as it is in the fleet's.
-for shared in ExternalId IAMRoleName ReadRoleName OrgListRole IAMExemptionGroup CentralSecretReadPolicyName BreakGlassPrincipalArns \
-    BreakGlassRoleName WorkerRoleName ProducerRoleName; do
-    [[ -v asked[$shared] || ! -v running[$shared] ]] || ask "$shared" "${running[$shared]}"
-done
-[[ -v asked[ExternalId] ]] || ask ExternalId "key-rotation-$org"
 ask AWSOrgID "$org"
 ask AdminEmailAddress "$email"
 ask OrgListAccount "$MANAGEMENT_ACCOUNT"
@@ -219,6 +213,14 @@ choose_store() {
     fi
 }
 choose_store
+
+# What the roles have of the fleet's must be the same there: where it is not asked for, it is as it is in the fleet's stack.
+for shared in ${names[fleet.yaml]}; do
+    if takes member-role.yaml "$shared" || takes org-list-role.yaml "$shared"; then
+        [[ -v asked[$shared] || ! -v running[$shared] || $shared == SecretKmsKeyArn ]] || ask "$shared" "${running[$shared]}"
+    fi
+done
+[[ -v asked[ExternalId] ]] || ask ExternalId "key-rotation-$org"
 
 say "Fleet in account $ACCOUNT ($PARTITION), region $region; organization $org, managed by $MANAGEMENT_ACCOUNT."
 prerequisites
@@ -340,10 +342,14 @@ fi
 
 # ---- what next ----------------------------------------------------------------------------------------------------------
 
-$PLAN && { step "Nothing was changed (--plan)"; exit 0; }
-output subnet_ids "$FLEET_STACK" SubnetIds
-output security_group "$FLEET_STACK" SecurityGroupId
-output assign_public_ip "$FLEET_STACK" AssignPublicIp
+if $PLAN; then
+    for command in ${by_hand[@]+"${by_hand[@]}"}; do
+        say "With credentials of the management account $MANAGEMENT_ACCOUNT, before that: $command"
+    done
+    step "Nothing was changed (--plan)"
+    exit 0
+fi
+output network "$FLEET_STACK" NetworkConfiguration
 if [[ -z $BEHIND ]]; then
     step "Done. What next"
 else
@@ -353,8 +359,6 @@ else
 fi
 n=1
 next() { printf '%s. %s\n' "$n" "$*"; n=$((n + 1)); }
-# shellcheck disable=SC2154 # by output
-network="awsvpcConfiguration={subnets=[$subnet_ids],securityGroups=[$security_group],assignPublicIp=$assign_public_ip}"
 [[ -z $BEHIND ]] ||
     next "Mend what the reasons name, and run this again. (Of an instance that is INOPERABLE, first: aws cloudformation delete-stack-instances with --retain-stacks, and its stack in that account.)"
 for command in ${by_hand[@]+"${by_hand[@]}"}; do
@@ -362,6 +366,7 @@ for command in ${by_hand[@]+"${by_hand[@]}"}; do
 done
 [[ $verified == True || $PARTITION == aws-cn ]] || next "Follow the link in SES's mail to $sender."
 next "Confirm the subscription to alarms, in another mail to $alarms."
+# shellcheck disable=SC2154 # by output
 next "A first run, now instead of at the scheduled time (audit mode changes nothing):
    aws ecs run-task --region $region --cluster $PREFIX --task-definition $PREFIX-producer --launch-type FARGATE \\
      --network-configuration '$network'"

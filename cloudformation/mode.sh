@@ -53,7 +53,7 @@ set_mode_of() {
 
 # How to stop without waiting for a stack's update. Without the first, the alarm on waiting messages would start workers again.
 at_once() {
-    say "To stop all workers at once meanwhile (and how to go on: docs/upgrading.md):
+    say "To stop all workers at once meanwhile (and how to go on: docs/operations.md):
    aws application-autoscaling register-scalable-target --region $region --service-namespace ecs --scalable-dimension ecs:service:DesiredCount \\
      --resource-id service/$PREFIX/$PREFIX-worker --suspended-state DynamicScalingOutSuspended=true
    aws ecs update-service --region $region --cluster $PREFIX --service $PREFIX-worker --desired-count 0"

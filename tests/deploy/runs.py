@@ -280,6 +280,7 @@ def what_a_delegated_administrator_is_to_do_by_hand_keeps_its_settings(world):
     for command, setting in ((LISTER, "OrgListRole=our-list-role"), (MEMBER, "CreateExemptionGroup=No")):
         line = next(line for line in world.said.splitlines() if "With credentials of" in line and f"--stack-name {command}" in line)
         assert setting in line, line
+    world.deploy(cloud, "--plan", says=(f"--stack-name {LISTER}", f"--stack-name {MEMBER}"))
 
 
 def the_key_of_the_central_store_is_never_exchanged_unasked(world):

@@ -117,7 +117,7 @@ class Cloud:
         return {
             "RepositoryUri": f"{account}.dkr.ecr.eu-west-1.amazonaws.com/iam-key-rotation",
             "KeyArn": f"arn:aws:kms:eu-west-1:{account}:key/made-by-the-stack",
-            "SubnetIds": "subnet-1,subnet-2", "SecurityGroupId": "sg-1", "AssignPublicIp": "ENABLED",
+            "NetworkConfiguration": "awsvpcConfiguration={subnets=[subnet-1,subnet-2]}",
         }[key] + "\n"
 
     def deploy(self, arguments, half=False):

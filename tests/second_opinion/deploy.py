@@ -48,8 +48,8 @@ fi
 """.format(prefix=PREFIX)
 
 
-# moto, with two things put right. A stack's parameters are texts: it takes numbers and lists for different from themselves, and so
-# an update without changes for one. A stack made by a change set has outputs, too.
+# moto, with three things put right. A stack's parameters are texts: it takes numbers and lists for different from themselves, and so
+# an update without changes for one. A stack made by a change set has outputs, too. A stack set says what units it is deployed to.
 SERVER = """
 from moto.cloudformation import models
 Stack = getattr(models, "Stack", None) or models.FakeStack
@@ -69,6 +69,14 @@ def with_outputs(self, *arguments, **named):
         stack._parse_template()
         stack.output_map = stack._create_output_map()
 Backend.execute_change_set = with_outputs
+Instances = models.StackInstances
+create = Instances.create_instances
+def with_units(self, accounts, regions, parameters, deployment_targets, permission_model):
+    made = create(self, accounts, regions, parameters, deployment_targets, permission_model)
+    self.units = getattr(self, "units", set()) | set(deployment_targets.get("OrganizationalUnitIds", []))
+    return made
+Instances.create_instances = with_units
+models.StackSet.organizational_unit_ids = property(lambda self: sorted(getattr(self.instances, "units", [])))
 from moto.server import main
 main()
 """
@@ -234,8 +242,25 @@ def story(aws, directory):
     check("No changes to the stack set" in said, "the stack set was not changed")
     check((directory / "docker.log").read_text().count("docker push") == 1, "the image was not built again")
 
+    step("deploy.sh for another unit, as well")
+    second = organizations.create_account(AccountName="test", Email="test@example.org")["CreateAccountStatus"]["AccountId"]
+    other = organizations.create_organizational_unit(ParentId=root, Name="tests")["OrganizationalUnit"]["Id"]
+    organizations.move_account(AccountId=second, SourceParentId=root, DestinationParentId=other)
+    aws.deploy(organization, "--ou", other)
+    names = {found["Account"] for found in aws.client("cloudformation").list_stack_instances(StackSetName=MEMBER)["Summaries"]}
+    check(names == {account, second}, f"the member role is in both units' accounts: {names}")
+
+    step("deploy.sh REGION --audit, and back")
+    flags = []
+    for mode in ("--audit", "--enforce"):
+        aws.run(ROOT / "cloudformation/deploy.sh", REGION, mode, DOCKER_LOG="/nonexistent/docker")
+        for stack in (FLEET, MONITORING):
+            found = aws.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]["Parameters"]
+            flags += [parameter["ParameterValue"] for parameter in found if parameter["ParameterKey"] == "DryRunFlag"]
+    check(flags == ["True", "True", "False", "False"], "the mode is changed, without docker")
+
     step("deploy.sh --plan of what is running")
-    said = aws.deploy(organization, "--ou", unit, "--plan", "--set", "CpuArchitecture=ARM64", "--alarms", "oncall@example.org")
+    said = aws.deploy(organization, "--build", "--plan", "--set", "CpuArchitecture=ARM64", "--alarms", "oncall@example.org")
     check("would change in " + FLEET in said, "the change set of the fleet is shown")
     check("docker build --platform linux/arm64" in said, "the image would be built for the tasks' architecture")
     check(re.search(r"RotationPeriod +90 +\(as it is\)", said), "what is not named stays as it is")
