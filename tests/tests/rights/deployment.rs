@@ -152,6 +152,10 @@ impl Deployment {
                 let parts: Vec<_> = parts.as_array().expect("parts").iter().filter_map(Value::as_str).collect();
                 Some(Value::String(parts.join(many()[0].as_str().expect("a separator"))))
             }
+            "Fn::FindInMap" => {
+                let keys: Vec<_> = many().iter().map(|key| self.text(key)).collect();
+                self.value(&self.template.whole()["Mappings"][&keys[0]][&keys[1]][&keys[2]])
+            }
             "Fn::Split" => {
                 let text = self.text(&many()[1]);
                 Some(text.split(many()[0].as_str().expect("a separator")).map(str::to_owned).collect())

@@ -502,6 +502,39 @@ fn where_a_fleet_enforces_and_whom_it_leaves_out_is_what_its_producer_is_started
     );
 }
 
+#[test]
+fn the_alarm_on_missing_runs_tells_of_a_daily_schedule_alone() {
+    for (given, tells) in
+        [(vec![], true), (vec![("ScheduleState", "DISABLED")], false), (vec![("AuditRunInterval", "7")], false)]
+    {
+        let fleet = Deployment::new("fleet.yaml", FLEET, &given);
+        assert_eq!(fleet.document("NoRun", "ActionsEnabled"), json!(tells), "{given:?}");
+    }
+}
+
+/// As `aws ec2 describe-vpc-endpoint-services` has them in each partition.
+#[test]
+fn endpoint_services_have_the_names_of_their_partition() {
+    for (partition, sqs, docker, logs) in [
+        ("aws", "com.amazonaws", "com.amazonaws", "com.amazonaws"),
+        ("aws-us-gov", "com.amazonaws", "com.amazonaws", "com.amazonaws"),
+        ("aws-cn", "cn.com.amazonaws", "cn.com.amazonaws", "com.amazonaws"),
+        ("aws-eusc", "com.amazonaws", "eu.amazonaws", "com.amazonaws"),
+    ] {
+        let endpoints = Deployment::new("vpc-endpoints.yaml", FLEET, &[("AWS::Partition", partition)]);
+        for (endpoint, prefix, service) in [
+            ("Sqs", sqs, "sqs"),
+            ("Sts", sqs, "sts"),
+            ("EcrApi", docker, "ecr.api"),
+            ("EcrDocker", docker, "ecr.dkr"),
+            ("Logs", logs, "logs"),
+        ] {
+            let name = json!(format!("{prefix}.eu-west-1.{service}"));
+            assert_eq!(endpoints.document(endpoint, "ServiceName"), name, "{partition}");
+        }
+    }
+}
+
 /// The tags of users that the product reads and never writes, by the list of all its names: a new one is here, too.
 fn steering_tags() -> Vec<String> {
     let names = include_str!("../../../rotation/src/names.rs");
