@@ -30,7 +30,8 @@ DESTINATION = "worker/src/steps/destination.rs"
 CONSUMER, DELIVERY, GROUPS = (f"worker/src/queue/{name}.rs" for name in ("consumer", "delivery", "groups"))
 ERRORS = "worker/src/error.rs"
 USER, INVENTORY, SELECTION = "worker/src/user.rs", "worker/src/inventory.rs", "rotation/src/selection.rs"
-IAM, IAM_READS, ACCOUNT = "worker/src/aws/iam.rs", "aws/src/iam.rs", "worker/src/account.rs"
+IAM, IAM_READS = "worker/src/aws/iam.rs", "aws/src/iam.rs"
+ACCOUNT, NOTIFY = "worker/src/account.rs", "worker/src/account/notify.rs"
 LOOK, EXECUTE = "worker/src/user/look.rs", "worker/src/user/execute.rs"
 LIFECYCLE, INACTIVE = "rotation/src/lifecycle.rs", "rotation/src/lifecycle/inactive.rs"
 FORCED, OLD_KEY, RESTORE = "rotation/src/forced.rs", "rotation/src/forced/old_key.rs", "rotation/src/restore.rs"
@@ -213,6 +214,41 @@ MUTANTS = [
         "a message is tried again although its key cannot be stored",
         (ERRORS, "let may_get_on = failed.iter().filter(|(_, error)| !error.needs_a_person());", "let may_get_on = failed.iter().filter(|(_, error)| !error.needs_a_person() || true);"),
         (EXECUTE, "if let Some(error) = refused.get(account.message_id, self.context.user) {", "if let Some(error) = refused.get(account.message_id, self.context.user).filter(|_| false) {"),
+    ),
+    mutant(
+        "what refuses for good to prepare a secret is tried again",
+        (DESTINATION, ".await.map_err(StepError::while_preparing)?;", ".await?;"),
+        first="settling",
+    ),
+    mutant(
+        "a wrong parameter is taken for a conflict whatever the call",
+        (ERROR, 'if code == "InvalidParameterException" && operation == "secretsmanager:UpdateSecretVersionStage" {', 'if code == "InvalidParameterException" {'),
+        first="settling",
+    ),
+    mutant(
+        "a refused replication is believed although somebody else has replicated the secret",
+        (DESTINATION, "if error.class != ErrorClass::Invalid {", "if true {"),
+        first="settling",
+    ),
+    mutant(
+        "a report waits in the group that it was sent to",
+        (CONSUMER, "if let Some(group) = &parsed.own_group\n", "if let Some(group) = parsed.own_group.as_ref().filter(|_| false)\n"),
+        first="exposed_keys",
+    ),
+    mutant(
+        "a deletion that nobody can be told is a message done",
+        (NOTIFY, "News::Deleted => true,", "News::Deleted => false,"),
+        first="mail_notices",
+    ),
+    mutant(
+        "what is found once and nobody can be told is a message done",
+        (NOTIFY, "News::Finding(finding) => !finding.lasts_until_mended(),", "News::Finding(_) => false,"),
+        first="mail_notices",
+    ),
+    mutant(
+        "the policies of all secrets are looked at before owners are told",
+        (ACCOUNT, "    let told = account.notify_owners", "    secret_policies::bring_up_to_date(&account, &inventory).await;\n    let told = account.notify_owners"),
+        first="secret_access",
     ),
     mutant(
         "the owner is told before the key is published",

@@ -249,7 +249,6 @@ const CODES: &[(ErrorClass, &[&str])] = &[
             "ConcurrentModification",
             "ConcurrentModificationException",
             "ResourceExistsException",
-            "InvalidParameterException",
             "InvalidRequestException",
             "ReportInProgress",
         ],
@@ -264,6 +263,12 @@ fn classify(operation: &str, code: &str, status: u16) -> ErrorClass {
     // "The request failed because it would exceed one of the Secrets Manager quotas" (its API reference); no rate.
     if code == "LimitExceededException" && operation.starts_with("secretsmanager:") {
         return ErrorClass::LimitExceeded;
+    }
+    // "If the label is attached and you either do not specify this parameter, or the version ID does not match, then the operation
+    // fails" (its API reference, `UpdateSecretVersionStage`, `RemoveFromVersionId`): another version is published than the request says.
+    // Of any other call the parameter itself is wrong, as a region that there is not: "Invalid replica region".
+    if code == "InvalidParameterException" && operation == "secretsmanager:UpdateSecretVersionStage" {
+        return ErrorClass::Conflict;
     }
     match CODES.iter().find(|(_, codes)| codes.contains(&code)) {
         Some((class, _)) => *class,
@@ -306,6 +311,14 @@ mod tests {
     fn a_quota_of_secrets_manager_is_a_limit_and_not_a_rate() {
         let class = classify("secretsmanager:PutSecretValue", "LimitExceededException", 400);
         assert_eq!(class, ErrorClass::LimitExceeded);
+    }
+
+    #[test]
+    fn a_wrong_parameter_is_a_conflict_only_where_the_published_version_has_moved() {
+        let class = |operation| classify(operation, "InvalidParameterException", 400);
+        assert_eq!(class("secretsmanager:UpdateSecretVersionStage"), ErrorClass::Conflict);
+        assert_eq!(class("secretsmanager:ReplicateSecretToRegions"), ErrorClass::Invalid);
+        assert_eq!(class("secretsmanager:PutSecretValue"), ErrorClass::Invalid);
     }
 
     #[test]

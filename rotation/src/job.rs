@@ -238,16 +238,17 @@ impl Job {
         serde_json::to_string(&wire).expect("strings and booleans always serialize")
     }
 
-    /// The message group: what is asked for an account (or for one user of it) is worked on in order, one after the other. A
-    /// leak response is a group of its own, because containing a key waits for nothing.
+    /// The message group: what is asked for an account (or for one user of it) is worked on in order, one after the other.
     pub fn group(&self) -> String {
-        match (&self.task, self.run_id, self.user()) {
-            (Task::ForceRotate(ForceRotate { disable_old_now: true, .. }), Some(run_id), _) => {
-                format!("{}/{run_id}", self.account)
-            }
-            (_, _, Some(user)) => format!("{}/{user}", self.account),
-            (_, _, None) => self.account.to_string(),
-        }
+        let of_user = || self.user().map(|user| format!("{}/{user}", self.account));
+        self.own_group().or_else(of_user).unwrap_or_else(|| self.account.to_string())
+    }
+
+    /// The group that a leak response has to itself, because containing a key waits for nothing: by its run's id, without which it would
+    /// be in a group with others.
+    pub fn own_group(&self) -> Option<String> {
+        let is_leak = matches!(&self.task, Task::ForceRotate(ForceRotate { disable_old_now: true, .. }));
+        self.run_id.filter(|_| is_leak).map(|run_id| format!("{}/{run_id}", self.account))
     }
 
     /// What scheduled work it asks for: of several messages that ask for the same, doing the newest does them all. `None` for

@@ -10,7 +10,7 @@ use rotation::names::secret_name;
 use rotation::{AccessKeyId, Task, UserName};
 use sandbox::KeySpec;
 use sandbox::faults::{Calls, HoldPlan, When};
-use sandbox::journal::{CallRecord, Effect};
+use sandbox::journal::{CallRecord, Effect, Outcome};
 use worker::Tally;
 use worker::queue::Stop;
 
@@ -90,6 +90,26 @@ async fn a_user_that_is_deleted_between_the_list_and_the_look_does_not_fail_the_
     tokio::join!(stage.work(), gone);
     assert_eq!((stage.keys().len(), stage.waiting()), (2, 0), "the other user is rotated, and the message done");
     assert_eq!(stage.dead_letters().await, []);
+}
+
+#[tokio::test]
+async fn a_user_that_is_deleted_while_its_secret_is_prepared_is_no_dead_letter() {
+    let stage = Stage::new().await;
+    stage.user(&[due()]);
+    stage.schedule().await;
+    let calls = Calls { app: Some("worker".to_owned()), ..Calls::new("secretsmanager:PutResourcePolicy") };
+    let held = stage.world(|world| world.faults.hold(HoldPlan { calls, at_call: 1, when: When::Before }));
+    let gone = async {
+        tokio::time::timeout(Duration::from_secs(60), held.reached()).await.expect("the policy is written");
+        stage.world(|world| world.remove_user(ACCOUNT, USER));
+        held.release();
+    };
+    tokio::join!(stage.work(), gone);
+    let calls = stage.world(|world| world.journal.calls().cloned().collect::<Vec<_>>());
+    let refused =
+        |call: &CallRecord| matches!(&call.outcome, Outcome::Refused(code) if code.contains("MalformedPolicy"));
+    assert!(calls.iter().any(refused), "a policy that names nobody is malformed");
+    assert_eq!((stage.waiting(), stage.dead_letters().await), (0, Vec::new()));
 }
 
 #[tokio::test]

@@ -39,6 +39,9 @@ pub enum StepError {
     /// would make and delete another.
     #[error("the new key could not be stored, so it was deleted again and no other is made before this is mended: {0}")]
     NotStored(AwsError),
+    /// What a user's secret has to be was refused, in a way that a person has to mend. No key was made, and no old one disabled.
+    #[error("the user's secret could not be prepared, so no key is made or disabled before this is mended: {0}")]
+    NotPrepared(AwsError),
     /// A user was renamed, and another has its name now: the secret of that name publishes the renamed one's key.
     #[error(
         "the secret {secret} belongs to another user, that had this name before (its tag key-rotation:user-id says so): rename or delete the secret once that user has its key"
@@ -69,7 +72,7 @@ impl StepError {
     /// The reason of a dead letter whose work stopped so.
     pub fn reason(&self) -> Reason {
         match self {
-            StepError::Aws(error) | StepError::NotStored(error) => error.class.into(),
+            StepError::Aws(error) | StepError::NotStored(error) | StepError::NotPrepared(error) => error.class.into(),
             StepError::Ambiguous { .. } => Reason::Ambiguous,
             StepError::OthersAtWork { .. } | StepError::HasToWait { .. } => Reason::OthersAtWork,
             StepError::SecretOfAnother { .. } => Reason::SecretOfAnother,
@@ -88,6 +91,14 @@ impl StepError {
         }
     }
 
+    /// The same, where a call that prepares the secret failed: [`StepError::NotPrepared`] if trying again will not help.
+    pub fn while_preparing(self) -> Self {
+        match self {
+            StepError::Aws(error) if is_refused_for_good(error.class) => StepError::NotPrepared(error),
+            other => other,
+        }
+    }
+
     /// The earliest time at which another try makes sense.
     pub fn not_before(&self) -> Option<Timestamp> {
         match self {
@@ -96,6 +107,7 @@ impl StepError {
             | StepError::HasToWait { not_before: time } => Some(*time),
             StepError::Aws(_)
             | StepError::NotStored(_)
+            | StepError::NotPrepared(_)
             | StepError::SecretOfAnother { .. }
             | StepError::Outrun(_)
             | StepError::Changed(_)
@@ -106,7 +118,7 @@ impl StepError {
 
     /// Whether a person has to mend something first; until then trying again is useless or does harm.
     pub fn needs_a_person(&self) -> bool {
-        matches!(self, StepError::NotStored(_) | StepError::SecretOfAnother { .. })
+        matches!(self, StepError::NotStored(_) | StepError::NotPrepared(_) | StepError::SecretOfAnother { .. })
     }
 
     /// Whether a new session is needed before anything else is tried.
@@ -117,6 +129,7 @@ impl StepError {
             StepError::OthersAtWork { .. }
             | StepError::HasToWait { .. }
             | StepError::NotStored(_)
+            | StepError::NotPrepared(_)
             | StepError::SecretOfAnother { .. }
             | StepError::Outrun(_)
             | StepError::Changed(_)

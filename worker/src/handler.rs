@@ -26,6 +26,7 @@ impl Handler for RotationHandler {
         Ok(Parsed {
             run_id: job.run_id.as_ref().map(Uuid::to_string),
             group: job.group(),
+            own_group: job.own_group(),
             same_work: job.scheduled_work(),
             job,
         })

@@ -88,6 +88,8 @@ pub struct Parsed<R> {
     pub run_id: Option<String>,
     /// Where the queue itself has no message groups: of messages with the same group a worker works on one at a time.
     pub group: String,
+    /// The group in which it waits for no other message. From any other group of a FIFO queue it is moved there before it is worked on.
+    pub own_group: Option<String>,
     /// Messages of one group with the same work that wait together are one piece of work: the newest is worked on, and the
     /// others end as it does. `None` for what is to be done for its own sake.
     pub same_work: Option<String>,

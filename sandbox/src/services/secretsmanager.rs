@@ -12,6 +12,7 @@ mod content;
 mod create;
 mod error;
 mod manage;
+mod regions;
 mod replicas;
 mod secret;
 mod tags;

@@ -8,6 +8,7 @@ use end_to_end::{ACCOUNT, Stage, USER};
 use jiff::SignedDuration;
 use producer::organization::Scope;
 use producer::schedule::{self, ScheduleOptions};
+use rotation::{Job, Task};
 use sandbox::KeySpec;
 use serde_json::{Map, Value, json};
 
@@ -207,4 +208,43 @@ fn every_alarm_and_every_line_of_the_dashboard_is_about_a_metric_that_there_is()
     let own = metrics.filter(|metric| metric[0] == "${NamePrefix}");
     let shown: Vec<&str> = own.filter_map(|metric| metric[1].as_str()).collect();
     assert!(shown.len() > 10 && shown.iter().all(|name| known.contains(name)), "{shown:?}");
+}
+
+#[tokio::test]
+async fn where_no_account_has_the_exemption_group_the_alarm_to_the_administrator_is_raised_and_where_one_has_it_is_not()
+{
+    const OTHER: &str = "444455556666";
+    let template = Template::read("monitoring.yaml");
+    let alarm = &template.resource("ExemptionGroupNowhere")["Properties"];
+    let metric = alarm["MetricName"].as_str().expect("a metric");
+    assert_eq!(
+        (&alarm["Statistic"], &alarm["ComparisonOperator"]),
+        (&json!("Sum"), &json!("LessThanThreshold")),
+        "it is about all accounts together"
+    );
+    assert!(alarm["AlarmActions"][0].to_string().contains("${NamePrefix}-alarms"), "the topic that people are told by");
+    for somewhere in [false, true] {
+        let log = Log::capture();
+        let stage = Stage::new().await;
+        stage.user(&[KeySpec::aged(5)]);
+        stage.world(|world| {
+            world.add_account(OTHER, "other", "other@example.org");
+            if somewhere {
+                world.add_group(OTHER, "IAMKeyRotationExemptionGroup");
+            }
+        });
+        for account in [ACCOUNT, OTHER] {
+            stage.send(&Job::new(account.parse().expect("an account id"), Task::Account)).await;
+        }
+        stage.work().await;
+        let summaries = log.summaries();
+        assert_eq!(summaries.len(), 2);
+        let is_metric = |line: &Value| line["_aws"]["CloudWatchMetrics"][0].to_string().contains(metric);
+        assert!(summaries.iter().all(is_metric), "{summaries:#?}");
+        let sum: f64 = summaries.iter().filter_map(|line| line[metric].as_f64()).sum();
+        let threshold = alarm["Threshold"].as_f64().expect("a number");
+        assert_eq!(sum < threshold, !somewhere, "{summaries:#?}");
+        let warned = log.lines().iter().filter(|line| line["level"] == "WARN" && line["group"].is_string()).count();
+        assert_eq!(warned, if somewhere { 1 } else { 2 }, "the log says which accounts");
+    }
 }

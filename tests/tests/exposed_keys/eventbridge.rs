@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 /// Whether an event is what the pattern asks for.
 pub(crate) fn matches(pattern: &Value, event: &Value) -> bool {
     pattern.as_object().expect("a pattern is an object").iter().all(|(name, wanted)| match wanted {
+        Value::Array(patterns) if name == "$or" => patterns.iter().any(|pattern| matches(pattern, event)),
         Value::Array(alternatives) => {
             let found = event.get(name);
             alternatives.iter().any(|alternative| is_met(alternative, found))
@@ -27,6 +28,7 @@ fn is_met(alternative: &Value, found: Option<&Value>) -> bool {
     let text = found.and_then(Value::as_str);
     match name.as_str() {
         "exists" => argument.as_bool() == Some(found.is_some()),
+        "anything-but" => found.is_some_and(|found| found != argument),
         "prefix" => text.is_some_and(|text| text.starts_with(argument.as_str().expect("a prefix"))),
         other => panic!("the operator {other} is not known here"),
     }
@@ -61,4 +63,8 @@ fn patterns_take_what_they_ask_for_and_nothing_else() {
     assert!(!matches(&pattern, &event("z", json!({}), "AKIA")));
     assert!(!matches(&pattern, &event("x", json!({"c": "d"}), "AKIA")));
     assert!(!matches(&pattern, &event("x", json!({}), "ASIA")));
+    let either = json!({"$or": [{"a": ["x"]}, {"b": {"c": [{"anything-but": 0}]}}]});
+    assert!(matches(&either, &event("x", json!({"c": 0}), "")));
+    assert!(matches(&either, &event("z", json!({"c": 1}), "")));
+    assert!(!matches(&either, &event("z", json!({"c": 0}), "")) && !matches(&either, &event("z", json!({}), "")));
 }

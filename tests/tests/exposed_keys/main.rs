@@ -13,9 +13,9 @@ use std::time::Instant;
 use deployment::Deployment;
 use end_to_end::{ACCOUNT, OWNER, Stage, USER};
 use eventbridge::{matches, transformed};
-use rotation::Task;
-use rotation::job::{ForceRotate, Whom};
+use jiff::SignedDuration;
 use sandbox::KeySpec;
+use sandbox::world::MANAGEMENT_ACCOUNT;
 use serde_json::{Value, json};
 use worker::Settings;
 
@@ -68,8 +68,19 @@ async fn report(stage: &Stage, event: &Value, given: &[(&str, &str)]) {
 
 /// A worker that finds owners by their tag: AWS's events do not have the account's address.
 async fn work(stage: &Stage) {
+    stage.work_with(&settings(stage)).await;
+}
+
+fn settings(stage: &Stage) -> Settings {
     let mut settings = Settings { event_bus: Some("default".to_owned()), ..stage.settings() };
     settings.mail.owner_tag = Some("owner".to_owned());
+    settings
+}
+
+/// The same, with a receive for each message: those of a group that one receive brings wait for one another in the worker alone.
+async fn work_on_one_at_a_time(stage: &Stage) {
+    let mut settings = settings(stage);
+    settings.limits.max_concurrent = 1;
     stage.work_with(&settings).await;
 }
 
@@ -184,33 +195,55 @@ async fn a_report_that_comes_twice_and_one_of_its_end_contain_one_key_and_make_o
     assert!(messages(&closed, &CONTAIN).is_empty());
     for _ in 0..3 {
         work(&stage).await;
-        stage.pass(jiff::SignedDuration::from_mins(21));
+        stage.pass(SignedDuration::from_mins(21));
     }
     assert_eq!(stage.keys(), keys, "the successor is left alone");
 }
 
+/// Two reports, which EventBridge puts into one message group. The first is about a user whose other key has to go for want of room: it
+/// waits until that deletion has been announced for a minute.
+async fn two_reports(stage: &Stage) -> (String, String) {
+    let [_, first] = &stage.user(&[KeySpec::aged(50).inactive(), KeySpec::aged(20)])[..] else { panic!("two keys") };
+    let second = stage.user_named("eve", &[KeySpec::aged(20)]).remove(0);
+    stage.world(|world| [USER, "eve"].into_iter().for_each(|user| world.tag_user(ACCOUNT, user, "owner", LEADER)));
+    for (n, key) in [first, &second].into_iter().enumerate() {
+        let mut event = event("health_exposed", key, USER);
+        event["id"] = json!(format!("7bf73129-1428-4cd3-a780-95db273d160{n}"));
+        report(stage, &event, &CONTAIN).await;
+    }
+    (first.clone(), second)
+}
+
 #[tokio::test]
-async fn reports_of_one_kind_wait_for_one_that_is_tried_again_and_an_operators_request_for_none() {
+async fn a_reported_key_is_contained_and_replaced_while_the_report_before_it_waits_to_delete_a_key() {
     let stage = Stage::new().await;
-    let reported = owned(&stage, KeySpec::aged(20));
-    let asked_for = stage.user_named("eve", &[KeySpec::aged(20)]).remove(0);
-    report(&stage, &event("health_exposed", "AKIAOFANOTHERACCOUNT", USER), &CONTAIN).await;
-    let mut second = event("health_exposed", &reported, USER);
-    second["id"] = json!("7bf73129-1428-4cd3-a780-95db273d1604");
-    report(&stage, &second, &CONTAIN).await;
-    // Until its visibility ends the first one is in flight, as one is between two tries.
-    let sqs = stage.connection("other").sqs();
-    let taken = sqs.receive_message().queue_url(stage.queue.as_str()).max_number_of_messages(1).visibility_timeout(600);
-    assert_eq!(taken.send().await.expect("a receive").messages().len(), 1);
-    let whom = Whom::Key(asked_for.parse().expect("a key id"));
-    let request = ForceRotate { whom, disable_old_now: true, override_exemption: false };
-    stage.send(&stage.job(Task::ForceRotate(request))).await;
-    work(&stage).await;
-    assert_eq!(stage.keys_of("eve")[0], (asked_for, false), "the operator's request has been carried out");
-    assert_eq!(stage.keys(), [(reported.clone(), true)], "the second report waits");
-    stage.pass(jiff::SignedDuration::from_mins(11));
-    work(&stage).await;
-    assert_eq!(stage.keys()[0], (reported, false));
+    let (first, second) = two_reports(&stage).await;
+    work_on_one_at_a_time(&stage).await;
+    assert!(stage.keys().contains(&(first.clone(), false)), "the first one is contained");
+    assert_eq!((stage.keys().len(), stage.waiting()), (2, 1), "and waits with its successor");
+    assert_eq!(stage.keys_of("eve")[0], (second, false), "the second one has not waited for it");
+    assert_eq!(stage.keys_of("eve").len(), 2);
+    stage.pass(SignedDuration::from_mins(2));
+    work_on_one_at_a_time(&stage).await;
+    assert_eq!(stage.waiting(), 0);
+    let keys = stage.keys();
+    assert!(keys.len() == 2 && keys[0] == (first, false) && keys[1].1, "its successor has the room: {keys:?}");
+    assert_eq!(stage.dead_letters().await, []);
+}
+
+#[tokio::test]
+async fn a_worker_without_the_right_to_put_a_report_into_its_own_group_carries_it_out_all_the_same() {
+    let stage = Stage::new().await;
+    let (first, second) = two_reports(&stage).await;
+    stage.world(|world| world.faults.deny(MANAGEMENT_ACCOUNT, "sqs:SendMessage", None));
+    work_on_one_at_a_time(&stage).await;
+    assert!(stage.keys().contains(&(first, false)));
+    assert_eq!(stage.keys_of("eve"), [(second.clone(), true)], "the second one waits");
+    for _ in 0..2 {
+        stage.pass(SignedDuration::from_mins(2));
+        work_on_one_at_a_time(&stage).await;
+    }
+    assert_eq!((stage.keys_of("eve")[0].clone(), stage.waiting()), ((second, false), 0));
 }
 
 #[tokio::test]

@@ -163,6 +163,21 @@ async fn an_owner_is_told_of_its_own_user_and_the_account_of_all() {
 }
 
 #[tokio::test]
+async fn an_owner_tag_is_found_in_any_spelling_of_upper_and_lower_case_as_iam_takes_them_for_one() {
+    for (set, on_the_user) in [("Owner", "owner"), ("owner", "OWNER"), ("OWNER", "Owner")] {
+        let stage = Stage::new().await;
+        stage.user(&[KeySpec::aged(95)]);
+        stage.world(|world| world.tag_user(ACCOUNT, USER, on_the_user, LEADER));
+        let mut settings = stage.settings();
+        settings.mail.owner_tag = Some(set.to_owned());
+        stage.schedule().await;
+        stage.work_with(&settings).await;
+        let told: Vec<String> = new_mails(&stage).into_iter().map(|(to, _)| to).collect();
+        assert_eq!(told, [OWNER, LEADER], "RESOURCE_OWNER_TAG={set}, the user's tag {on_the_user}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_found_once_is_told_though_another_user_of_the_account_is_tried_again() {
     let stage = Stage::new().await;
     let keys = stage.user(&[KeySpec::aged(101).used_days_ago(1), KeySpec::aged(11)]);

@@ -1,5 +1,6 @@
 //! Recipients that SES would not deliver to: nobody counts as told by a mail to them.
 
+use end_to_end::scenario::{publish, remember};
 use end_to_end::{ACCOUNT, OWNER, Stage, USER};
 use sandbox::KeySpec;
 use sandbox::serve::REGION;
@@ -78,6 +79,46 @@ async fn where_ses_would_deliver_to_nobody_no_clock_starts_and_a_dead_letter_say
     assert!(stage.keys().contains(&(old, true)), "nobody has been told");
     let dead = stage.dead_letters().await;
     assert!(dead[0].1.contains("suppression list") && !dead[0].1.contains('@'), "{dead:?}");
+}
+
+#[tokio::test]
+async fn a_deletion_that_nobody_can_be_told_is_a_dead_letter_in_each_run_until_somebody_can() {
+    let stage = Stage::new().await;
+    let old = stage.user(&[KeySpec::aged(120).inactive(), KeySpec::aged(15).used_days_ago(1)]).remove(0);
+    remember(&stage, &old, "disabled", 11);
+    suppress(&stage, &[OWNER]);
+    for runs in 1..=2 {
+        stage.run().await;
+        assert_eq!((stage.keys().len(), stage.waiting()), (1, 0), "it is deleted on its day");
+        let dead = stage.dead_letters().await;
+        assert_eq!(dead.len(), runs, "{dead:?}");
+        assert_eq!((dead[0].0.as_str(), new_mails(&stage).len()), ("Undeliverable", 0));
+        stage.pass_days(1);
+    }
+    stage.world(|world| world.mail.unsuppress(MANAGEMENT_ACCOUNT, REGION, OWNER));
+    stage.run().await;
+    let subject = format!("No action needed: access key of {USER} deleted");
+    assert_eq!(new_mails(&stage), [(OWNER.to_owned(), subject)]);
+    assert_eq!(stage.dead_letters().await.len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_found_once_and_nobody_can_be_told_is_a_dead_letter() {
+    let stage = Stage::new().await;
+    let keys = stage.user(&[KeySpec::aged(101).used_days_ago(1), KeySpec::aged(11)]);
+    remember(&stage, &keys[0], "notified", 11);
+    publish(&stage, &keys[1]);
+    // Right before the disable it shows that the owner cannot read the secret.
+    let account = ACCOUNT.parse().expect("an account id");
+    let session = stage.settings().role.assume(&stage.connection("test"), &account, "test", None).await;
+    let secret = rotation::names::secret_name(&account, &USER.parse().expect("a user name"));
+    let delete = session.expect("a session").secrets_manager().delete_secret().secret_id(secret).send().await;
+    delete.expect("it is scheduled for deletion");
+    suppress(&stage, &[OWNER]);
+    stage.run().await;
+    assert!(stage.keys().iter().all(|(_, active)| *active) && stage.waiting() == 0);
+    let dead = stage.dead_letters().await;
+    assert!(dead.len() == 1 && dead[0].0 == "Undeliverable", "no later run finds it: {dead:?}");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use jiff::SignedDuration;
 use rotation::Reason;
 use sandbox::faults::{Calls, HoldPlan, When};
 use sandbox::services::sqs::Place;
+use sandbox::world::MANAGEMENT_ACCOUNT;
 use tokio::sync::Semaphore;
 use worker::queue::consumer::RunMode;
 use worker::queue::{Failure, Handler, Limits, Outcome, Stop};
@@ -176,4 +177,67 @@ async fn what_is_handed_back_cannot_be_taken_by_the_workers_own_long_poll() {
     let later = until.duration_since(stage.now());
     assert!(later > SignedDuration::from_secs(1) && later <= SignedDuration::from_secs(21), "{later:?}");
     assert_eq!(message.receive_count, 1);
+}
+
+#[tokio::test]
+async fn a_message_that_waits_for_no_other_is_moved_to_a_group_of_its_own_and_goes_on_being_the_one_that_it_was() {
+    let stage = Stage::with(true).await;
+    for body in ["urgent a", "urgent b"] {
+        send_in(&stage, "shared", body).await;
+    }
+    let sent: Vec<_> = messages(&stage).into_iter().map(|message| message.id).collect();
+    let seen: Arc<Mutex<Vec<Received>>> = Arc::default();
+    let writing = seen.clone();
+    // The first one fails, and its next delivery is long in coming.
+    let handler = Work(move |received: Received| {
+        writing.lock().expect("no panic").push(received.clone());
+        async move {
+            match received.body.as_str() {
+                "urgent a" => Outcome::Retry {
+                    failure: Failure::new(Reason::Transient, "not yet"),
+                    after: Some(Duration::from_secs(1800)),
+                },
+                _ => Outcome::Done,
+            }
+        }
+    });
+    // One receive for each message: what one receive brings waits in the worker alone.
+    drain(&stage, Limits { max_concurrent: 1, ..limits() }, handler).await;
+    let mut seen = seen.lock().expect("no panic").clone();
+    seen.sort_by(|a, b| a.body.cmp(&b.body));
+    let first_ids: Vec<_> = seen.iter().map(|received| received.message.first_id.clone()).collect();
+    assert_eq!(first_ids, sent, "each is worked on once, as the one that was sent");
+    assert!(seen.iter().all(|received| received.message.id != received.message.first_id));
+    assert!(seen.iter().all(|received| !received.message.redelivered), "no work had begun before");
+    let left = messages(&stage);
+    assert_eq!((left.len(), left[0].body.as_str()), (1, "urgent a"), "the other one has not waited for it");
+    assert_eq!(left[0].group.as_deref(), Some("of-its-own:-urgent-a"));
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_moved_is_worked_on_where_it_is() {
+    let stage = Stage::with(true).await;
+    for body in ["urgent a", "urgent b"] {
+        send_in(&stage, "shared", body).await;
+    }
+    stage.world(|world| world.faults.deny(MANAGEMENT_ACCOUNT, "sqs:SendMessage", None));
+    let record = Record::default();
+    drain(&stage, limits(), recording(&record, &Arc::new(Semaphore::new(2)), Outcome::Done)).await;
+    assert_eq!(record.read(), ["begin urgent a", "end urgent a", "begin urgent b", "end urgent b"]);
+    assert_eq!((stage.waiting(), letters(&stage).len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_worker_that_dies_between_the_copy_and_the_end_of_the_original_makes_no_second_copy() {
+    let stage = Stage::with(true).await;
+    send_in(&stage, "shared", "urgent a").await;
+    stage.world(|world| world.faults.deny(MANAGEMENT_ACCOUNT, "sqs:DeleteMessageBatch", None));
+    let record = Record::default();
+    let permits = Arc::new(Semaphore::new(9));
+    drain(&stage, limits(), recording(&record, &permits, Outcome::Done)).await;
+    assert_eq!(messages(&stage).len(), 2, "the original and its copy: neither could be deleted");
+    stage.world(|world| world.faults.allow_all(MANAGEMENT_ACCOUNT));
+    stage.pass(SignedDuration::from_mins(3));
+    drain(&stage, limits(), recording(&record, &permits, Outcome::Done)).await;
+    assert_eq!(stage.waiting(), 0, "no copy more was made");
 }

@@ -30,12 +30,14 @@ where
 {
     type Job = String;
 
-    /// Where there are no groups, each body is one. `scheduled work #1` and `scheduled work #2` ask for the same.
+    /// Where there are no groups, each body is one. `scheduled work #1` and `scheduled work #2` ask for the same. `urgent …` waits for
+    /// nothing.
     fn parse(&self, body: &str) -> Result<Parsed<String>, Failure> {
         let (job, run_id) = (body.to_owned(), Some(format!("run of {body}")));
         let work = body.split(" #").next().unwrap_or(body).to_owned();
         let same_work = work.starts_with("scheduled").then(|| work.clone());
-        Ok(Parsed { group: work, run_id, same_work, job })
+        let own_group = work.starts_with("urgent").then(|| format!("of its own: {work}").replace(' ', "-"));
+        Ok(Parsed { group: work, own_group, run_id, same_work, job })
     }
 
     async fn handle(&self, message: &Message, body: &String, _stop: &Stop) -> Outcome {

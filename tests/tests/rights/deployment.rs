@@ -93,6 +93,7 @@ impl Deployment {
             Some("AWS::SNS::Topic") => format!("arn:aws:sns:eu-west-1:{account}:{}", named("TopicName")),
             Some("AWS::IAM::Role") => format!("arn:aws:iam::{account}:role/{}", named("RoleName")),
             Some("AWS::IAM::ManagedPolicy") => format!("arn:aws:iam::{account}:policy/{}", named("ManagedPolicyName")),
+            Some("AWS::ECS::Cluster") => format!("arn:aws:ecs:eu-west-1:{account}:cluster/{}", named("ClusterName")),
             other => panic!("{resource}: the ARN of {other:?} is asked for"),
         }
     }

@@ -5,7 +5,11 @@
 
 mod calls;
 mod deployment;
+#[path = "../exposed_keys/eventbridge.rs"]
+#[allow(dead_code, reason = "only its patterns are needed")]
+mod eventbridge;
 mod policy;
+mod tasks;
 mod template;
 mod what_each_may;
 

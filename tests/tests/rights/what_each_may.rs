@@ -325,6 +325,20 @@ fn messages_are_put_on_the_queues_by_the_named_roles_only() {
     assert_eq!(tries(&named, work, operator), Answer::NotAllowed);
     assert_eq!(tries(&named, work, &producer), Answer::NotAllowed);
     assert_eq!(tries(&named, work, admin), Answer::Denied);
+    // With the rules of exposed keys workers move reports to other message groups of the urgent queue.
+    let reports = [("ExposedKeys", "True"), ("OperatorRoleArns", operators)];
+    for given in [&reports[..1], &reports] {
+        for by in [&worker, &producer] {
+            assert_eq!(tries(given, work, by), Answer::NotAllowed, "{by}");
+        }
+        assert_eq!(tries(given, work, admin), Answer::Denied);
+    }
+    assert_eq!(tries(&reports, work, operator), Answer::NotAllowed);
+    let sends = |given: &[(&str, &str)], queue: &str| {
+        Role::Worker.tries(given, "sqs:SendMessage", &stack(given).arn(queue), &[])
+    };
+    assert_eq!(sends(&reports, "UrgentQueue"), Answer::Allowed);
+    assert_eq!(sends(&reports, "WorkQueue"), Answer::NotAllowed);
     // And nobody without TLS.
     let plain = Request::new(&producer, "sqs:SendMessage", &stack(&[]).arn("WorkQueue"));
     let plain = plain.with("aws:SecureTransport", &["false"]);

@@ -1,10 +1,14 @@
 //! Who reads a user's secret: each principal, in each state of the key, in both stores.
 
+use std::time::Duration;
+
 use end_to_end::{ACCOUNT, Stage, USER};
 use rotation::Task;
 use rotation::job::{ForceRotate, Whom};
 use rotation::names::READERS_TAG;
 use rotation::readers::{ReaderPattern, Readers};
+use sandbox::faults::{Calls, HoldPlan, When};
+use sandbox::services::ses::RefuseAs;
 use sandbox::world::MANAGEMENT_ACCOUNT;
 
 use crate::{Store, due, reads, role, secret_arn, user};
@@ -111,6 +115,41 @@ async fn who_reads_is_what_the_documentation_says_in_every_state_and_store() {
             assert!(document.contains(&line), "{store:?}: the page lacks {line}");
         }
     }
+}
+
+#[tokio::test]
+async fn owners_are_told_of_what_was_done_before_the_policies_of_all_secrets_are_looked_at() {
+    for store in Store::BOTH {
+        let stage = Stage::new().await;
+        stage.user(&[due()]);
+        stage.schedule().await;
+        let calls = Calls { app: Some("worker".to_owned()), ..Calls::new("secretsmanager:ListSecrets") };
+        let listing = stage.world(|world| world.faults.hold(HoldPlan { calls, at_call: 1, when: When::Before }));
+        let meanwhile = async {
+            tokio::time::timeout(Duration::from_secs(60), listing.reached()).await.expect("the secrets are listed");
+            assert_eq!((stage.mails().len(), stage.keys().len()), (1, 2), "{store:?}");
+            let old = &stage.keys()[0].0;
+            assert!(stage.is_told(old), "its clock runs though the message should end here");
+            listing.release();
+        };
+        let settings = store.settings(&stage);
+        tokio::join!(stage.work_with(&settings), meanwhile);
+    }
+}
+
+#[tokio::test]
+async fn where_owners_cannot_be_told_the_policies_are_brought_up_to_date_all_the_same() {
+    let stage = Stage::new().await;
+    stage.user(&[due()]);
+    stage.run().await;
+    let id = secret_arn(&stage, Store::Own);
+    let reader = role(&stage, ACCOUNT, "IAMKeyRotationBreakGlass").await;
+    stage.user_named("eve", &[due()]);
+    stage.world(|world| world.mail.knobs.refuse_all = Some(RefuseAs::SendingPaused));
+    stage.schedule().await;
+    stage.work_with(&Store::Own.with_readers(&stage)).await;
+    assert_eq!(stage.waiting(), 1, "the mail is tried again");
+    assert_eq!(reads(&reader, &id).await, Ok(stage.published_key().expect("a successor")));
 }
 
 #[tokio::test]

@@ -334,6 +334,11 @@ async fn process<H: Handler>(context: &QueueContext, handler: &H, item: WorkItem
             let covered_message_id = &older.delivery.message().id;
             info!(covered_message_id, covered_run_id = older.parsed.run_id, "an older message asks for the same work");
         }
+        if let Some(group) = &parsed.own_group
+            && delivery.is_moved_to(context, group).await
+        {
+            return Outcome::Done;
+        }
         handle(context, handler, &delivery, &parsed.job, stop).await
     };
     let outcome = outcome.instrument(span.clone()).await;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::operation::send_message::builders::SendMessageFluentBuilder;
 use aws_sdk_sqs::types::MessageSystemAttributeName;
 use jiff::Timestamp;
 use key_rotation_aws::backoff::retry_delay;
@@ -21,7 +22,7 @@ use super::heartbeat::{Heartbeat, change_visibility};
 use super::limits::LONGEST_VISIBILITY;
 use super::{Failure, Limits, Message, Outcome};
 
-/// The namespace of dead letters' deduplication ids.
+/// The namespace of the deduplication ids of copies: dead letters, and messages that are moved.
 const DEDUPLICATION_NAMESPACE: Uuid = uuid!("b0b5c6d2-54b4-5d0d-9a32-7a4c8d2f6e10");
 /// Longest `ErrorMessage`, in characters: attributes count towards the size of a message.
 const LONGEST_MESSAGE: usize = 1024;
@@ -230,27 +231,57 @@ impl Delivery {
         run_id: Option<String>,
     ) -> Result<(), AwsError> {
         let message: String = failure.message.chars().take(LONGEST_MESSAGE).collect();
-        let mut send = context
-            .sqs
-            .send_message()
-            .queue_url(context.redrive.dead_letter_queue.as_str())
-            .message_body(&self.body)
+        let mut send = self
+            .copy(context, &context.redrive.dead_letter_queue)
             .message_attributes(ERROR_KIND, text(failure.reason.as_str()))
             .message_attributes(ERROR_MESSAGE, text(&message))
-            .message_attributes(ATTEMPTS, number(self.message.receive_count))
-            .message_attributes(FIRST_MESSAGE_ID, text(&self.message.first_id))
-            .message_attributes(FIRST_SENT, text(&self.message.sent.to_string()));
+            .message_attributes(ATTEMPTS, number(self.message.receive_count));
         if let Some(run_id) = run_id {
             send = send.message_attributes(RUN_ID, text(&run_id));
         }
         if context.redrive.dead_letter_queue.is_fifo() {
-            // One message is one dead letter, however often this is tried. Each is a group of its own: letters wait for nothing,
-            // and of one group an operator would be shown no more than ten.
-            let id = Uuid::new_v5(&DEDUPLICATION_NAMESPACE, self.message.id.as_bytes());
-            send = send.message_group_id(&self.message.id).message_deduplication_id(id.to_string());
+            // Each is a group of its own: letters wait for nothing, and of one group an operator would be shown no more than ten.
+            send = send.message_group_id(&self.message.id).message_deduplication_id(self.copy_id());
         }
         send.send().await.map(|_| ()).map_err(|error| AwsError::new("sqs:SendMessage", error))?;
         info!(queue = context.redrive.dead_letter_queue.name(), "the message has been copied to the dead-letter queue");
         Ok(())
+    }
+
+    /// Whether the message is in this group of its queue from now on, so that this delivery has nothing more to do. It is not where it was
+    /// there already, where the queue has no groups, and where it cannot be sent: then it is worked on in the group that it has.
+    ///
+    /// The copy is sent before the original is deleted. A crash in between makes two, and the second finds the work done.
+    pub(super) async fn is_moved_to(&self, context: &QueueContext, group: &str) -> bool {
+        if self.group().is_none_or(|is| is == group) {
+            return false;
+        }
+        let mut send =
+            self.copy(context, &context.queue).message_group_id(group).message_deduplication_id(self.copy_id());
+        if self.message.redelivered {
+            send = send.message_attributes(ATTEMPTS, number(self.message.receive_count));
+        }
+        match send.send().await.map_err(|error| AwsError::new("sqs:SendMessage", error)) {
+            Ok(_) => {
+                info!(group, "the message was put into a group of its own, where it waits for no other");
+                true
+            }
+            Err(error) => {
+                warn!(%error, group, "the message could not be put into a group of its own: others wait for it");
+                false
+            }
+        }
+    }
+
+    /// The same message, to be sent again: it goes on being the one that it was.
+    fn copy(&self, context: &QueueContext, to: &QueueUrl) -> SendMessageFluentBuilder {
+        let send = context.sqs.send_message().queue_url(to.as_str()).message_body(&self.body);
+        send.message_attributes(FIRST_MESSAGE_ID, text(&self.message.first_id))
+            .message_attributes(FIRST_SENT, text(&self.message.sent.to_string()))
+    }
+
+    /// One message has one copy, however often that is tried.
+    fn copy_id(&self) -> String {
+        Uuid::new_v5(&DEDUPLICATION_NAMESPACE, self.message.id.as_bytes()).to_string()
     }
 }

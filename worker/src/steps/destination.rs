@@ -59,7 +59,8 @@ impl Destination {
     /// `intent`: that of the attempt which is to make a key.
     ///
     /// # Errors
-    /// [`StepError`]. [`StepError::SecretOfAnother`] where the secret belongs to a user that had this name before.
+    /// [`StepError`]. [`StepError::SecretOfAnother`] where the secret belongs to a user that had this name before,
+    /// [`StepError::NotPrepared`] where a person has to mend something first.
     pub async fn prepare(
         &self,
         context: &UserContext<'_>,
@@ -67,7 +68,32 @@ impl Destination {
         seen: SeenSecret,
         intent: Option<&Intent>,
     ) -> Result<SecretRecord, StepError> {
-        let worker = context.account.worker;
+        let seen = match seen {
+            SeenSecret::Found(record) => Some(*record),
+            SeenSecret::Missing => None,
+            SeenSecret::Unknown => self.look().await?,
+        };
+        let record = self.prepare_secret(context, seen, intent).await.map_err(StepError::while_preparing)?;
+        if let Some(policy) = read_policy(context)
+            && let Err(error) = Iam::new(session).attach_policy(context.user, &policy).await
+        {
+            // The user has just been seen: there is no such policy in its account.
+            let no_policy = error.class == ErrorClass::NotFound;
+            return Err(if no_policy {
+                StepError::NotPrepared(error)
+            } else {
+                StepError::from(error).while_preparing()
+            });
+        }
+        Ok(record)
+    }
+
+    async fn prepare_secret(
+        &self,
+        context: &UserContext<'_>,
+        seen: Option<SecretRecord>,
+        intent: Option<&Intent>,
+    ) -> Result<SecretRecord, StepError> {
         let account = &context.account.job.account;
         let user = user_in_secret(context.user);
         let tags = [
@@ -75,11 +101,6 @@ impl Destination {
             (SECRET_USER_TAG, user.as_str()),
             (SECRET_USER_ID_TAG, context.record.id.as_str()),
         ];
-        let seen = match seen {
-            SeenSecret::Found(record) => Some(*record),
-            SeenSecret::Missing => None,
-            SeenSecret::Unknown => self.look().await?,
-        };
         let record = match seen {
             Some(record) => record,
             None => self.create(context, &tags).await?,
@@ -103,19 +124,30 @@ impl Destination {
             None => self.last_attempt().await?,
         };
         self.write_policy(context, &record.tags, trace).await?;
-        let regions: Vec<String> = worker
-            .replication_regions
-            .iter()
-            .filter(|region| !record.replicas.contains_key(*region))
-            .cloned()
-            .collect();
-        if !regions.is_empty() {
-            self.secrets.replicate(&self.name, &regions).await?;
-        }
-        if let Some(policy) = read_policy(context) {
-            Iam::new(session).attach_policy(context.user, &policy).await?;
-        }
+        self.replicate(context, &record).await?;
         Ok(record)
+    }
+
+    /// Replicates it to the regions in which it is not.
+    async fn replicate(&self, context: &UserContext<'_>, record: &SecretRecord) -> Result<(), StepError> {
+        let missing = |record: &SecretRecord| -> Vec<String> {
+            let wanted = context.account.worker.replication_regions.iter();
+            wanted.filter(|region| !record.replicas.contains_key(*region)).cloned().collect()
+        };
+        let regions = missing(record);
+        if regions.is_empty() {
+            return Ok(());
+        }
+        let Err(error) = self.secrets.replicate(&self.name, &regions).await else { return Ok(()) };
+        if error.class != ErrorClass::Invalid {
+            return Err(error.into());
+        }
+        // The refusal is of them all, and one may have a replica by now, which is no fault of the settings.
+        match self.look().await?.map(|seen| missing(&seen)) {
+            Some(left) if left.is_empty() => Ok(()),
+            Some(left) if left.len() < regions.len() => Ok(self.secrets.replicate(&self.name, &left).await?),
+            Some(_) | None => Err(error.into()),
+        }
     }
 
     async fn create(&self, context: &UserContext<'_>, tags: &[(&str, &str)]) -> Result<SecretRecord, StepError> {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::secret::{Replica, Secret};
-use super::{Address, State, Use, changed, error, find, request};
+use super::{Address, State, Use, changed, error, find, regions, request};
 use crate::call::{Answer, ApiError, Call, Reply};
 use crate::journal::Effect;
 use crate::world::World;
@@ -22,30 +22,17 @@ pub(super) struct ReplicaRegion {
 }
 
 /// Refuses regions that cannot be replicated to.
-pub(super) fn check_regions(address: &Address, regions: &[ReplicaRegion]) -> Result<(), ApiError> {
+pub(super) fn check_regions(address: &Address, wanted: &[ReplicaRegion]) -> Result<(), ApiError> {
     let mut seen = BTreeSet::new();
-    for ReplicaRegion { region, .. } in regions {
-        if !is_region(region) {
-            return Err(error::invalid_parameter(format!("Invalid replica region: {region}")));
-        }
-        if *region == address.region {
-            return Err(error::invalid_parameter("Invalid replica region: it is the secret's primary region."));
+    for ReplicaRegion { region, .. } in wanted {
+        if *region == address.region || !regions::is_reached(&address.region, region) {
+            return Err(error::invalid_parameter("Invalid replica region."));
         }
         if !seen.insert(region) {
             return Err(error::invalid_parameter(format!("Replica region {region} is given twice.")));
         }
     }
     Ok(())
-}
-
-/// Whether a text has the form of a region's name: `eu-west-1`, `us-gov-west-1`.
-fn is_region(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    let [place @ .., number] = parts.as_slice() else { return false };
-    place.len() >= 2
-        && place.iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase()))
-        && number.len() == 1
-        && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Adds replicas. Where another secret has the name already, the replica is there but failed, unless it may be overwritten.
@@ -110,19 +97,4 @@ pub(super) fn replicate_to(state: &mut State, world: &mut World, call: &Call, no
     changed(state, world, call, now, &address, effects);
     let secret = state.at_mut(&address)?;
     Ok(Answer::Json(json!({ "ARN": secret.arn, "ReplicationStatus": secret.replication_status() })))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_region;
-
-    #[test]
-    fn region_names_have_a_place_and_a_number() {
-        for region in ["eu-west-1", "us-gov-west-1", "cn-north-1", "ap-southeast-3"] {
-            assert!(is_region(region), "{region}");
-        }
-        for other in ["", "eu", "eu-west", "eu-west-12", "EU-west-1", "eu--1", "https://eu-west-1"] {
-            assert!(!is_region(other), "{other}");
-        }
-    }
 }
