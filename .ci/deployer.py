@@ -100,7 +100,7 @@ def of_scripts():
     # operate.sh is for operators.
     for script in sorted(set(FOLDER.glob("*.sh")) - {FOLDER / "operate.sh"}):
         # Called, that is: not told somebody to run.
-        for service, command in re.findall(r"(?:^|\$\(|\|\| |change |operation |look \S+ |look_for \S+ '[^']*' (?:\\\n)?|if |&& |! )\s*aws ([a-z0-9-]+) ([a-z-]+)", script.read_text(), flags=re.M):
+        for service, command in re.findall(r"(?:^|\$\(|\|\| |change |operation |look \S+ |look_for \S+ (?:\w+|'[^']*') (?:\\\n)?|if |&& |! )\s*aws ([a-z0-9-]+) ([a-z-]+)", script.read_text(), flags=re.M):
             operation = {"get-login-password": "GetAuthorizationToken"}.get(command, "".join(word.capitalize() for word in command.split("-")))
             action = f"{other_names.get(service, service)}:{operation}"
             if command not in ("deploy", "wait") and not allowed(action):

@@ -41,15 +41,14 @@ look() {
     answer_of_look=$("$@" 2>"$SCRATCH/said") || fail "it cannot be looked up: $(<"$SCRATCH/said") (${*:1:3})"
 }
 
-# look_for NAME PATTERN COMMAND...: as look; where the command fails with a message that fits PATTERN, there is no such thing, and
-# NAME is empty.
+# look_for NAME "CODE[ TEXT]" COMMAND...: as look; where the command fails with this code, and a message that has the text, there is no
+# such thing, and NAME is empty.
 look_for() {
     local -n answer_of_look_for=$1
-    local absent=$2
+    local code=${2%% *} text=${2#"${2%% *}"}
     shift 2
     answer_of_look_for=$("$@" 2>"$SCRATCH/said") || {
-        # shellcheck disable=SC2053 # a pattern
-        [[ $(<"$SCRATCH/said") == *$absent* ]] || fail "it cannot be looked up: $(<"$SCRATCH/said") (${*:1:3})"
+        [[ $(<"$SCRATCH/said") == *"($code)"*"$text"* ]] || fail "it cannot be looked up: $(<"$SCRATCH/said") (${*:1:3})"
         answer_of_look_for=""
     }
 }
@@ -100,7 +99,7 @@ need_organization() {
 
 # stack_status NAME STACK: its status, in the variable NAME; empty where there is no such stack
 stack_status() {
-    look_for "$1" '(ValidationError)*does not exist' \
+    look_for "$1" 'ValidationError does not exist' \
         aws cloudformation describe-stacks --stack-name "$2" --query 'Stacks[0].StackStatus' --output text
 }
 

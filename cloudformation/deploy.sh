@@ -320,7 +320,7 @@ fi
 step "The sender $sender"
 # verification NAME IDENTITY: whether SES may send from it, in the variable NAME: True, False, or empty where SES does not know it
 verification() {
-    look_for "$1" '(NotFoundException)' aws sesv2 get-email-identity --email-identity "$2" --query VerifiedForSendingStatus --output text
+    look_for "$1" NotFoundException aws sesv2 get-email-identity --email-identity "$2" --query VerifiedForSendingStatus --output text
 }
 verified=""
 if [[ $PARTITION == aws-cn ]]; then

@@ -62,7 +62,7 @@ build_image() {
     fi
     if [[ -v there[$IMAGE_STACK] ]]; then
         output repository "$IMAGE_STACK" RepositoryUri
-        look_for present '(ImageNotFoundException)' aws ecr describe-images --repository-name "$PREFIX" --image-ids "imageTag=$tag" \
+        look_for present ImageNotFoundException aws ecr describe-images --repository-name "$PREFIX" --image-ids "imageTag=$tag" \
             --query 'imageDetails[0].imageDigest' --output text
     fi
     if [[ -n $present ]]; then

@@ -8,7 +8,7 @@
 look_at_stack_set() {
     local of_set of_instances
     SET_INSTANCES="" SET_UNITS=""
-    look_for SET_STATUS '(StackSetNotFoundException)' aws cloudformation describe-stack-set \
+    look_for SET_STATUS StackSetNotFoundException aws cloudformation describe-stack-set \
         --stack-set-name "$MEMBER_ROLE_STACK" "${STACK_SET_CALLER[@]}" --query StackSet.Status --output text
     [[ $SET_STATUS == ACTIVE ]] || SET_STATUS=""
     [[ -n $SET_STATUS ]] || return 0
