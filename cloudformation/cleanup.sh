@@ -7,6 +7,9 @@ source "$here/common.sh"
 # shellcheck source-path=SCRIPTDIR source=stack_set.sh
 source "$here/stack_set.sh"
 
+# Read as a whole before it runs: that may take hours, in which this checkout may become another.
+{
+
 usage() {
     cat <<'USAGE'
 Usage: cleanup.sh REGION [options]
@@ -119,3 +122,5 @@ Or leave group and policy to them: aws cloudformation delete-stack-instances wit
     exit 1
 fi
 step "Done. Left as they are: users' secrets (Account_*_User_*_AccessKey), key-rotation: tags on users, the sender in SES"
+exit 0
+}

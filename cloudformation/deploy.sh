@@ -15,6 +15,9 @@ source "$here/stack_set.sh"
 # shellcheck source-path=SCRIPTDIR source=mode.sh
 source "$here/mode.sh"
 
+# Read as a whole before it runs: that may take hours, in which this checkout may become another.
+{
+
 usage() {
     cat <<'USAGE'
 Usage: deploy.sh REGION ADMIN_EMAIL ORG_ID [options]     deploy, or bring up to date
@@ -113,6 +116,10 @@ region=${positional[0]} email=${positional[1]-} org=${positional[2]-}
 # ---- what is asked for, and what there is: refuse before anything is done -----------------------------------------------
 
 need_region "$region"
+# First, as whatever follows may fail.
+if $mode_alone && ! $PLAN && [[ ${asked[DryRunFlag]} == True ]]; then
+    at_once
+fi
 # valid_address ADDRESS
 valid_address() { [[ $1 =~ ^[^@,[:space:]]+@[^@,[:space:]]+\.[^@,[:space:]]+$ ]] || fail "\"$1\" is not a mail address"; }
 IFS=, read -ra replies <<<"${asked[ReplyToEmailAddress]-}"
@@ -221,6 +228,7 @@ for shared in ${names[fleet.yaml]}; do
     fi
 done
 [[ -v asked[ExternalId] ]] || ask ExternalId "key-rotation-$org"
+check_asked
 
 say "Fleet in account $ACCOUNT ($PARTITION), region $region; organization $org, managed by $MANAGEMENT_ACCOUNT."
 prerequisites
@@ -373,3 +381,5 @@ next "A first run, now instead of at the scheduled time (audit mode changes noth
 next "Read the mails and the log: aws logs tail --region $region --follow /$PREFIX/worker"
 [[ $mode == False ]] || next "When they are right: deploy.sh $region --enforce"
 [[ -z $BEHIND ]] || exit 1
+exit 0
+}

@@ -39,7 +39,6 @@ set_mode_of() {
         return
     fi
     say "Updating $name. Some minutes: workers in the new mode are started first, and the old ones act until they are stopped."
-    [[ $mode == False ]] || at_once
     change aws cloudformation update-stack --stack-name "$name" --capabilities CAPABILITY_NAMED_IAM "${update[@]}" --query StackId --output text
     aws cloudformation wait stack-update-complete --stack-name "$name" ||
         fail "the stack $name is not updated: aws cloudformation describe-stack-events --stack-name $name tells why"
@@ -53,7 +52,7 @@ set_mode_of() {
 
 # How to stop without waiting for a stack's update. Without the first, the alarm on waiting messages would start workers again.
 at_once() {
-    say "To stop all workers at once meanwhile (and how to go on: docs/operations.md):
+    say "To stop all workers at once, instead or meanwhile (and how to go on: docs/operations.md):
    aws application-autoscaling register-scalable-target --region $region --service-namespace ecs --scalable-dimension ecs:service:DesiredCount \\
      --resource-id service/$PREFIX/$PREFIX-worker --suspended-state DynamicScalingOutSuspended=true
    aws ecs update-service --region $region --cluster $PREFIX --service $PREFIX-worker --desired-count 0"

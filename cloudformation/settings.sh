@@ -13,22 +13,38 @@ ask() {
     asked[$1]=$2
 }
 
-# Defaults by "TEMPLATE NAME", and each template's names in its order.
-declare -A defaults=() names=()
+# By "TEMPLATE NAME" its default, its type, and which values it may have, if these are listed; and each template's names in its order.
+declare -A defaults=() types=() listed=() names=()
 for template in fleet.yaml monitoring.yaml member-role.yaml org-list-role.yaml kms.yaml image-repository.yaml; do
-    while IFS=$'\t' read -r name value; do
-        defaults["$template $name"]=$value
+    while IFS=$'\037' read -r name value type allowed; do
+        defaults["$template $name"]=$value types["$template $name"]=$type listed["$template $name"]=$allowed
         names[$template]+="$name "
     done < <(awk '
+        function told() { if (name) print name "\037" value "\037" type "\037" allowed; value = type = allowed = "" }
         /^[A-Za-z]/ { inside = /^Parameters:/ }
         !inside { next }
-        /^  [A-Za-z0-9]+:$/ { if (name) print name "\t" value; name = $1; sub(/:$/, "", name); value = "" }
+        /^  [A-Za-z0-9]+:$/ { told(); name = $1; sub(/:$/, "", name) }
+        /^    Type: / { type = $2 }
+        sub(/^    AllowedValues: \[/, "") { sub(/\].*/, ""); gsub(/[", ]+/, " "); allowed = $0 }
         sub(/^    Default: /, "") { gsub(/"/, ""); value = $0 }
-        END { print name "\t" value }' "$here/$template")
+        END { told() }' "$here/$template")
 done
 
 # takes TEMPLATE NAME: whether the template has a parameter of that name
 takes() { [[ -v defaults["$1 $2"] ]]; }
+
+# check_asked: a value that CloudFormation would refuse, after other stacks have been changed, is refused before: what a template lists,
+# and numbers. (Patterns are CloudFormation's to check: they are Java's.)
+check_asked() {
+    local name of
+    for of in "${!types[@]}"; do
+        name=${of#* }
+        [[ -v asked[$name] ]] || continue
+        [[ -z ${listed[$of]} || " ${listed[$of]} " == *" ${asked[$name]} "* ]] ||
+            fail "$name=${asked[$name]}: it must be one of: ${listed[$of]# }"
+        [[ ${types[$of]} != Number || ${asked[$name]} =~ ^[0-9]+$ ]] || fail "$name=${asked[$name]}: it must be a number"
+    done
+}
 
 # read_running READER: fills the caller's `running` with what READER puts into SETTINGS. What cannot be read ends the run: it is not
 # taken for "not set".

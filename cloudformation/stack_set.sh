@@ -119,7 +119,7 @@ deploy_stack_set() {
         look_at_stack_set
         settle "the stack set $MEMBER_ROLE_STACK" member-role.yaml parameters_of_set
         look current aws cloudformation describe-stack-set "${set[@]}" --query 'StackSet.TemplateBody' --output text
-        # An update without changes tries again where one failed or was stopped.
+        # An update without changes tries again where one failed or was stopped (StackSets' user guide, retrying failed operations).
         if [[ $current != "$(<"$here/member-role.yaml")" || -n $(instances_with OUTDATED) ]] || ! agrees parameters_of_set; then
             operation aws cloudformation update-stack-set "${set[@]}" "${what[@]}" --parameters "$(json_parameters)" "${pace[@]}"
             changed=true

@@ -224,13 +224,16 @@ def the_mode_alone_touches_nothing_else(world):
         wanted = {("sts", "get-caller-identity")} | {("cloudformation", name) for name in ("describe-stacks", "update-stack", "wait")}
         assert asked == wanted, asked
     assert cloud.instances == instances
-    world.deploy(cloud, "--audit", says=("already",))
+    world.deploy(cloud, "--audit", says=("already", "DynamicScalingOutSuspended=true"))
     assert not any(map(changes, world.calls))
     world.deploy(cloud, "--enforce", "--plan", says=("WorkerTask",))
     assert not any(map(changes, world.calls))
     world.refused(cloud, "--audit", arguments=("eu-west-1", "other@example.com", ORGANIZATION), says="not other@example.com")
     world.refused(cloud, "--audit", arguments=("eu-west-1", "admin@example.com", "o-zzzzzzzzzz"), says="not o-zzzzzzzzzz's")
     world.refused(Cloud(), "--audit", arguments=ALL[:1], says="no fleet")
+    cloud.stacks[FLEET]["status"] = "UPDATE_ROLLBACK_FAILED"
+    world.refused(cloud, "--audit", arguments=ALL[:1], says="is in the state UPDATE_ROLLBACK_FAILED")
+    assert "--desired-count 0" in world.said, "what stops workers whatever the stack is in"
 
 
 def the_image_that_runs_stays_unless_another_is_asked_for(world):
@@ -264,6 +267,16 @@ def an_option_without_a_value_is_refused(world):
         for arguments in ((name, ""), (name,), (name, "--plan")):
             world.refused(Cloud(), *arguments, says=f"{name} needs a value")
     world.refused(Cloud(), "--ou", "prod", says="is not an organizational unit")
+
+
+def a_value_that_a_template_does_not_take_is_refused_before_anything_is_done(world):
+    for cloud in (Cloud(), deployed(world)):
+        for setting, says in (
+            ("RotationPeriod=ninety", "it must be a number"), ("RotationPeriod=", "it must be a number"),
+            ("CreateExemptionGroup=Maybe", "one of: Yes No"), ("UnusedKeys=keep", "one of: rotate retire"), ("DryRunFlag=true", "one of: True False"),
+            ("LogRetentionDays=2", "one of: 1 3 5"), ("StoreSecretsInCentralAccount=yes", "True or False"),
+        ):
+            world.refused(cloud, "--image", "i:1", "--set", setting, says=says)
 
 
 def a_setting_that_was_emptied_stays_empty(world):
