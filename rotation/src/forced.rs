@@ -11,8 +11,8 @@ use std::ops::RangeInclusive;
 
 use jiff::{SignedDuration, Timestamp};
 
-use self::old_key::OldKey;
-use crate::evidence::{known_use, notice_since};
+use self::old_key::{OldKey, may_be_active};
+use crate::evidence::{disabled_record, known_use, notice_since};
 use crate::finding::Finding;
 use crate::ids::AccessKeyId;
 use crate::intent::is_from_the_future;
@@ -47,7 +47,7 @@ pub(crate) fn decide(now: Timestamp, policy: &Policy, user: &User, request: &For
     match decided {
         Ok(actions) => Verdict::Act(rules.announce_deletions(actions)),
         Err(Obstacle::Missing(missing)) => rules.contain_or(Verdict::Undecided(missing)),
-        Err(Obstacle::Refused(refusal)) => Verdict::Refused(refusal),
+        Err(Obstacle::Refused(refusal)) => rules.refused(refusal),
     }
 }
 
@@ -144,12 +144,35 @@ impl<'a> ForcedRules<'a> {
         }
     }
 
+    /// Where a leak is reported of a key that is inactive already, nothing is left to be done; but that it is to stay so goes on record: a
+    /// restore that was asked for before does not bring it back.
+    fn refused(&self, refusal: Refusal) -> Verdict {
+        let is_inactive = matches!(refusal, Refusal::AlreadyInactive { .. } | Refusal::NoActiveKey { .. });
+        if !self.request.disable_old_now || !is_inactive {
+            return Verdict::Refused(refusal);
+        }
+        let is_meant = |key: &&Key| match &self.request.access_key_id {
+            Some(named) => key.id == *named,
+            None => self.is_older(key),
+        };
+        let leaked = self.keys(KeyStatus::Inactive).into_iter().filter(is_meant);
+        let record = |key: &Key| Action::Record { key: key.id.clone(), state: self.disabled_anew(key) };
+        match leaked.map(record).collect::<Vec<_>>() {
+            actions if actions.is_empty() => Verdict::Refused(refusal),
+            actions => Verdict::Act(Plan { actions, refusal: Some(refusal), ..Plan::default() }),
+        }
+    }
+
+    fn disabled_anew(&self, key: &Key) -> KeyState {
+        let known = disabled_record(key).cloned();
+        let state = known.unwrap_or_else(|| KeyState::new(KeyStateKind::Disabled, self.now).not_told());
+        KeyState { at: self.now, restoring: None, asked: None, ..state }
+    }
+
     /// The key to be made inactive before anything else is found out or settled, where that is asked for and clear.
     fn contain_first(&self) -> Option<Action> {
         match self.old_key() {
-            Ok(OldKey::Present(key)) if self.request.disable_old_now && key.status == KeyStatus::Active => {
-                Some(self.contain(key))
-            }
+            Ok(OldKey::Present(key)) if self.request.disable_old_now && may_be_active(key) => Some(self.contain(key)),
             Ok(OldKey::Present(_) | OldKey::Gone { .. }) | Err(_) => None,
         }
     }
@@ -184,6 +207,8 @@ impl<'a> ForcedRules<'a> {
             actions.push(self.contain(old));
             None
         } else {
+            // That it was made active again is told before the record of that is written over.
+            actions.extend(self.untold_restore(old));
             // On record before anything is made: a later delivery knows by it which key was to be replaced.
             let notice = self.notice(None);
             actions.push(Action::Record { key: old.id.clone(), state: notice.state(self.now).not_told() });
@@ -212,7 +237,7 @@ impl<'a> ForcedRules<'a> {
             return Err(Refusal::AlreadyInactive { user: self.user.name.clone(), key: old.id.clone() }.into());
         }
         // It was done, and its owner told; that the successor is gone is somebody's later will.
-        if old.state.as_ref().is_some_and(|state| state.successor.is_some()) {
+        if self.has_told_of_successor(old) {
             return Ok(Vec::new());
         }
         let mut actions = Vec::new();
@@ -250,7 +275,6 @@ impl<'a> ForcedRules<'a> {
 
     /// The successor is safe; what is left is the old key: contained, or noticed, and its owner told.
     fn finish(&self, old: &Key, successor: &Key) -> Vec<Action> {
-        let told_of_successor = old.state.as_ref().is_some_and(|state| state.successor.is_some());
         let mut actions = Vec::new();
         match (old.status, self.request.disable_old_now) {
             (KeyStatus::Active, true) => actions.push(self.contain(old)),
@@ -271,7 +295,7 @@ impl<'a> ForcedRules<'a> {
                 }
             }
         }
-        if !told_of_successor {
+        if !self.has_told_of_successor(old) {
             actions.push(self.announcement(&old.id, Announcement::Successor { by: successor.id.clone() }));
         }
         actions
@@ -300,10 +324,10 @@ impl<'a> ForcedRules<'a> {
             return Plan { actions, ..Plan::default() };
         };
         let first = actions.iter().position(|action| matches!(action, Action::Delete(_))).unwrap_or(actions.len());
-        actions.truncate(first);
+        let rest = actions.split_off(first);
         let announced = waits.into_iter().filter(|(_, wait)| wait.to_announce);
         actions.extend(announced.map(|(key, _)| Action::AnnounceDeletion { key }));
-        Plan { actions, rest_after: Some(rest_after), ..Plan::default() }
+        Plan { actions, rest_after: Some(rest_after), rest, ..Plan::default() }
     }
 
     /// What a deletion has to wait for, if for anything.
@@ -342,7 +366,7 @@ impl<'a> ForcedRules<'a> {
     /// The record of the containment, as this or an earlier delivery has written it.
     fn containment(&self, key: &AccessKeyId) -> KeyState {
         match self.user.tags.state_of(key).filter(KeyState::is_containment) {
-            Some(state) => KeyState { told: true, ..state.until(self.delete_due()) },
+            Some(state) => state.until(self.delete_due()).marked_told(),
             None => self.contained_state(),
         }
     }
@@ -379,7 +403,18 @@ impl<'a> ForcedRules<'a> {
 
     fn notice(&self, by: Option<AccessKeyId>) -> Notice {
         let disable_due = Some(after(self.now, self.policy.install_grace()));
-        Notice { kind: NoticeKind::Forced { by }, disable_due, request: Some(self.request.origin.id) }
+        Notice { kind: NoticeKind::Forced { by }, disable_due, request: Some(self.request.origin.id), asked: None }
+    }
+
+    fn untold_restore(&self, key: &Key) -> Option<Action> {
+        let state = key.state.as_ref().filter(|state| state.kind == KeyStateKind::Restored && !state.told)?;
+        let disable_due = Some(after(self.now, self.policy.install_grace()));
+        let notice = Notice { kind: NoticeKind::Restored, disable_due, request: state.by, asked: state.asked };
+        Some(Action::Notify { key: key.id.clone(), notice })
+    }
+
+    fn has_told_of_successor(&self, old: &Key) -> bool {
+        self.is_on_record(old) && old.state.as_ref().is_some_and(|state| state.successor.is_some())
     }
 
     fn is_told_of_forced(&self, key: &Key) -> bool {

@@ -179,7 +179,7 @@ impl SimulatedUser {
                 self.set_status(key, KeyStatus::Inactive);
                 self.record(key, state.clone());
             }
-            Action::Restore { key, disable_due, request } => {
+            Action::Restore { key, disable_due, request, .. } => {
                 self.set_status(key, KeyStatus::Active);
                 self.record(key, KeyState::new(KeyStateKind::Restored, self.now).by(*request).until(*disable_due));
             }

@@ -137,34 +137,40 @@ impl LifecycleRules {
         Ok(actions)
     }
 
-    /// What was disabled, deleted or restored before the exemption, and not told, is told. What owners were told is void: once it has ended they
-    /// are told anew.
-    /// What an operator's request has recorded stays as long as that request may come again. A protected user is out of reach, tags
-    /// included; and where a person has to look first, or an attempt has to be settled, nothing is void.
+    /// What was disabled, deleted or restored before the exemption, and not told, is told. What owners were told is void: once it has
+    /// ended they are told anew. What an operator's request has recorded stays, as void, as long as that request may come again. A
+    /// protected user is out of reach, tags included; and where a person has to look first, or an attempt has to be settled, nothing is
+    /// void.
     fn during_exemption(&self, user: &User, exemption: Exemption, may_void: bool) -> Known<Vec<Action>> {
         if exemption == Exemption::Protected {
             return Ok(Vec::new());
         }
         let mut actions = untold_of_gone(user);
-        actions.extend(by_age(user).into_iter().filter_map(|key| match (key.status, &key.state) {
+        let untold = by_age(user).into_iter().filter(|key| key.state.as_ref().is_some_and(KeyState::is_untold));
+        actions.extend(untold.filter_map(|key| match (key.status, &key.state) {
             (KeyStatus::Inactive, _) => self.untold_disable(key),
-            (KeyStatus::Active, Some(state)) if state.kind == KeyStateKind::Restored && !state.told => {
-                Some(self.restored(key))
-            }
+            (KeyStatus::Active, Some(state)) if state.kind == KeyStateKind::Restored => Some(self.restored(key)),
             (KeyStatus::Active, _) => None,
         }));
         everything_known(user, &actions)?;
-        let is_void = |state: &KeyState| {
-            let has_happened = matches!(state.kind, KeyStateKind::Disabled | KeyStateKind::Restored);
-            let is_from_before = state.at.as_second() < self.now.as_second();
-            is_from_before && !may_come_again(state, self.now) && (state.told || !has_happened)
-        };
         if may_void {
-            let void = user.tags.states.iter().filter(|(key, state)| is_void(state) && !is_announced(&actions, key));
-            let void: Vec<Action> = void.map(|(key, _)| Action::Forget { key: key.clone() }).collect();
+            let states = user.tags.states.iter().filter(|(key, _)| !is_announced(&actions, key));
+            let void: Vec<Action> = states.filter_map(|(key, state)| self.made_void(key, state)).collect();
             actions.extend(void);
         }
         Ok(actions)
+    }
+
+    /// What an exemption makes of a record that was there before it.
+    fn made_void(&self, key: &AccessKeyId, state: &KeyState) -> Option<Action> {
+        let has_happened = matches!(state.kind, KeyStateKind::Disabled | KeyStateKind::Restored);
+        let is_from_before = state.at.as_second() < self.now.as_second();
+        match (may_come_again(state, self.now), state.told) {
+            _ if !is_from_before => None,
+            (true, true) => Some(Action::Record { key: key.clone(), state: state.clone().made_void() }),
+            (true, false) => None,
+            (false, _) => (!has_happened || !state.is_untold()).then(|| Action::Forget { key: key.clone() }),
+        }
     }
 
     fn keys(&self, user: &User) -> Known<Vec<Action>> {
@@ -210,8 +216,8 @@ impl LifecycleRules {
     /// A request that has made it active goes on being known by that.
     fn restored_notice(&self, key: &Key) -> Notice {
         let restored = key.state.as_ref().filter(|state| state.kind == KeyStateKind::Restored);
-        let request = restored.and_then(|state| state.by);
-        Notice { request, ..notice(NoticeKind::Restored, self.grace_from(self.now)) }
+        let (request, asked) = restored.map_or((None, None), |state| (state.by, state.asked));
+        Notice { request, asked, ..notice(NoticeKind::Restored, self.grace_from(self.now)) }
     }
 
     // ---- keys never used, where policy retires them ---------------------------------------------------------------
@@ -455,7 +461,7 @@ impl LifecycleRules {
 }
 
 fn notice(kind: NoticeKind, disable_due: Timestamp) -> Notice {
-    Notice { kind, disable_due: Some(disable_due), request: None }
+    Notice { kind, disable_due: Some(disable_due), request: None, asked: None }
 }
 
 /// A date that an owner was told is kept: the later of it and what the settings of today say counts.

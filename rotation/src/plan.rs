@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::finding::Finding;
 use crate::ids::AccessKeyId;
 use crate::key::LastUse;
+use crate::refusal::Refusal;
 use crate::state::{KeyState, KeyStateKind};
 
 /// What is to be done about one user, in this order.
@@ -19,6 +20,10 @@ pub struct Plan {
     pub decide_again: bool,
     /// Whether the rest of a request has to wait: it is decided about again after this time.
     pub rest_after: Option<Timestamp>,
+    /// What that rest is, as far as it is known by now: an audit tells of it.
+    pub rest: Vec<Action>,
+    /// Why the request is refused all the same, once this has been carried out.
+    pub refusal: Option<Refusal>,
 }
 
 /// One thing to be done, or to be said.
@@ -67,6 +72,8 @@ pub enum Action {
         /// The earliest it is disabled again, where it has a successor.
         disable_due: Timestamp,
         request: Uuid,
+        /// When it was made.
+        asked: Timestamp,
     },
     /// Remove a state tag: of a key that no longer exists, or of one whose notice an exemption has made void.
     Forget { key: AccessKeyId },
@@ -115,12 +122,15 @@ pub struct Notice {
     pub disable_due: Option<Timestamp>,
     /// The operator's request it is about, if it is about one.
     pub request: Option<Uuid>,
+    /// When that was made, of a request that has restored the key.
+    pub asked: Option<Timestamp>,
 }
 
 impl Notice {
     /// The state of the key once its notice has been accepted.
     pub fn state(&self, accepted: Timestamp) -> KeyState {
-        KeyState { until: self.disable_due, by: self.request, ..KeyState::new(self.kind.state_kind(), accepted) }
+        let state = KeyState::new(self.kind.state_kind(), accepted);
+        KeyState { until: self.disable_due, by: self.request, asked: self.asked, ..state }
     }
 }
 
@@ -197,11 +207,9 @@ impl Announcement {
     /// Tells it of a key; `before` is what is on record of it.
     pub(crate) fn of(self, key: &AccessKeyId, before: Option<KeyState>) -> Action {
         let state = match &self {
-            Announcement::Disabled { .. } | Announcement::Contained => {
-                before.map(|state| KeyState { told: true, ..state })
-            }
+            Announcement::Disabled { .. } | Announcement::Contained => before.map(KeyState::marked_told),
             Announcement::Successor { by } => {
-                before.map(|state| KeyState { told: true, successor: Some(by.clone()), ..state })
+                before.map(|state| KeyState { successor: Some(by.clone()), ..state.marked_told() })
             }
             Announcement::Deleted => kept_after_deletion(before),
         };

@@ -40,30 +40,33 @@ fn plan(now: Timestamp, policy: &Policy, user: &User, request: &RestoreRequest, 
     }
     let (policy, _) = user.policy(policy);
     let disable_due = after(now, policy.install_grace());
-    let restore = Action::Restore { key: key.id.clone(), disable_due, request: request.origin.id };
+    let (id, asked) = (request.origin.id, request.origin.requested_at);
+    let restore = Action::Restore { key: key.id.clone(), disable_due, request: id, asked };
     // On record before it is active: by that a later delivery knows a key whose owner has not been told. What was on record stays, and
     // what was not told before is still to be told, should the key stay inactive.
     let before = disabled_record(key);
     let state = before.cloned().unwrap_or_else(|| KeyState::new(KeyStateKind::Disabled, now).not_told());
-    let state = KeyState { at: now, restoring: Some(request.origin.id), ..state };
+    let state = KeyState { at: now, restoring: Some(id), asked: Some(asked), ..state };
     let record = Action::Record { key: key.id.clone(), state };
+    let wait =
+        |actions, until, restore| Ok(Plan { actions, rest_after: Some(until), rest: vec![restore], ..Plan::default() });
     if let Some(until) = user.tags.may_be_deleted_until(&key.id, now).filter(|_| key.status == KeyStatus::Inactive) {
-        return Ok(Plan { actions: vec![record], rest_after: Some(until), ..Plan::default() });
+        return wait(vec![record], until, restore);
     }
     let actions = match (key.status, before) {
         (KeyStatus::Inactive, Some(disabled)) if deletion_is_near(now, &policy, disabled) => {
-            return Ok(Plan { actions: vec![record], rest_after: Some(fence_after(now)), ..Plan::default() });
+            return wait(vec![record], fence_after(now), restore);
         }
         (KeyStatus::Inactive, Some(disabled)) if is_by(disabled, request) && now <= fence_after(disabled.at) => {
-            return Ok(Plan { rest_after: Some(fence_after(disabled.at)), ..Plan::default() });
+            return wait(Vec::new(), fence_after(disabled.at), restore);
         }
-        (KeyStatus::Inactive, Some(disabled)) if is_by(disabled, request) => vec![restore],
         // It is active, and that is on record; its owner is told, if an earlier delivery has not come to that.
         (KeyStatus::Active, None) => match &key.state {
             Some(state) if state.kind == KeyStateKind::Restored && !state.told => vec![restore],
             Some(_) | None => Vec::new(),
         },
-        // Inactive; or made active by an earlier delivery, its owner not yet told.
+        // Inactive, and put on record anew right before it is made active: a deletion keeps away from what is recent. Or made active
+        // by an earlier delivery, its owner not yet told.
         (KeyStatus::Inactive, _) | (KeyStatus::Active, Some(_)) => vec![record, restore],
     };
     Ok(Plan { actions, ..Plan::default() })

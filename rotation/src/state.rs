@@ -25,8 +25,12 @@ pub struct KeyState {
     /// The operator's request that is about to make the key active (`restoring=`): it is written before that, and goes with the
     /// record that the key was restored.
     pub restoring: Option<Uuid>,
+    /// When the request was made that restores the key, or has restored it (`asked=`): a leak that was reported after that counts.
+    pub asked: Option<Timestamp>,
     /// Whether the owner has been told. While it has not (`told=no`), it has to be told again, and no clock runs.
     pub told: bool,
+    /// Whether it had been told, before an exemption (`told=void`): it is told again when the user is exempt no more.
+    pub void: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +69,7 @@ impl KeyStateKind {
 impl KeyState {
     /// A state that the owner has been told of.
     pub fn new(kind: KeyStateKind, at: Timestamp) -> Self {
-        Self { kind, at, until: None, by: None, successor: None, restoring: None, told: true }
+        Self { kind, at, until: None, by: None, successor: None, restoring: None, asked: None, told: true, void: false }
     }
 
     /// The same with the date that its owner is told.
@@ -86,12 +90,29 @@ impl KeyState {
         Self { told: false, ..self }
     }
 
+    /// The same, with its owner told.
+    #[must_use]
+    pub(crate) fn marked_told(self) -> Self {
+        Self { told: true, void: false, ..self }
+    }
+
+    /// The same, with what the owner was told void.
+    #[must_use]
+    pub fn made_void(self) -> Self {
+        Self { told: false, void: true, ..self }
+    }
+
+    /// Whether the owner has to be told also while the user is exempt.
+    pub fn is_untold(&self) -> bool {
+        !self.told && !self.void
+    }
+
     /// As it is recorded once the owner has been told. A clock starts then; what a request contained dates from the
     /// containment, by which it is known what came before it.
     #[must_use]
     pub fn accepted(self, at: Timestamp) -> Self {
         let at = if self.is_containment() { self.at } else { at };
-        Self { at, told: true, ..self }
+        Self { at, ..self.marked_told() }
     }
 
     /// Whether an operator's request disabled the key.
@@ -111,7 +132,9 @@ impl KeyState {
                 ("by", request) if state.by.is_none() => state.by = Some(request.parse().ok()?),
                 ("successor", key) if state.successor.is_none() => state.successor = Some(AccessKeyId::new(key).ok()?),
                 ("restoring", request) if state.restoring.is_none() => state.restoring = Some(request.parse().ok()?),
+                ("asked", time) if state.asked.is_none() => state.asked = Some(parse_tag_time(time)?),
                 ("told", "no") if state.told => state.told = false,
+                ("told", "void") if state.told => (state.told, state.void) = (false, true),
                 _ => return None,
             }
         }
@@ -135,10 +158,14 @@ impl fmt::Display for KeyState {
         if let Some(request) = self.restoring {
             write!(f, " restoring={request}")?;
         }
-        if !self.told {
-            f.write_str(" told=no")?;
+        if let Some(time) = self.asked {
+            write!(f, " asked={}", tag_time(time))?;
         }
-        Ok(())
+        match (self.told, self.void) {
+            (true, _) => Ok(()),
+            (false, false) => f.write_str(" told=no"),
+            (false, true) => f.write_str(" told=void"),
+        }
     }
 }
 

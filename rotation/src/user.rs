@@ -11,7 +11,7 @@ use crate::intent::{Intent, fence_after, is_from_the_future};
 use crate::key::{Key, KeyStatus};
 use crate::names;
 use crate::policy::{Policy, before};
-use crate::state::{KeyState, parse_tag_time};
+use crate::state::{KeyState, KeyStateKind, parse_tag_time};
 use crate::verdict::Exemption;
 
 /// What is known of one user.
@@ -113,6 +113,26 @@ impl UserTags {
     pub fn may_be_deleted_until(&self, key: &AccessKeyId, now: Timestamp) -> Option<Timestamp> {
         let announced = self.deletion_of(key).filter(|at| !is_from_the_future(*at, now))?;
         Some(fence_after(announced)).filter(|until| now <= *until)
+    }
+
+    /// Adds what this worker has put on record of a key itself: reads may not show it yet, or another run may have written over it
+    /// that did not see it. What a request has recorded since stands.
+    pub fn add_own_record(&mut self, key: &AccessKeyId, own: &KeyState) {
+        let is_written_over = |there: &KeyState| {
+            let is_adopted = there.kind == KeyStateKind::Disabled && there.by.is_none() && there.restoring.is_none();
+            there.at.as_second() < own.at.as_second() || (own.by.is_some() && is_adopted)
+        };
+        match self.states.iter_mut().find(|(id, _)| id == key) {
+            None => self.states.push((key.clone(), own.clone())),
+            Some((_, there)) if is_written_over(there) => *there = own.clone(),
+            Some(_) => {}
+        }
+    }
+
+    /// Whether a request has disabled the key after this time.
+    pub fn is_contained_since(&self, key: &AccessKeyId, time: Timestamp) -> bool {
+        let is_since = |state: &KeyState| state.restoring.is_none() && state.at.as_second() > time.as_second();
+        self.state_of(key).is_some_and(|state| state.is_containment() && is_since(&state))
     }
 
     /// What a key's state tag records, if there is one that can be read.

@@ -101,7 +101,8 @@ async fn start(arguments: &ServeArgs) -> Result<(Sandbox, QueueUrls), ServeError
     Ok((sandbox, queues))
 }
 
-/// Makes what a fleet needs in the management account: a work queue with its dead-letter queue, and a verified sender. To be called on
+/// Makes what a fleet needs in the management account: a work queue with its dead-letter queue, which keeps letters for as long as SQS
+/// keeps any message, and a verified sender. To be called on
 /// a running sandbox: queue URLs hold its port.
 pub fn set_up_fleet(cloud: &mut Cloud, region: &str, fifo: bool) -> Result<QueueUrls, ApiError> {
     let now = cloud.now();
@@ -111,7 +112,8 @@ pub fn set_up_fleet(cloud: &mut Cloud, region: &str, fifo: bool) -> Result<Queue
     let redrive = json!({"deadLetterTargetArn": dead_letters_arn, "maxReceiveCount": MAX_RECEIVE_COUNT}).to_string();
     let kind: &[(&str, &str)] = if fifo { &[("FifoQueue", "true")] } else { &[] };
     let with_redrive = [kind, &[("RedrivePolicy", &redrive)]].concat();
-    let dead_letters = cloud.queues.create_queue(now, region, MANAGEMENT_ACCOUNT, &dead_letters, kind)?;
+    let kept_long = [kind, &[("MessageRetentionPeriod", "1209600")]].concat();
+    let dead_letters = cloud.queues.create_queue(now, region, MANAGEMENT_ACCOUNT, &dead_letters, &kept_long)?;
     let work = cloud.queues.create_queue(now, region, MANAGEMENT_ACCOUNT, &work, &with_redrive)?;
     cloud.mail.verify(MANAGEMENT_ACCOUNT, region, SENDER);
     Ok(QueueUrls { work, dead_letters })

@@ -7,6 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use rotation::AccessKeyId;
 use rotation::names::version_id;
 use sandbox::journal::{Effect, EffectRecord};
+use sandbox::world::MANAGEMENT_ACCOUNT;
+use sandbox::{Cloud, KeyStatus};
+use uuid::Uuid;
 
 use crate::Stage;
 use crate::told::{Told, What, all_told};
@@ -23,6 +26,85 @@ pub struct Requested {
     pub rotated: BTreeSet<String>,
     /// One that disables the key at once.
     pub contained: BTreeSet<String>,
+    /// The latter, with the user that each is about.
+    pub leaks: Vec<(Uuid, String)>,
+    /// Requests that have not come to their end, and why: they wait, are dead letters, or were kept by no queue for long enough.
+    pub unfinished: BTreeMap<Uuid, String>,
+}
+
+/// A sentence for each leak response that has not come to its end: what has disabled a key makes a successor, or is a dead letter that
+/// says truly why it does not.
+pub fn unfinished_leaks(stage: &Stage, requested: &Requested) -> Vec<String> {
+    let left_contained = requested.left_contained();
+    stage.world(|world| {
+        let mut broken = Vec::new();
+        for (id, user) in requested.leaks.iter().filter(|(id, _)| has_contained(world, *id)) {
+            let keys = &world.user(crate::ACCOUNT, user).holds.keys;
+            match requested.unfinished.get(id) {
+                Some(why) if why.contains("no active access key") || why.contains("inactive already") => {
+                    broken.push(format!("{user}: the request that has disabled a key of it says: {why}"));
+                }
+                Some(_) => {}
+                None if keys.iter().any(|key| key.status == KeyStatus::Active) => {}
+                // Its successor was disabled by another.
+                None if left_contained.contains(user) => {}
+                None => broken.push(format!("{user} was left without a key by a request that is done")),
+            }
+        }
+        broken
+    })
+}
+
+impl Requested {
+    /// Users whose key may have been disabled by a request that has not come to its end.
+    pub fn left_contained(&self) -> BTreeSet<String> {
+        let unfinished = self.leaks.iter().filter(|(id, _)| self.unfinished.contains_key(id));
+        unfinished.map(|(_, user)| user.clone()).collect()
+    }
+
+    /// Looks at the queues after messages have been worked on.
+    pub fn after_work(&mut self, stage: &Stage) {
+        self.unfinished.retain(|_, why| why == EXPIRED);
+        self.unfinished.extend(requests_on_queues(stage));
+    }
+
+    /// The same after time in which nothing was worked on.
+    pub fn after_time(&mut self, stage: &Stage) {
+        let left = requests_on_queues(stage);
+        for (id, why) in &mut self.unfinished {
+            if !left.contains_key(id) {
+                EXPIRED.clone_into(why);
+            }
+        }
+    }
+}
+
+const EXPIRED: &str = "no queue has kept it for long enough";
+
+fn has_contained(world: &Cloud, request: Uuid) -> bool {
+    let by = format!(" by={request}");
+    world.journal.effects().iter().any(|record| {
+        matches!(&record.effect, Effect::UserTagged { value, .. } if value.starts_with("disabled=") && value.contains(&by))
+    })
+}
+
+/// Requests that wait or are dead letters, and why.
+fn requests_on_queues(stage: &Stage) -> BTreeMap<Uuid, String> {
+    stage.world(|world| {
+        let queues = [stage.queue.name(), stage.dead_letters.name()];
+        let queues = queues.map(|name| world.queues.queue(MANAGEMENT_ACCOUNT, name).expect("a queue"));
+        let request = |body: &str| rotation::Job::parse(body).ok()?.run_id;
+        let why = |message: &sandbox::services::sqs::Message| {
+            let attribute = message.attributes.get(rotation::dead_letter::attribute::ERROR_MESSAGE);
+            attribute.and_then(|attribute| attribute.string_value.clone()).unwrap_or_default()
+        };
+        let now = world.now();
+        let messages = queues.into_iter().flat_map(|queue| {
+            let kept = SignedDuration::from_secs(queue.attributes.retention_period.into());
+            queue.messages().filter(move |message| now.duration_since(message.sent_at) < kept)
+        });
+        messages.filter_map(|message| Some((request(&message.body)?, why(message)))).collect()
+    })
 }
 
 /// A sentence for each promise that was broken, where nobody but the tool has changed keys:

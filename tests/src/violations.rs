@@ -19,8 +19,8 @@ pub fn violations(stage: &Stage) -> Vec<String> {
     violations_besides(stage, &BTreeSet::new())
 }
 
-/// The same, but for the secrets of users whose key an operator has asked to be disabled at once: a request that never comes to its
-/// end leaves no other, and the key goes in its time.
+/// The same, but for the secrets of users whose key was disabled by a request that has not come to its end: the key goes in its time,
+/// and there is no other.
 pub fn violations_besides(stage: &Stage, contained: &BTreeSet<String>) -> Vec<String> {
     stage.world(|world| {
         let mut journal = Reading::new(world);
@@ -140,7 +140,7 @@ impl<'a> Reading<'a> {
 
     fn recorded(&mut self, record: &EffectRecord, user: &str, key: &str, value: &str) {
         let told = ["notified=", "forced=", "restored="].iter().any(|word| value.starts_with(word));
-        if !told || value.ends_with("told=no") {
+        if !told || value.contains(" told=") {
             return;
         }
         let names_it = |text: &Option<String>| text.as_deref().unwrap_or_default().contains(key);

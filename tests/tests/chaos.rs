@@ -8,7 +8,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use end_to_end::promises::{Requested, broken_promises};
+use end_to_end::promises::{Requested, broken_promises, unfinished_leaks};
 use end_to_end::secrets::{reads, user};
 use end_to_end::violations::violations_besides;
 use end_to_end::{ACCOUNT, OWNER, Stage};
@@ -18,7 +18,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rotation::job::{ForceRotate, Whom};
 use rotation::names::{DELETE_TAG_PREFIX, INTENT_TAG_PREFIX, STATE_TAG_PREFIX, secret_name, version_id};
-use rotation::{Task, UserName};
+use rotation::{AccessKeyId, Task, UserName};
 use sandbox::faults::{Calls, CrashPlan, Fault, Rule, StaleReads, When, WrongDates};
 use sandbox::journal::Effect;
 use sandbox::serve::REGION;
@@ -76,7 +76,8 @@ fn faults(world: &mut Cloud, rng: &mut ChaCha8Rng) {
     let create = Calls::new("iam:CreateAccessKey");
     world.faults.add(Rule { calls: create, fault: Fault::LoseAnswer, rate: rng.random_range(0.0..0.4), times: None });
     let rate = rng.random_range(0.0..0.5);
-    world.faults.stale_reads = Some(StaleReads { seconds: 10, reads: Some(rng.random_range(1..6)), rate });
+    world.faults.stale_reads =
+        Some(StaleReads { seconds: 10, reads: Some(rng.random_range(1..6)), rate, operation: None });
     world.faults.short_sessions =
         Some(sandbox::faults::ShortSessions { rate: rng.random_range(0.0..0.1), lasts_seconds: 0 });
     let knobs = &mut world.queues.knobs;
@@ -178,17 +179,32 @@ async fn ask(stage: &Stage, rng: &mut ChaCha8Rng, requested: &mut Requested) {
     if rng.random_bool(0.3) {
         let name = whom()[rng.random_range(0..3)];
         let disable_old_now = rng.random_bool(0.5);
-        let force = ForceRotate { whom: Whom::User(user(name)), disable_old_now, override_exemption: false };
-        stage.send(&stage.job(Task::ForceRotate(force))).await;
+        let whom = match any_key(stage, name, rng) {
+            Some(key) if rng.random_bool(0.5) => Whom::Key(key),
+            Some(key) => Whom::UserAndKey(user(name), key),
+            None => Whom::User(user(name)),
+        };
+        let force = ForceRotate { whom, disable_old_now, override_exemption: false };
+        let job = stage.job(Task::ForceRotate(force));
+        stage.send(&job).await;
         requested.rotated.insert(name.to_owned());
         if disable_old_now {
             requested.contained.insert(name.to_owned());
+            requested.leaks.push((job.run_id.expect("an id"), name.to_owned()));
         }
     }
     if rng.random_bool(0.3) {
         let name = whom()[rng.random_range(0..3)];
-        stage.send(&stage.job(Task::Restore { user: user(name), access_key_id: None })).await;
+        let access_key_id = any_key(stage, name, rng);
+        stage.send(&stage.job(Task::Restore { user: user(name), access_key_id })).await;
     }
+}
+
+/// One of a user's keys, half of the time.
+fn any_key(stage: &Stage, user: &str, rng: &mut ChaCha8Rng) -> Option<AccessKeyId> {
+    let keys = stage.keys_of(user);
+    let which = rng.random_range(0..4);
+    keys.get(which).map(|(key, _)| key.parse().expect("a key id"))
 }
 
 /// An operator sends back what has failed.
@@ -219,7 +235,8 @@ async fn one(seed: u64) -> Result<u64, String> {
         // Two messages of one account, as by two runs.
         stage.schedule().await;
         stage.schedule().await;
-        if rng.random_bool(0.5) {
+        // What has failed under faults is sent back at the latest when there are none.
+        if run == STORMY || rng.random_bool(0.5) {
             redrive(&stage).await;
         }
         if is_stormy {
@@ -227,10 +244,13 @@ async fn one(seed: u64) -> Result<u64, String> {
         }
         stage.world(|world| world.faults.enabled = is_stormy);
         deliver(&stage, &settings, run, &mut rng).await;
+        requested.after_work(&stage);
         stage.pass(SignedDuration::from_hours(24 * gap));
+        requested.after_time(&stage);
     }
-    let mut broken = violations_besides(&stage, &requested.contained);
+    let mut broken = violations_besides(&stage, &requested.left_contained());
     broken.extend(broken_promises(&stage, &requested));
+    broken.extend(unfinished_leaks(&stage, &requested));
     broken.extend(at_rest(&stage));
     broken.extend(unreadable(&stage, &settings).await);
     if broken.is_empty() {
@@ -241,7 +261,8 @@ async fn one(seed: u64) -> Result<u64, String> {
 
 /// Two workers at a time, some of whom die, until the queue is empty or a few visibility timeouts have passed.
 async fn deliver(stage: &Stage, settings: &Settings, run: usize, rng: &mut ChaCha8Rng) {
-    for round in 0..4 {
+    // What has announced a deletion comes back after a minute, and what others were at work on when their sessions are over.
+    for (round, minutes) in [2, 22, 2, 22, 22].into_iter().enumerate() {
         let mut working = Vec::new();
         for n in 0..2 {
             let application = format!("d{run}r{round}w{n}");
@@ -258,7 +279,7 @@ async fn deliver(stage: &Stage, settings: &Settings, run: usize, rng: &mut ChaCh
         if stage.waiting() == 0 {
             break;
         }
-        stage.pass(SignedDuration::from_mins(22));
+        stage.pass(SignedDuration::from_mins(minutes));
     }
 }
 

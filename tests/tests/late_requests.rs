@@ -94,6 +94,62 @@ async fn a_leaked_key_is_made_inactive_while_what_else_is_asked_about_it_is_not_
     }
 }
 
+#[tokio::test]
+async fn a_leak_response_that_does_not_see_its_own_record_yet_makes_the_successor_all_the_same() {
+    for by_key in [false, true] {
+        let stage = Stage::with(false).await;
+        let leaked = stage.user(&[used(50)]).remove(0);
+        let stale = StaleReads { seconds: 10, reads: None, rate: 1.0, operation: Some("ListUserTags".to_owned()) };
+        stage.world(|world| world.faults.stale_reads = Some(stale));
+        let whom = if by_key { Whom::Key(key_id(&leaked)) } else { whom() };
+        deliver(&stage, &leak(&stage, whom)).await;
+        for _ in 0..2 {
+            retry(&stage).await;
+        }
+        assert!(!is_active(&stage, &leaked));
+        assert!(stage.published_key().is_some_and(|key| is_active(&stage, &key)), "{:?}", stage.dead_letters().await);
+        assert_eq!((stage.waiting(), stage.dead_letters().await.len()), (0, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_leak_response_whose_record_a_scheduled_run_has_written_over_goes_on_all_the_same() {
+    for by_key in [false, true] {
+        let stage = Stage::with(false).await;
+        let leaked = stage.user(&[used(50)]).remove(0);
+        stage.world(|world| world.faults.deny(ACCOUNT, "secretsmanager:DescribeSecret", None));
+        let whom = if by_key { Whom::Key(key_id(&leaked)) } else { whom() };
+        deliver(&stage, &leak(&stage, whom)).await;
+        assert!(!is_active(&stage, &leaked));
+        // As of a run that found the key inactive, and did not see by whom.
+        remember(&stage, &leaked, "disabled", 0);
+        stage.world(|world| world.faults.allow_all(ACCOUNT));
+        retry(&stage).await;
+        assert!(stage.published_key().is_some_and(|key| is_active(&stage, &key)), "{:?}", stage.dead_letters().await);
+        assert_eq!((stage.waiting(), stage.dead_letters().await.len()), (0, 0));
+    }
+}
+
+#[tokio::test]
+async fn an_audit_of_a_request_tells_all_that_it_would_do_whatever_that_would_have_to_wait_for() {
+    let stage = Stage::with(false).await;
+    let keys = stage.user(&[used(30).inactive(), used(5)]);
+    remember(&stage, &keys[0], "disabled", 2);
+    let force = ForceRotate { whom: whom(), disable_old_now: false, override_exemption: false };
+    let force = Job { dry_run: true, ..stage.job(Task::ForceRotate(force)) };
+    let leak = Job { dry_run: true, ..leak(&stage, whom()) };
+    for (job, says) in [
+        (force, vec!["would be deleted", "would be replaced"]),
+        (leak, vec!["would be disabled at once", "would be deleted"]),
+    ] {
+        deliver(&stage, &job).await;
+        let (_, text) = stage.mails().pop().expect("a mail");
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(says.iter().all(|says| words.contains(says)), "{says:?}: {words}");
+        assert_eq!((stage.waiting(), stage.keys().len()), (0, 2));
+    }
+}
+
 // ---- restore -------------------------------------------------------------------------------------------------------
 
 #[tokio::test]
@@ -123,11 +179,12 @@ async fn a_restore_that_a_containment_has_overtaken_leaves_the_leaked_key_inacti
     publish(&stage, &keys[1]);
     remember(&stage, &keys[0], "disabled", 1);
     stage.world(|world| world.mail.knobs.refuse_all = Some(RefuseAs::SendingPaused));
-    deliver(&stage, &restore(&stage)).await;
+    let early = restore(&stage);
+    stage.pass(SignedDuration::from_secs(1));
+    deliver(&stage, &early).await;
     assert!(is_active(&stage, &keys[0]), "restored, but its owner could not be told: it will be delivered again");
     stage.world(|world| world.mail.knobs.refuse_all = None);
 
-    stage.pass(SignedDuration::from_secs(1));
     deliver(&stage, &leak(&stage, Whom::UserAndKey(USER.parse().expect("a user name"), key_id(&keys[0])))).await;
     assert!(!is_active(&stage, &keys[0]), "contained");
     after_announcing(&stage).await;
@@ -137,6 +194,66 @@ async fn a_restore_that_a_containment_has_overtaken_leaves_the_leaked_key_inacti
     assert_eq!(stage.waiting(), 0);
     let message = only_refusal(&stage).await;
     assert!(message.contains(USER), "{message}");
+}
+
+#[tokio::test]
+async fn a_restore_that_waits_is_refused_once_the_key_is_reported_as_leaked_though_it_is_inactive_already() {
+    for named in [true, false] {
+        let stage = Stage::with(false).await;
+        let key = stage.user(&[used(101).inactive()]).remove(0);
+        remember(&stage, &key, "disabled", 1);
+        let early = restore(&stage);
+        stage.pass(SignedDuration::from_hours(1));
+        let whom = if named { Whom::Key(key_id(&key)) } else { whom() };
+        deliver(&stage, &leak(&stage, whom)).await;
+        let why = only_refusal(&stage).await;
+        assert!(why.contains("inactive already") || why.contains("no active access key"), "nothing to contain: {why}");
+
+        stage.pass_days(1);
+        deliver(&stage, &early).await;
+        assert!(!is_active(&stage, &key), "leaked since the restore was asked for");
+        let dead = stage.dead_letters().await;
+        assert!(dead.iter().any(|(_, why, _)| why.contains("after the request to restore it was made")), "{dead:?}");
+        deliver(&stage, &restore(&stage)).await;
+        assert!(is_active(&stage, &key), "asked for after the leak: somebody knows of it");
+    }
+}
+
+#[tokio::test]
+async fn a_leaked_key_whose_restore_has_begun_is_contained_and_replaced() {
+    let stage = Stage::with(false).await;
+    let keys = stage.user(&[used(112).inactive(), used(22)]);
+    publish(&stage, &keys[1]);
+    // Its deletion is due: the restore waits until nobody can be deleting it.
+    remember(&stage, &keys[0], "disabled", 11);
+    deliver(&stage, &restore(&stage)).await;
+    assert!(!is_active(&stage, &keys[0]));
+    deliver(&stage, &leak(&stage, Whom::Key(key_id(&keys[0])))).await;
+    for minutes in [2, 21, 21, 40] {
+        stage.pass(SignedDuration::from_mins(minutes));
+        stage.work().await;
+        assert!(!is_active(&stage, &keys[0]), "not even for a moment");
+    }
+    assert!(only_refusal(&stage).await.contains(USER), "the restore");
+    assert_eq!(stage.waiting(), 0);
+    let successor = stage.published_key().expect("a successor");
+    assert!(is_active(&stage, &successor) && !keys.contains(&successor));
+}
+
+#[tokio::test]
+async fn a_leak_reported_after_a_restore_was_asked_for_contains_the_key_though_the_restore_came_later() {
+    let stage = Stage::with(false).await;
+    let key = stage.user(&[used(101).inactive()]).remove(0);
+    remember(&stage, &key, "disabled", 1);
+    let restored = restore(&stage);
+    stage.pass(SignedDuration::from_mins(15));
+    let leaked = leak(&stage, Whom::Key(key_id(&key)));
+    stage.pass(SignedDuration::from_mins(5));
+    deliver(&stage, &restored).await;
+    assert!(is_active(&stage, &key));
+    deliver(&stage, &leaked).await;
+    assert!(!is_active(&stage, &key));
+    assert!(stage.published_key().is_some_and(|key| is_active(&stage, &key)));
 }
 
 #[tokio::test]
@@ -163,7 +280,9 @@ async fn a_key_that_is_restored_is_not_deleted_for_a_forced_rotation_that_sees_i
         let keys = stage.user(&[used(30).inactive(), used(5)]);
         publish(&stage, &keys[1]);
         remember(&stage, &keys[0], "disabled", 2);
-        stage.world(|world| world.faults.stale_reads = Some(StaleReads { seconds: 10, reads: None, rate: 1.0 }));
+        stage.world(|world| {
+            world.faults.stale_reads = Some(StaleReads { seconds: 10, reads: None, rate: 1.0, operation: None });
+        });
         let force = ForceRotate { whom: whom(), disable_old_now: false, override_exemption: false };
         let force = stage.job(Task::ForceRotate(force));
         let (first, second) = if restore_first { (restore(&stage), force) } else { (force, restore(&stage)) };
@@ -382,6 +501,24 @@ async fn a_leak_response_beside_what_an_interrupted_rotation_and_a_person_left_e
     assert!(is_active(&stage, &by_hand));
     let successor = stage.published_key().expect("a successor is stored and published");
     assert!(is_active(&stage, &successor));
+    assert_eq!((stage.waiting(), stage.dead_letters().await.len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_restore_that_could_not_be_told_is_told_before_a_forced_rotation_writes_over_its_record() {
+    let stage = Stage::with(false).await;
+    let key = stage.user(&[used(50).inactive()]).remove(0);
+    remember(&stage, &key, "disabled", 1);
+    stage.world(|world| world.mail.knobs.refuse_all = Some(RefuseAs::SendingPaused));
+    deliver(&stage, &restore_of(&stage, &key)).await;
+    assert!(is_active(&stage, &key));
+    stage.world(|world| world.mail.knobs.refuse_all = None);
+    let force = ForceRotate { whom: whom(), disable_old_now: false, override_exemption: false };
+    stage.pass(SignedDuration::from_secs(1));
+    deliver(&stage, &stage.job(Task::ForceRotate(force))).await;
+    retry(&stage).await;
+    let told: String = stage.mails().into_iter().map(|(_, text)| text).collect();
+    assert!(told.contains("active again") && told.contains("replaced"), "{told}");
     assert_eq!((stage.waiting(), stage.dead_letters().await.len()), (0, 0));
 }
 

@@ -259,6 +259,38 @@ async fn after_an_exemption_an_owner_is_told_anew_before_a_key_is_disabled() {
 }
 
 #[tokio::test]
+async fn a_forced_rotation_that_was_told_before_an_exemption_is_told_anew_after_it() {
+    for disable_old_now in [false, true] {
+        let stage = Stage::new().await;
+        let old = stage.user(&[used(50)]).remove(0);
+        let whom = Whom::User(USER.parse().expect("a user name"));
+        let force = ForceRotate { whom, disable_old_now, override_exemption: false };
+        stage.send(&stage.job(Task::ForceRotate(force))).await;
+        stage.work().await;
+        assert_eq!((stage.keys().len(), new_mails(&stage).len()), (2, 1));
+        stage.pass_days(1);
+        stage.world(|world| world.add_group_member(ACCOUNT, EXEMPTION_GROUP, USER));
+        for _ in 1..12 {
+            stage.run().await;
+            stage.pass_days(1);
+        }
+        assert_eq!(new_mails(&stage), [], "nothing while it is exempt");
+        stage.world(|world| world.remove_group_member(ACCOUNT, EXEMPTION_GROUP, USER));
+        stage.run().await;
+        assert_eq!(new_mails(&stage).len(), 1, "its owner is told anew");
+        let is_as_it_was = || stage.keys().contains(&(old.clone(), !disable_old_now));
+        for _ in 0..9 {
+            assert!(is_as_it_was(), "and has the days that were told");
+            stage.pass_days(1);
+            stage.run().await;
+        }
+        stage.pass_days(1);
+        stage.run().await;
+        assert!(!is_as_it_was(), "disabled, or deleted, on the day");
+    }
+}
+
+#[tokio::test]
 async fn what_was_told_of_two_keys_of_one_user_is_recorded_one_after_the_other_and_tried_again_where_iam_refuses() {
     let stage = Stage::new().await;
     let old = |days| KeySpec::aged(days).inactive().used_days_ago(60);

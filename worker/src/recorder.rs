@@ -17,8 +17,8 @@ use crate::notices::{DigestItem, News, Recorder, cadence};
 use crate::pace::UserPace;
 use key_rotation_aws::MIN_SESSION_FOR_ONE_USER;
 
-/// In an account that is worked through in less time than this, no request is looked for that may have come in between. It is what
-/// reads lag.
+/// In an account that is worked through in less time than this, no request is looked for that may have come in between, unless it is a
+/// request's record that is written. It is what reads lag.
 const MAY_BE_OVERTAKEN_AFTER: SignedDuration = SignedDuration::from_secs(10);
 
 /// Writes the tags of one account's users. A crash before that means a second mail, never a missing one.
@@ -92,7 +92,7 @@ impl<'a> TagRecorder<'a> {
         state: &KeyState,
     ) -> Result<bool, AwsError> {
         let began = self.account.began;
-        if self.account.now().duration_since(began) < MAY_BE_OVERTAKEN_AFTER {
+        if state.by.is_none() && self.account.now().duration_since(began) < MAY_BE_OVERTAKEN_AFTER {
             return Ok(false);
         }
         let tags = match iam.user_tags(user).await {

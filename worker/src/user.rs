@@ -7,10 +7,11 @@ mod decide;
 mod execute;
 mod look;
 
+use std::collections::BTreeMap;
 use std::mem;
 use std::time::Duration;
 
-use rotation::Refusal;
+use rotation::{AccessKeyId, KeyState, Refusal};
 
 use crate::context::UserContext;
 use crate::error::StepError;
@@ -48,10 +49,18 @@ impl<E: Into<StepError>> From<E> for UserError {
     }
 }
 
+/// What a delivery has come to so far with one user, all its rounds together.
+#[derive(Debug, Default)]
+struct Progress {
+    /// What there is to tell.
+    items: Vec<DigestItem>,
+    /// What has been put on record of keys: newer than what reads may show.
+    recorded: BTreeMap<AccessKeyId, KeyState>,
+}
+
 /// One look, one decision, and what was done about it.
 struct Round {
-    /// All there is to tell so far, earlier rounds included.
-    items: Vec<DigestItem>,
+    progress: Progress,
     next: Result<Next, UserError>,
 }
 
@@ -74,32 +83,32 @@ pub async fn process(context: UserContext<'_>) -> UserReport {
 }
 
 async fn run_rounds(context: &UserContext<'_>) -> UserReport {
-    let mut items = Vec::new();
     let mut glance = match look::glance(context).await {
         Ok(Some(glance)) => glance,
-        Ok(None) => return UserReport { items, result: Ok(()) },
-        Err(error) => return UserReport { items, result: Err(error.into()) },
+        Ok(None) => return UserReport { items: Vec::new(), result: Ok(()) },
+        Err(error) => return UserReport { items: Vec::new(), result: Err(error.into()) },
     };
+    let mut progress = Progress::default();
     for round in 0..MAX_ROUNDS {
         if round > 0 {
             tokio::time::sleep(BETWEEN_ROUNDS).await;
         }
-        let Round { items: found, next } = run_round(context, mem::take(&mut glance), items).await;
-        items = found;
-        match next {
+        let ended = run_round(context, mem::take(&mut glance), progress).await;
+        progress = ended.progress;
+        match ended.next {
             Ok(Next::LookAgain) => {}
-            Ok(Next::Done) => return UserReport { items, result: Ok(()) },
-            Err(error) => return UserReport { items, result: Err(error) },
+            Ok(Next::Done) => return UserReport { items: progress.items, result: Ok(()) },
+            Err(error) => return UserReport { items: progress.items, result: Err(error) },
         }
     }
-    UserReport { items, result: Err(StepError::Changed("it kept changing".into()).into()) }
+    UserReport { items: progress.items, result: Err(StepError::Changed("it kept changing".into()).into()) }
 }
 
-async fn run_round(context: &UserContext<'_>, glance: Glance, items: Vec<DigestItem>) -> Round {
+async fn run_round(context: &UserContext<'_>, glance: Glance, progress: Progress) -> Round {
     let decided = async {
         let session = context.account.sessions.with_at_least(MIN_SESSION_FOR_ONE_USER).await?;
         let request = decide::request(context.account).await;
-        let mut snapshot = look::read_keys(context, &session, glance).await?;
+        let mut snapshot = look::read_keys(context, &session, glance, &progress.recorded).await?;
         if let Some(decision) = decide::contain_at_once(context, &snapshot.user, &request) {
             return Ok((session, snapshot, decision));
         }
@@ -109,7 +118,7 @@ async fn run_round(context: &UserContext<'_>, glance: Glance, items: Vec<DigestI
             if look::tags_are_as_listed(context, &session).await? {
                 snapshot.tags_as_listed = false;
             } else {
-                snapshot = look::read(context, &session).await?;
+                snapshot = look::read(context, &session, &progress.recorded).await?;
                 decision = decide::decide(context, &snapshot, &request)?;
             }
         }
@@ -117,8 +126,8 @@ async fn run_round(context: &UserContext<'_>, glance: Glance, items: Vec<DigestI
     };
     match decided.await {
         Ok((session, snapshot, decision)) => {
-            UserExecutor::new(*context, session, &snapshot, items).execute(&decision).await
+            UserExecutor::new(*context, session, &snapshot, progress).execute(&decision).await
         }
-        Err(error) => Round { items, next: Err(error) },
+        Err(error) => Round { progress, next: Err(error) },
     }
 }

@@ -19,6 +19,12 @@ pub(super) enum OldKey<'a> {
     },
 }
 
+/// Whether a key is active, or may be although it reads as inactive: a restore has begun, or has been carried out just now.
+pub(super) fn may_be_active(key: &Key) -> bool {
+    let is_restored = |state: &KeyState| state.restoring.is_some() || state.kind == KeyStateKind::Restored;
+    key.status == KeyStatus::Active || key.state.as_ref().is_some_and(is_restored)
+}
+
 impl<'a> ForcedRules<'a> {
     /// The key this request is about: the one that is on record for it; else the one that is named; else the user's only active
     /// one, which must be older than the request.
@@ -37,7 +43,7 @@ impl<'a> ForcedRules<'a> {
 
     /// When the key was made active again, if that was after the request was made; also where its owner has not been told yet.
     fn restored_since(&self, key: &Key) -> Option<Timestamp> {
-        let state = key.state.as_ref().filter(|state| self.is_after_request(state.at))?;
+        let state = key.state.as_ref().filter(|state| self.is_after_request(state.asked.unwrap_or(state.at)))?;
         let is_active_again = state.restoring.is_some() && key.status == KeyStatus::Active;
         (state.kind == KeyStateKind::Restored || is_active_again).then_some(state.at)
     }
@@ -72,10 +78,9 @@ impl<'a> ForcedRules<'a> {
             return Err(Refusal::NotTheUsersKey { user: user(), key: named.clone() }.into());
         };
         match key.status {
-            KeyStatus::Inactive if !self.may_have_been_contained(key) => {
-                Err(Refusal::AlreadyInactive { user: user(), key: named.clone() }.into())
-            }
-            KeyStatus::Active | KeyStatus::Inactive => Ok(key),
+            KeyStatus::Active => Ok(key),
+            KeyStatus::Inactive if self.is_meant_though_inactive(key) => Ok(key),
+            KeyStatus::Inactive => Err(Refusal::AlreadyInactive { user: user(), key: named.clone() }.into()),
         }
     }
 
@@ -92,18 +97,26 @@ impl<'a> ForcedRules<'a> {
             }
             // Nothing is made before a containment is on record: a newer key is a person's, who has seen to it.
             ([], [newer, ..]) => Err(Refusal::CreatedSince { user: user(), key: newer.id.clone() }.into()),
-            ([], []) => self.unrecorded_containment().ok_or_else(|| Refusal::NoActiveKey { user: user() }.into()),
+            ([], []) => {
+                // The newest of them.
+                let mut inactive = self.keys(KeyStatus::Inactive).into_iter().rev();
+                let meant = inactive.find(|key| self.is_older(key) && self.is_meant_though_inactive(key));
+                meant.ok_or_else(|| Refusal::NoActiveKey { user: user() }.into())
+            }
         }
     }
 
-    /// Of the inactive keys, the newest that an earlier delivery may have contained without getting to record it.
-    fn unrecorded_containment(&self) -> Option<&'a Key> {
-        let mut inactive = self.keys(KeyStatus::Inactive).into_iter().rev();
-        inactive.find(|key| self.is_older(key) && self.may_have_been_contained(key))
+    fn is_meant_though_inactive(&self, key: &Key) -> bool {
+        self.request.disable_old_now && (self.may_have_been_contained(key) || may_be_active(key))
     }
 
+    /// By an earlier delivery that did not get to record it, or whose record a scheduled run has written over, which found the key
+    /// inactive and did not see that record yet.
     fn may_have_been_contained(&self, key: &Key) -> bool {
-        self.request.disable_old_now && self.request.origin.redelivered && disabled_record(key).is_none()
+        let is_adopted_since = |state: &KeyState| {
+            state.by.is_none() && state.restoring.is_none() && no_earlier(state.at, self.request.origin.requested_at)
+        };
+        self.request.origin.redelivered && disabled_record(key).is_none_or(is_adopted_since)
     }
 
     /// Among the active keys the one that this tool has made and published since: by this request, or by a scheduled run that
@@ -125,7 +138,7 @@ impl<'a> ForcedRules<'a> {
     }
 
     /// IAM's creation times are whole seconds, so the request's second counts as after the request.
-    fn is_older(&self, key: &Key) -> bool {
+    pub(super) fn is_older(&self, key: &Key) -> bool {
         !no_earlier(key.created, self.request.origin.requested_at)
     }
 

@@ -122,7 +122,7 @@ impl LifecycleRules {
 
 /// What the owner has still to be told of keys that are gone.
 pub(crate) fn untold_of_gone(user: &User) -> Vec<Action> {
-    let contained = user.orphaned_states().filter(|(_, state)| state.is_containment() && !state.told);
+    let contained = user.orphaned_states().filter(|(_, state)| state.is_containment() && state.is_untold());
     let contained = contained.map(|(key, state)| Announcement::Contained.of(key, Some(state.clone())));
     let deleted = user.tags.deletions.iter().map(|(key, _)| key).filter(|key| user.is_gone(key));
     let deleted = deleted.map(|key| Announcement::Deleted.of(key, user.tags.state_of(key)));

@@ -9,7 +9,7 @@ mod since;
 use rotation::names::delete_tag;
 use rotation::plan::{DeleteReason, NoticeKind};
 use rotation::{
-    Action, Announcement, ForceRotateRequest, Key, KeyState, KeyStateKind, Notice, Policy, Refusal, Request,
+    Action, Announcement, ForceRotateRequest, Key, KeyState, KeyStateKind, Notice, Plan, Policy, Refusal, Request,
     RequestOrigin, User, Verdict, decide,
 };
 use uuid::Uuid;
@@ -59,7 +59,7 @@ fn done(user: &User, request: &ForceRotateRequest) -> Vec<Action> {
 
 fn refused(user: &User, request: &ForceRotateRequest) -> Refusal {
     match asked(user, request) {
-        Verdict::Refused(refusal) => refusal,
+        Verdict::Refused(refusal) | Verdict::Act(Plan { refusal: Some(refusal), .. }) => refusal,
         other => panic!("{other:?}"),
     }
 }
@@ -113,7 +113,8 @@ fn on_record(name: &str) -> Action {
 }
 
 fn forced_notice(by: Option<&str>) -> Notice {
-    Notice { kind: NoticeKind::Forced { by: by.map(id) }, disable_due: Some(day(60)), request: Some(REQUEST) }
+    let kind = NoticeKind::Forced { by: by.map(id) };
+    Notice { kind, disable_due: Some(day(60)), request: Some(REQUEST), asked: None }
 }
 
 /// A key made by this request, an instant after it.

@@ -2,7 +2,9 @@
 
 use jiff::SignedDuration;
 use rotation::plan::NoticeKind;
-use rotation::{Action, Exemption, Finding, KeyState, KeyStateKind, Policy, Upcoming, Verdict};
+use rotation::{
+    Action, Announcement, Exemption, Finding, KeyState, KeyStateKind, Notice, Policy, Upcoming, User, Verdict,
+};
 
 use crate::given::{Described, at, day, id, key, notice, on, planned, scheduled, tagged, user};
 
@@ -115,12 +117,36 @@ fn an_exemption_makes_void_what_owners_were_told_before_it() {
 }
 
 #[test]
-fn an_exemption_leaves_what_a_request_recorded_as_long_as_the_request_may_come_again() {
+fn an_exemption_keeps_what_a_request_recorded_as_long_as_the_request_may_come_again_but_as_void() {
+    let exempt = |state| User { in_exemption_group: true, ..user([key("OLD", 0).inactive().in_state(state)]) };
     let contained = KeyState::new(KeyStateKind::Disabled, day(90)).by(uuid::Uuid::from_u128(1));
-    let mut user = user([key("OLD", 0).inactive().in_state(contained)]);
-    user.in_exemption_group = true;
-    assert_eq!(scheduled(day(104), &Policy::default(), &user), Verdict::Exempt(Exemption::Group));
-    assert_eq!(on(105, &user), [Action::Forget { key: id("OLD") }]);
+    let void = contained.clone().made_void();
+    assert_eq!(on(104, &exempt(contained.clone())), [Action::Record { key: id("OLD"), state: void.clone() }]);
+    assert_eq!(scheduled(day(104), &Policy::default(), &exempt(void.clone())), Verdict::Exempt(Exemption::Group));
+    for state in [contained, void] {
+        assert_eq!(on(105, &exempt(state)), [Action::Forget { key: id("OLD") }]);
+    }
+}
+
+#[test]
+fn what_a_request_did_before_an_exemption_is_told_anew_after_it_and_every_date_with_it() {
+    let request = uuid::Uuid::from_u128(1);
+    let of_request = |kind, until| KeyState::new(kind, day(50)).by(request).until(day(until)).made_void();
+    let notice = |kind| Notice { request: Some(request), ..notice(kind, 82) };
+
+    let forced = key("OLD", 0).in_state(of_request(KeyStateKind::Forced, 60));
+    let kind = NoticeKind::Forced { by: Some(id("NEW")) };
+    let both = [forced, key("NEW", 50).published()];
+    assert_eq!(on(72, &user(both)), [Action::Notify { key: id("OLD"), notice: notice(kind) }]);
+
+    let restored = key("OLD", 0).in_state(of_request(KeyStateKind::Restored, 60));
+    let both = [restored, key("NEW", 50).published()];
+    assert_eq!(on(72, &user(both)), [Action::Notify { key: id("OLD"), notice: notice(NoticeKind::Restored) }]);
+
+    let contained = of_request(KeyStateKind::Disabled, 60);
+    let alone = user([key("OLD", 0).inactive().in_state(contained.clone())]);
+    let state = Some(KeyState { told: true, void: false, ..contained.until(day(82)) });
+    assert_eq!(on(72, &alone), [Action::Announce { key: id("OLD"), what: Announcement::Contained, state }]);
 }
 
 // ---- what stops everything -----------------------------------------------------------------------------------------

@@ -37,16 +37,19 @@ fn state() -> impl Strategy<Value = KeyState> {
     let by = prop::option::weighted(0.3, prop::sample::select(vec![Uuid::from_u128(1), Uuid::from_u128(2)]));
     let successor = prop::option::weighted(0.1, prop::sample::select(vec!["A", "B", "GONE"]));
     let restoring = prop::option::weighted(0.1, prop::sample::select(vec![Uuid::from_u128(1), Uuid::from_u128(3)]));
-    let words = (restoring, prop::bool::weighted(0.8));
+    let told = prop_oneof![8 => Just((true, false)), 1 => Just((false, false)), 1 => Just((false, true))];
+    let words = (restoring, prop::option::weighted(0.1, moment()), told);
     let state = (prop::sample::select(kinds), moment(), prop::option::of(moment()), by, successor, words);
-    state.prop_map(|(kind, at, until, by, successor, (restoring, told))| KeyState {
+    state.prop_map(|(kind, at, until, by, successor, (restoring, asked, (told, void)))| KeyState {
         kind,
         at,
         until,
         by,
         successor: successor.map(id),
         restoring,
+        asked,
         told,
+        void,
     })
 }
 
@@ -186,7 +189,8 @@ proptest! {
         user.keys[which].last_use = LastUse::Unknown;
         for action in actions(scheduled(now, &policy, &user)) {
             let changes_no_key = matches!(action, Action::ReportFinding(_) | Action::Announce { .. } | Action::Forget { .. });
-            prop_assert!(changes_no_key, "{:?}", action);
+            let makes_void = matches!(&action, Action::Record { state, .. } if state.void);
+            prop_assert!(changes_no_key || makes_void, "{:?}", action);
         }
     }
 
@@ -195,7 +199,9 @@ proptest! {
         let which = which.index(user.keys.len());
         user.keys[which].last_use = LastUse::Unknown;
         for action in actions(forced(now, &Policy::default(), &user, &request)) {
-            prop_assert!(matches!(action, Action::Contain { .. }) && request.disable_old_now, "{:?}", action);
+            let keeps_inactive = matches!(&action, Action::Record { key, state } if state.restoring.is_none()
+                && held(&user, key).status == KeyStatus::Inactive);
+            prop_assert!((matches!(action, Action::Contain { .. }) || keeps_inactive) && request.disable_old_now, "{:?}", action);
         }
     }
 

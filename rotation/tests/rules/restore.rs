@@ -38,12 +38,12 @@ fn refused(user: &User, named: Option<&str>) -> Refusal {
 }
 
 fn restores(name: &str) -> Action {
-    Action::Restore { key: id(name), disable_due: day(115), request: REQUEST }
+    Action::Restore { key: id(name), disable_due: day(115), request: REQUEST, asked: day(105) }
 }
 
 /// As its record is renewed before the key is active.
 fn restoring(state: KeyState) -> KeyState {
-    KeyState { restoring: Some(REQUEST), ..state }
+    KeyState { restoring: Some(REQUEST), asked: Some(day(105)), ..state }
 }
 
 fn records(name: &str) -> Action {
@@ -158,7 +158,9 @@ fn a_key_that_this_request_put_on_record_is_restored_however_late_it_comes_again
     let on_record = restoring(KeyState::new(KeyStateKind::Disabled, day(106)));
     let user = user([key("A", 0).inactive().in_state(on_record), key("B", 90).inactive()]);
     let Verdict::Act(plan) = asked_on(107, &user, None) else { panic!("to be restored") };
-    assert_eq!(plan.actions, [Action::Restore { key: id("A"), disable_due: day(117), request: REQUEST }]);
+    let record = Action::Record { key: id("A"), state: restoring(KeyState::new(KeyStateKind::Disabled, day(107))) };
+    let restore = Action::Restore { key: id("A"), disable_due: day(117), request: REQUEST, asked: day(105) };
+    assert_eq!(plan.actions, [record, restore], "on record anew, so that a deletion keeps away");
 }
 
 #[test]
@@ -213,8 +215,9 @@ fn the_record_of_a_key_whose_deletion_is_due_is_renewed_and_the_key_made_active_
         plan(106, &user)
     };
     assert_eq!(delivered(day(106) - fence), (Vec::new(), Some(day(106))), "a deletion may still be under way");
-    let restore = Action::Restore { key: id("A"), disable_due: day(116), request: REQUEST };
-    assert_eq!(delivered(day(106) - fence - SignedDuration::from_secs(1)), (vec![restore], None));
+    let restore = Action::Restore { key: id("A"), disable_due: day(116), request: REQUEST, asked: day(105) };
+    let anew = Action::Record { key: id("A"), state: renewed(day(106)) };
+    assert_eq!(delivered(day(106) - fence - SignedDuration::from_secs(1)), (vec![anew, restore], None));
 }
 
 #[test]

@@ -41,6 +41,9 @@ pub struct StaleReads {
     pub reads: Option<u32>,
     /// How often a read within that is stale, from 0 to 1.
     pub rate: f64,
+    /// Only this operation's reads (`ListUserTags`); all if not given.
+    #[serde(default)]
+    pub operation: Option<String>,
 }
 
 impl Faults {
@@ -59,12 +62,16 @@ impl Faults {
     /// What a reader sees instead of what is there now, if it sees something older. `what` and `name` say of what.
     pub(crate) fn stale<'a, T>(
         &mut self,
+        operation: &str,
         what: &str,
         name: &str,
         view: &'a mut StaleView<T>,
         now: Timestamp,
     ) -> Option<&'a T> {
         let stale = self.stale_reads.as_ref().filter(|_| self.enabled)?;
+        if stale.operation.as_ref().is_some_and(|only| only != operation) {
+            return None;
+        }
         let window = SignedDuration::from_secs(stale.seconds);
         view.0.retain(|state| state.reads_left != Some(0) && state.until.duration_until(now) <= window);
         if view.0.is_empty() {
@@ -103,7 +110,8 @@ mod tests {
         let now = world.now();
         let mut faults = world.faults.clone();
         let user = world.user_mut(MANAGEMENT_ACCOUNT, "ada");
-        let seen = faults.stale(MANAGEMENT_ACCOUNT, "ada", &mut user.stale_view, now).unwrap_or(&user.holds);
+        let seen =
+            faults.stale("ListUserTags", MANAGEMENT_ACCOUNT, "ada", &mut user.stale_view, now).unwrap_or(&user.holds);
         let seen = !seen.tags.is_empty();
         world.faults = faults;
         seen
@@ -111,7 +119,7 @@ mod tests {
 
     #[test]
     fn reads_are_stale_for_some_seconds_after_a_write() {
-        let mut world = tagged(StaleReads { seconds: 10, reads: None, rate: 1.0 });
+        let mut world = tagged(StaleReads { seconds: 10, reads: None, rate: 1.0, operation: None });
         assert!(!sees_the_tag(&mut world));
         world.clock.advance(SignedDuration::from_secs(10));
         assert!(!sees_the_tag(&mut world));
@@ -121,7 +129,7 @@ mod tests {
 
     #[test]
     fn reads_are_stale_for_so_many_reads_while_the_clock_stands() {
-        let mut world = tagged(StaleReads { seconds: 10, reads: Some(2), rate: 1.0 });
+        let mut world = tagged(StaleReads { seconds: 10, reads: Some(2), rate: 1.0, operation: None });
         let seen: Vec<bool> = (0..3).map(|_| sees_the_tag(&mut world)).collect();
         assert_eq!(seen, [false, false, true]);
     }

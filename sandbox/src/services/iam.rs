@@ -134,7 +134,7 @@ fn seen<'a>(world: &'a mut World, call: &Call, name: &str) -> Result<&'a crate::
         .get_mut(&call.caller.account)
         .and_then(|account| account.users.get_mut(name))
         .ok_or_else(|| no_such("user", name))?;
-    Ok(faults.stale(&call.caller.account, name, &mut user.stale_view, now).unwrap_or(&user.holds))
+    Ok(faults.stale(&call.operation, &call.caller.account, name, &mut user.stale_view, now).unwrap_or(&user.holds))
 }
 
 fn no_such(kind: &str, name: &str) -> ApiError {

@@ -166,7 +166,7 @@ enum Use {
 /// still see of it is remembered first.
 fn find(state: &mut State, world: &mut World, call: &Call, purpose: Use) -> Result<Address, ApiError> {
     let address = address(state, call)?;
-    if let Some(None) = stale(state, world, &address) {
+    if let Some(None) = stale(state, world, call, &address) {
         return Err(error::not_found());
     }
     let secret = state.at(&address).ok_or_else(error::not_found)?;
@@ -188,7 +188,7 @@ fn find(state: &mut State, world: &mut World, call: &Call, purpose: Use) -> Resu
 /// The secret a call names as a reader sees it: as it is, or as it was a moment ago.
 fn look(state: &mut State, world: &mut World, call: &Call) -> Result<(Address, Secret), ApiError> {
     let address = address(state, call)?;
-    let seen = match stale(state, world, &address) {
+    let seen = match stale(state, world, call, &address) {
         Some(was) => was.clone(),
         None => state.at(&address).cloned(),
     };
@@ -198,10 +198,10 @@ fn look(state: &mut State, world: &mut World, call: &Call) -> Result<(Address, S
 }
 
 /// What a reader sees of a secret instead of what it is now, if it sees something older.
-fn stale<'a>(state: &'a mut State, world: &mut World, address: &Address) -> Option<&'a Option<Secret>> {
+fn stale<'a>(state: &'a mut State, world: &mut World, call: &Call, address: &Address) -> Option<&'a Option<Secret>> {
     let now = world.now();
     let past = state.stale_views.get_mut(address)?;
-    world.faults.stale(&address.account, &address.name, past, now)
+    world.faults.stale(&call.operation, &address.account, &address.name, past, now)
 }
 
 /// To be called before a secret is made or changed.

@@ -106,7 +106,7 @@ async fn latency_is_felt_by_every_call() {
 #[tokio::test]
 async fn reads_lag_behind_writes_while_the_writer_s_limits_hold() {
     let mut world = world_with_ada();
-    world.faults.stale_reads = Some(StaleReads { seconds: 5, reads: Some(2), rate: 1.0 });
+    world.faults.stale_reads = Some(StaleReads { seconds: 5, reads: Some(2), rate: 1.0, operation: None });
     let sandbox = serve(world).await;
     let iam = Client::new(&member(&sandbox).await);
     let tag = Tag::builder().key("k").value("v").build().expect("a tag");

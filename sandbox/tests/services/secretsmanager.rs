@@ -300,7 +300,9 @@ async fn looks_lag_behind_writes_where_that_is_switched_on() {
     let (sandbox, client) = store().await;
     create_empty(&client).await;
     put(&client, 1, &[CURRENT]).await;
-    sandbox.with(|world| world.faults.stale_reads = Some(StaleReads { seconds: 10, reads: None, rate: 1.0 }));
+    sandbox.with(|world| {
+        world.faults.stale_reads = Some(StaleReads { seconds: 10, reads: None, rate: 1.0, operation: None });
+    });
     put(&client, 2, &[CURRENT]).await;
     assert_eq!(holder(&client, CURRENT).await, Some(token(1)), "what was current before");
     // Whether a label may be moved is decided by what is, not by what is seen.
@@ -314,7 +316,9 @@ async fn looks_lag_behind_writes_where_that_is_switched_on() {
 #[tokio::test]
 async fn a_new_secret_may_not_be_there_yet_where_reads_lag() {
     let (sandbox, client) = store().await;
-    sandbox.with(|world| world.faults.stale_reads = Some(StaleReads { seconds: 10, reads: Some(2), rate: 1.0 }));
+    sandbox.with(|world| {
+        world.faults.stale_reads = Some(StaleReads { seconds: 10, reads: Some(2), rate: 1.0, operation: None });
+    });
     create_empty(&client).await;
     let look = client.describe_secret().secret_id(NAME).send().await;
     assert_eq!(code(look).as_deref(), Some("ResourceNotFoundException"), "not there yet");

@@ -76,7 +76,8 @@ async fn a_message_that_is_not_to_be_tried_before_some_time_is_not() {
     });
     drain(&stage, Limits { retry_delay: FIRST, ..limits() }, handler).await;
     let delay = invisible_for(&stage).remove(0);
-    assert!(delay > AFTER && delay <= AFTER + FIRST, "{delay:?}");
+    let in_time = AFTER..=AFTER + Duration::from_secs(2);
+    assert!(in_time.contains(&delay), "and no retry's delay besides: {delay:?}");
 }
 
 /// The real handler, in the middle of an attempt: its key is stored, and the answer never comes.

@@ -76,7 +76,9 @@ async fn a_key_restored_when_its_deletion_was_due_is_not_deleted_by_a_run_whose_
     let user = USER.parse().expect("a user name");
     // What was there before each write is kept from now on, and not shown yet.
     let lag = |rate| {
-        stage.world(|world| world.faults.stale_reads = Some(StaleReads { seconds: 60, reads: None, rate }));
+        stage.world(|world| {
+            world.faults.stale_reads = Some(StaleReads { seconds: 60, reads: None, rate, operation: None });
+        });
     };
     lag(0.0);
     stage.send(&stage.job(Task::Restore { user, access_key_id: None })).await;

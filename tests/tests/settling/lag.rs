@@ -10,7 +10,9 @@ use crate::{Still, due, intents};
 
 /// From now on every read shows what was before one of the last minute's writes.
 fn reads_lag(stage: &Stage) {
-    stage.world(|world| world.faults.stale_reads = Some(StaleReads { seconds: 60, reads: None, rate: 1.0 }));
+    stage.world(|world| {
+        world.faults.stale_reads = Some(StaleReads { seconds: 60, reads: None, rate: 1.0, operation: None });
+    });
 }
 
 fn fails(stage: &Stage, action: &str, fault: Fault, times: Option<u64>) {

@@ -147,8 +147,10 @@ impl Delivery {
             Outcome::Done => DeliveryEnd::Done,
             Outcome::DeadLetter(failure) => DeliveryEnd::DeadLetter(failure),
             Outcome::HandBack => DeliveryEnd::HandBack,
+            // Who knows when it makes sense says so, and may have to be back in good time; SQS counts whole seconds.
             Outcome::Retry { failure, after } => {
-                let delay = after.unwrap_or_default().saturating_add(self.retry_delay(context));
+                let after = after.map(|after| after.saturating_add(Duration::from_secs(1)));
+                let delay = after.unwrap_or_else(|| self.retry_delay(context));
                 DeliveryEnd::Retry { failure, delay }
             }
         }

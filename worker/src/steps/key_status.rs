@@ -1,5 +1,6 @@
 //! Disabling, containing, deleting and re-enabling a key: one more look before each harm.
 
+use jiff::Timestamp;
 use key_rotation_aws::MemberSession;
 use rotation::user::UserTags;
 use rotation::{AccessKeyId, Deletable, DisablePrecondition, Finding, Key, KeyStatus, LastUse};
@@ -116,15 +117,24 @@ pub async fn delete(context: &UserContext<'_>, session: &MemberSession, key: &De
     Ok(())
 }
 
-/// Makes a disabled key active again, which is on record by now: unless its deletion is, too. Run twice it finds it active.
+/// Makes a disabled key active again, which is on record by now: unless its deletion is, too, or another request has disabled it since
+/// this one was `asked` for. Run twice it finds it active.
 ///
 /// # Errors
 /// [`StepError`]; [`StepError::HasToWait`] while somebody may be deleting the key.
-pub async fn enable(context: &UserContext<'_>, session: &MemberSession, key: &AccessKeyId) -> Result<(), StepError> {
+pub async fn enable(
+    context: &UserContext<'_>,
+    session: &MemberSession,
+    key: &AccessKeyId,
+    asked: Timestamp,
+) -> Result<(), StepError> {
     let tags = Iam::new(session).user_tags(context.user).await?;
     let tags = UserTags::from_pairs(&tags);
     if let Some(not_before) = tags.may_be_deleted_until(key, context.now()) {
         return Err(StepError::HasToWait { not_before });
+    }
+    if tags.is_contained_since(key, asked) {
+        return Err(StepError::Changed(format!("the key {key} has been disabled since its restore was asked for")));
     }
     Iam::new(session).set_status(context.user, key, KeyStatus::Active).await?;
     info!(access_key_id = %key, "the key was made active again, on an operator's request");

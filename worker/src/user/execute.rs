@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::decide::Decision;
 use super::look::UserSnapshot;
-use super::{Next, Round};
+use super::{Next, Progress, Round, UserError};
 use crate::aws::iam::Iam;
 use crate::context::UserContext;
 use crate::error::StepError;
@@ -30,42 +30,43 @@ pub(super) struct UserExecutor<'a> {
     session: MemberSession,
     snapshot: &'a UserSnapshot,
     user: &'a User,
-    items: Vec<DigestItem>,
-    /// What this plan has recorded so far: newer than the snapshot.
-    recorded: BTreeMap<AccessKeyId, KeyState>,
+    progress: Progress,
 }
 
 impl<'a> UserExecutor<'a> {
-    /// `items`: what this delivery has found to tell of the user so far.
     pub(super) fn new(
         context: UserContext<'a>,
         session: MemberSession,
         snapshot: &'a UserSnapshot,
-        items: Vec<DigestItem>,
+        progress: Progress,
     ) -> Self {
-        Self { context, session, snapshot, user: &snapshot.user, items, recorded: BTreeMap::new() }
+        Self { context, session, snapshot, user: &snapshot.user, progress }
     }
 
     /// What is told counts also where a later action fails.
     pub(super) async fn execute(mut self, decision: &Decision) -> Round {
         let next = match decision {
-            Decision::Settle => self.settle().await,
+            Decision::Settle => self.settle().await.map_err(Into::into),
             Decision::Act(plan) => self.carry_out(plan).await,
         };
-        Round { items: self.items, next: next.map_err(Into::into) }
+        Round { progress: self.progress, next }
     }
 
-    async fn carry_out(&mut self, plan: &Plan) -> Result<Next, StepError> {
+    async fn carry_out(&mut self, plan: &Plan) -> Result<Next, UserError> {
         if let SeenSecret::Found(secret) = &self.snapshot.secret {
             self.report_failed_replicas(&secret.replicas);
         }
-        for action in &plan.actions {
+        let told_by_audit = if self.is_audit() { plan.rest.as_slice() } else { &[] };
+        for action in plan.actions.iter().chain(told_by_audit) {
             if self.carry_out_one(action).await? == Next::LookAgain {
                 return Ok(Next::LookAgain);
             }
         }
+        if let Some(refusal) = &plan.refusal {
+            return Err(UserError::Refused(refusal.clone()));
+        }
         if let Some(not_before) = plan.rest_after.filter(|_| !self.is_audit()) {
-            return Err(StepError::HasToWait { not_before });
+            return Err(StepError::HasToWait { not_before }.into());
         }
         Ok(if plan.decide_again && !self.is_audit() { Next::LookAgain } else { Next::Done })
     }
@@ -83,7 +84,9 @@ impl<'a> UserExecutor<'a> {
                 }
                 self.collect_item(deletable.key(), News::Deleted, deletable.kept().cloned());
             }
-            Action::Restore { key, disable_due, request } => self.restore(key, *disable_due, *request).await?,
+            Action::Restore { key, disable_due, request, asked } => {
+                self.restore(key, *disable_due, *request, *asked).await?;
+            }
             Action::Notify { key, notice } => {
                 let news = News::Noticed { kind: notice.kind.clone(), disable_due: notice.disable_due };
                 let state = notice.state(self.context.now());
@@ -156,12 +159,19 @@ impl<'a> UserExecutor<'a> {
         Ok(())
     }
 
-    async fn restore(&mut self, key: &AccessKeyId, disable_due: Timestamp, request: Uuid) -> Result<(), StepError> {
+    async fn restore(
+        &mut self,
+        key: &AccessKeyId,
+        disable_due: Timestamp,
+        request: Uuid,
+        asked: Timestamp,
+    ) -> Result<(), StepError> {
         let is_active = self.key(key).is_some_and(|key| key.status == KeyStatus::Active);
         if !self.is_audit() && !is_active {
-            key_status::enable(&self.context, &self.session, key).await?;
+            key_status::enable(&self.context, &self.session, key, asked).await?;
         }
         let state = KeyState::new(KeyStateKind::Restored, self.context.now()).by(request).until(disable_due);
+        let state = KeyState { asked: Some(asked), ..state };
         self.record_not_told(key, &state).await?;
         self.collect_item(key, News::Restored { disable_due }, Some(state));
         Ok(())
@@ -263,9 +273,9 @@ impl<'a> UserExecutor<'a> {
     }
 
     fn report_finding(&mut self, finding: Finding) {
-        let before = self.items.len();
+        let before = self.progress.items.len();
         self.collect(self.item(None, News::Finding(finding), None));
-        if self.items.len() > before {
+        if self.progress.items.len() > before {
             Tally::count(&self.context.account.worker.tally.findings);
         }
     }
@@ -281,7 +291,7 @@ impl<'a> UserExecutor<'a> {
         if *what == Announcement::Deleted {
             return self.record_deletion(key).await;
         }
-        match self.recorded.get(key).cloned().or_else(|| self.user.tags.state_of(key)) {
+        match self.progress.recorded.get(key).cloned().or_else(|| self.user.tags.state_of(key)) {
             Some(state) => self.record(key, &state).await,
             None => Ok(()),
         }
@@ -292,7 +302,7 @@ impl<'a> UserExecutor<'a> {
             return Ok(());
         }
         Iam::new(&self.session).record_state(self.context.user, key, state).await?;
-        self.recorded.insert(key.clone(), state.clone());
+        self.progress.recorded.insert(key.clone(), state.clone());
         Ok(())
     }
 
@@ -310,7 +320,7 @@ impl<'a> UserExecutor<'a> {
 
     /// What an earlier round has found already is told once, by what is known now.
     fn collect(&mut self, item: DigestItem) {
-        if let Some(known) = self.items.iter_mut().find(|known| known.tells_the_same(&item)) {
+        if let Some(known) = self.progress.items.iter_mut().find(|known| known.tells_the_same(&item)) {
             *known = item;
             return;
         }
@@ -321,7 +331,7 @@ impl<'a> UserExecutor<'a> {
         {
             account.emit(event);
         }
-        self.items.push(item);
+        self.progress.items.push(item);
     }
 
     fn item(&self, key: Option<&AccessKeyId>, news: News, record: Option<KeyState>) -> DigestItem {

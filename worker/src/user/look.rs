@@ -1,9 +1,11 @@
 //! What is known of one user: first cheaply, then everything the rules may want to know.
 
+use std::collections::BTreeMap;
+
 use futures::future::join_all;
 use key_rotation_aws::{AwsError, ErrorClass, MIN_SESSION_FOR_ONE_USER, MemberSession};
 use rotation::user::UserTags;
-use rotation::{Key, LastUse, MissingFact, Published, Request, Task, User, Verdict};
+use rotation::{AccessKeyId, Key, KeyState, LastUse, MissingFact, Published, Request, Task, User, Verdict};
 use tracing::warn;
 
 use crate::aws::iam::{Iam, KeyRecord};
@@ -48,7 +50,7 @@ pub(super) async fn glance(context: &UserContext<'_>) -> Result<Option<Glance>, 
         Ok(None)
     };
     // Who is exempt costs no call, unless there are notices to be made void, or something may be left to be told of a key.
-    let may_be_untold = user.tags.states.iter().any(|(_, state)| !state.told);
+    let may_be_untold = user.tags.states.iter().any(|(_, state)| state.is_untold());
     match rotation::decide(now, policy, &user, &Request::Scheduled) {
         Verdict::Exempt(exemption) if !may_be_untold => return is_exempt(exemption),
         Verdict::Exempt(_) | Verdict::Act(_) | Verdict::SettleFirst | Verdict::Undecided(_) | Verdict::Refused(_) => {}
@@ -76,8 +78,12 @@ pub(super) struct Glance {
 ///
 /// # Errors
 /// [`StepError`], as [`read_keys`] and [`read_facts`].
-pub(super) async fn read(context: &UserContext<'_>, session: &MemberSession) -> Result<UserSnapshot, StepError> {
-    let mut snapshot = read_keys(context, session, Glance::default()).await?;
+pub(super) async fn read(
+    context: &UserContext<'_>,
+    session: &MemberSession,
+    recorded: &BTreeMap<AccessKeyId, KeyState>,
+) -> Result<UserSnapshot, StepError> {
+    let mut snapshot = read_keys(context, session, Glance::default(), recorded).await?;
     read_facts(context, session, &mut snapshot).await?;
     Ok(snapshot)
 }
@@ -90,18 +96,24 @@ pub(super) async fn read(context: &UserContext<'_>, session: &MemberSession) -> 
 /// on their word, [`tags_are_as_listed`] reads them again. Tags that are the same have been so all the while, as this tool never writes
 /// one twice alike, and so the keys that were read in between go with them.
 ///
+/// `recorded`: what this delivery has put on record before; reads may not show it yet.
+///
 /// # Errors
 /// [`StepError`]: keys or tags cannot be read.
 pub(super) async fn read_keys(
     context: &UserContext<'_>,
     session: &MemberSession,
     glance: Glance,
+    recorded: &BTreeMap<AccessKeyId, KeyState>,
 ) -> Result<UserSnapshot, StepError> {
     let tags_as_listed = glance.keys.is_some();
-    let (keys, tags) = match glance.keys {
+    let (keys, mut tags) = match glance.keys {
         Some(keys) => (keys, UserTags::from_pairs(&context.record.tags)),
         None => keys_and_tags(context, session).await?,
     };
+    for (key, state) in recorded {
+        tags.add_own_record(key, state);
+    }
     let key = |key| key_of(key, &tags, LastUse::Unknown, Published::Unknown);
     let keys = keys.into_iter().map(key).collect();
     let user = User { keys, ..user_of(context, tags) };

@@ -112,8 +112,9 @@ fn a_request_interrupted_after_any_number_of_steps_and_delivered_again_ends_the_
         .map(|request| (keys, request))
     }) {
         let keys = user(keys.clone());
-        let Verdict::Act(first) = asked(&keys, &request) else {
-            continue;
+        let first = match asked(&keys, &request) {
+            Verdict::Act(plan) if plan.refusal.is_none() => plan,
+            _ => continue,
         };
         // As it goes on, where a deletion has to be announced first.
         let waited = keys.keys.iter().fold(keys.clone(), |user, key| tagged(user, &delete_tag(&key.id), ANNOUNCED));

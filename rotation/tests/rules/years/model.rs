@@ -72,7 +72,6 @@ struct Accepted {
     key: AccessKeyId,
     at: Timestamp,
     says: Says,
-    by_request: bool,
     /// Of the policy at that time.
     install_grace: SignedDuration,
 }
@@ -166,7 +165,12 @@ impl Model {
         let Verdict::Act(plan) = scheduled(self.now, &self.policy, &user) else {
             return Vec::new();
         };
-        let harmless = |action: &Action| !action.changes() || matches!(action, Action::Forget { .. });
+        let is_void = |action: &Action| match action {
+            Action::Forget { .. } => true,
+            Action::Record { state, .. } => state.void,
+            _ => false,
+        };
+        let harmless = |action: &Action| !action.changes() || is_void(action);
         let changes = !plan.actions.iter().all(harmless);
         assert!(conditions.last_uses || self.keys.is_empty() || !changes, "unknown is not no: {plan:?}");
         self.note_what_is_seen(conditions);
@@ -204,6 +208,9 @@ impl Model {
             self.apply(&plan.actions, steps, conditions);
             if steps < plan.actions.len() || !conditions.mail || plan.rest_after.is_some() {
                 return false;
+            }
+            if plan.refusal.is_some() {
+                return true;
             }
         }
         panic!("a request that never comes to its end: {request:?}");
@@ -289,10 +296,14 @@ impl Model {
                 vec![Mail { key: key.clone(), state: state.clone(), says }]
             }
             Action::Record { key, state } => {
+                let is_inactive = self.keys.iter().any(|held| held.id == *key && held.status == KeyStatus::Inactive);
+                if state.kind == KeyStateKind::Disabled && is_inactive {
+                    self.inactive_since.entry(key.clone()).or_insert(now);
+                }
                 self.record(key, state);
                 Vec::new()
             }
-            Action::Restore { key, disable_due, request } => {
+            Action::Restore { key, disable_due, request, .. } => {
                 self.inactive_since.remove(key);
                 let held = self.keys.iter_mut().find(|held| held.id == *key).expect("a key of the user");
                 held.status = KeyStatus::Active;
@@ -312,7 +323,6 @@ impl Model {
 
     fn accept(&mut self, mail: Mail) {
         let Mail { key, state, says } = mail;
-        let by_request = state.as_ref().is_some_and(|state| state.by.is_some());
         let install_grace = SignedDuration::from_hours(24 * i64::from(self.policy.install_grace()));
         let left = match says {
             Says::IsDeleted => {
@@ -328,7 +338,7 @@ impl Model {
             Some(state) => self.record(&key, &state),
             None => drop(self.tags.remove(&state_tag(&key))),
         }
-        self.accepted.push(Accepted { key, at: self.now, says, by_request, install_grace });
+        self.accepted.push(Accepted { key, at: self.now, says, install_grace });
     }
 
     /// What its owner was last told of a key.
@@ -357,7 +367,7 @@ impl Model {
         assert!(date <= self.now, "{key} was disabled before the date that was told: {self:?}");
         let had = self.now.duration_since(told.at) + WHOLE_SECOND;
         assert!(had >= told.install_grace, "{key} was disabled within the install grace: {self:?}");
-        let void = self.exempt_at.is_some_and(|exempt| told.at < exempt) && !told.by_request;
+        let void = self.exempt_at.is_some_and(|exempt| told.at < exempt);
         assert!(!void, "{key} was disabled after a notice from before an exemption: {self:?}");
         assert_eq!(self.key(key).status, KeyStatus::Active, "only an active key is disabled");
         self.make_inactive(key);
@@ -385,6 +395,8 @@ impl Model {
                 let told = self.last_told(key).unwrap_or_else(|| panic!("{key} was deleted, never told: {self:?}"));
                 let Says::IsInactive(date) = told.says else { panic!("{key} was deleted after {told:?}: {self:?}") };
                 assert!(date.is_none_or(|date| date <= self.now), "deleted before the date that was told: {self:?}");
+                let void = self.exempt_at.is_some_and(|exempt| told.at < exempt);
+                assert!(!void, "{key} was deleted, told of it before an exemption: {self:?}");
             }
             DeleteReason::MakesRoomForForced | DeleteReason::Contained => {}
         }
@@ -451,7 +463,12 @@ fn assert_settled(again: &[Action], conditions: Conditions, first: &[Action]) {
                 _ => false,
             })
         };
-        let tidies_up = matches!(action, Action::Forget { key } if tidied_up(key));
+        let tidies_up = match action {
+            Action::Forget { key } => tidied_up(key),
+            // What was told during an exemption is void at the next look.
+            Action::Record { key, state } => state.void && tidied_up(key),
+            _ => false,
+        };
         assert!(tried_again || tidies_up, "asked again, there is more to do: {action:?} after {first:?}");
     }
 }
