@@ -56,7 +56,7 @@ shown=0
 show() {
     local lines
     # No log yet, or no answer just now: what is missing is shown the next time.
-    lines=$(aws logs get-log-events --log-group-name "/$prefix/producer" --log-stream-name "producer/producer/$id" --start-from-head \
+    lines=$(aws logs filter-log-events --log-group-name "/$prefix/producer" --log-stream-names "producer/producer/$id" \
         --output text --query 'events[].[message]' 2>/dev/null) || return 0
     [[ -n $lines ]] || return 0
     tail -n "+$((shown + 1))" <<<"$lines"

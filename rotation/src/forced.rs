@@ -11,7 +11,7 @@ use std::ops::RangeInclusive;
 
 use jiff::{SignedDuration, Timestamp};
 
-use self::old_key::{OldKey, may_be_active};
+use self::old_key::OldKey;
 use crate::evidence::{disabled_record, known_use, notice_since};
 use crate::finding::Finding;
 use crate::ids::AccessKeyId;
@@ -145,7 +145,7 @@ impl<'a> ForcedRules<'a> {
     }
 
     /// Where a leak is reported of a key that is inactive already, nothing is left to be done; but that it is to stay so goes on record: a
-    /// restore that was asked for before does not bring it back.
+    /// restore that was asked for before does not bring it back. Then the user is looked at once more, should one have begun meanwhile.
     fn refused(&self, refusal: Refusal) -> Verdict {
         let is_inactive = matches!(refusal, Refusal::AlreadyInactive { .. } | Refusal::NoActiveKey { .. });
         if !self.request.disable_old_now || !is_inactive {
@@ -155,24 +155,32 @@ impl<'a> ForcedRules<'a> {
             Some(named) => key.id == *named,
             None => self.is_older(key),
         };
-        let leaked = self.keys(KeyStatus::Inactive).into_iter().filter(is_meant);
+        let asked = Some(self.request.origin.requested_at.as_second());
+        let is_recorded = |key: &Key| {
+            let asked_on_record = disabled_record(key).and_then(|state| state.asked).map(Timestamp::as_second);
+            asked_on_record == asked
+        };
+        let inactive = self.keys(KeyStatus::Inactive).into_iter();
+        let leaked = inactive.filter(|key| is_meant(key) && !is_recorded(key));
         let record = |key: &Key| Action::Record { key: key.id.clone(), state: self.disabled_anew(key) };
         match leaked.map(record).collect::<Vec<_>>() {
             actions if actions.is_empty() => Verdict::Refused(refusal),
-            actions => Verdict::Act(Plan { actions, refusal: Some(refusal), ..Plan::default() }),
+            actions => Verdict::Act(Plan { actions, decide_again: true, refusal: Some(refusal), ..Plan::default() }),
         }
     }
 
     fn disabled_anew(&self, key: &Key) -> KeyState {
         let known = disabled_record(key).cloned();
         let state = known.unwrap_or_else(|| KeyState::new(KeyStateKind::Disabled, self.now).not_told());
-        KeyState { at: self.now, restoring: None, asked: None, ..state }
+        KeyState { at: self.now, restoring: None, asked: Some(self.request.origin.requested_at), ..state }
     }
 
     /// The key to be made inactive before anything else is found out or settled, where that is asked for and clear.
     fn contain_first(&self) -> Option<Action> {
         match self.old_key() {
-            Ok(OldKey::Present(key)) if self.request.disable_old_now && may_be_active(key) => Some(self.contain(key)),
+            Ok(OldKey::Present(key)) if self.request.disable_old_now && self.may_be_active(key) => {
+                Some(self.contain(key))
+            }
             Ok(OldKey::Present(_) | OldKey::Gone { .. }) | Err(_) => None,
         }
     }
@@ -244,7 +252,7 @@ impl<'a> ForcedRules<'a> {
         // On record before anything else: by the record a later delivery recognises the key, even one that is gone.
         if !self.is_on_record(old) {
             actions.push(self.contain(old));
-        } else if old.state.as_ref().is_some_and(|state| !state.told) {
+        } else if old.state.as_ref().is_some_and(KeyState::is_untold) {
             actions.push(self.announce_containment(old));
         }
         if let [other] = self.keys(KeyStatus::Active).as_slice() {
@@ -290,7 +298,7 @@ impl<'a> ForcedRules<'a> {
             (KeyStatus::Inactive, false) => return actions,
             (KeyStatus::Inactive, true) if !self.is_on_record(old) => actions.push(self.contain(old)),
             (KeyStatus::Inactive, true) => {
-                if old.state.as_ref().is_some_and(|state| !state.told) {
+                if old.state.as_ref().is_some_and(KeyState::is_untold) {
                     actions.push(self.announce_containment(old));
                 }
             }

@@ -215,8 +215,12 @@ impl LifecycleRules {
 
     /// A request that has made it active goes on being known by that.
     fn restored_notice(&self, key: &Key) -> Notice {
-        let restored = key.state.as_ref().filter(|state| state.kind == KeyStateKind::Restored);
-        let (request, asked) = restored.map_or((None, None), |state| (state.by, state.asked));
+        let (request, asked) = match &key.state {
+            Some(state) if state.kind == KeyStateKind::Restored => (state.by, state.asked),
+            // A request has made it active, and died before it could record that.
+            Some(state) if state.restoring.is_some() => (state.restoring, state.asked),
+            Some(_) | None => (None, None),
+        };
         Notice { request, asked, ..notice(NoticeKind::Restored, self.grace_from(self.now)) }
     }
 
@@ -325,7 +329,8 @@ impl LifecycleRules {
         let Some(state) = older.state.as_ref().filter(is_untold) else {
             return Ok(None);
         };
-        if !no_earlier(newer.created, state.at) || !known_publication(newer)? {
+        let is_made_since = state.void || no_earlier(newer.created, state.at);
+        if !is_made_since || !known_publication(newer)? {
             return Ok(None);
         }
         let notice = notice(NoticeKind::Forced { by: Some(newer.id.clone()) }, self.grace_from(self.now));

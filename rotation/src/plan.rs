@@ -22,7 +22,7 @@ pub struct Plan {
     pub rest_after: Option<Timestamp>,
     /// What that rest is, as far as it is known by now: an audit tells of it.
     pub rest: Vec<Action>,
-    /// Why the request is refused all the same, once this has been carried out.
+    /// Why the request is refused all the same, once this has been carried out, unless it is decided about again.
     pub refusal: Option<Refusal>,
 }
 

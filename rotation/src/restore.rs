@@ -57,7 +57,10 @@ fn plan(now: Timestamp, policy: &Policy, user: &User, request: &RestoreRequest, 
         (KeyStatus::Inactive, Some(disabled)) if deletion_is_near(now, &policy, disabled) => {
             return wait(vec![record], fence_after(now), restore);
         }
-        (KeyStatus::Inactive, Some(disabled)) if is_by(disabled, request) && now <= fence_after(disabled.at) => {
+        // It was near when this request put itself on record; else an earlier try of this request did not get further.
+        (KeyStatus::Inactive, Some(disabled))
+            if is_by(disabled, request) && now <= fence_after(disabled.at) && may_have_been_near(now, disabled) =>
+        {
             return wait(Vec::new(), fence_after(disabled.at), restore);
         }
         // It is active, and that is on record; its owner is told, if an earlier delivery has not come to that.
@@ -74,6 +77,11 @@ fn plan(now: Timestamp, policy: &Policy, user: &User, request: &RestoreRequest, 
 
 fn deletion_is_near(now: Timestamp, policy: &Policy, disabled: &KeyState) -> bool {
     kept(after(disabled.at, policy.recovery_grace()), disabled).duration_since(now) < DELETION_IS_NEAR
+}
+
+/// Whether the deletion may have been near before the record was renewed: by the date that the owner was told, which stays on it.
+fn may_have_been_near(now: Timestamp, renewed: &KeyState) -> bool {
+    renewed.until.is_none_or(|until| until.duration_since(now) < DELETION_IS_NEAR)
 }
 
 fn is_by(state: &KeyState, request: &RestoreRequest) -> bool {

@@ -25,7 +25,8 @@ pub struct KeyState {
     /// The operator's request that is about to make the key active (`restoring=`): it is written before that, and goes with the
     /// record that the key was restored.
     pub restoring: Option<Uuid>,
-    /// When the request was made that restores the key, or has restored it (`asked=`): a leak that was reported after that counts.
+    /// When the request was made that restores the key, or has restored it, or has reported its leak when it was inactive already
+    /// (`asked=`): what was asked for after that counts.
     pub asked: Option<Timestamp>,
     /// Whether the owner has been told. While it has not (`told=no`), it has to be told again, and no clock runs.
     pub told: bool,
@@ -100,6 +101,11 @@ impl KeyState {
     #[must_use]
     pub fn made_void(self) -> Self {
         Self { told: false, void: true, ..self }
+    }
+
+    /// Whether both are about the same event, whatever has been told of it.
+    pub fn is_the_same(&self, other: &Self) -> bool {
+        (self.kind, self.by) == (other.kind, other.by) && self.by.is_some()
     }
 
     /// Whether the owner has to be told also while the user is exempt.

@@ -25,7 +25,7 @@ case "$1 $2" in
     [[ $line != throttled ]] || exit 254
     printf '%s\n' "$line"
     ;;
-"logs get-log-events")
+"logs filter-log-events")
     # A line more at each question; at first there is no stream.
     seen=$(grep -c '^logs' "$PLACE/calls")
     ((seen > 1)) || exit 254

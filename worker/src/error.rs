@@ -219,8 +219,10 @@ impl JobError {
                     let reason = failed.first().map_or(Reason::Undecided, |(_, error)| error.reason());
                     return Outcome::DeadLetter(failure(reason));
                 };
-                // The others need not wait for those that a person has to look after.
-                let not_before = may_get_on.filter_map(|(_, error)| error.not_before()).max();
+                // The others need not wait for those that a person has to look after; and where one failed that has no time of its own,
+                // the delay by how often that has happened counts.
+                let times: Option<Vec<Timestamp>> = may_get_on.map(|(_, error)| error.not_before()).collect();
+                let not_before = times.and_then(|times| times.into_iter().max());
                 let after = not_before.and_then(|time| Duration::try_from(time.duration_since(*now)).ok());
                 Outcome::Retry { failure: failure(first.reason()), after }
             }

@@ -31,7 +31,7 @@ pub enum Outcome {
     /// Not now: deliver it again after a while.
     Retry {
         failure: Failure,
-        /// What is known to be of no use before it is over; the delay by how often it has failed comes on top.
+        /// When it makes sense, where that is known; else the delay is by how often it has failed.
         after: Option<Duration>,
     },
     /// It cannot succeed: put it aside for a person.

@@ -1,6 +1,6 @@
 //! Which key a request is about, and which one it has made: by what is on record, and never by guessing.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{ForcedRules, Obstacle};
 use crate::evidence::{disabled_record, known_publication, no_earlier};
@@ -19,11 +19,9 @@ pub(super) enum OldKey<'a> {
     },
 }
 
-/// Whether a key is active, or may be although it reads as inactive: a restore has begun, or has been carried out just now.
-pub(super) fn may_be_active(key: &Key) -> bool {
-    let is_restored = |state: &KeyState| state.restoring.is_some() || state.kind == KeyStateKind::Restored;
-    key.status == KeyStatus::Active || key.state.as_ref().is_some_and(is_restored)
-}
+/// For how long after a restore was put on record a key that reads as inactive may be active: the restore may have to wait, and
+/// reads lag.
+const MAY_BE_RESTORED_FOR: SignedDuration = SignedDuration::from_hours(1);
 
 impl<'a> ForcedRules<'a> {
     /// The key this request is about: the one that is on record for it; else the one that is named; else the user's only active
@@ -107,16 +105,28 @@ impl<'a> ForcedRules<'a> {
     }
 
     fn is_meant_though_inactive(&self, key: &Key) -> bool {
-        self.request.disable_old_now && (self.may_have_been_contained(key) || may_be_active(key))
+        self.request.disable_old_now && (self.may_have_been_contained(key) || self.may_be_active(key))
     }
 
-    /// By an earlier delivery that did not get to record it, or whose record a scheduled run has written over, which found the key
-    /// inactive and did not see that record yet.
+    /// Whether a key is active, or may be although it reads as inactive: a restore has begun, or has been carried out just now.
+    pub(super) fn may_be_active(&self, key: &Key) -> bool {
+        let is_restored = |state: &KeyState| {
+            let is_recent = self.now.duration_since(state.at) < MAY_BE_RESTORED_FOR;
+            is_recent && (state.restoring.is_some() || state.kind == KeyStateKind::Restored)
+        };
+        key.status == KeyStatus::Active || key.state.as_ref().is_some_and(is_restored)
+    }
+
+    /// By an earlier delivery that did not get to record it; or whose record a scheduled run has written over, which found the key
+    /// inactive and did not see that record yet, where the user was left without an active key.
     fn may_have_been_contained(&self, key: &Key) -> bool {
         let is_adopted_since = |state: &KeyState| {
-            state.by.is_none() && state.restoring.is_none() && no_earlier(state.at, self.request.origin.requested_at)
+            let is_scheduled = state.by.is_none() && state.restoring.is_none() && state.asked.is_none();
+            is_scheduled && no_earlier(state.at, self.request.origin.requested_at)
         };
-        self.request.origin.redelivered && disabled_record(key).is_none_or(is_adopted_since)
+        let no_key_is_left = self.keys(KeyStatus::Active).is_empty();
+        self.request.origin.redelivered
+            && disabled_record(key).is_none_or(|state| no_key_is_left && is_adopted_since(state))
     }
 
     /// Among the active keys the one that this tool has made and published since: by this request, or by a scheduled run that

@@ -34,7 +34,11 @@ impl LifecycleRules {
     /// An inactive key: adopted if this tool did not disable it; told of again if its owner has not been told that it did;
     /// deleted when its recovery grace is over.
     fn inactive(&self, key: &Key) -> Option<Action> {
-        if let Some(announcement) = self.untold_disable(key) {
+        // The key may have been active again since it was contained, or since an exemption has made its record void: then it is new.
+        let dates_from_then = |state: &KeyState| state.void || state.is_containment();
+        let is_outdated =
+            disabled_record(key).is_some_and(|state| dates_from_then(state) && used_after_disable(key, state.at));
+        if let Some(announcement) = self.untold_disable(key).filter(|_| !is_outdated) {
             return Some(announcement);
         }
         match self.deletion_of(key) {

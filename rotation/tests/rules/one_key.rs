@@ -136,7 +136,8 @@ fn what_a_request_did_before_an_exemption_is_told_anew_after_it_and_every_date_w
 
     let forced = key("OLD", 0).in_state(of_request(KeyStateKind::Forced, 60));
     let kind = NoticeKind::Forced { by: Some(id("NEW")) };
-    let both = [forced, key("NEW", 50).published()];
+    // Its successor was made before its owner was told of it.
+    let both = [forced, key("NEW", 49).published()];
     assert_eq!(on(72, &user(both)), [Action::Notify { key: id("OLD"), notice: notice(kind) }]);
 
     let restored = key("OLD", 0).in_state(of_request(KeyStateKind::Restored, 60));

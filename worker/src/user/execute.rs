@@ -62,13 +62,16 @@ impl<'a> UserExecutor<'a> {
                 return Ok(Next::LookAgain);
             }
         }
+        if plan.decide_again && !self.is_audit() {
+            return Ok(Next::LookAgain);
+        }
         if let Some(refusal) = &plan.refusal {
             return Err(UserError::Refused(refusal.clone()));
         }
         if let Some(not_before) = plan.rest_after.filter(|_| !self.is_audit()) {
             return Err(StepError::HasToWait { not_before }.into());
         }
-        Ok(if plan.decide_again && !self.is_audit() { Next::LookAgain } else { Next::Done })
+        Ok(Next::Done)
     }
 
     async fn carry_out_one(&mut self, action: &Action) -> Result<Next, StepError> {
@@ -90,7 +93,12 @@ impl<'a> UserExecutor<'a> {
             Action::Notify { key, notice } => {
                 let news = News::Noticed { kind: notice.kind.clone(), disable_due: notice.disable_due };
                 let state = notice.state(self.context.now());
-                self.record_not_told(key, &state).await?;
+                // Since when it is to be told stays on record: by that it is known which successor was made for it.
+                let untold = self.user.tags.state_of(key).filter(|known| !known.told && known.is_the_same(&state));
+                match untold {
+                    Some(untold) => self.record(key, &KeyState { until: state.until, ..untold }).await?,
+                    None => self.record_not_told(key, &state).await?,
+                }
                 self.collect_item(key, news, Some(state));
             }
             Action::Adopt { key, state, delete_due } => {

@@ -148,6 +148,43 @@ fn an_old_inactive_key_is_not_taken_for_one_that_the_request_contained_where_a_p
 }
 
 #[test]
+fn a_leak_that_was_refused_as_the_key_was_inactive_already_is_refused_again_however_often_it_comes() {
+    let by_lifecycle = key("A", 0).inactive().disabled(45);
+    let keys = [
+        vec![by_lifecycle.clone()],
+        vec![by_lifecycle.clone(), key("B", 10).published()],
+        vec![by_lifecycle, key("B", 10).inactive().disabled(46)],
+        vec![key("A", 0).inactive()],
+    ];
+    for keys in keys {
+        for request in [leaked(), leaked_key("A")] {
+            let mut held = user(keys.clone());
+            let Verdict::Act(plan) = asked(&held, &request) else { continue };
+            let Some(refusal) = plan.refusal else { continue };
+            for action in plan.actions {
+                let Action::Record { key, state } = action else { panic!("{action:?}") };
+                held.keys.iter_mut().find(|held| held.id == key).expect("one of its keys").state = Some(state);
+            }
+            assert_eq!(asked(&held, &request), Verdict::Refused(refusal.clone()), "and no record is written anew");
+            assert_eq!(asked(&held, &again(request)), Verdict::Refused(refusal));
+        }
+    }
+}
+
+#[test]
+fn a_key_that_was_restored_long_ago_and_switched_off_since_is_inactive() {
+    let restored = KeyState::new(KeyStateKind::Restored, day(40));
+    let user = user([key("A", 0).inactive().in_state(restored), key("B", 10).published()]);
+    assert!(matches!(refused(&user, &leaked_key("A")), Refusal::AlreadyInactive { .. }));
+}
+
+#[test]
+fn a_key_that_the_lifecycle_disables_before_a_leak_is_worked_on_is_not_taken_for_one_that_was_contained() {
+    let user = user([key("A", 0).inactive().disabled(51), key("B", 10).published()]);
+    assert!(matches!(refused(&user, &again(leaked_key("A"))), Refusal::AlreadyInactive { .. }));
+}
+
+#[test]
 fn a_key_that_was_restored_since_is_not_contained_again_although_its_owner_has_not_been_told_of_that() {
     let restoring = |at| KeyState { restoring: Some(Uuid::from_u128(9)), at, ..contained() };
     let minute = jiff::SignedDuration::from_mins(1);
