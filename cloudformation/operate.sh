@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs one of the producer's commands as a task of the fleet, which has the settings and the rights; shows what it says, and ends as it ends.
-# Needs the AWS CLI, and of rights: cloudformation:DescribeStacks, ecs:RunTask and ecs:DescribeTasks, iam:PassRole, logs:GetLogEvents.
+# Needs the AWS CLI, and of rights: cloudformation:DescribeStacks, ecs:RunTask and ecs:DescribeTasks, iam:PassRole, logs:FilterLogEvents.
 set -euo pipefail
 
 usage() {
