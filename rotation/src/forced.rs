@@ -252,7 +252,7 @@ impl<'a> ForcedRules<'a> {
         // On record before anything else: by the record a later delivery recognises the key, even one that is gone.
         if !self.is_on_record(old) {
             actions.push(self.contain(old));
-        } else if old.state.as_ref().is_some_and(KeyState::is_untold) {
+        } else if old.state.as_ref().is_some_and(|state| !state.told) {
             actions.push(self.announce_containment(old));
         }
         if let [other] = self.keys(KeyStatus::Active).as_slice() {
@@ -298,7 +298,7 @@ impl<'a> ForcedRules<'a> {
             (KeyStatus::Inactive, false) => return actions,
             (KeyStatus::Inactive, true) if !self.is_on_record(old) => actions.push(self.contain(old)),
             (KeyStatus::Inactive, true) => {
-                if old.state.as_ref().is_some_and(KeyState::is_untold) {
+                if old.state.as_ref().is_some_and(|state| !state.told) {
                     actions.push(self.announce_containment(old));
                 }
             }

@@ -49,6 +49,12 @@ fn delivered_again_after_a_containment_that_was_not_told_it_is_told_again() {
 }
 
 #[test]
+fn delivered_again_after_an_exemption_made_the_containment_void_it_is_told_again_with_its_date() {
+    let user = user([key("A", 0).inactive().in_state(contained().made_void()), successor()]);
+    assert_eq!(done(&user, &again(leaked())), [announce_containment("A"), announce_successor("A")]);
+}
+
+#[test]
 fn delivered_again_after_a_successor_that_was_not_told_it_is_told_again() {
     for (request, user) in [
         (leaked(), user([key("A", 0).inactive().in_state(contained()), successor()])),
