@@ -236,13 +236,8 @@ MUTANTS = [
         first="exposed_keys",
     ),
     mutant(
-        "a deletion that nobody can be told is a message done",
-        (NOTIFY, "News::Deleted => true,", "News::Deleted => false,"),
-        first="mail_notices",
-    ),
-    mutant(
-        "what is found once and nobody can be told is a message done",
-        (NOTIFY, "News::Finding(finding) => !finding.lasts_until_mended(),", "News::Finding(_) => false,"),
+        "a deletion, or what is found once, that nobody can be told is a message done",
+        (NOTIFY, "!item.news.can_wait() &&", "item.record.is_some() &&"),
         first="mail_notices",
     ),
     mutant(
@@ -456,7 +451,7 @@ MUTANTS = [
     ),
     mutant(
         "a tag that cannot be read shields a leaked key",
-        (FORCED, "return rules.contain_or(Verdict::Refused(Refusal::blocked(&user.name, &findings)));", "return Verdict::Refused(Refusal::blocked(&user.name, &findings));"),
+        (FORCED, "return rules.contain_or(rules.refused(Refusal::blocked(&user.name, &findings)));", "return Verdict::Refused(Refusal::blocked(&user.name, &findings));"),
     ),
     mutant(
         "a finding ends a request",

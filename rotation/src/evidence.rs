@@ -37,9 +37,10 @@ pub(crate) fn is_untold_re_enabled(key: &Key) -> bool {
     })
 }
 
-/// Whether an operator's request that the record names may still be delivered again, and has to find it.
+/// Whether an operator's request may still be delivered again that has to find this record: its own, or that of a leak reported since.
 pub(crate) fn may_come_again(state: &KeyState, now: Timestamp) -> bool {
-    (state.by.is_some() || state.restoring.is_some()) && now.duration_since(state.at) <= MAX_REQUEST_AGE
+    let is_of_request = state.by.is_some() || state.restoring.is_some() || state.asked.is_some();
+    is_of_request && now.duration_since(state.at) <= MAX_REQUEST_AGE
 }
 
 /// In whole seconds, as tags and IAM's creation times are.

@@ -36,7 +36,7 @@ pub(crate) fn decide(now: Timestamp, policy: &Policy, user: &User, request: &For
         // Containing a leaked key waits for nothing: not for an interrupted attempt to be settled, nor for a person to mend a tag.
         Some(Blocker::SettleFirst) => return rules.contain_or(Verdict::SettleFirst),
         Some(Blocker::Findings(findings)) => {
-            return rules.contain_or(Verdict::Refused(Refusal::blocked(&user.name, &findings)));
+            return rules.contain_or(rules.refused(Refusal::blocked(&user.name, &findings)));
         }
         None => {}
     }
@@ -147,7 +147,10 @@ impl<'a> ForcedRules<'a> {
     /// Where a leak is reported of a key that is inactive already, nothing is left to be done; but that it is to stay so goes on record: a
     /// restore that was asked for before does not bring it back. Then the user is looked at once more, should one have begun meanwhile.
     fn refused(&self, refusal: Refusal) -> Verdict {
-        let is_inactive = matches!(refusal, Refusal::AlreadyInactive { .. } | Refusal::NoActiveKey { .. });
+        let is_inactive = match self.old_key() {
+            Err(Obstacle::Refused(why)) => matches!(why, Refusal::AlreadyInactive { .. } | Refusal::NoActiveKey { .. }),
+            Ok(_) | Err(Obstacle::Missing(_)) => false,
+        };
         if !self.request.disable_old_now || !is_inactive {
             return Verdict::Refused(refusal);
         }
@@ -157,22 +160,23 @@ impl<'a> ForcedRules<'a> {
         };
         let asked = Some(self.request.origin.requested_at.as_second());
         let is_recorded = |key: &Key| {
-            let asked_on_record = disabled_record(key).and_then(|state| state.asked).map(Timestamp::as_second);
-            asked_on_record == asked
+            let reported = key.state.as_ref().and_then(KeyState::leak_reported);
+            reported.map(Timestamp::as_second) == asked
         };
         let inactive = self.keys(KeyStatus::Inactive).into_iter();
         let leaked = inactive.filter(|key| is_meant(key) && !is_recorded(key));
-        let record = |key: &Key| Action::Record { key: key.id.clone(), state: self.disabled_anew(key) };
+        let record = |key: &Key| Action::Record { key: key.id.clone(), state: self.with_leak_reported(key) };
         match leaked.map(record).collect::<Vec<_>>() {
             actions if actions.is_empty() => Verdict::Refused(refusal),
             actions => Verdict::Act(Plan { actions, decide_again: true, refusal: Some(refusal), ..Plan::default() }),
         }
     }
 
-    fn disabled_anew(&self, key: &Key) -> KeyState {
+    /// Nothing else of the record changes, or reports that come again and again would put off the key's deletion.
+    fn with_leak_reported(&self, key: &Key) -> KeyState {
         let known = disabled_record(key).cloned();
         let state = known.unwrap_or_else(|| KeyState::new(KeyStateKind::Disabled, self.now).not_told());
-        KeyState { at: self.now, restoring: None, asked: Some(self.request.origin.requested_at), ..state }
+        KeyState { restoring: None, asked: Some(self.request.origin.requested_at), ..state }
     }
 
     /// The key to be made inactive before anything else is found out or settled, where that is asked for and clear.

@@ -76,6 +76,10 @@ pub enum Refusal {
         "the access key {key} of the user {user} was disabled at {at}, after the request to restore it was made: it stays disabled. Find out why; if it is to be restored all the same, make the request anew"
     )]
     DisabledSince { user: UserName, key: AccessKeyId, at: Timestamp },
+    #[error(
+        "the access key {key} of the user {user} was reported as leaked at {at}, after the request to restore it was made: it stays disabled. If it is to be restored all the same, make the request anew"
+    )]
+    LeakedSince { user: UserName, key: AccessKeyId, at: Timestamp },
     /// To be restored: too late, or never this user's.
     #[error(
         "the user {user} has no access key {key}: if it has been deleted it is too late, a deleted key cannot be brought back; its successor is in Secrets Manager"
@@ -121,6 +125,7 @@ impl Refusal {
             | Refusal::RestoredSince { .. }
             | Refusal::NoRoomForSuccessor { .. }
             | Refusal::DisabledSince { .. }
+            | Refusal::LeakedSince { .. }
             | Refusal::Gone { .. }
             | Refusal::NothingInactive { .. }
             | Refusal::AuditRestoresNothing => &[],

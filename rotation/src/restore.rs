@@ -38,6 +38,9 @@ fn plan(now: Timestamp, policy: &Policy, user: &User, request: &RestoreRequest, 
     if let Some(at) = disabled_since(key, request) {
         return Err(Refusal::DisabledSince { user: user.name.clone(), key: key.id.clone(), at });
     }
+    if let Some(at) = leaked_since(key, request) {
+        return Err(Refusal::LeakedSince { user: user.name.clone(), key: key.id.clone(), at });
+    }
     let (policy, _) = user.policy(policy);
     let disable_due = after(now, policy.install_grace());
     let (id, asked) = (request.origin.id, request.origin.requested_at);
@@ -103,6 +106,12 @@ fn disabled_since(key: &Key, request: &RestoreRequest) -> Option<Timestamp> {
         KeyStateKind::Notified | KeyStateKind::Forced => false,
     };
     since.then_some(state.at)
+}
+
+/// When the leak of an inactive key was reported, if that was after the request was made.
+fn leaked_since(key: &Key, request: &RestoreRequest) -> Option<Timestamp> {
+    let state = key.state.as_ref().filter(|_| key.status == KeyStatus::Inactive)?;
+    state.leak_reported().filter(|at| at.as_second() > request.origin.requested_at.as_second())
 }
 
 fn key_to_restore<'a>(user: &'a User, request: &RestoreRequest) -> Result<&'a Key, Refusal> {

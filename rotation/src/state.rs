@@ -25,8 +25,8 @@ pub struct KeyState {
     /// The operator's request that is about to make the key active (`restoring=`): it is written before that, and goes with the
     /// record that the key was restored.
     pub restoring: Option<Uuid>,
-    /// When the request was made that restores the key, or has restored it, or has reported its leak when it was inactive already
-    /// (`asked=`): what was asked for after that counts.
+    /// When the request was made that restores the key, or has restored it, or has reported its leak when it was disabled already
+    /// (`asked=`): of two requests the later one counts, whichever is carried out first.
     pub asked: Option<Timestamp>,
     /// Whether the owner has been told. While it has not (`told=no`), it has to be told again, and no clock runs.
     pub told: bool,
@@ -119,6 +119,11 @@ impl KeyState {
     pub fn accepted(self, at: Timestamp) -> Self {
         let at = if self.is_containment() { self.at } else { at };
         Self { at, ..self.marked_told() }
+    }
+
+    /// When the leak of the key was reported, where that was after it had been disabled.
+    pub fn leak_reported(&self) -> Option<Timestamp> {
+        self.asked.filter(|_| self.kind == KeyStateKind::Disabled && self.restoring.is_none())
     }
 
     /// Whether an operator's request disabled the key.

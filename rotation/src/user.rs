@@ -119,8 +119,10 @@ impl UserTags {
     /// that did not see it. What a request has recorded since stands.
     pub fn add_own_record(&mut self, key: &AccessKeyId, own: &KeyState) {
         let is_written_over = |there: &KeyState| {
-            let is_adopted = there.kind == KeyStateKind::Disabled && there.by.is_none() && there.restoring.is_none();
-            there.at.as_second() < own.at.as_second() || (own.by.is_some() && is_adopted)
+            let is_disabled = there.kind == KeyStateKind::Disabled && there.restoring.is_none();
+            let is_adopted = is_disabled && there.by.is_none() && own.by.is_some();
+            let lacks_the_leak = is_disabled && there.by == own.by && there.leak_reported() < own.leak_reported();
+            there.at.as_second() < own.at.as_second() || is_adopted || lacks_the_leak
         };
         match self.states.iter_mut().find(|(id, _)| id == key) {
             None => self.states.push((key.clone(), own.clone())),
@@ -129,10 +131,12 @@ impl UserTags {
         }
     }
 
-    /// Whether a request has disabled the key after this time.
-    pub fn is_contained_since(&self, key: &AccessKeyId, time: Timestamp) -> bool {
-        let is_since = |state: &KeyState| state.restoring.is_none() && state.at.as_second() > time.as_second();
-        self.state_of(key).is_some_and(|state| state.is_containment() && is_since(&state))
+    /// Whether a request has disabled the key after this time, or has reported its leak.
+    pub fn is_leaked_since(&self, key: &AccessKeyId, time: Timestamp) -> bool {
+        let is_since = |at: Timestamp| at.as_second() > time.as_second();
+        self.state_of(key).filter(|state| state.restoring.is_none()).is_some_and(|state| {
+            state.is_containment() && is_since(state.at) || state.leak_reported().is_some_and(is_since)
+        })
     }
 
     /// What a key's state tag records, if there is one that can be read.

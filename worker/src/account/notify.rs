@@ -6,7 +6,7 @@ use super::AccountReport;
 use crate::context::AccountContext;
 use crate::error::{JobError, StepError};
 use crate::events::from_item;
-use crate::notices::{self, Digest, DigestItem, DigestReport, IncompleteUser, News};
+use crate::notices::{self, Digest, DigestItem, DigestReport, IncompleteUser};
 use crate::recorder::TagRecorder;
 
 impl AccountContext<'_> {
@@ -75,26 +75,9 @@ fn mail_outcome(digest: &Digest, report: &DigestReport) -> Result<(), JobError> 
         return Err(JobError::Mail(failure.to_string()));
     }
     let untold =
-        digest.items.iter().enumerate().any(|(i, item)| is_for_once(item) && !report.accepted.contains_key(&i));
+        digest.items.iter().enumerate().any(|(i, item)| !item.news.can_wait() && !report.accepted.contains_key(&i));
     match report.failures.first() {
         Some(failure) if untold && !digest.dry_run => Err(JobError::Undeliverable(failure.to_string())),
         Some(_) | None => Ok(()),
     }
-}
-
-/// Whether no later run would tell it: what is waiting to be recorded as told, a deletion, and what is found once.
-fn is_for_once(item: &DigestItem) -> bool {
-    item.record.is_some()
-        || match &item.news {
-            News::Deleted => true,
-            News::Finding(finding) => !finding.lasts_until_mended(),
-            News::Rotated { .. }
-            | News::Noticed { .. }
-            | News::Disabled { .. }
-            | News::Contained
-            | News::FoundInactive { .. }
-            | News::Restored { .. }
-            | News::Upcoming { .. }
-            | News::Postponed { .. } => false,
-        }
 }

@@ -133,7 +133,7 @@ pub async fn enable(
     if let Some(not_before) = tags.may_be_deleted_until(key, context.now()) {
         return Err(StepError::HasToWait { not_before });
     }
-    if tags.is_contained_since(key, asked) {
+    if tags.is_leaked_since(key, asked) {
         return Err(StepError::Changed(format!("the key {key} has been disabled since its restore was asked for")));
     }
     Iam::new(session).set_status(context.user, key, KeyStatus::Active).await?;

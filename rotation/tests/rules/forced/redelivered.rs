@@ -171,10 +171,23 @@ fn a_leak_that_was_refused_as_the_key_was_inactive_already_is_refused_again_howe
                 let Action::Record { key, state } = action else { panic!("{action:?}") };
                 held.keys.iter_mut().find(|held| held.id == key).expect("one of its keys").state = Some(state);
             }
+            let of_leak = held.keys.iter().filter_map(|key| key.state.as_ref()).filter_map(KeyState::leak_reported);
+            assert!(of_leak.count() > 0);
             assert_eq!(asked(&held, &request), Verdict::Refused(refusal.clone()), "and no record is written anew");
             assert_eq!(asked(&held, &again(request)), Verdict::Refused(refusal));
         }
     }
+}
+
+#[test]
+fn reports_of_a_disabled_key_that_come_again_and_again_do_not_put_off_its_deletion() {
+    let state = KeyState::new(KeyStateKind::Disabled, day(45)).until(day(55));
+    let [Action::Record { state: recorded, .. }] =
+        &done(&user([key("A", 0).inactive().in_state(state.clone())]), &leaked_key("A"))[..]
+    else {
+        panic!("on record")
+    };
+    assert_eq!(*recorded, KeyState { asked: Some(day(50)), ..state });
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! What may keep a leaked key from being contained, and what may not.
 
-use rotation::{ForceRotateRequest, Plan, Refusal, Verdict};
+use rotation::{Action, ForceRotateRequest, Plan, Refusal, Verdict};
 
-use super::{asked, contain, contained, done, leaked, refused};
-use crate::given::{Described, id, key, tagged, user};
+use super::{asked, contain, contained, done, leaked, leaked_key, refused};
+use crate::given::{Described, day, id, key, tagged, user};
 
 #[test]
 fn a_leaked_key_is_contained_whatever_else_has_to_be_mended_first_and_only_then_refused() {
@@ -19,6 +19,9 @@ fn a_leaked_key_is_contained_whatever_else_has_to_be_mended_first_and_only_then_
         let mut inactive = user;
         inactive.keys[0] = key("A", 0).inactive().in_state(contained());
         assert!(matches!(refused(&inactive, &leaked()), Refusal::Blocked { .. }));
+        inactive.keys[0] = key("A", 0).inactive().disabled(45);
+        let reported = done(&inactive, &leaked_key("A"));
+        assert!(matches!(&reported[..], [Action::Record { state, .. }] if state.leak_reported() == Some(day(50))));
     }
 }
 
