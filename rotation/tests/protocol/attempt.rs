@@ -1,11 +1,12 @@
 //! One attempt, as in `worker/src/steps/rotate.rs`: the same steps, the same names, the same ways out.
 
+use crate::keys::{FOREIGN, NONE, OLD, Set, has, members, one, own_key};
 use crate::moves::{Answer, Moves};
 use crate::scenario::{Act, Defence, Ids};
 use crate::settle;
 use crate::violation::Violation;
 use crate::worker::{AttemptStep, DeliveryStep, Place, Worker};
-use crate::world::{FOREIGN, NONE, OLD, Set, World, has, members, one, own_key};
+use crate::world::World;
 
 /// IAM's limit on a user's keys.
 const KEYS: u32 = 2;

@@ -1,11 +1,12 @@
 //! One delivery around an attempt, as in `worker/src/user.rs`, `account.rs` and `steps/key_status.rs`: look, decide, disable,
 //! delete, tell, record. What is decided is what `rotation::lifecycle` decides about a user whose old key is due.
 
+use crate::keys::{OLD, Set, has, members, one, own_key};
 use crate::moves::{Answer, Moves};
 use crate::scenario::Defence;
 use crate::violation::Violation;
 use crate::worker::{AttemptStep, DeliveryStep, Mark, Place, Worker};
-use crate::world::{Memory, OLD, Set, StateTag, World, has, members, one, own_key};
+use crate::world::{Memory, StateTag, World};
 
 const END: Worker = Worker::at(Place::End);
 pub(crate) const NOTICE: Worker = Worker::at(Place::Delivery(DeliveryStep::Tell));

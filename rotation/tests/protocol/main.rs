@@ -22,6 +22,7 @@ mod attempt;
 mod delivery;
 mod explore;
 mod holds;
+mod keys;
 mod limits;
 mod moves;
 mod person;

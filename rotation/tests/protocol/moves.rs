@@ -2,12 +2,13 @@
 
 use crate::attempt;
 use crate::delivery;
+use crate::keys::{NONE, NOTHING, Set, has, members, one};
 use crate::restore;
 use crate::scenario::{Defence, Ids, Scenario};
 use crate::settle;
 use crate::violation::Violation;
 use crate::worker::{AttemptStep, DeliveryStep, Place, RestoreStep, Worker};
-use crate::world::{NONE, NOTHING, Set, StateTag, World, has, members, one};
+use crate::world::{StateTag, World};
 
 /// One thing that may happen.
 #[derive(Debug, Clone, Copy)]

@@ -1,9 +1,10 @@
 //! What a person does, past the tool.
 
+use crate::keys::{BY_HAND, FOREIGN, NONE, OLD, has, members, one};
 use crate::moves::Move;
 use crate::scenario::{Act, Scenario};
 use crate::worker::{Place, Worker};
-use crate::world::{BY_HAND, FOREIGN, NONE, OLD, World, has, members, one};
+use crate::world::World;
 
 /// The place of an intent that a person has written: that of a third worker.
 const FORGED_INTENT: u8 = 2;

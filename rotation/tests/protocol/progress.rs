@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
 use crate::explore::{Mixer, State, after, line, possible};
+use crate::keys::{OLD, has};
 use crate::scenario::{Defence, Ids, Scenario};
-use crate::world::{OLD, World, has};
+use crate::world::World;
 
 const TWO: Scenario = Scenario { ids: Ids::Ordered, ..Scenario::plain() };
 const THREE: Scenario = Scenario { workers: 3, ..TWO };

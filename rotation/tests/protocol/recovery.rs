@@ -1,10 +1,11 @@
 //! What undisturbed deliveries make of whatever was left: one after the other, each when all intents are old.
 
+use crate::keys::{BY_HAND, FOREIGN, OLD, has, members, own_key};
 use crate::moves::Moves;
 use crate::scenario::Scenario;
 use crate::violation::Violation;
 use crate::worker::{Place, Worker};
-use crate::world::{BY_HAND, FOREIGN, Memory, OLD, World, has, members, own_key};
+use crate::world::{Memory, World};
 
 /// More than any state needs: settle, rotate, tell.
 const DELIVERIES: usize = 8;

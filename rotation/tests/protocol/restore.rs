@@ -1,10 +1,11 @@
 //! An operator's restore of a key whose recovery grace is over, so that a scheduled delivery may be about to delete it.
 
 use crate::delivery::NOTICE;
+use crate::keys::{OLD, has};
 use crate::moves::{Answer, Moves};
 use crate::scenario::Defence;
 use crate::worker::{Place, RestoreStep, Worker};
-use crate::world::{Memory, OLD, has};
+use crate::world::Memory;
 
 const END: Worker = Worker::at(Place::End);
 

@@ -1,7 +1,8 @@
 //! What may happen in one search: how many workers, which faults, what a person does, and which defence is left out.
 
+use crate::keys::{AGENTS, BY_HAND, OLD, Set, one, own_key};
 use crate::violation::Violation;
-use crate::world::{AGENTS, BY_HAND, Memory, OLD, Set, StateTag, World, one, own_key};
+use crate::world::{Memory, StateTag, World};
 
 /// One search's bounds.
 #[derive(Debug, Clone, Copy)]

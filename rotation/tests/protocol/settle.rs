@@ -1,11 +1,11 @@
 //! Settling, as in `worker/src/steps/settle.rs`.
 
 use crate::attempt::predecessors;
+use crate::keys::{BY_HAND, FOREIGN, OLD, has, members, one};
 use crate::moves::{Answer, Moves};
 use crate::scenario::Defence;
 use crate::violation::Violation;
 use crate::worker::{AttemptStep, DeliveryStep, Place, SettleStep, Worker};
-use crate::world::{BY_HAND, FOREIGN, OLD, has, members, one};
 
 const END: Worker = Worker::at(Place::End);
 const CLEAR_AFTER_FAILURE: Worker = Worker::at(Place::Attempt(AttemptStep::ClearAfterFailure));

@@ -1,6 +1,6 @@
 //! A worker: where in the code it is, and what it has read. The places have the names of the code.
 
-use crate::world::{NONE, Set};
+use crate::keys::{NONE, Set};
 
 /// What comes next. Each is one call (or one moment at which a worker can be frozen).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

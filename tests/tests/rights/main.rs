@@ -9,6 +9,7 @@ mod deployment;
 #[allow(dead_code, reason = "only its patterns are needed")]
 mod eventbridge;
 mod policy;
+mod stacks;
 mod tasks;
 mod template;
 mod what_each_may;

@@ -1,4 +1,4 @@
-//! Operators' requests that come late, twice, copied or with a wrong clock, while people and other requests act.
+//! Leak responses: containment waits for nothing, and what was asked for is done or truly refused.
 
 use std::time::Duration;
 
@@ -6,71 +6,16 @@ use end_to_end::scenario::{leave_intent, publish, remember};
 use end_to_end::{ACCOUNT, Stage, USER};
 use jiff::SignedDuration;
 use rotation::job::{ForceRotate, Whom};
-use rotation::{AccessKeyId, Job, Task};
+use rotation::{Job, Task};
 use sandbox::KeySpec;
 use sandbox::faults::{Calls, HoldPlan, StaleReads, When};
 use sandbox::serve::REGION;
 use sandbox::services::ses::RefuseAs;
 use sandbox::world::MANAGEMENT_ACCOUNT;
 
-fn used(days: i64) -> KeySpec {
-    KeySpec::aged(days).used_days_ago(1)
-}
-
-fn whom() -> Whom {
-    Whom::User(USER.parse().expect("a user name"))
-}
-
-fn key_id(key: &str) -> AccessKeyId {
-    AccessKeyId::new(key).expect("a key id")
-}
-
-fn leak(stage: &Stage, whom: Whom) -> Job {
-    stage.job(Task::ForceRotate(ForceRotate { whom, disable_old_now: true, override_exemption: false }))
-}
-
-fn overriding(stage: &Stage) -> Job {
-    stage.job(Task::ForceRotate(ForceRotate { whom: whom(), disable_old_now: true, override_exemption: true }))
-}
-
-fn restore(stage: &Stage) -> Job {
-    stage.job(Task::Restore { user: USER.parse().expect("a user name"), access_key_id: None })
-}
-
-fn restore_of(stage: &Stage, key: &str) -> Job {
-    stage.job(Task::Restore { user: USER.parse().expect("a user name"), access_key_id: Some(key_id(key)) })
-}
-
-/// Delivered once; its retries wait.
-async fn deliver(stage: &Stage, job: &Job) {
-    stage.send(job).await;
-    stage.work().await;
-}
-
-/// The retries that wait are delivered.
-async fn retry(stage: &Stage) {
-    stage.pass(SignedDuration::from_mins(16));
-    stage.work().await;
-}
-
-/// A request that deletes a key goes on a minute after it has announced that.
-async fn after_announcing(stage: &Stage) {
-    stage.pass(SignedDuration::from_mins(2));
-    stage.work().await;
-}
-
-async fn only_refusal(stage: &Stage) -> String {
-    let dead = stage.dead_letters().await;
-    let [(reason, message, _)] = &dead[..] else { panic!("one dead letter, not {dead:?}") };
-    assert_eq!(reason, "Refused", "{message}");
-    message.clone()
-}
-
-fn is_active(stage: &Stage, key: &str) -> bool {
-    stage.keys().contains(&(key.to_owned(), true))
-}
-
-// ---- containment ---------------------------------------------------------------------------------------------------
+use crate::{
+    after_announcing, deliver, is_active, key_id, leak, only_refusal, overriding, restore_of, retry, used, whom,
+};
 
 #[tokio::test]
 async fn a_leaked_key_is_made_inactive_while_what_else_is_asked_about_it_is_not_answered() {
@@ -149,194 +94,6 @@ async fn an_audit_of_a_request_tells_all_that_it_would_do_whatever_that_would_ha
         assert_eq!((stage.waiting(), stage.keys().len()), (0, 2));
     }
 }
-
-// ---- restore -------------------------------------------------------------------------------------------------------
-
-#[tokio::test]
-async fn a_key_that_was_disabled_off_the_record_and_restored_untold_stays_active_until_its_owner_has_had_notice() {
-    let stage = Stage::new().await;
-    let keys = stage.user(&[used(112).inactive(), used(22)]);
-    publish(&stage, &keys[1]);
-    // As where the worker that disabled it died before it could record that.
-    remember(&stage, &keys[0], "notified", 20);
-    stage.world(|world| world.mail.knobs.refuse_all = Some(RefuseAs::SendingPaused));
-    deliver(&stage, &restore_of(&stage, &keys[0])).await;
-    assert!(is_active(&stage, &keys[0]));
-    let state = stage.state_of(&keys[0]).expect("it is on record");
-    assert!(state.starts_with("restored=") && state.ends_with("told=no"), "not the notice that came before: {state}");
-    stage.world(|world| world.mail.knobs.refuse_all = None);
-    for day in 0..9 {
-        stage.run().await;
-        assert!(is_active(&stage, &keys[0]), "day {day}");
-        stage.pass_days(1);
-    }
-}
-
-#[tokio::test]
-async fn a_restore_that_a_containment_has_overtaken_leaves_the_leaked_key_inactive() {
-    let stage = Stage::with(false).await;
-    let keys = stage.user(&[used(101).inactive(), used(11)]);
-    publish(&stage, &keys[1]);
-    remember(&stage, &keys[0], "disabled", 1);
-    stage.world(|world| world.mail.knobs.refuse_all = Some(RefuseAs::SendingPaused));
-    let early = restore(&stage);
-    stage.pass(SignedDuration::from_secs(1));
-    deliver(&stage, &early).await;
-    assert!(is_active(&stage, &keys[0]), "restored, but its owner could not be told: it will be delivered again");
-    stage.world(|world| world.mail.knobs.refuse_all = None);
-
-    deliver(&stage, &leak(&stage, Whom::UserAndKey(USER.parse().expect("a user name"), key_id(&keys[0])))).await;
-    assert!(!is_active(&stage, &keys[0]), "contained");
-    after_announcing(&stage).await;
-    retry(&stage).await;
-
-    assert!(!is_active(&stage, &keys[0]), "and it stays so");
-    assert_eq!(stage.waiting(), 0);
-    let message = only_refusal(&stage).await;
-    assert!(message.contains(USER), "{message}");
-}
-
-#[tokio::test]
-async fn a_restore_that_waits_is_refused_once_the_key_is_reported_as_leaked_though_it_is_inactive_already() {
-    for named in [true, false] {
-        let stage = Stage::with(false).await;
-        let key = stage.user(&[used(101).inactive()]).remove(0);
-        remember(&stage, &key, "disabled", 1);
-        let early = restore(&stage);
-        stage.pass(SignedDuration::from_hours(1));
-        let whom = if named { Whom::Key(key_id(&key)) } else { whom() };
-        deliver(&stage, &leak(&stage, whom)).await;
-        let why = only_refusal(&stage).await;
-        assert!(why.contains("inactive already") || why.contains("no active access key"), "nothing to contain: {why}");
-
-        stage.pass_days(1);
-        deliver(&stage, &early).await;
-        assert!(!is_active(&stage, &key), "leaked since the restore was asked for");
-        let dead = stage.dead_letters().await;
-        assert!(dead.iter().any(|(_, why, _)| why.contains("after the request to restore it was made")), "{dead:?}");
-        deliver(&stage, &restore(&stage)).await;
-        assert!(is_active(&stage, &key), "asked for after the leak: somebody knows of it");
-    }
-}
-
-#[tokio::test]
-async fn a_leaked_key_whose_restore_has_begun_is_contained_and_replaced() {
-    let stage = Stage::with(false).await;
-    let keys = stage.user(&[used(112).inactive(), used(22)]);
-    publish(&stage, &keys[1]);
-    // Its deletion is due: the restore waits until nobody can be deleting it.
-    remember(&stage, &keys[0], "disabled", 11);
-    deliver(&stage, &restore(&stage)).await;
-    assert!(!is_active(&stage, &keys[0]));
-    deliver(&stage, &leak(&stage, Whom::Key(key_id(&keys[0])))).await;
-    for minutes in [2, 21, 21, 40] {
-        stage.pass(SignedDuration::from_mins(minutes));
-        stage.work().await;
-        assert!(!is_active(&stage, &keys[0]), "not even for a moment");
-    }
-    assert!(only_refusal(&stage).await.contains(USER), "the restore");
-    assert_eq!(stage.waiting(), 0);
-    let successor = stage.published_key().expect("a successor");
-    assert!(is_active(&stage, &successor) && !keys.contains(&successor));
-}
-
-#[tokio::test]
-async fn a_leak_reported_after_a_restore_was_asked_for_contains_the_key_though_the_restore_came_later() {
-    let stage = Stage::with(false).await;
-    let key = stage.user(&[used(101).inactive()]).remove(0);
-    remember(&stage, &key, "disabled", 1);
-    let restored = restore(&stage);
-    stage.pass(SignedDuration::from_mins(15));
-    let leaked = leak(&stage, Whom::Key(key_id(&key)));
-    stage.pass(SignedDuration::from_mins(5));
-    deliver(&stage, &restored).await;
-    assert!(is_active(&stage, &key));
-    deliver(&stage, &leaked).await;
-    assert!(!is_active(&stage, &key));
-    assert!(stage.published_key().is_some_and(|key| is_active(&stage, &key)));
-}
-
-#[tokio::test]
-async fn a_restore_asked_for_before_the_key_was_disabled_is_refused_and_one_asked_for_after_is_carried_out() {
-    let stage = Stage::new().await;
-    let key = stage.user(&[used(50)]).remove(0);
-    let early = restore(&stage);
-    stage.pass(SignedDuration::from_hours(1));
-    deliver(&stage, &leak(&stage, whom())).await;
-    assert!(!is_active(&stage, &key));
-    deliver(&stage, &early).await;
-    assert!(!is_active(&stage, &key));
-    assert!(only_refusal(&stage).await.contains("after the request to restore it was made"));
-
-    stage.pass(SignedDuration::from_hours(1));
-    deliver(&stage, &restore(&stage)).await;
-    assert!(is_active(&stage, &key));
-}
-
-#[tokio::test]
-async fn a_key_that_is_restored_is_not_deleted_for_a_forced_rotation_that_sees_it_inactive_still() {
-    for restore_first in [true, false] {
-        let stage = Stage::with(false).await;
-        let keys = stage.user(&[used(30).inactive(), used(5)]);
-        publish(&stage, &keys[1]);
-        remember(&stage, &keys[0], "disabled", 2);
-        stage.world(|world| {
-            world.faults.stale_reads = Some(StaleReads { seconds: 10, reads: None, rate: 1.0, operation: None });
-        });
-        let force = ForceRotate { whom: whom(), disable_old_now: false, override_exemption: false };
-        let force = stage.job(Task::ForceRotate(force));
-        let (first, second) = if restore_first { (restore(&stage), force) } else { (force, restore(&stage)) };
-        deliver(&stage, &first).await;
-        stage.pass(SignedDuration::from_secs(2));
-        deliver(&stage, &second).await;
-        assert!(is_active(&stage, &keys[0]), "neither has seen the other");
-        for minutes in [2, 30, 2] {
-            stage.pass(SignedDuration::from_mins(minutes));
-            stage.work().await;
-        }
-        assert_eq!(stage.keys(), [(keys[0].clone(), true), (keys[1].clone(), true)]);
-        assert!(only_refusal(&stage).await.contains("two active access keys"));
-    }
-}
-
-#[tokio::test]
-async fn a_restore_waits_while_a_deletion_for_a_forced_rotation_may_be_under_way() {
-    let stage = Stage::with(false).await;
-    let keys = stage.user(&[used(30).inactive(), used(5)]);
-    publish(&stage, &keys[1]);
-    remember(&stage, &keys[0], "disabled", 2);
-    let force = ForceRotate { whom: whom(), disable_old_now: false, override_exemption: false };
-    deliver(&stage, &stage.job(Task::ForceRotate(force))).await;
-    deliver(&stage, &restore(&stage)).await;
-    assert!(!is_active(&stage, &keys[0]), "its deletion is announced");
-    after_announcing(&stage).await;
-    assert_eq!(stage.keys().len(), 2, "a restore is on record: the deletion waits as well");
-    stage.pass(SignedDuration::from_mins(21));
-    stage.work().await;
-    stage.pass(SignedDuration::from_mins(2));
-    stage.work().await;
-    assert_eq!(stage.keys(), [(keys[0].clone(), true), (keys[1].clone(), true)]);
-}
-
-#[tokio::test]
-async fn a_key_that_a_person_disables_while_its_restore_could_not_be_told_stays_disabled() {
-    let stage = Stage::with(false).await;
-    let key = stage.user(&[used(101).inactive()]).remove(0);
-    remember(&stage, &key, "disabled", 1);
-    stage.world(|world| world.mail.knobs.refuse_all = Some(RefuseAs::SendingPaused));
-    deliver(&stage, &restore(&stage)).await;
-    assert!(is_active(&stage, &key));
-    stage.pass(SignedDuration::from_mins(5));
-    stage.world(|world| {
-        world.set_key_status(ACCOUNT, USER, &key, sandbox::KeyStatus::Inactive);
-        world.mail.knobs.refuse_all = None;
-    });
-    retry(&stage).await;
-    assert!(!is_active(&stage, &key));
-    assert!(only_refusal(&stage).await.contains("after the request to restore it was made"));
-}
-
-// ---- leak response -------------------------------------------------------------------------------------------------
 
 #[tokio::test]
 async fn a_leak_response_that_was_held_up_never_takes_the_key_a_person_made_meanwhile() {
@@ -417,8 +174,6 @@ async fn a_request_from_the_future_or_of_more_than_two_weeks_ago_is_refused() {
     assert!(dead.iter().any(|(_, message, _)| message.contains("more than 14 days ago")), "{dead:?}");
 }
 
-// ---- containment waits for nothing -----------------------------------------------------------------------------------
-
 #[tokio::test]
 async fn with_secrets_manager_failing_or_a_last_use_unknown_a_leaked_key_is_inactive_after_the_first_delivery() {
     for denied in ["secretsmanager:DescribeSecret", "iam:GetAccessKeyLastUsed"] {
@@ -483,8 +238,6 @@ async fn what_a_leak_response_has_recorded_is_not_written_over_by_a_notice_whose
     assert!(stage.published_key().is_some_and(|key| key != keys[1] && is_active(&stage, &key)), "its successor");
 }
 
-// ---- a request is done when it is done -------------------------------------------------------------------------------
-
 #[tokio::test]
 async fn a_leak_response_beside_what_an_interrupted_rotation_and_a_person_left_ends_with_a_successor() {
     let stage = Stage::new().await;
@@ -521,8 +274,6 @@ async fn a_restore_that_could_not_be_told_is_told_before_a_forced_rotation_write
     assert!(told.contains("active again") && told.contains("replaced"), "{told}");
     assert_eq!((stage.waiting(), stage.dead_letters().await.len()), (0, 0));
 }
-
-// ---- dead letters ------------------------------------------------------------------------------------------------------
 
 #[tokio::test]
 async fn a_request_without_an_id_of_its_own_is_the_same_request_after_it_was_a_dead_letter() {

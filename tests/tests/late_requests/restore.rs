@@ -1,0 +1,209 @@
+//! Restores beside leak responses, forced rotations and people.
+
+use end_to_end::scenario::{publish, remember};
+use end_to_end::{ACCOUNT, Stage, USER};
+use jiff::SignedDuration;
+use rotation::Task;
+use rotation::job::{ForceRotate, Whom};
+use sandbox::faults::StaleReads;
+use sandbox::services::ses::RefuseAs;
+
+use crate::{after_announcing, deliver, is_active, key_id, leak, only_refusal, restore, restore_of, retry, used, whom};
+
+#[tokio::test]
+async fn a_key_that_was_disabled_off_the_record_and_restored_untold_stays_active_until_its_owner_has_had_notice() {
+    let stage = Stage::new().await;
+    let keys = stage.user(&[used(112).inactive(), used(22)]);
+    publish(&stage, &keys[1]);
+    // As where the worker that disabled it died before it could record that.
+    remember(&stage, &keys[0], "notified", 20);
+    stage.world(|world| world.mail.knobs.refuse_all = Some(RefuseAs::SendingPaused));
+    deliver(&stage, &restore_of(&stage, &keys[0])).await;
+    assert!(is_active(&stage, &keys[0]));
+    let state = stage.state_of(&keys[0]).expect("it is on record");
+    assert!(state.starts_with("restored=") && state.ends_with("told=no"), "not the notice that came before: {state}");
+    stage.world(|world| world.mail.knobs.refuse_all = None);
+    for day in 0..9 {
+        stage.run().await;
+        assert!(is_active(&stage, &keys[0]), "day {day}");
+        stage.pass_days(1);
+    }
+}
+
+#[tokio::test]
+async fn a_restore_that_a_containment_has_overtaken_leaves_the_leaked_key_inactive() {
+    let stage = Stage::with(false).await;
+    let keys = stage.user(&[used(101).inactive(), used(11)]);
+    publish(&stage, &keys[1]);
+    remember(&stage, &keys[0], "disabled", 1);
+    stage.world(|world| world.mail.knobs.refuse_all = Some(RefuseAs::SendingPaused));
+    let early = restore(&stage);
+    stage.pass(SignedDuration::from_secs(1));
+    deliver(&stage, &early).await;
+    assert!(is_active(&stage, &keys[0]), "restored, but its owner could not be told: it will be delivered again");
+    stage.world(|world| world.mail.knobs.refuse_all = None);
+
+    deliver(&stage, &leak(&stage, Whom::UserAndKey(USER.parse().expect("a user name"), key_id(&keys[0])))).await;
+    assert!(!is_active(&stage, &keys[0]), "contained");
+    after_announcing(&stage).await;
+    retry(&stage).await;
+
+    assert!(!is_active(&stage, &keys[0]), "and it stays so");
+    assert_eq!(stage.waiting(), 0);
+    let message = only_refusal(&stage).await;
+    assert!(message.contains(USER), "{message}");
+}
+
+#[tokio::test]
+async fn a_restore_that_waits_is_refused_once_the_key_is_reported_as_leaked_though_it_is_inactive_already() {
+    for named in [true, false] {
+        let stage = Stage::with(false).await;
+        let key = stage.user(&[used(101).inactive()]).remove(0);
+        remember(&stage, &key, "disabled", 1);
+        let early = restore(&stage);
+        stage.pass(SignedDuration::from_hours(1));
+        let whom = if named { Whom::Key(key_id(&key)) } else { whom() };
+        deliver(&stage, &leak(&stage, whom)).await;
+        let why = only_refusal(&stage).await;
+        assert!(why.contains("inactive already") || why.contains("no active access key"), "nothing to contain: {why}");
+
+        stage.pass_days(1);
+        deliver(&stage, &early).await;
+        assert!(!is_active(&stage, &key), "leaked since the restore was asked for");
+        let dead = stage.dead_letters().await;
+        assert!(dead.iter().any(|(_, why, _)| why.contains("after the request to restore it was made")), "{dead:?}");
+        deliver(&stage, &restore(&stage)).await;
+        assert!(is_active(&stage, &key), "asked for after the leak: somebody knows of it");
+    }
+}
+
+#[tokio::test]
+async fn a_tag_that_cannot_be_read_lets_no_restore_bring_back_a_key_that_was_reported_as_leaked() {
+    let stage = Stage::with(false).await;
+    let key = stage.user(&[used(101).inactive()]).remove(0);
+    remember(&stage, &key, "disabled", 1);
+    stage.world(|world| world.tag_user(ACCOUNT, USER, "key-rotation:intent:x", "y"));
+    let early = restore(&stage);
+    stage.pass(SignedDuration::from_hours(1));
+    deliver(&stage, &leak(&stage, Whom::Key(key_id(&key)))).await;
+    assert!(only_refusal(&stage).await.contains("nothing is changed"));
+    deliver(&stage, &early).await;
+    assert!(!is_active(&stage, &key));
+}
+
+#[tokio::test]
+async fn a_leaked_key_whose_restore_has_begun_is_contained_and_replaced() {
+    let stage = Stage::with(false).await;
+    let keys = stage.user(&[used(112).inactive(), used(22)]);
+    publish(&stage, &keys[1]);
+    // Its deletion is due: the restore waits until nobody can be deleting it.
+    remember(&stage, &keys[0], "disabled", 11);
+    deliver(&stage, &restore(&stage)).await;
+    assert!(!is_active(&stage, &keys[0]));
+    deliver(&stage, &leak(&stage, Whom::Key(key_id(&keys[0])))).await;
+    for minutes in [2, 21, 21, 40] {
+        stage.pass(SignedDuration::from_mins(minutes));
+        stage.work().await;
+        assert!(!is_active(&stage, &keys[0]), "not even for a moment");
+    }
+    assert!(only_refusal(&stage).await.contains(USER), "the restore");
+    assert_eq!(stage.waiting(), 0);
+    let successor = stage.published_key().expect("a successor");
+    assert!(is_active(&stage, &successor) && !keys.contains(&successor));
+}
+
+#[tokio::test]
+async fn a_leak_reported_after_a_restore_was_asked_for_contains_the_key_though_the_restore_came_later() {
+    let stage = Stage::with(false).await;
+    let key = stage.user(&[used(101).inactive()]).remove(0);
+    remember(&stage, &key, "disabled", 1);
+    let restored = restore(&stage);
+    stage.pass(SignedDuration::from_mins(15));
+    let leaked = leak(&stage, Whom::Key(key_id(&key)));
+    stage.pass(SignedDuration::from_mins(5));
+    deliver(&stage, &restored).await;
+    assert!(is_active(&stage, &key));
+    deliver(&stage, &leaked).await;
+    assert!(!is_active(&stage, &key));
+    assert!(stage.published_key().is_some_and(|key| is_active(&stage, &key)));
+}
+
+#[tokio::test]
+async fn a_restore_asked_for_before_the_key_was_disabled_is_refused_and_one_asked_for_after_is_carried_out() {
+    let stage = Stage::new().await;
+    let key = stage.user(&[used(50)]).remove(0);
+    let early = restore(&stage);
+    stage.pass(SignedDuration::from_hours(1));
+    deliver(&stage, &leak(&stage, whom())).await;
+    assert!(!is_active(&stage, &key));
+    deliver(&stage, &early).await;
+    assert!(!is_active(&stage, &key));
+    assert!(only_refusal(&stage).await.contains("after the request to restore it was made"));
+
+    stage.pass(SignedDuration::from_hours(1));
+    deliver(&stage, &restore(&stage)).await;
+    assert!(is_active(&stage, &key));
+}
+
+#[tokio::test]
+async fn a_key_that_is_restored_is_not_deleted_for_a_forced_rotation_that_sees_it_inactive_still() {
+    for restore_first in [true, false] {
+        let stage = Stage::with(false).await;
+        let keys = stage.user(&[used(30).inactive(), used(5)]);
+        publish(&stage, &keys[1]);
+        remember(&stage, &keys[0], "disabled", 2);
+        stage.world(|world| {
+            world.faults.stale_reads = Some(StaleReads { seconds: 10, reads: None, rate: 1.0, operation: None });
+        });
+        let force = ForceRotate { whom: whom(), disable_old_now: false, override_exemption: false };
+        let force = stage.job(Task::ForceRotate(force));
+        let (first, second) = if restore_first { (restore(&stage), force) } else { (force, restore(&stage)) };
+        deliver(&stage, &first).await;
+        stage.pass(SignedDuration::from_secs(2));
+        deliver(&stage, &second).await;
+        assert!(is_active(&stage, &keys[0]), "neither has seen the other");
+        for minutes in [2, 30, 2] {
+            stage.pass(SignedDuration::from_mins(minutes));
+            stage.work().await;
+        }
+        assert_eq!(stage.keys(), [(keys[0].clone(), true), (keys[1].clone(), true)]);
+        assert!(only_refusal(&stage).await.contains("two active access keys"));
+    }
+}
+
+#[tokio::test]
+async fn a_restore_waits_while_a_deletion_for_a_forced_rotation_may_be_under_way() {
+    let stage = Stage::with(false).await;
+    let keys = stage.user(&[used(30).inactive(), used(5)]);
+    publish(&stage, &keys[1]);
+    remember(&stage, &keys[0], "disabled", 2);
+    let force = ForceRotate { whom: whom(), disable_old_now: false, override_exemption: false };
+    deliver(&stage, &stage.job(Task::ForceRotate(force))).await;
+    deliver(&stage, &restore(&stage)).await;
+    assert!(!is_active(&stage, &keys[0]), "its deletion is announced");
+    after_announcing(&stage).await;
+    assert_eq!(stage.keys().len(), 2, "a restore is on record: the deletion waits as well");
+    stage.pass(SignedDuration::from_mins(21));
+    stage.work().await;
+    stage.pass(SignedDuration::from_mins(2));
+    stage.work().await;
+    assert_eq!(stage.keys(), [(keys[0].clone(), true), (keys[1].clone(), true)]);
+}
+
+#[tokio::test]
+async fn a_key_that_a_person_disables_while_its_restore_could_not_be_told_stays_disabled() {
+    let stage = Stage::with(false).await;
+    let key = stage.user(&[used(101).inactive()]).remove(0);
+    remember(&stage, &key, "disabled", 1);
+    stage.world(|world| world.mail.knobs.refuse_all = Some(RefuseAs::SendingPaused));
+    deliver(&stage, &restore(&stage)).await;
+    assert!(is_active(&stage, &key));
+    stage.pass(SignedDuration::from_mins(5));
+    stage.world(|world| {
+        world.set_key_status(ACCOUNT, USER, &key, sandbox::KeyStatus::Inactive);
+        world.mail.knobs.refuse_all = None;
+    });
+    retry(&stage).await;
+    assert!(!is_active(&stage, &key));
+    assert!(only_refusal(&stage).await.contains("after the request to restore it was made"));
+}
