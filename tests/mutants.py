@@ -247,7 +247,7 @@ MUTANTS = [
     ),
     mutant(
         "the owner is told before the key is published",
-        (EXECUTE, "match self.attempt(kind).await? {", "self.collect_item(old, News::Rotated { by: None, disable_due }, record);\n        match self.attempt(kind).await? {"),
+        (EXECUTE, "match self.attempt(kind).await? {", "self.collect_item(old, News::Rotated { successor: None, disable_due }, record);\n        match self.attempt(kind).await? {"),
     ),
     mutant(
         "what was told is recorded whether or not the mail was accepted",
@@ -435,7 +435,7 @@ MUTANTS = [
     ),
     mutant(
         "a request is not known by its id",
-        (OLD_KEY, "let by_this_request = state.by == Some(self.request.origin.id);", "let by_this_request = state.by == Some(self.request.origin.id) && false;"),
+        (OLD_KEY, "let by_this_request = state.request == Some(self.request.origin.id);", "let by_this_request = state.request == Some(self.request.origin.id) && false;"),
     ),
     mutant(
         "a request that was a dead letter is another request",

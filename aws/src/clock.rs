@@ -200,7 +200,7 @@ pub struct AnswerTime {
 
 impl AnswerTime {
     /// Goes by this clock.
-    pub fn by(clock: AwsClock) -> Self {
+    pub fn new(clock: AwsClock) -> Self {
         Self { clock, sent: Arc::default(), answered: Arc::default() }
     }
 

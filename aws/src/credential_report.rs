@@ -60,7 +60,7 @@ pub struct UnreadableRow {
 
 /// Why there is no credential report.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReportError {
+pub enum CredentialReportError {
     #[error("the credential report is still being generated")]
     InProgress,
     #[error("there is no credential report: it has to be generated first")]
@@ -78,7 +78,7 @@ pub enum ReportError {
 
 /// What `GenerateCredentialReport` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReportState {
+pub enum CredentialReportState {
     /// There is one, less than four hours old.
     Complete,
     InProgress,
@@ -87,15 +87,15 @@ pub enum ReportState {
 /// Sees to it that there is a report, and reads it; while it is being generated, after each of the `pauses`.
 ///
 /// # Errors
-/// [`ReportError`]; `InProgress` where it was not complete after the last pause.
-pub async fn fetch(iam: &Client, pauses: &[Duration]) -> Result<CredentialReport, ReportError> {
+/// [`CredentialReportError`]; `InProgress` where it was not complete after the last pause.
+pub async fn fetch(iam: &Client, pauses: &[Duration]) -> Result<CredentialReport, CredentialReportError> {
     match (generate(iam).await?, pauses) {
-        (ReportState::Complete, pauses) => get_once_complete(iam, pauses).await,
-        (ReportState::InProgress, [first, pauses @ ..]) => {
+        (CredentialReportState::Complete, pauses) => get_once_complete(iam, pauses).await,
+        (CredentialReportState::InProgress, [first, pauses @ ..]) => {
             tokio::time::sleep(*first).await;
             get_once_complete(iam, pauses).await
         }
-        (ReportState::InProgress, []) => Err(ReportError::InProgress),
+        (CredentialReportState::InProgress, []) => Err(CredentialReportError::InProgress),
     }
 }
 
@@ -103,11 +103,11 @@ pub async fn fetch(iam: &Client, pauses: &[Duration]) -> Result<CredentialReport
 ///
 /// # Errors
 /// As [`fetch`].
-pub async fn get_once_complete(iam: &Client, pauses: &[Duration]) -> Result<CredentialReport, ReportError> {
+pub async fn get_once_complete(iam: &Client, pauses: &[Duration]) -> Result<CredentialReport, CredentialReportError> {
     let mut pauses = pauses.iter();
     loop {
         match (get(iam).await, pauses.next()) {
-            (Err(ReportError::InProgress), Some(pause)) => tokio::time::sleep(*pause).await,
+            (Err(CredentialReportError::InProgress), Some(pause)) => tokio::time::sleep(*pause).await,
             (answer, _) => return answer,
         }
     }
@@ -116,43 +116,48 @@ pub async fn get_once_complete(iam: &Client, pauses: &[Duration]) -> Result<Cred
 /// Has a report generated, unless there is one that is less than four hours old.
 ///
 /// # Errors
-/// [`ReportError::Denied`] or [`ReportError::Aws`].
-pub async fn generate(iam: &Client) -> Result<ReportState, ReportError> {
+/// [`CredentialReportError::Denied`] or [`CredentialReportError::Aws`].
+pub async fn generate(iam: &Client) -> Result<CredentialReportState, CredentialReportError> {
     let answer = iam.generate_credential_report().send().await;
     let answer = answer.map_err(|error| failure(AwsError::new("iam:GenerateCredentialReport", error)))?;
     Ok(match answer.state {
-        Some(ReportStateType::Complete) => ReportState::Complete,
+        Some(ReportStateType::Complete) => CredentialReportState::Complete,
         // The SDK's own enum, non-exhaustive: whatever it is, the report is not complete.
-        _ => ReportState::InProgress,
+        _ => CredentialReportState::InProgress,
     })
 }
 
 /// Reads the report.
 ///
 /// # Errors
-/// [`ReportError`].
-pub async fn get(iam: &Client) -> Result<CredentialReport, ReportError> {
+/// [`CredentialReportError`].
+pub async fn get(iam: &Client) -> Result<CredentialReport, CredentialReportError> {
     let answer = match iam.get_credential_report().send().await {
         Ok(answer) => answer,
         Err(error) => {
             return Err(match error.as_service_error() {
-                Some(GetCredentialReportError::CredentialReportNotReadyException(_)) => ReportError::InProgress,
-                Some(GetCredentialReportError::CredentialReportNotPresentException(_)) => ReportError::NotPresent,
-                Some(GetCredentialReportError::CredentialReportExpiredException(_)) => ReportError::Expired,
+                Some(GetCredentialReportError::CredentialReportNotReadyException(_)) => {
+                    CredentialReportError::InProgress
+                }
+                Some(GetCredentialReportError::CredentialReportNotPresentException(_)) => {
+                    CredentialReportError::NotPresent
+                }
+                Some(GetCredentialReportError::CredentialReportExpiredException(_)) => CredentialReportError::Expired,
                 // The SDK's own enum, non-exhaustive.
                 _ => failure(AwsError::new("iam:GetCredentialReport", error)),
             });
         }
     };
-    let content = answer.content.ok_or_else(|| ReportError::Unreadable("it has no content".to_owned()))?;
+    let content = answer.content.ok_or_else(|| CredentialReportError::Unreadable("it has no content".to_owned()))?;
     let generated = answer.generated_time.and_then(|at| Timestamp::from_second(at.secs()).ok());
-    let generated = generated.ok_or_else(|| ReportError::Unreadable("it does not say of when it is".to_owned()))?;
+    let generated =
+        generated.ok_or_else(|| CredentialReportError::Unreadable("it does not say of when it is".to_owned()))?;
     parse::parse(content.as_ref(), generated)
 }
 
-fn failure(error: AwsError) -> ReportError {
+fn failure(error: AwsError) -> CredentialReportError {
     match error.class {
-        ErrorClass::Denied => ReportError::Denied(error),
+        ErrorClass::Denied => CredentialReportError::Denied(error),
         ErrorClass::Throttled
         | ErrorClass::Transient
         | ErrorClass::SessionEnded
@@ -162,6 +167,6 @@ fn failure(error: AwsError) -> ReportError {
         | ErrorClass::Rejected
         | ErrorClass::SendingOff
         | ErrorClass::NotEnabled
-        | ErrorClass::Invalid => ReportError::Aws(error),
+        | ErrorClass::Invalid => CredentialReportError::Aws(error),
     }
 }

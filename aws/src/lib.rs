@@ -25,7 +25,7 @@ pub use backoff::RetryPolicy;
 pub use calls::CallCounter;
 pub use clock::{AnswerTime, AwsClock};
 pub use connection::{Connection, ConnectionError, Identity};
-pub use credential_report::{CredentialReport, ReportError};
+pub use credential_report::{CredentialReport, CredentialReportError};
 pub use error::{AwsError, ErrorClass};
 pub use queue::QueueUrl;
 pub use queue::depth::Depth;

@@ -39,7 +39,7 @@ pub(crate) fn is_untold_re_enabled(key: &Key) -> bool {
 
 /// Whether an operator's request may still be delivered again that has to find this record: its own, or that of a leak reported since.
 pub(crate) fn may_come_again(state: &KeyState, now: Timestamp) -> bool {
-    let is_of_request = state.by.is_some() || state.restoring.is_some() || state.asked.is_some();
+    let is_of_request = state.request.is_some() || state.restoring.is_some() || state.requested_at.is_some();
     is_of_request && now.duration_since(state.at) <= MAX_REQUEST_AGE
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn decide(now: Timestamp, policy: &Policy, user: &User, request: &For
         Ok(actions)
     });
     match decided {
-        Ok(actions) => Verdict::Act(rules.announce_deletions(actions)),
+        Ok(actions) => Verdict::Act(rules.record_deletions(actions)),
         Err(Obstacle::Missing(missing)) => rules.contain_or(Verdict::Undecided(missing)),
         Err(Obstacle::Refused(refusal)) => rules.refused(refusal),
     }
@@ -76,24 +76,24 @@ fn shield(now: Timestamp, user: &User, request: &ForceRotateRequest) -> Option<R
     Some(Refusal::Exempt { user: name(), why })
 }
 
-/// For how long the deletion of a key must have been announced before it is carried out: longer than IAM's reads may lag behind its
+/// For how long the deletion of a key must have been on record before it is carried out: longer than IAM's reads may lag behind its
 /// writes, and not so long that the session which deletes could outlive the time for which a restore keeps away from the key.
 /// (`docs/decisions/a-late-restore-waits.md`)
-const DELETION_ANNOUNCED_FOR: RangeInclusive<SignedDuration> =
+const DELETION_RECORDED_FOR: RangeInclusive<SignedDuration> =
     SignedDuration::from_mins(1)..=SignedDuration::from_mins(5);
 
 /// For how long a deletion waits for a restore that has begun: longer than the fence, for which the restore may have to wait itself.
 const RESTORE_GOES_FIRST_FOR: SignedDuration = SignedDuration::from_mins(30);
 
-fn announced_for_long_enough(at: Timestamp) -> Timestamp {
-    at.checked_add(*DELETION_ANNOUNCED_FOR.start()).unwrap_or(Timestamp::MAX)
+fn recorded_for_long_enough(at: Timestamp) -> Timestamp {
+    at.checked_add(*DELETION_RECORDED_FOR.start()).unwrap_or(Timestamp::MAX)
 }
 
 /// Until when a deletion has to wait.
 struct DeletionWait {
     until: Timestamp,
     /// Whether it is not on record yet, or no more.
-    to_announce: bool,
+    to_record: bool,
 }
 
 enum Obstacle {
@@ -158,10 +158,10 @@ impl<'a> ForcedRules<'a> {
             Some(named) => key.id == *named,
             None => self.is_older(key),
         };
-        let asked = Some(self.request.origin.requested_at.as_second());
+        let requested_at = Some(self.request.origin.requested_at.as_second());
         let is_recorded = |key: &Key| {
             let reported = key.state.as_ref().and_then(KeyState::leak_reported);
-            reported.map(Timestamp::as_second) == asked
+            reported.map(Timestamp::as_second) == requested_at
         };
         let inactive = self.keys(KeyStatus::Inactive).into_iter();
         let leaked = inactive.filter(|key| is_meant(key) && !is_recorded(key));
@@ -176,7 +176,7 @@ impl<'a> ForcedRules<'a> {
     fn with_leak_reported(&self, key: &Key) -> KeyState {
         let known = disabled_record(key).cloned();
         let state = known.unwrap_or_else(|| KeyState::new(KeyStateKind::Disabled, self.now).not_told());
-        KeyState { restoring: None, asked: Some(self.request.origin.requested_at), ..state }
+        KeyState { restoring: None, requested_at: Some(self.request.origin.requested_at), ..state }
     }
 
     /// The key to be made inactive before anything else is found out or settled, where that is asked for and clear.
@@ -308,7 +308,7 @@ impl<'a> ForcedRules<'a> {
             }
         }
         if !self.has_told_of_successor(old) {
-            actions.push(self.announcement(&old.id, Announcement::Successor { by: successor.id.clone() }));
+            actions.push(self.announcement(&old.id, Announcement::Successor { successor: successor.id.clone() }));
         }
         actions
     }
@@ -317,14 +317,14 @@ impl<'a> ForcedRules<'a> {
         if state.successor.is_some() || !self.request.disable_old_now {
             return Vec::new();
         }
-        vec![self.announcement(old, Announcement::Successor { by: successor.id.clone() })]
+        vec![self.announcement(old, Announcement::Successor { successor: successor.id.clone() })]
     }
 
     // ---- deletions --------------------------------------------------------------------------------------------------
 
-    /// A key may be on the point of being made active, by a request whose changes do not show yet. So its deletion is announced first,
+    /// A key may be on the point of being made active, by a request whose changes do not show yet. So its deletion is put on record first,
     /// and everything from there on waits until nobody can have missed that.
-    fn announce_deletions(&self, mut actions: Vec<Action>) -> Plan {
+    fn record_deletions(&self, mut actions: Vec<Action>) -> Plan {
         let waits: Vec<(AccessKeyId, DeletionWait)> = actions
             .iter()
             .filter_map(|action| match action {
@@ -337,8 +337,8 @@ impl<'a> ForcedRules<'a> {
         };
         let first = actions.iter().position(|action| matches!(action, Action::Delete(_))).unwrap_or(actions.len());
         let rest = actions.split_off(first);
-        let announced = waits.into_iter().filter(|(_, wait)| wait.to_announce);
-        actions.extend(announced.map(|(key, _)| Action::AnnounceDeletion { key }));
+        let to_be_recorded = waits.into_iter().filter(|(_, wait)| wait.to_record);
+        actions.extend(to_be_recorded.map(|(key, _)| Action::RecordDeletion { key }));
         Plan { actions, rest_after: Some(rest_after), rest, ..Plan::default() }
     }
 
@@ -348,14 +348,14 @@ impl<'a> ForcedRules<'a> {
         let restoring = self.user.tags.state_of(key).filter(is_begun);
         let after = |state: KeyState| state.at.checked_add(RESTORE_GOES_FIRST_FOR).unwrap_or(Timestamp::MAX);
         if let Some(until) = restoring.map(after).filter(|until| self.now <= *until) {
-            return Some(DeletionWait { until, to_announce: false });
+            return Some(DeletionWait { until, to_record: false });
         }
         match self.user.tags.deletion_of(key).map(|at| (at, self.now.duration_since(at))) {
-            Some((_, since)) if DELETION_ANNOUNCED_FOR.contains(&since) => None,
-            Some((at, since)) if !since.is_negative() && since < *DELETION_ANNOUNCED_FOR.start() => {
-                Some(DeletionWait { until: announced_for_long_enough(at), to_announce: false })
+            Some((_, since)) if DELETION_RECORDED_FOR.contains(&since) => None,
+            Some((at, since)) if !since.is_negative() && since < *DELETION_RECORDED_FOR.start() => {
+                Some(DeletionWait { until: recorded_for_long_enough(at), to_record: false })
             }
-            Some(_) | None => Some(DeletionWait { until: announced_for_long_enough(self.now), to_announce: true }),
+            Some(_) | None => Some(DeletionWait { until: recorded_for_long_enough(self.now), to_record: true }),
         }
     }
 
@@ -372,7 +372,7 @@ impl<'a> ForcedRules<'a> {
     }
 
     fn contained_state(&self) -> KeyState {
-        KeyState::new(KeyStateKind::Disabled, self.now).by(self.request.origin.id).until(self.delete_due())
+        KeyState::new(KeyStateKind::Disabled, self.now).of_request(self.request.origin.id).until(self.delete_due())
     }
 
     /// The record of the containment, as this or an earlier delivery has written it.
@@ -392,7 +392,7 @@ impl<'a> ForcedRules<'a> {
     }
 
     fn announcement(&self, key: &AccessKeyId, what: Announcement) -> Action {
-        what.of(key, Some(self.containment(key)))
+        what.into_action(key, Some(self.containment(key)))
     }
 
     fn delete_contained(&self, key: &Key) -> Action {
@@ -413,15 +413,25 @@ impl<'a> ForcedRules<'a> {
         Action::Rotate { old: old.clone(), present, notice, contained }
     }
 
-    fn notice(&self, by: Option<AccessKeyId>) -> Notice {
+    fn notice(&self, successor: Option<AccessKeyId>) -> Notice {
         let disable_due = Some(after(self.now, self.policy.install_grace()));
-        Notice { kind: NoticeKind::Forced { by }, disable_due, request: Some(self.request.origin.id), asked: None }
+        Notice {
+            kind: NoticeKind::Forced { successor },
+            disable_due,
+            request: Some(self.request.origin.id),
+            requested_at: None,
+        }
     }
 
     fn untold_restore(&self, key: &Key) -> Option<Action> {
         let state = key.state.as_ref().filter(|state| state.kind == KeyStateKind::Restored && !state.told)?;
         let disable_due = Some(after(self.now, self.policy.install_grace()));
-        let notice = Notice { kind: NoticeKind::Restored, disable_due, request: state.by, asked: state.asked };
+        let notice = Notice {
+            kind: NoticeKind::Restored,
+            disable_due,
+            request: state.request,
+            requested_at: state.requested_at,
+        };
         Some(Action::Notify { key: key.id.clone(), notice })
     }
 

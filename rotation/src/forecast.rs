@@ -181,7 +181,10 @@ impl SimulatedUser {
             }
             Action::Restore { key, disable_due, request, .. } => {
                 self.set_status(key, KeyStatus::Active);
-                self.record(key, KeyState::new(KeyStateKind::Restored, self.now).by(*request).until(*disable_due));
+                self.record(
+                    key,
+                    KeyState::new(KeyStateKind::Restored, self.now).of_request(*request).until(*disable_due),
+                );
             }
             Action::Announce { key, what: Announcement::Deleted, state } => self.accept_deletion(key, state.as_ref()),
             Action::Announce { key, state, .. } => {
@@ -197,7 +200,7 @@ impl SimulatedUser {
                     self.forecast.findings.push((self.day, finding.clone()));
                 }
             }
-            Action::Warn { .. } | Action::Postpone { .. } | Action::AnnounceDeletion { .. } => {}
+            Action::Warn { .. } | Action::Postpone { .. } | Action::RecordDeletion { .. } => {}
         }
         action.changes()
     }

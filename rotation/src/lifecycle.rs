@@ -215,13 +215,13 @@ impl LifecycleRules {
 
     /// A request that has made it active goes on being known by that.
     fn restored_notice(&self, key: &Key) -> Notice {
-        let (request, asked) = match &key.state {
-            Some(state) if state.kind == KeyStateKind::Restored => (state.by, state.asked),
+        let (request, requested_at) = match &key.state {
+            Some(state) if state.kind == KeyStateKind::Restored => (state.request, state.requested_at),
             // A request has made it active, and died before it could record that.
-            Some(state) if state.restoring.is_some() => (state.restoring, state.asked),
+            Some(state) if state.restoring.is_some() => (state.restoring, state.requested_at),
             Some(_) | None => (None, None),
         };
-        Notice { request, asked, ..notice(NoticeKind::Restored, self.grace_from(self.now)) }
+        Notice { request, requested_at, ..notice(NoticeKind::Restored, self.grace_from(self.now)) }
     }
 
     // ---- keys never used, where policy retires them ---------------------------------------------------------------
@@ -288,7 +288,7 @@ impl LifecycleRules {
         Action::Rotate {
             old: key.id.clone(),
             present: vec![key.id.clone()],
-            notice: Some(notice(NoticeKind::Replaced { by: None }, due)),
+            notice: Some(notice(NoticeKind::Replaced { successor: None }, due)),
             contained: None,
         }
     }
@@ -313,7 +313,7 @@ impl LifecycleRules {
             return self.both_due(older, newer);
         }
         if self.is_due(older) || self.replaced_before_due(older, newer)? {
-            let kind = NoticeKind::Replaced { by: Some(newer.id.clone()) };
+            let kind = NoticeKind::Replaced { successor: Some(newer.id.clone()) };
             return self.replaced(older, newer, kind, |noticed, at| match noticed {
                 KeyStateKind::Notified => self.disable_due(older, at),
                 KeyStateKind::Forced | KeyStateKind::Restored | KeyStateKind::Disabled => self.grace_from(at),
@@ -333,8 +333,8 @@ impl LifecycleRules {
         if !is_made_since || !known_publication(newer)? {
             return Ok(None);
         }
-        let notice = notice(NoticeKind::Forced { by: Some(newer.id.clone()) }, self.grace_from(self.now));
-        Ok(Some(Action::Notify { key: older.id.clone(), notice: Notice { request: state.by, ..notice } }))
+        let notice = notice(NoticeKind::Forced { successor: Some(newer.id.clone()) }, self.grace_from(self.now));
+        Ok(Some(Action::Notify { key: older.id.clone(), notice: Notice { request: state.request, ..notice } }))
     }
 
     /// A key that is not due by age but replaced all the same: by force, or re-enabled after such a replacement.
@@ -466,7 +466,7 @@ impl LifecycleRules {
 }
 
 fn notice(kind: NoticeKind, disable_due: Timestamp) -> Notice {
-    Notice { kind, disable_due: Some(disable_due), request: None, asked: None }
+    Notice { kind, disable_due: Some(disable_due), request: None, requested_at: None }
 }
 
 /// A date that an owner was told is kept: the later of it and what the settings of today say counts.

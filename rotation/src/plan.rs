@@ -55,9 +55,9 @@ pub enum Action {
     Contain { key: AccessKeyId, state: KeyState },
     /// Delete an inactive key.
     Delete(Deletable),
-    /// An operator's request: announce on record that the key will be deleted; that comes in a later delivery, when nobody can have
+    /// An operator's request: put on record that the key will be deleted; that comes in a later delivery, when nobody can have
     /// missed it who is making the key active.
-    AnnounceDeletion { key: AccessKeyId },
+    RecordDeletion { key: AccessKeyId },
     /// An inactive key this tool did not disable: tell the owner, and record `disabled` once that is accepted, so that its
     /// recovery grace starts.
     Adopt { key: AccessKeyId, state: KeyState, delete_due: Timestamp },
@@ -73,7 +73,7 @@ pub enum Action {
         disable_due: Timestamp,
         request: Uuid,
         /// When it was made.
-        asked: Timestamp,
+        requested_at: Timestamp,
     },
     /// Remove a state tag: of a key that no longer exists, or of one whose notice an exemption has made void.
     Forget { key: AccessKeyId },
@@ -102,7 +102,7 @@ impl Action {
             | Action::Disable { .. }
             | Action::Contain { .. }
             | Action::Delete(_)
-            | Action::AnnounceDeletion { .. }
+            | Action::RecordDeletion { .. }
             | Action::Adopt { .. }
             | Action::Announce { .. }
             | Action::Record { .. }
@@ -123,14 +123,14 @@ pub struct Notice {
     /// The operator's request it is about, if it is about one.
     pub request: Option<Uuid>,
     /// When that was made, of a request that has restored the key.
-    pub asked: Option<Timestamp>,
+    pub requested_at: Option<Timestamp>,
 }
 
 impl Notice {
     /// The state of the key once its notice has been accepted.
     pub fn state(&self, accepted: Timestamp) -> KeyState {
         let state = KeyState::new(self.kind.state_kind(), accepted);
-        KeyState { until: self.disable_due, by: self.request, asked: self.asked, ..state }
+        KeyState { until: self.disable_due, request: self.request, requested_at: self.requested_at, ..state }
     }
 }
 
@@ -139,12 +139,12 @@ pub enum NoticeKind {
     /// The key has a successor and will be disabled.
     Replaced {
         /// The successor, where it exists already.
-        by: Option<AccessKeyId>,
+        successor: Option<AccessKeyId>,
     },
     /// The same, by an operator's request.
     Forced {
         /// The successor, where it exists already.
-        by: Option<AccessKeyId>,
+        successor: Option<AccessKeyId>,
     },
     /// Two keys are due and there is no room for a successor: this one, the least recently used, has to go.
     MakeRoom {
@@ -172,7 +172,7 @@ impl NoticeKind {
     /// The key that replaces this one, where there is one.
     pub fn successor(&self) -> Option<&AccessKeyId> {
         match self {
-            NoticeKind::Replaced { by } | NoticeKind::Forced { by } => by.as_ref(),
+            NoticeKind::Replaced { successor } | NoticeKind::Forced { successor } => successor.as_ref(),
             NoticeKind::MakeRoom { .. } | NoticeKind::Retired | NoticeKind::Restored => None,
         }
     }
@@ -197,7 +197,7 @@ pub enum Announcement {
     Contained,
     /// That request has made its successor.
     Successor {
-        by: AccessKeyId,
+        successor: AccessKeyId,
     },
     /// It was deleted.
     Deleted,
@@ -205,11 +205,11 @@ pub enum Announcement {
 
 impl Announcement {
     /// Tells it of a key; `before` is what is on record of it.
-    pub(crate) fn of(self, key: &AccessKeyId, before: Option<KeyState>) -> Action {
+    pub(crate) fn into_action(self, key: &AccessKeyId, before: Option<KeyState>) -> Action {
         let state = match &self {
             Announcement::Disabled { .. } | Announcement::Contained => before.map(KeyState::marked_told),
-            Announcement::Successor { by } => {
-                before.map(|state| KeyState { successor: Some(by.clone()), ..state.marked_told() })
+            Announcement::Successor { successor } => {
+                before.map(|state| KeyState { successor: Some(successor.clone()), ..state.marked_told() })
             }
             Announcement::Deleted => kept_after_deletion(before),
         };
@@ -219,7 +219,7 @@ impl Announcement {
 
 /// What stays on record of a key once its owner has been told that it was deleted: that by which an operator's request knows it.
 fn kept_after_deletion(before: Option<KeyState>) -> Option<KeyState> {
-    before.filter(|state| state.by.is_some())
+    before.filter(|state| state.request.is_some())
 }
 
 /// What the look right before a disable must show, or the key stays active.

@@ -43,13 +43,13 @@ fn plan(now: Timestamp, policy: &Policy, user: &User, request: &RestoreRequest, 
     }
     let (policy, _) = user.policy(policy);
     let disable_due = after(now, policy.install_grace());
-    let (id, asked) = (request.origin.id, request.origin.requested_at);
-    let restore = Action::Restore { key: key.id.clone(), disable_due, request: id, asked };
+    let (id, requested_at) = (request.origin.id, request.origin.requested_at);
+    let restore = Action::Restore { key: key.id.clone(), disable_due, request: id, requested_at };
     // On record before it is active: by that a later delivery knows a key whose owner has not been told. What was on record stays, and
     // what was not told before is still to be told, should the key stay inactive.
     let before = disabled_record(key);
     let state = before.cloned().unwrap_or_else(|| KeyState::new(KeyStateKind::Disabled, now).not_told());
-    let state = KeyState { at: now, restoring: Some(id), asked: Some(asked), ..state };
+    let state = KeyState { at: now, restoring: Some(id), requested_at: Some(requested_at), ..state };
     let record = Action::Record { key: key.id.clone(), state };
     let wait =
         |actions, until, restore| Ok(Plan { actions, rest_after: Some(until), rest: vec![restore], ..Plan::default() });
@@ -88,7 +88,7 @@ fn may_have_been_near(now: Timestamp, renewed: &KeyState) -> bool {
 }
 
 fn is_by(state: &KeyState, request: &RestoreRequest) -> bool {
-    state.restoring == Some(request.origin.id) || state.by == Some(request.origin.id)
+    state.restoring == Some(request.origin.id) || state.request == Some(request.origin.id)
 }
 
 /// When an inactive key was disabled, if that was after the request was made, and not put on record by it. IAM and tags know

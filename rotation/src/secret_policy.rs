@@ -48,7 +48,7 @@ pub struct SecretPolicy<'a> {
     pub writers: &'a [String],
     /// When the last attempt that prepared the secret has written its intent. An intent is believed by this trace: whoever may tag the
     /// user can write an intent, and nobody but the worker this.
-    pub attempt: Option<Timestamp>,
+    pub last_attempt: Option<Timestamp>,
 }
 
 impl SecretPolicy<'_> {
@@ -94,7 +94,7 @@ impl SecretPolicy<'_> {
             "Condition": {"ArnNotLike": {PRINCIPAL: self.writers}},
         }));
         let mut document = json!({"Version": "2012-10-17", "Statement": statements});
-        if let Some(attempt) = self.attempt {
+        if let Some(attempt) = self.last_attempt {
             document["Id"] = format!("{ATTEMPT}{}", attempt.strftime("%Y%m%dT%H%M%SZ")).into();
         }
         document
@@ -107,7 +107,7 @@ impl SecretPolicy<'_> {
 
     /// By this it is known, without asking for it, whether a secret has this very policy, whichever attempt has written it.
     pub fn fingerprint(&self) -> String {
-        let document = SecretPolicy { attempt: None, ..*self }.document();
+        let document = SecretPolicy { last_attempt: None, ..*self }.document();
         Uuid::new_v5(&FINGERPRINTS, document.to_string().as_bytes()).to_string()
     }
 }
@@ -176,7 +176,7 @@ mod tests {
 
     fn document_with(readers: &[String]) -> Value {
         let writers = &["arn:aws:iam::111122223333:role/worker".to_owned()];
-        SecretPolicy { owner: ADA, readers, writers, attempt: None }.document()
+        SecretPolicy { owner: ADA, readers, writers, last_attempt: None }.document()
     }
 
     fn document() -> Value {
@@ -190,7 +190,7 @@ mod tests {
         assert!(lets_read(&policy, ADA));
         let accounts = json!(["arn:aws:iam::111122223333:root", "arn:aws:iam::444455556666:root"]);
         assert_eq!(policy["Statement"][1]["Principal"]["AWS"], accounts);
-        let other = SecretPolicy { owner: ADA, readers: &readers[..1], writers: &[], attempt: None };
+        let other = SecretPolicy { owner: ADA, readers: &readers[..1], writers: &[], last_attempt: None };
         assert_ne!(SecretPolicy { readers: &readers, ..other }.fingerprint(), other.fingerprint());
     }
 
@@ -223,8 +223,8 @@ mod tests {
     #[test]
     fn the_trace_of_an_attempt_is_read_as_it_is_written_and_is_no_other_policy() {
         let attempt: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
-        let without = SecretPolicy { owner: ADA, readers: &[], writers: &[], attempt: None };
-        let with = SecretPolicy { attempt: Some(attempt), ..without };
+        let without = SecretPolicy { owner: ADA, readers: &[], writers: &[], last_attempt: None };
+        let with = SecretPolicy { last_attempt: Some(attempt), ..without };
         assert_eq!(with.document()["Id"], "key-rotation-attempt-20261122T100000Z");
         assert_eq!(last_attempt(&with.document()), Some(attempt));
         assert!(lets_read(&with.document(), ADA));

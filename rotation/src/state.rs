@@ -19,7 +19,7 @@ pub struct KeyState {
     /// The date that the owner was told (`until=`): nothing comes sooner, whatever the settings say by then.
     pub until: Option<Timestamp>,
     /// The operator's request that did it (`by=`).
-    pub by: Option<Uuid>,
+    pub request: Option<Uuid>,
     /// The successor that this request made, once its owner has been told of it (`successor=`).
     pub successor: Option<AccessKeyId>,
     /// The operator's request that is about to make the key active (`restoring=`): it is written before that, and goes with the
@@ -27,7 +27,7 @@ pub struct KeyState {
     pub restoring: Option<Uuid>,
     /// When the request was made that restores the key, or has restored it, or has reported its leak when it was disabled already
     /// (`asked=`): of two requests the later one counts, whichever is carried out first.
-    pub asked: Option<Timestamp>,
+    pub requested_at: Option<Timestamp>,
     /// Whether the owner has been told. While it has not (`told=no`), it has to be told again, and no clock runs.
     pub told: bool,
     /// Whether it had been told, before an exemption (`told=void`): it is told again when the user is exempt no more.
@@ -70,7 +70,17 @@ impl KeyStateKind {
 impl KeyState {
     /// A state that the owner has been told of.
     pub fn new(kind: KeyStateKind, at: Timestamp) -> Self {
-        Self { kind, at, until: None, by: None, successor: None, restoring: None, asked: None, told: true, void: false }
+        Self {
+            kind,
+            at,
+            until: None,
+            request: None,
+            successor: None,
+            restoring: None,
+            requested_at: None,
+            told: true,
+            void: false,
+        }
     }
 
     /// The same with the date that its owner is told.
@@ -81,8 +91,8 @@ impl KeyState {
 
     /// The same, brought about by an operator's request.
     #[must_use]
-    pub fn by(self, request: Uuid) -> Self {
-        Self { by: Some(request), ..self }
+    pub fn of_request(self, request: Uuid) -> Self {
+        Self { request: Some(request), ..self }
     }
 
     /// The same, with its owner still to be told.
@@ -105,7 +115,7 @@ impl KeyState {
 
     /// Whether both are about the same event, whatever has been told of it.
     pub fn is_the_same(&self, other: &Self) -> bool {
-        (self.kind, self.by) == (other.kind, other.by) && self.by.is_some()
+        (self.kind, self.request) == (other.kind, other.request) && self.request.is_some()
     }
 
     /// Whether the owner has to be told also while the user is exempt.
@@ -123,12 +133,12 @@ impl KeyState {
 
     /// When the leak of the key was reported, where that was after it had been disabled.
     pub fn leak_reported(&self) -> Option<Timestamp> {
-        self.asked.filter(|_| self.kind == KeyStateKind::Disabled && self.restoring.is_none())
+        self.requested_at.filter(|_| self.kind == KeyStateKind::Disabled && self.restoring.is_none())
     }
 
     /// Whether an operator's request disabled the key.
     pub fn is_containment(&self) -> bool {
-        self.kind == KeyStateKind::Disabled && self.by.is_some()
+        self.kind == KeyStateKind::Disabled && self.request.is_some()
     }
 
     /// Reads `notified=2026-11-22T10:00:00Z until=2026-12-02T10:00:00Z` and its like; `None` for anything else, which is a
@@ -140,10 +150,10 @@ impl KeyState {
         for pair in pairs {
             match pair? {
                 ("until", date) if state.until.is_none() => state.until = Some(parse_tag_time(date)?),
-                ("by", request) if state.by.is_none() => state.by = Some(request.parse().ok()?),
+                ("by", request) if state.request.is_none() => state.request = Some(request.parse().ok()?),
                 ("successor", key) if state.successor.is_none() => state.successor = Some(AccessKeyId::new(key).ok()?),
                 ("restoring", request) if state.restoring.is_none() => state.restoring = Some(request.parse().ok()?),
-                ("asked", time) if state.asked.is_none() => state.asked = Some(parse_tag_time(time)?),
+                ("asked", time) if state.requested_at.is_none() => state.requested_at = Some(parse_tag_time(time)?),
                 ("told", "no") if state.told => state.told = false,
                 ("told", "void") if state.told => (state.told, state.void) = (false, true),
                 _ => return None,
@@ -160,7 +170,7 @@ impl fmt::Display for KeyState {
         if let Some(date) = self.until {
             write!(f, " until={}", tag_time(date))?;
         }
-        if let Some(request) = self.by {
+        if let Some(request) = self.request {
             write!(f, " by={request}")?;
         }
         if let Some(key) = &self.successor {
@@ -169,7 +179,7 @@ impl fmt::Display for KeyState {
         if let Some(request) = self.restoring {
             write!(f, " restoring={request}")?;
         }
-        if let Some(time) = self.asked {
+        if let Some(time) = self.requested_at {
             write!(f, " asked={}", tag_time(time))?;
         }
         match (self.told, self.void) {

@@ -120,8 +120,9 @@ impl UserTags {
     pub fn add_own_record(&mut self, key: &AccessKeyId, own: &KeyState) {
         let is_written_over = |there: &KeyState| {
             let is_disabled = there.kind == KeyStateKind::Disabled && there.restoring.is_none();
-            let is_adopted = is_disabled && there.by.is_none() && own.by.is_some();
-            let lacks_the_leak = is_disabled && there.by == own.by && there.leak_reported() < own.leak_reported();
+            let is_adopted = is_disabled && there.request.is_none() && own.request.is_some();
+            let lacks_the_leak =
+                is_disabled && there.request == own.request && there.leak_reported() < own.leak_reported();
             there.at.as_second() < own.at.as_second() || is_adopted || lacks_the_leak
         };
         match self.states.iter_mut().find(|(id, _)| id == key) {

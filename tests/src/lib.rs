@@ -107,7 +107,7 @@ impl Stage {
         settings.mail.sender = Some(SENDER.to_owned());
         settings.limits.drain_patience = Duration::ZERO;
         settings.attempt_wait = Duration::from_millis(10);
-        settings.report_wait = Duration::from_millis(10);
+        settings.credential_report_wait = Duration::from_millis(10);
         settings
     }
 
@@ -173,12 +173,12 @@ impl Stage {
     }
 
     /// One worker drains the queue.
-    pub async fn work(&self) -> worker::Report {
+    pub async fn work(&self) -> worker::WorkerReport {
         self.work_with(&self.settings()).await
     }
 
     /// One worker with these settings drains the queue.
-    pub async fn work_with(&self, settings: &Settings) -> worker::Report {
+    pub async fn work_with(&self, settings: &Settings) -> worker::WorkerReport {
         let tally = Arc::new(Tally::default());
         let connection = self.connection("worker");
         worker::run(settings, &connection, tally, Stop::default()).await.expect("the worker starts")

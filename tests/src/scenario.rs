@@ -140,7 +140,7 @@ fn policy_for(user: &str, attempt: Option<Timestamp>) -> serde_json::Value {
     let member = Partition::AWS.role_arn(&ACCOUNT.parse().expect("an account id"), MEMBER_ROLE);
     let worker = format!("arn:aws:*::{MANAGEMENT_ACCOUNT}:*");
     let owner = format!("arn:aws:iam::{ACCOUNT}:user/{user}");
-    SecretPolicy { owner: &owner, readers: &[], writers: &[member, worker], attempt }.document()
+    SecretPolicy { owner: &owner, readers: &[], writers: &[member, worker], last_attempt: attempt }.document()
 }
 
 /// The name of the user's secret.

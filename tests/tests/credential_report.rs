@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use end_to_end::{ACCOUNT, Stage, USER};
 use jiff::SignedDuration;
-use key_rotation_aws::credential_report::{self, ReportState};
-use key_rotation_aws::{MemberSession, ReportError};
+use key_rotation_aws::credential_report::{self, CredentialReportState};
+use key_rotation_aws::{CredentialReportError, MemberSession};
 use rotation::{AccountId, LastUse};
 use sandbox::call::Service;
 use sandbox::{KeySpec, KeyStatus};
@@ -43,9 +43,9 @@ async fn a_report_that_is_being_generated_is_asked_for_again_as_often_as_there_a
     let session = session(&stage).await;
     let gotten = || stage.world(|world| world.journal.count(Service::Iam, "GetCredentialReport"));
     let fetch = async |pauses: &[Duration]| credential_report::fetch(session.iam(), pauses).await;
-    assert_eq!(fetch(&[]).await, Err(ReportError::InProgress));
+    assert_eq!(fetch(&[]).await, Err(CredentialReportError::InProgress));
     assert_eq!(gotten(), 0, "it was not worth asking");
-    assert_eq!(fetch(&[Duration::ZERO; 3]).await, Err(ReportError::InProgress));
+    assert_eq!(fetch(&[Duration::ZERO; 3]).await, Err(CredentialReportError::InProgress));
     assert_eq!(gotten(), 3);
     stage.pass(SignedDuration::from_secs(5));
     assert!(fetch(&[]).await.is_ok());
@@ -56,13 +56,15 @@ async fn why_there_is_no_report_is_told_by_its_kind() {
     let stage = Stage::new().await;
     let session = session(&stage).await;
     let iam = session.iam();
-    assert_eq!(credential_report::get(iam).await, Err(ReportError::NotPresent));
-    assert_eq!(credential_report::generate(iam).await, Ok(ReportState::InProgress));
-    assert_eq!(credential_report::generate(iam).await, Ok(ReportState::Complete));
+    assert_eq!(credential_report::get(iam).await, Err(CredentialReportError::NotPresent));
+    assert_eq!(credential_report::generate(iam).await, Ok(CredentialReportState::InProgress));
+    assert_eq!(credential_report::generate(iam).await, Ok(CredentialReportState::Complete));
     stage.pass(SignedDuration::from_hours(4));
     let session = self::session(&stage).await;
-    assert_eq!(credential_report::get(session.iam()).await, Err(ReportError::Expired));
+    assert_eq!(credential_report::get(session.iam()).await, Err(CredentialReportError::Expired));
     stage.world(|world| world.faults.deny(ACCOUNT, "iam:GenerateCredentialReport", None));
     let denied = credential_report::fetch(session.iam(), &[Duration::ZERO]).await;
-    assert!(matches!(&denied, Err(ReportError::Denied(error)) if error.operation == "iam:GenerateCredentialReport"));
+    assert!(
+        matches!(&denied, Err(CredentialReportError::Denied(error)) if error.operation == "iam:GenerateCredentialReport")
+    );
 }

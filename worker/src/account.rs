@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::aws::iam::{Iam, UserRecord};
 use crate::context::{AccountContext, UserContext, WorkerContext};
 use crate::error::{JobError, StepError};
-use crate::inventory::{self, Inventory, Selection};
+use crate::inventory::{self, Inventory, SelectionInput};
 use crate::notices::{Digest, DigestItem};
 use crate::pace::UserPace;
 use crate::queue::{Message, Outcome, Stop};
@@ -52,7 +52,7 @@ pub async fn process_message(
     let session_name = session_name(&if dry_run { format!("audit-{run}") } else { run });
     let sessions = open_sessions(worker, job, session_name, dry_run);
     let (calls, counter) = (sessions.calls().clone(), MessageCounter::default());
-    let result = work_on(worker, job, message, sessions, stop, &counter).await;
+    let result = process_account(worker, job, message, sessions, stop, &counter).await;
     let is_tried_again = matches!(&result, Err(error) if matches!(error.outcome(), Outcome::Retry { .. }));
     if !is_tried_again || message.last_delivery {
         worker.storage_refusals.forget(&message.first_id);
@@ -71,7 +71,7 @@ pub async fn process_message(
 }
 
 /// Reads the account, works on its users, and tells of it.
-async fn work_on(
+async fn process_account(
     worker: &WorkerContext,
     job: &Job,
     message: &Message,
@@ -206,15 +206,15 @@ impl AccountContext<'_> {
     fn count_exemption_group(&self, inventory: &Inventory) {
         let Some(found) = inventory.exemption_group_found else { return };
         if !found {
-            let group = self.worker.exemption_group.as_str();
-            warn!(group, "the exemption group does not exist in this account: nobody is exempt by group");
+            let exemption_group = self.worker.exemption_group.as_str();
+            warn!(exemption_group, "the exemption group does not exist in this account: nobody is exempt by group");
         }
         self.counter.count_exemption_group(found);
     }
 
-    fn selection(&self) -> Selection<'_> {
+    fn selection(&self) -> SelectionInput<'_> {
         let now = self.decision_time();
-        Selection {
+        SelectionInput {
             now,
             run: self.job.requested_at.unwrap_or(now),
             policy: &self.worker.policy,
@@ -255,7 +255,9 @@ impl AccountContext<'_> {
 
     async fn choose_by_report<'i>(&self, inventory: &'i Inventory) -> Vec<&'i UserRecord> {
         match self.sessions.with_at_least(MIN_SESSION_FOR_ONE_USER).await {
-            Ok(session) => inventory.choose_by_report(&session, &self.selection(), self.worker.report_wait).await,
+            Ok(session) => {
+                inventory.choose_by_report(&session, &self.selection(), self.worker.credential_report_wait).await
+            }
             // Each user then fails with the same error.
             Err(_) => inventory.undecided.iter().collect(),
         }

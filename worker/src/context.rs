@@ -40,7 +40,7 @@ pub struct WorkerContext {
     /// How often an account's every user is looked at in its scheduled runs.
     pub full_scan: FullScan,
     /// How long a credential report that is being generated is waited for.
-    pub report_wait: Duration,
+    pub credential_report_wait: Duration,
     /// Users of one account worked on at once at most.
     pub max_concurrent_users: usize,
     /// How long an attempt waits for another one of the same user to end.

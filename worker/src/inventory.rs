@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use key_rotation_aws::{AwsError, MemberSession, ReportError, credential_report};
+use key_rotation_aws::{AwsError, CredentialReportError, MemberSession, credential_report};
 use rotation::names::state_tag;
 use rotation::selection::{FullScan, KeyInReport, reason_by_report, reason_without_report};
 use rotation::user::UserTags;
@@ -37,7 +37,7 @@ pub struct Inventory {
 
 /// What decides whom to look at.
 #[derive(Debug, Clone, Copy)]
-pub struct Selection<'a> {
+pub struct SelectionInput<'a> {
     pub now: Timestamp,
     /// When the run was begun.
     pub run: Timestamp,
@@ -52,7 +52,7 @@ impl Inventory {
     ///
     /// # Errors
     /// [`AwsError`]: if it cannot be found out who is exempt, nobody is looked at.
-    pub async fn for_account(session: &MemberSession, selection: &Selection<'_>) -> Result<Self, AwsError> {
+    pub async fn for_account(session: &MemberSession, selection: &SelectionInput<'_>) -> Result<Self, AwsError> {
         let Listing { users, groups } = Iam::new(session).all_users().await?;
         let group = selection.exemption_group;
         let mut inventory = Self::default();
@@ -100,7 +100,7 @@ impl Inventory {
     pub async fn choose_by_report(
         &self,
         session: &MemberSession,
-        selection: &Selection<'_>,
+        selection: &SelectionInput<'_>,
         longest_wait: Duration,
     ) -> Vec<&UserRecord> {
         let pauses = PAUSES.map(|part| longest_wait / part);
@@ -150,7 +150,7 @@ impl Inventory {
     }
 }
 
-impl Selection<'_> {
+impl SelectionInput<'_> {
     fn needs_no_report(&self, record: &UserRecord, in_exemption_group: bool) -> bool {
         let tags = UserTags::from_pairs(&record.tags);
         let user = User { name: record.name.clone(), keys: Vec::new(), in_exemption_group, tags };
@@ -183,13 +183,15 @@ pub async fn owner_of(session: &MemberSession, key: &AccessKeyId) -> Result<Opti
 }
 
 /// Without the report every user is looked at: more calls, nothing else.
-fn no_report(error: &ReportError) {
+fn no_report(error: &CredentialReportError) {
     match error {
-        ReportError::InProgress => info!("the credential report was not ready in time: every user is looked at"),
-        ReportError::NotPresent
-        | ReportError::Expired
-        | ReportError::Denied(_)
-        | ReportError::Unreadable(_)
-        | ReportError::Aws(_) => warn!(%error, "there is no credential report: every user is looked at"),
+        CredentialReportError::InProgress => {
+            info!("the credential report was not ready in time: every user is looked at");
+        }
+        CredentialReportError::NotPresent
+        | CredentialReportError::Expired
+        | CredentialReportError::Denied(_)
+        | CredentialReportError::Unreadable(_)
+        | CredentialReportError::Aws(_) => warn!(%error, "there is no credential report: every user is looked at"),
     }
 }

@@ -24,6 +24,6 @@ pub mod summary;
 pub mod tally;
 pub mod user;
 
-pub use run::{Report, StartError, run};
+pub use run::{StartError, WorkerReport, run};
 pub use settings::{RawSettings, Settings};
 pub use tally::Tally;

@@ -92,7 +92,7 @@ impl<'a> TagRecorder<'a> {
         state: &KeyState,
     ) -> Result<bool, AwsError> {
         let began = self.account.began;
-        if state.by.is_none() && self.account.now().duration_since(began) < MAY_BE_OVERTAKEN_AFTER {
+        if state.request.is_none() && self.account.now().duration_since(began) < MAY_BE_OVERTAKEN_AFTER {
             return Ok(false);
         }
         let tags = match iam.user_tags(user).await {
@@ -101,8 +101,8 @@ impl<'a> TagRecorder<'a> {
         };
         let tags = UserTags::from_pairs(&tags);
         let is_anothers = |there: &KeyState| {
-            let request = there.restoring.or(there.by);
-            request.is_some() && request != state.by && there.at.as_second() >= began.as_second()
+            let request = there.restoring.or(there.request);
+            request.is_some() && request != state.request && there.at.as_second() >= began.as_second()
         };
         Ok(tags.state_of(key).as_ref().is_some_and(is_anothers))
     }

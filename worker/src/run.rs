@@ -34,7 +34,7 @@ pub enum StartError {
 
 /// What a worker did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct WorkerReport {
     pub handled: u64,
     /// Draining: messages left that wait for a retry or that another worker has.
     pub left: u64,
@@ -49,7 +49,7 @@ pub async fn run(
     connection: &Connection,
     tally: Arc<Tally>,
     stop: Stop,
-) -> Result<Report, StartError> {
+) -> Result<WorkerReport, StartError> {
     let sqs = connection.sqs();
     let config = async |queue: &QueueUrl| {
         let redrive = RedrivePolicy::read(&sqs, queue, settings.dead_letter_queue.as_ref()).await?;
@@ -67,7 +67,7 @@ pub async fn run(
         None => None,
     };
     let mut context = worker_context(settings, connection, tally).await?;
-    announce(settings);
+    log_start(settings);
     // A forecast's events are not what happens.
     let bus = settings.event_bus.clone().filter(|_| settings.as_of.is_none());
     let bus = bus.map(|bus| EventBus::start(connection.event_bridge(), bus));
@@ -94,7 +94,7 @@ pub async fn run(
     if let Some(sender) = sender {
         sender.finish().await;
     }
-    let report = Report { handled: work.handled + urgent.handled, left: work.left + urgent.left };
+    let report = WorkerReport { handled: work.handled + urgent.handled, left: work.left + urgent.left };
     info!(handled = report.handled, left = report.left, "the worker has stopped");
     Ok(report)
 }
@@ -136,7 +136,7 @@ pub async fn worker_context(
         replication_regions: settings.replication_regions.clone(),
         readers: settings.readers.clone(),
         full_scan: settings.full_scan,
-        report_wait: settings.report_wait,
+        credential_report_wait: settings.credential_report_wait,
         max_concurrent_users: settings.max_concurrent_users,
         attempt_wait: settings.attempt_wait,
         notices: Notices::new(mail, Some(connection), connection.partition())?,
@@ -147,7 +147,7 @@ pub async fn worker_context(
 }
 
 /// Logs once at start what this worker will do.
-fn announce(settings: &Settings) {
+fn log_start(settings: &Settings) {
     let policy = &settings.policy;
     info!(
         mode = if settings.dry_run { "audit" } else { "enforce" },

@@ -76,12 +76,12 @@ async fn rewrite_one(
     secret_tags: &BTreeMap<String, String>,
 ) -> Result<bool, AwsError> {
     let destination = Destination::new(user, session);
-    let trace = destination.last_attempt().await?;
+    let last_attempt = destination.last_attempt().await?;
     let tags = Iam::new(session).user_tags(user.user).await?;
     let tags = UserTags::from_pairs(&tags);
     if !tags.intents.is_empty() || !tags.unreadable.is_empty() {
         return Ok(false);
     }
-    destination.write_policy(user, secret_tags, trace).await?;
+    destination.write_policy(user, secret_tags, last_attempt).await?;
     Ok(true)
 }

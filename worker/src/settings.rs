@@ -26,7 +26,7 @@ const NO_QUEUE: &str = "https://sqs.invalid/000000000000/none";
 const ATTEMPT_WAIT: Duration = Duration::from_secs(4);
 
 /// To look at a hundred users takes about two seconds; a credential report is worth waiting for a few times as long.
-const REPORT_WAIT: Duration = Duration::from_secs(8);
+const CREDENTIAL_REPORT_WAIT: Duration = Duration::from_secs(8);
 
 /// A year.
 const LONGEST_FULL_SCAN_DAYS: u32 = 365;
@@ -63,7 +63,7 @@ pub struct Settings {
     /// How often every user is looked at, whatever the credential report says.
     pub full_scan: FullScan,
     /// How long a credential report that is being generated is waited for.
-    pub report_wait: Duration,
+    pub credential_report_wait: Duration,
     /// Users of one account worked on at once at most.
     pub max_concurrent_users: usize,
     /// How long an attempt waits for another one of the same user to end.
@@ -95,7 +95,7 @@ impl Settings {
             limits: Limits::default(),
             urgent_concurrency: 4,
             full_scan: FullScan::new(14, 1),
-            report_wait: REPORT_WAIT,
+            credential_report_wait: CREDENTIAL_REPORT_WAIT,
             max_concurrent_users: 16,
             attempt_wait: ATTEMPT_WAIT,
             drain: false,
@@ -165,7 +165,7 @@ impl Settings {
             limits,
             urgent_concurrency: raw.max_concurrent_urgent_messages,
             full_scan: FullScan::new(raw.full_scan_days, raw.audit_run_interval),
-            report_wait: REPORT_WAIT,
+            credential_report_wait: CREDENTIAL_REPORT_WAIT,
             max_concurrent_users: raw.max_concurrent_users,
             attempt_wait: ATTEMPT_WAIT,
             drain: raw.drain,

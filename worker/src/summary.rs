@@ -14,7 +14,7 @@ use tracing::info;
 use crate::error::JobError;
 use crate::queue::{Message, Outcome};
 
-/// MessageCounts, while a message is worked on.
+/// Counts while a message is worked on.
 #[derive(Debug, Default)]
 pub struct MessageCounter(Mutex<MessageCounts>);
 
@@ -114,7 +114,7 @@ impl MessageSummary<'_> {
             ..
         } = self.counts;
         let of = |kind| events.get(&kind).copied().unwrap_or_default();
-        let Ending { outcome, reason, is_over } = self.ending();
+        let MessageEnd { outcome, reason, is_over } = self.end();
         let is_reached = self.is_reached();
         // In audit mode nothing was made, disabled or deleted.
         let done = |kind| (!self.dry_run).then(|| of(kind));
@@ -161,17 +161,17 @@ impl MessageSummary<'_> {
         );
     }
 
-    fn ending(&self) -> Ending {
+    fn end(&self) -> MessageEnd {
         let outcome = self.result.as_ref().map_or_else(JobError::outcome, |()| Outcome::Done);
         match &outcome {
-            Outcome::Done => Ending { outcome: "done", reason: None, is_over: true },
+            Outcome::Done => MessageEnd { outcome: "done", reason: None, is_over: true },
             Outcome::Retry { failure, .. } if !self.message.last_delivery => {
-                Ending { outcome: "retry", reason: Some(failure.reason.as_str()), is_over: false }
+                MessageEnd { outcome: "retry", reason: Some(failure.reason.as_str()), is_over: false }
             }
             Outcome::Retry { failure, .. } | Outcome::DeadLetter(failure) => {
-                Ending { outcome: "dead_letter", reason: Some(failure.reason.as_str()), is_over: true }
+                MessageEnd { outcome: "dead_letter", reason: Some(failure.reason.as_str()), is_over: true }
             }
-            Outcome::HandBack => Ending { outcome: "handed_back", reason: None, is_over: false },
+            Outcome::HandBack => MessageEnd { outcome: "handed_back", reason: None, is_over: false },
         }
     }
 
@@ -193,7 +193,7 @@ impl MessageSummary<'_> {
 }
 
 /// What becomes of the message, as the line has it.
-struct Ending {
+struct MessageEnd {
     outcome: &'static str,
     reason: Option<&'static str>,
     /// Whether this is the last word on it.

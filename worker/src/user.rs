@@ -51,7 +51,7 @@ impl<E: Into<StepError>> From<E> for UserError {
 
 /// What a delivery has come to so far with one user, all its rounds together.
 #[derive(Debug, Default)]
-struct Progress {
+struct Collected {
     /// What there is to tell.
     items: Vec<DigestItem>,
     /// What has been put on record of keys: newer than what reads may show.
@@ -60,7 +60,7 @@ struct Progress {
 
 /// One look, one decision, and what was done about it.
 struct Round {
-    progress: Progress,
+    collected: Collected,
     next: Result<Next, UserError>,
 }
 
@@ -88,27 +88,27 @@ async fn run_rounds(context: &UserContext<'_>) -> UserReport {
         Ok(None) => return UserReport { items: Vec::new(), result: Ok(()) },
         Err(error) => return UserReport { items: Vec::new(), result: Err(error.into()) },
     };
-    let mut progress = Progress::default();
+    let mut collected = Collected::default();
     for round in 0..MAX_ROUNDS {
         if round > 0 {
             tokio::time::sleep(BETWEEN_ROUNDS).await;
         }
-        let ended = run_round(context, mem::take(&mut glance), progress).await;
-        progress = ended.progress;
+        let ended = run_round(context, mem::take(&mut glance), collected).await;
+        collected = ended.collected;
         match ended.next {
             Ok(Next::LookAgain) => {}
-            Ok(Next::Done) => return UserReport { items: progress.items, result: Ok(()) },
-            Err(error) => return UserReport { items: progress.items, result: Err(error) },
+            Ok(Next::Done) => return UserReport { items: collected.items, result: Ok(()) },
+            Err(error) => return UserReport { items: collected.items, result: Err(error) },
         }
     }
-    UserReport { items: progress.items, result: Err(StepError::Changed("it kept changing".into()).into()) }
+    UserReport { items: collected.items, result: Err(StepError::Changed("it kept changing".into()).into()) }
 }
 
-async fn run_round(context: &UserContext<'_>, glance: Glance, progress: Progress) -> Round {
+async fn run_round(context: &UserContext<'_>, glance: Glance, collected: Collected) -> Round {
     let decided = async {
         let session = context.account.sessions.with_at_least(MIN_SESSION_FOR_ONE_USER).await?;
         let request = decide::request(context.account).await;
-        let mut snapshot = look::read_keys(context, &session, glance, &progress.recorded).await?;
+        let mut snapshot = look::read_keys(context, &session, glance, &collected.recorded).await?;
         if let Some(decision) = decide::contain_at_once(context, &snapshot.user, &request) {
             return Ok((session, snapshot, decision));
         }
@@ -118,7 +118,7 @@ async fn run_round(context: &UserContext<'_>, glance: Glance, progress: Progress
             if look::tags_are_as_listed(context, &session).await? {
                 snapshot.tags_as_listed = false;
             } else {
-                snapshot = look::read(context, &session, &progress.recorded).await?;
+                snapshot = look::read(context, &session, &collected.recorded).await?;
                 decision = decide::decide(context, &snapshot, &request)?;
             }
         }
@@ -126,8 +126,8 @@ async fn run_round(context: &UserContext<'_>, glance: Glance, progress: Progress
     };
     match decided.await {
         Ok((session, snapshot, decision)) => {
-            UserExecutor::new(*context, session, &snapshot, progress).execute(&decision).await
+            UserExecutor::new(*context, session, &snapshot, collected).execute(&decision).await
         }
-        Err(error) => Round { progress, next: Err(error) },
+        Err(error) => Round { collected, next: Err(error) },
     }
 }

@@ -4,7 +4,7 @@ use csv::StringRecord;
 use jiff::Timestamp;
 use rotation::{LastUse, UserName};
 
-use super::{CredentialReport, ReportError, ReportedKey, ReportedUser, UnreadableRow};
+use super::{CredentialReport, CredentialReportError, ReportedKey, ReportedUser, UnreadableRow};
 
 /// The user column of the account's root user.
 const ROOT: &str = "<root_account>";
@@ -29,11 +29,11 @@ struct Columns {
     keys: [KeyColumns; 2],
 }
 
-pub(super) fn parse(content: &[u8], generated: Timestamp) -> Result<CredentialReport, ReportError> {
+pub(super) fn parse(content: &[u8], generated: Timestamp) -> Result<CredentialReport, CredentialReportError> {
     // A row with fewer or more fields is that row's own defect.
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(content);
-    let header = reader.headers().map_err(|error| ReportError::Unreadable(error.to_string()))?;
-    let columns = Columns::new(header).map_err(ReportError::Unreadable)?;
+    let header = reader.headers().map_err(|error| CredentialReportError::Unreadable(error.to_string()))?;
+    let columns = Columns::new(header).map_err(CredentialReportError::Unreadable)?;
     let mut report = CredentialReport { generated, users: Vec::new(), unreadable: Vec::new() };
     for row in reader.records() {
         match row {
@@ -194,6 +194,6 @@ mod tests {
     #[test]
     fn a_report_without_a_column_that_is_needed_is_refused() {
         let error = parse(b"user,arn\nada,arn", Timestamp::UNIX_EPOCH).expect_err("refused");
-        assert!(matches!(error, ReportError::Unreadable(why) if why.contains("user_creation_time")));
+        assert!(matches!(error, CredentialReportError::Unreadable(why) if why.contains("user_creation_time")));
     }
 }

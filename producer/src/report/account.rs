@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
-use key_rotation_aws::credential_report::{self, CredentialReport, ReportError, ReportedKey, ReportedUser};
+use key_rotation_aws::credential_report::{self, CredentialReport, CredentialReportError, ReportedKey, ReportedUser};
 use key_rotation_aws::iam::{self, UserRecord};
 use key_rotation_aws::{AwsError, RetryPolicy};
 use rotation::progress::Publication;
@@ -57,7 +57,7 @@ pub(super) enum AccountError {
     #[error(transparent)]
     Aws(#[from] AwsError),
     #[error("{0}")]
-    CredentialReport(#[from] ReportError),
+    CredentialReport(#[from] CredentialReportError),
 }
 
 /// How accounts are read.
@@ -97,13 +97,13 @@ impl AccountReader<'_> {
         Ok(keys)
     }
 
-    async fn credential_report(&self, iam: &aws_sdk_iam::Client) -> Result<CredentialReport, ReportError> {
+    async fn credential_report(&self, iam: &aws_sdk_iam::Client) -> Result<CredentialReport, CredentialReportError> {
         let mut waits = RetryPolicy::MESSAGE.waits();
         loop {
             match credential_report::fetch(iam, &pauses(self.patience)).await {
-                Err(ReportError::Aws(error)) if error.class.may_pass() => match waits.next() {
+                Err(CredentialReportError::Aws(error)) if error.class.may_pass() => match waits.next() {
                     Some(wait) => tokio::time::sleep(wait).await,
-                    None => return Err(ReportError::Aws(error)),
+                    None => return Err(CredentialReportError::Aws(error)),
                 },
                 answer => return answer,
             }

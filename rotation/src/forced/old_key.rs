@@ -41,7 +41,7 @@ impl<'a> ForcedRules<'a> {
 
     /// When the key was made active again, if that was after the request was made; also where its owner has not been told yet.
     fn restored_since(&self, key: &Key) -> Option<Timestamp> {
-        let state = key.state.as_ref().filter(|state| self.is_after_request(state.asked.unwrap_or(state.at)))?;
+        let state = key.state.as_ref().filter(|state| self.is_after_request(state.requested_at.unwrap_or(state.at)))?;
         let is_active_again = state.restoring.is_some() && key.status == KeyStatus::Active;
         (state.kind == KeyStateKind::Restored || is_active_again).then_some(state.at)
     }
@@ -62,7 +62,7 @@ impl<'a> ForcedRules<'a> {
     }
 
     fn is_this_requests(&self, state: &KeyState) -> bool {
-        let by_this_request = state.by == Some(self.request.origin.id);
+        let by_this_request = state.request == Some(self.request.origin.id);
         by_this_request
             && match state.kind {
                 KeyStateKind::Disabled | KeyStateKind::Forced => true,
@@ -121,7 +121,7 @@ impl<'a> ForcedRules<'a> {
     /// inactive and did not see that record yet, where the user was left without an active key.
     fn may_have_been_contained(&self, key: &Key) -> bool {
         let is_adopted_since = |state: &KeyState| {
-            let is_scheduled = state.by.is_none() && state.restoring.is_none() && state.asked.is_none();
+            let is_scheduled = state.request.is_none() && state.restoring.is_none() && state.requested_at.is_none();
             is_scheduled && no_earlier(state.at, self.request.origin.requested_at)
         };
         let no_key_is_left = self.keys(KeyStatus::Active).is_empty();
@@ -136,9 +136,10 @@ impl<'a> ForcedRules<'a> {
             OldKey::Present(key) => (&key.id, key.state.as_ref()),
             OldKey::Gone { id, state } => (id, Some(state)),
         };
-        let asked = self.request.origin.requested_at;
+        let requested_at = self.request.origin.requested_at;
         // By whichever clock is behind: what was made since the request was put on record was made since it was asked for.
-        let since = state.filter(|state| self.is_this_requests(state)).map_or(asked, |state| state.at.min(asked));
+        let since =
+            state.filter(|state| self.is_this_requests(state)).map_or(requested_at, |state| state.at.min(requested_at));
         for key in self.keys(KeyStatus::Active) {
             if key.id != *old_id && no_earlier(key.created, since) && known_publication(key)? {
                 return Ok(Some(key));

@@ -73,7 +73,7 @@ impl LifecycleRules {
         let disabled = KeyState::new(KeyStateKind::Disabled, self.now).until(delete_due);
         // The request that contained it goes on being known by that. A restore that had begun is void: the key was active in between.
         let state = match disabled_record(key) {
-            Some(known) => KeyState { by: known.by, successor: known.successor.clone(), ..disabled },
+            Some(known) => KeyState { request: known.request, successor: known.successor.clone(), ..disabled },
             None => disabled,
         };
         Action::Adopt { key: key.id.clone(), state, delete_due }
@@ -85,7 +85,7 @@ impl LifecycleRules {
             true => Announcement::Contained,
             false => Announcement::Disabled { delete_due },
         };
-        what.of(&key.id, Some(state.clone().until(delete_due)))
+        what.into_action(&key.id, Some(state.clone().until(delete_due)))
     }
 
     /// The key that a request made in place of the one it contained, where its owner has not been told of it.
@@ -97,8 +97,8 @@ impl LifecycleRules {
         if !is_candidate || !known_publication(active)? {
             return Ok(None);
         }
-        let what = Announcement::Successor { by: active.id.clone() };
-        Ok(Some(what.of(&contained.id, Some(state.clone().until(self.delete_due(self.now))))))
+        let what = Announcement::Successor { successor: active.id.clone() };
+        Ok(Some(what.into_action(&contained.id, Some(state.clone().until(self.delete_due(self.now))))))
     }
 
     /// What the owner has not been told of keys that are gone is told. Else their state tags stay for the recovery grace, and as long
@@ -127,8 +127,8 @@ impl LifecycleRules {
 /// What the owner has still to be told of keys that are gone.
 pub(crate) fn untold_of_gone(user: &User) -> Vec<Action> {
     let contained = user.orphaned_states().filter(|(_, state)| state.is_containment() && state.is_untold());
-    let contained = contained.map(|(key, state)| Announcement::Contained.of(key, Some(state.clone())));
+    let contained = contained.map(|(key, state)| Announcement::Contained.into_action(key, Some(state.clone())));
     let deleted = user.tags.deletions.iter().map(|(key, _)| key).filter(|key| user.is_gone(key));
-    let deleted = deleted.map(|key| Announcement::Deleted.of(key, user.tags.state_of(key)));
+    let deleted = deleted.map(|key| Announcement::Deleted.into_action(key, user.tags.state_of(key)));
     contained.chain(deleted).collect()
 }

@@ -66,7 +66,7 @@ fn refused(user: &User, request: &ForceRotateRequest) -> Refusal {
 
 /// The record of a key that this request contained.
 fn contained() -> KeyState {
-    KeyState::new(KeyStateKind::Disabled, day(50)).by(REQUEST).until(day(60))
+    KeyState::new(KeyStateKind::Disabled, day(50)).of_request(REQUEST).until(day(60))
 }
 
 fn contain(name: &str) -> Action {
@@ -84,7 +84,7 @@ fn rotate(old: &str, present: &[&str]) -> Action {
 }
 
 fn announce_successor(old: &str) -> Action {
-    Action::Announce { key: id(old), what: Announcement::Successor { by: id("NEW") }, state: Some(all_told()) }
+    Action::Announce { key: id(old), what: Announcement::Successor { successor: id("NEW") }, state: Some(all_told()) }
 }
 
 fn announce_containment(old: &str) -> Action {
@@ -103,8 +103,8 @@ fn announced(user: User, name: &str) -> User {
 /// Two minutes before the request is carried out.
 const ANNOUNCED: &str = "2026-02-20T09:58:00Z";
 
-fn announces_deletion(name: &str) -> Action {
-    Action::AnnounceDeletion { key: id(name) }
+fn records_deletion(name: &str) -> Action {
+    Action::RecordDeletion { key: id(name) }
 }
 
 /// By this a later delivery knows which key a request is about that contains none.
@@ -112,9 +112,9 @@ fn on_record(name: &str) -> Action {
     Action::Record { key: id(name), state: forced_notice(None).state(day(50)).not_told() }
 }
 
-fn forced_notice(by: Option<&str>) -> Notice {
-    let kind = NoticeKind::Forced { by: by.map(id) };
-    Notice { kind, disable_due: Some(day(60)), request: Some(REQUEST), asked: None }
+fn forced_notice(successor: Option<&str>) -> Notice {
+    let kind = NoticeKind::Forced { successor: successor.map(id) };
+    Notice { kind, disable_due: Some(day(60)), request: Some(REQUEST), requested_at: None }
 }
 
 /// A key made by this request, an instant after it.

@@ -149,7 +149,7 @@ pub(crate) fn only_notice(actions: &[Action]) -> (&AccessKeyId, &Notice) {
 
 /// A notice of a scheduled run, with the day on which it says that the key will be disabled.
 pub(crate) fn notice(kind: NoticeKind, disable_due: i64) -> Notice {
-    Notice { kind, disable_due: Some(day(disable_due)), request: None, asked: None }
+    Notice { kind, disable_due: Some(day(disable_due)), request: None, requested_at: None }
 }
 
 /// Adopts a key ten days before it will be deleted, by default.

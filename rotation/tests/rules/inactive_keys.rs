@@ -109,15 +109,15 @@ fn a_disable_that_was_not_told_is_told_again_and_its_recovery_grace_starts_then(
 
 #[test]
 fn a_containment_and_its_successor_that_were_not_told_are_told_by_the_next_scheduled_run() {
-    let contained = disabled(100).by(REQUEST).not_told();
+    let contained = disabled(100).of_request(REQUEST).not_told();
     let keys = [key("A", 0).inactive().in_state(contained), key("B", 100).published()];
-    let told = KeyState { told: true, ..disabled(100).until(day(111)).by(REQUEST) };
+    let told = KeyState { told: true, ..disabled(100).until(day(111)).of_request(REQUEST) };
     let successor = KeyState { successor: Some(id("B")), ..told };
     let expected = [
         Action::Announce { key: id("A"), what: Announcement::Contained, state: Some(told) },
         Action::Announce {
             key: id("A"),
-            what: Announcement::Successor { by: id("B") },
+            what: Announcement::Successor { successor: id("B") },
             state: Some(successor.clone()),
         },
     ];
@@ -127,11 +127,11 @@ fn a_containment_and_its_successor_that_were_not_told_are_told_by_the_next_sched
 
 #[test]
 fn a_contained_key_stays_until_the_date_that_is_told_with_its_successor() {
-    let contained = disabled(100).by(REQUEST);
+    let contained = disabled(100).of_request(REQUEST);
     let successor = key("B", 100).published();
     let untold = user([key("A", 0).inactive().in_state(contained.clone()), successor.clone()]);
     let told = KeyState { successor: Some(id("B")), ..contained.until(day(121)) };
-    let what = Announcement::Successor { by: id("B") };
+    let what = Announcement::Successor { successor: id("B") };
     assert_eq!(
         on(111, &untold),
         [Action::Announce { key: id("A"), what, state: Some(told.clone()) }],
@@ -144,8 +144,8 @@ fn a_contained_key_stays_until_the_date_that_is_told_with_its_successor() {
 
 #[test]
 fn what_was_done_to_a_key_and_not_told_is_told_also_while_a_person_has_to_mend_a_tag_or_a_third_key_is_there() {
-    let contained = || key("A", 0).inactive().in_state(disabled(100).by(REQUEST).not_told());
-    let told = KeyState { told: true, ..disabled(100).until(day(111)).by(REQUEST) };
+    let contained = || key("A", 0).inactive().in_state(disabled(100).of_request(REQUEST).not_told());
+    let told = KeyState { told: true, ..disabled(100).until(day(111)).of_request(REQUEST) };
     let announcement = Action::Announce { key: id("A"), what: Announcement::Contained, state: Some(told.clone()) };
     let unreadable = |key| tagged(user([key]), "key-rotation:intent:x", "y");
     let crowded = |key| user([key, crate::given::key("B", 1), crate::given::key("C", 2)]);
@@ -197,13 +197,13 @@ fn what_was_done_before_an_exemption_and_not_told_is_told_and_no_more() {
 
     for (untold, what) in [
         (disabled(100), Announcement::Disabled { delete_due: day(121) }),
-        (disabled(100).by(REQUEST), Announcement::Contained),
+        (disabled(100).of_request(REQUEST), Announcement::Contained),
     ] {
         let user = exempt(user([key("A", 0).inactive().in_state(untold.clone().not_told())]));
         let state = Some(untold.until(day(121)));
         assert_eq!(on(111, &user), [Action::Announce { key: id("A"), what, state }]);
     }
-    let restored = KeyState::new(KeyStateKind::Restored, day(100)).by(REQUEST);
+    let restored = KeyState::new(KeyStateKind::Restored, day(100)).of_request(REQUEST);
     let untold = exempt(user([key("A", 0).in_state(restored.not_told())]));
     assert!(matches!(on(111, &untold)[..], [Action::Notify { .. }]));
     let told = exempt(user([key("A", 0).inactive().in_state(disabled(100))]));
@@ -212,7 +212,7 @@ fn what_was_done_before_an_exemption_and_not_told_is_told_and_no_more() {
 
 #[test]
 fn a_reminder_of_a_deletion_says_whether_a_request_disabled_the_key() {
-    for (state, contained) in [(disabled(100), false), (disabled(100).by(REQUEST), true)] {
+    for (state, contained) in [(disabled(100), false), (disabled(100).of_request(REQUEST), true)] {
         let user = user([key("A", 0).inactive().in_state(state)]);
         let upcoming = Upcoming::Delete { contained };
         assert_eq!(on(109, &user), [Action::Warn { key: id("A"), upcoming, due: day(110) }]);
@@ -222,10 +222,10 @@ fn a_reminder_of_a_deletion_says_whether_a_request_disabled_the_key() {
 #[test]
 fn an_adopted_key_is_still_known_to_the_request_that_contained_it_and_not_to_a_restore() {
     let restoring = Some(uuid::Uuid::from_u128(2));
-    let contained = KeyState { successor: Some(id("B")), restoring, ..disabled(100).by(REQUEST) };
+    let contained = KeyState { successor: Some(id("B")), restoring, ..disabled(100).of_request(REQUEST) };
     let user = user([key("A", 0).inactive().in_state(contained).used(105), key("B", 100).published()]);
     let [Action::Adopt { state, .. }] = &on(106, &user)[..] else { panic!("it was active in between") };
-    assert_eq!((state.by, &state.successor, state.restoring), (Some(REQUEST), &Some(id("B")), None));
+    assert_eq!((state.request, &state.successor, state.restoring), (Some(REQUEST), &Some(id("B")), None));
 }
 
 // ---- one active, one inactive --------------------------------------------------------------------------------------

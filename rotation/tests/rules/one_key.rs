@@ -12,7 +12,7 @@ fn rotation(name: &str, disable_due: i64) -> Action {
     Action::Rotate {
         old: id(name),
         present: vec![id(name)],
-        notice: Some(notice(NoticeKind::Replaced { by: None }, disable_due)),
+        notice: Some(notice(NoticeKind::Replaced { successor: None }, disable_due)),
         contained: None,
     }
 }
@@ -119,7 +119,7 @@ fn an_exemption_makes_void_what_owners_were_told_before_it() {
 #[test]
 fn an_exemption_keeps_what_a_request_recorded_as_long_as_the_request_may_come_again_but_as_void() {
     let exempt = |state| User { in_exemption_group: true, ..user([key("OLD", 0).inactive().in_state(state)]) };
-    let contained = KeyState::new(KeyStateKind::Disabled, day(90)).by(uuid::Uuid::from_u128(1));
+    let contained = KeyState::new(KeyStateKind::Disabled, day(90)).of_request(uuid::Uuid::from_u128(1));
     let void = contained.clone().made_void();
     assert_eq!(on(104, &exempt(contained.clone())), [Action::Record { key: id("OLD"), state: void.clone() }]);
     assert_eq!(scheduled(day(104), &Policy::default(), &exempt(void.clone())), Verdict::Exempt(Exemption::Group));
@@ -131,11 +131,11 @@ fn an_exemption_keeps_what_a_request_recorded_as_long_as_the_request_may_come_ag
 #[test]
 fn what_a_request_did_before_an_exemption_is_told_anew_after_it_and_every_date_with_it() {
     let request = uuid::Uuid::from_u128(1);
-    let of_request = |kind, until| KeyState::new(kind, day(50)).by(request).until(day(until)).made_void();
+    let of_request = |kind, until| KeyState::new(kind, day(50)).of_request(request).until(day(until)).made_void();
     let notice = |kind| Notice { request: Some(request), ..notice(kind, 82) };
 
     let forced = key("OLD", 0).in_state(of_request(KeyStateKind::Forced, 60));
-    let kind = NoticeKind::Forced { by: Some(id("NEW")) };
+    let kind = NoticeKind::Forced { successor: Some(id("NEW")) };
     // Its successor was made before its owner was told of it.
     let both = [forced, key("NEW", 49).published()];
     assert_eq!(on(72, &user(both)), [Action::Notify { key: id("OLD"), notice: notice(kind) }]);

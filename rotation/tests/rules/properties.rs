@@ -34,20 +34,20 @@ fn moment() -> impl Strategy<Value = Timestamp> {
 
 fn state() -> impl Strategy<Value = KeyState> {
     let kinds = [KeyStateKind::Notified, KeyStateKind::Forced, KeyStateKind::Disabled, KeyStateKind::Restored].to_vec();
-    let by = prop::option::weighted(0.3, prop::sample::select(vec![Uuid::from_u128(1), Uuid::from_u128(2)]));
+    let request = prop::option::weighted(0.3, prop::sample::select(vec![Uuid::from_u128(1), Uuid::from_u128(2)]));
     let successor = prop::option::weighted(0.1, prop::sample::select(vec!["A", "B", "GONE"]));
     let restoring = prop::option::weighted(0.1, prop::sample::select(vec![Uuid::from_u128(1), Uuid::from_u128(3)]));
     let told = prop_oneof![8 => Just((true, false)), 1 => Just((false, false)), 1 => Just((false, true))];
     let words = (restoring, prop::option::weighted(0.1, moment()), told);
-    let state = (prop::sample::select(kinds), moment(), prop::option::of(moment()), by, successor, words);
-    state.prop_map(|(kind, at, until, by, successor, (restoring, asked, (told, void)))| KeyState {
+    let state = (prop::sample::select(kinds), moment(), prop::option::of(moment()), request, successor, words);
+    state.prop_map(|(kind, at, until, request, successor, (restoring, requested_at, (told, void)))| KeyState {
         kind,
         at,
         until,
-        by,
+        request,
         successor: successor.map(id),
         restoring,
-        asked,
+        requested_at,
         told,
         void,
     })
@@ -210,7 +210,7 @@ proptest! {
         for action in actions(forced(now, &policy, &user, &request)) {
             let Action::Contain { key, .. } = action else { continue };
             let key = held(&user, &key);
-            let on_record = key.state.as_ref().is_some_and(|state| state.by == Some(request.origin.id));
+            let on_record = key.state.as_ref().is_some_and(|state| state.request == Some(request.origin.id));
             let older = key.created.as_second() < request.origin.requested_at.as_second();
             prop_assert!(on_record || older || request.access_key_id.as_ref() == Some(&key.id), "{:?}", key);
         }
@@ -225,7 +225,7 @@ proptest! {
             let key = held(&user, &key);
             let since = key.state.as_ref().is_some_and(|state| {
                 state.kind == KeyStateKind::Disabled
-                    && state.by != Some(Uuid::from_u128(1))
+                    && state.request != Some(Uuid::from_u128(1))
                     && state.restoring.is_none()
                     && state.at.as_second() > requested_at.as_second()
             });
@@ -247,7 +247,7 @@ proptest! {
                 }
                 Action::Delete(deletable) => prop_assert!(inactive.contains(deletable.key()), "active: {:?}", plan),
                 Action::Rotate { present, .. } => prop_assert!(present.len() < 2, "no third key"),
-                Action::AnnounceDeletion { key } => {
+                Action::RecordDeletion { key } => {
                     prop_assert!(inactive.contains(key) && plan.rest_after.is_some(), "{:?}", plan);
                 }
                 Action::Notify { .. } | Action::Record { .. } | Action::Announce { .. } => {}

@@ -38,12 +38,12 @@ fn refused(user: &User, named: Option<&str>) -> Refusal {
 }
 
 fn restores(name: &str) -> Action {
-    Action::Restore { key: id(name), disable_due: day(115), request: REQUEST, asked: day(105) }
+    Action::Restore { key: id(name), disable_due: day(115), request: REQUEST, requested_at: day(105) }
 }
 
 /// As its record is renewed before the key is active.
 fn restoring(state: KeyState) -> KeyState {
-    KeyState { restoring: Some(REQUEST), asked: Some(day(105)), ..state }
+    KeyState { restoring: Some(REQUEST), requested_at: Some(day(105)), ..state }
 }
 
 fn records(name: &str) -> Action {
@@ -90,7 +90,7 @@ fn a_protected_user_is_refused() {
 
 #[test]
 fn delivered_again_before_the_owner_was_told_it_tells_the_owner() {
-    let untold = KeyState::new(KeyStateKind::Restored, day(105)).by(REQUEST).not_told();
+    let untold = KeyState::new(KeyStateKind::Restored, day(105)).of_request(REQUEST).not_told();
     let user = user([key("A", 0).in_state(untold), key("B", 90).published()]);
     for named in [None, Some("A")] {
         assert_eq!(done(&user, named), [restores("A")]);
@@ -100,7 +100,8 @@ fn delivered_again_before_the_owner_was_told_it_tells_the_owner() {
 #[test]
 fn a_key_that_was_made_active_and_disabled_again_before_the_owner_was_told_stays_disabled() {
     for by in [REQUEST, Uuid::from_u128(2)] {
-        let untold = KeyState::new(KeyStateKind::Restored, day(105) + SignedDuration::from_mins(1)).by(by).not_told();
+        let untold =
+            KeyState::new(KeyStateKind::Restored, day(105) + SignedDuration::from_mins(1)).of_request(by).not_told();
         let user = user([key("A", 0).inactive().in_state(untold)]);
         assert!(matches!(refused(&user, None), Refusal::DisabledSince { .. }));
     }
@@ -125,7 +126,7 @@ fn a_key_whose_deletion_may_be_under_way_is_made_active_when_that_is_over() {
 
 #[test]
 fn delivered_again_after_everything_was_done_it_does_nothing() {
-    let restored = KeyState::new(KeyStateKind::Restored, day(105)).by(REQUEST);
+    let restored = KeyState::new(KeyStateKind::Restored, day(105)).of_request(REQUEST);
     let user = user([key("A", 0).in_state(restored), key("B", 90).published()]);
     for named in [None, Some("A")] {
         assert_eq!(done(&user, named), []);
@@ -142,7 +143,7 @@ fn an_earlier_restore_is_not_taken_for_this_one() {
 
 #[test]
 fn a_key_disabled_after_the_request_was_made_stays_disabled() {
-    let contained = KeyState::new(KeyStateKind::Disabled, day(106)).by(Uuid::from_u128(2));
+    let contained = KeyState::new(KeyStateKind::Disabled, day(106)).of_request(Uuid::from_u128(2));
     let by_the_lifecycle = KeyState::new(KeyStateKind::Disabled, day(106));
     for since in [contained, by_the_lifecycle] {
         let user = user([key("A", 0).inactive().in_state(since), key("B", 90).published()]);
@@ -159,13 +160,13 @@ fn a_key_that_this_request_put_on_record_is_restored_however_late_it_comes_again
     let user = user([key("A", 0).inactive().in_state(on_record), key("B", 90).inactive()]);
     let Verdict::Act(plan) = asked_on(107, &user, None) else { panic!("to be restored") };
     let record = Action::Record { key: id("A"), state: restoring(KeyState::new(KeyStateKind::Disabled, day(107))) };
-    let restore = Action::Restore { key: id("A"), disable_due: day(117), request: REQUEST, asked: day(105) };
+    let restore = Action::Restore { key: id("A"), disable_due: day(117), request: REQUEST, requested_at: day(105) };
     assert_eq!(plan.actions, [record, restore], "on record anew, so that a deletion keeps away");
 }
 
 #[test]
 fn a_key_that_this_request_restored_and_that_was_disabled_again_stays_disabled() {
-    let restored = KeyState::new(KeyStateKind::Restored, day(105)).by(REQUEST);
+    let restored = KeyState::new(KeyStateKind::Restored, day(105)).of_request(REQUEST);
     let user = user([key("A", 0).inactive().in_state(restored)]);
     assert!(matches!(refused(&user, None), Refusal::DisabledSince { .. }));
 }
@@ -215,7 +216,7 @@ fn the_record_of_a_key_whose_deletion_is_due_is_renewed_and_the_key_made_active_
         plan(106, &user)
     };
     assert_eq!(delivered(day(106) - fence), (Vec::new(), Some(day(106))), "a deletion may still be under way");
-    let restore = Action::Restore { key: id("A"), disable_due: day(116), request: REQUEST, asked: day(105) };
+    let restore = Action::Restore { key: id("A"), disable_due: day(116), request: REQUEST, requested_at: day(105) };
     let anew = Action::Record { key: id("A"), state: renewed(day(106)) };
     assert_eq!(delivered(day(106) - fence - SignedDuration::from_secs(1)), (vec![anew, restore], None));
 }

@@ -27,14 +27,14 @@ fn what_else_is_known_of_a_state_follows_as_pairs_and_fits_into_a_tag() {
     let state = KeyState {
         successor: Some(id("B")),
         restoring: Some(Uuid::from_u128(8)),
-        asked: Some(day(99)),
-        ..KeyState::new(KeyStateKind::Disabled, day(100)).until(day(110)).by(Uuid::from_u128(7)).not_told()
+        requested_at: Some(day(99)),
+        ..KeyState::new(KeyStateKind::Disabled, day(100)).until(day(110)).of_request(Uuid::from_u128(7)).not_told()
     };
     let text = state.to_string();
     let expected = "disabled=2026-04-11T10:00:00Z until=2026-04-21T10:00:00Z by=00000000-0000-0000-0000-000000000007 successor=AKIA000000000000000B restoring=00000000-0000-0000-0000-000000000008 asked=2026-04-10T10:00:00Z told=no";
     assert_eq!(text, expected);
     assert_eq!(KeyState::parse(&text), Some(state));
-    let void = KeyState::new(KeyStateKind::Forced, day(100)).by(Uuid::from_u128(7)).made_void();
+    let void = KeyState::new(KeyStateKind::Forced, day(100)).of_request(Uuid::from_u128(7)).made_void();
     assert!(void.to_string().ends_with(" told=void"));
     assert_eq!(KeyState::parse(&void.to_string()), Some(void));
     // A successor's id may have 66 characters, though AWS has made none of more than 20.

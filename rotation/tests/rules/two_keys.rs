@@ -26,7 +26,7 @@ fn before_the_older_key_is_due_its_owner_is_warned_that_the_newer_one_will_count
 #[test]
 fn the_older_key_at_the_rotation_period_gets_its_notice_whoever_made_the_newer() {
     for newer in [key("NEW", 50), key("NEW", 50).published()] {
-        let notice = notice(NoticeKind::Replaced { by: Some(id("NEW")) }, 100);
+        let notice = notice(NoticeKind::Replaced { successor: Some(id("NEW")) }, 100);
         assert_eq!(on(90, &user([newer, key("OLD", 0)])), [Action::Notify { key: id("OLD"), notice }]);
     }
 }
@@ -301,13 +301,13 @@ fn a_published_key_in_use_does_not_go_in_favour_of_one_made_by_hand() {
 #[test]
 fn a_forced_rotation_that_was_not_told_is_told_by_the_next_scheduled_run() {
     let request = uuid::Uuid::from_u128(1);
-    let untold = |made| KeyState::new(KeyStateKind::Forced, day(made)).by(request).not_told();
+    let untold = |made| KeyState::new(KeyStateKind::Forced, day(made)).of_request(request).not_told();
     let with = |made, newer: Key| user([key("A", 0).in_state(untold(made)), newer]);
     let [Action::Notify { key: told, notice }] = &on(51, &with(50, key("B", 50).published()))[..] else {
         panic!("to be told")
     };
     assert_eq!((told, notice.request, notice.disable_due), (&id("A"), Some(request), Some(day(61))));
-    assert_eq!(notice.kind, NoticeKind::Forced { by: Some(id("B")) });
+    assert_eq!(notice.kind, NoticeKind::Forced { successor: Some(id("B")) });
     assert_eq!(on(51, &with(50, key("B", 50))), [], "a person's, of which the request knows nothing");
     assert_eq!(on(51, &with(51, key("B", 50).published())), [], "it has made none");
 }

@@ -50,6 +50,24 @@ async fn a_keys_life_is_told_event_by_event_with_whose_it_is_at_the_top_of_every
 }
 
 #[tokio::test]
+async fn a_mail_is_logged_with_the_id_that_ses_gave_it_beside_that_of_the_message() {
+    let log = Log::capture();
+    let stage = Stage::new().await;
+    stage.user(&[KeySpec::aged(95)]);
+    stage.run().await;
+
+    let sent: Vec<String> =
+        stage.world(|world| world.mail.outbox().iter().map(|mail| mail.message_id.clone()).collect());
+    let lines = log.lines();
+    let logged: Vec<&Value> = lines.iter().filter(|line| line["mail_id"].is_string()).collect();
+    assert!(!sent.is_empty() && logged.len() == sent.len(), "{sent:?}: {logged:#?}");
+    for line in logged {
+        assert!(sent.iter().any(|id| line["mail_id"] == **id), "{line}");
+        assert!(line["message_id"].is_string() && line["message_id"] != line["mail_id"], "{line}");
+    }
+}
+
+#[tokio::test]
 async fn a_message_is_summed_up_with_what_was_found_and_done_and_how_many_calls_that_took() {
     let log = Log::capture();
     let stage = Stage::new().await;

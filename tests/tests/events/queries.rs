@@ -244,7 +244,8 @@ async fn where_no_account_has_the_exemption_group_the_alarm_to_the_administrator
         let sum: f64 = summaries.iter().filter_map(|line| line[metric].as_f64()).sum();
         let threshold = alarm["Threshold"].as_f64().expect("a number");
         assert_eq!(sum < threshold, !somewhere, "{summaries:#?}");
-        let warned = log.lines().iter().filter(|line| line["level"] == "WARN" && line["group"].is_string()).count();
+        let warned =
+            log.lines().iter().filter(|line| line["level"] == "WARN" && line["exemption_group"].is_string()).count();
         assert_eq!(warned, if somewhere { 1 } else { 2 }, "the log says which accounts");
     }
 }

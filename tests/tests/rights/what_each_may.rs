@@ -167,7 +167,7 @@ fn nobody_but_the_worker_changes_a_users_secret_neither_an_administrator_nor_the
     let own = (Role::WorkerInAccounts, vec![Role::WorkerInAccounts.deployed(&[]).0], SECRET);
     let central = (Role::Worker, writers(&session(&Role::Worker.deployed(&[]).0)), CENTRAL_SECRET);
     for ((role, writers, secret), store) in [own, central].into_iter().zip(STORES) {
-        let policy = SecretPolicy { owner: USER, readers: &[], writers: &writers, attempt: None }.document();
+        let policy = SecretPolicy { owner: USER, readers: &[], writers: &writers, last_attempt: None }.document();
         let worker = role.deployed(store).0;
         for change in CHANGES {
             let action = format!("secretsmanager:{change}");
@@ -447,7 +447,7 @@ fn the_break_glass_role_is_not_there_until_somebody_is_named_and_then_reads_user
         assert_eq!(reads(&secret.replace("Account_222222222222", "Account_333333333333")), Answer::NotAllowed);
         let readers = [role.clone()];
         let writers = ["arn:aws:iam::1:role/w".to_owned()];
-        let of_secret = SecretPolicy { owner: USER, readers: &readers, writers: &writers, attempt: None };
+        let of_secret = SecretPolicy { owner: USER, readers: &readers, writers: &writers, last_attempt: None };
         let asks = |by: &str| {
             let request = Request::new(by, "secretsmanager:GetSecretValue", secret);
             request.by_resource(&of_secret.document())

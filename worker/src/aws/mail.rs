@@ -16,7 +16,7 @@ use super::suppression::{Deliverability, SuppressionList};
 
 /// With exponential backoff from one second: half a minute on average, in which a rate of one mail a second lets a worker's
 /// usual 16 messages through.
-const ATTEMPTS: u32 = 7;
+const MAX_TRIES: u32 = 7;
 
 /// What is the same for all mails.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ impl Mailer {
         let content =
             content(mail).map_err(|_| AwsError::incomplete(OPERATION, "the mail could not be put together"))?;
         self.account.wait_for_rate().await;
-        let (asked, answered) = (self.clock.now(), AnswerTime::by(self.clock.clone()));
+        let (asked, answered) = (self.clock.now(), AnswerTime::new(self.clock.clone()));
         let sent = self
             .client
             .send_email()
@@ -112,7 +112,7 @@ impl Mailer {
     fn patient(&self) -> RetryConfig {
         let set = self.client.config().retry_config().cloned().unwrap_or_else(RetryConfig::standard);
         let attempts = set.max_attempts();
-        if attempts > 1 { set.with_max_attempts(attempts.max(ATTEMPTS)) } else { set }
+        if attempts > 1 { set.with_max_attempts(attempts.max(MAX_TRIES)) } else { set }
     }
 }
 

@@ -32,6 +32,10 @@ pub enum Quota {
     List,
 }
 
+impl Quota {
+    const COUNT: usize = Quota::List as usize + 1;
+}
+
 /// The turns that requests take, of each quota for itself.
 ///
 /// Other workers use the same quotas and are not known of. So the rate is halved where requests came too fast, and rises again by one a
@@ -39,13 +43,13 @@ pub enum Quota {
 #[derive(Debug)]
 pub struct SecretQuotas {
     calls: CallCounter,
-    pace: Mutex<RequestRate>,
+    rate: Mutex<RequestRate>,
 }
 
 #[derive(Debug)]
 struct RequestRate {
-    next: [Instant; 6],
-    rate: f64,
+    next: [Instant; Quota::COUNT],
+    per_second: f64,
     throttles: u64,
     halved: Option<Instant>,
 }
@@ -53,8 +57,9 @@ struct RequestRate {
 impl SecretQuotas {
     /// Goes by the refusals that this counts.
     pub fn new(calls: CallCounter) -> Self {
-        let pace = RequestRate { next: [Instant::now(); 6], rate: MAX_RATE, throttles: 0, halved: None };
-        Self { calls, pace: Mutex::new(pace) }
+        let rate =
+            RequestRate { next: [Instant::now(); Quota::COUNT], per_second: MAX_RATE, throttles: 0, halved: None };
+        Self { calls, rate: Mutex::new(rate) }
     }
 
     /// Waits until the next request may be made.
@@ -63,18 +68,18 @@ impl SecretQuotas {
     }
 
     fn next(&self, quota: Quota, now: Instant) -> Instant {
-        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
         let throttles = self.calls.throttles();
-        let was_just_halved = pace.halved.is_some_and(|halved| now.duration_since(halved) < HALVED_AT_MOST_EVERY);
-        if throttles == pace.throttles {
-            pace.rate = (pace.rate + 1.0 / pace.rate).min(MAX_RATE);
+        let was_just_halved = rate.halved.is_some_and(|halved| now.duration_since(halved) < HALVED_AT_MOST_EVERY);
+        if throttles == rate.throttles {
+            rate.per_second = (rate.per_second + 1.0 / rate.per_second).min(MAX_RATE);
         } else if !was_just_halved {
-            pace.rate = (pace.rate / 2.0).max(1.0);
-            pace.halved = Some(now);
+            rate.per_second = (rate.per_second / 2.0).max(1.0);
+            rate.halved = Some(now);
         }
-        pace.throttles = throttles;
-        let interval = Duration::from_secs_f64(1.0 / pace.rate);
-        let next = &mut pace.next[quota as usize];
+        rate.throttles = throttles;
+        let interval = Duration::from_secs_f64(1.0 / rate.per_second);
+        let next = &mut rate.next[quota as usize];
         let turn = (*next).max(now);
         *next = turn + interval;
         turn

@@ -32,14 +32,14 @@ pub struct SecretRecord {
 }
 
 impl SecretRecord {
-    pub fn current(&self) -> Option<&str> {
+    pub fn published_version(&self) -> Option<&str> {
         let published = |stages: &Vec<String>| stages.iter().any(|stage| stage == CURRENT);
         self.versions.iter().find(|(_, stages)| published(stages)).map(|(id, _)| id.as_str())
     }
 
     /// Whether the published version is this key's.
     pub fn publishes(&self, key: &AccessKeyId) -> bool {
-        self.current() == Some(version_id(key).as_str())
+        self.published_version() == Some(version_id(key).as_str())
     }
 
     /// Whether this key's secret is stored, published or not.

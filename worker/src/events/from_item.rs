@@ -14,10 +14,15 @@ pub fn from_item(item: &DigestItem, base: impl Fn(EventKind) -> rotation::Event)
     };
     let event = match &item.news {
         News::Noticed { .. } => return None,
-        News::Rotated { by, .. } => {
+        News::Rotated { successor, .. } => {
             let event = of(EventKind::Published);
             let secret = secret(&item.secret, &event.account);
-            rotation::Event { replaces: event.access_key_id, access_key_id: by.clone(), secret: Some(secret), ..event }
+            rotation::Event {
+                replaces: event.access_key_id,
+                access_key_id: successor.clone(),
+                secret: Some(secret),
+                ..event
+            }
         }
         News::Disabled { delete_due } => of(EventKind::Disabled).due(*delete_due),
         News::Contained => of(EventKind::Contained),
@@ -38,7 +43,7 @@ pub fn from_item(item: &DigestItem, base: impl Fn(EventKind) -> rotation::Event)
 pub fn notified(item: &DigestItem, base: impl Fn(EventKind) -> rotation::Event) -> Option<rotation::Event> {
     let (reason, successor, due): (_, Option<AccessKeyId>, _) = match &item.news {
         News::Noticed { kind, disable_due } => (kind.as_str(), kind.successor().cloned(), disable_due),
-        News::Rotated { by, disable_due: due @ Some(_) } => ("replaced", by.clone(), due),
+        News::Rotated { successor, disable_due: due @ Some(_) } => ("replaced", successor.clone(), due),
         News::Rotated { disable_due: None, .. }
         | News::Disabled { .. }
         | News::Contained

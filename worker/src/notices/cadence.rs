@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn what_an_audit_would_do_today_is_mailed_once_a_week_and_what_has_happened_at_once() {
-        let replaced = News::Rotated { by: None, disable_due: Some(due()) };
+        let replaced = News::Rotated { successor: None, disable_due: Some(due()) };
         for interval in [1, 2, 3, 7] {
             assert_eq!(mails_about(&replaced, true, interval), 4, "every {interval} days");
         }

@@ -74,7 +74,7 @@ pub enum News {
     /// A successor was made and stored; the key will be disabled.
     Rotated {
         /// The successor; `None` in audit mode, where there is none.
-        by: Option<AccessKeyId>,
+        successor: Option<AccessKeyId>,
         /// When this key will be disabled; `None` where it has been contained or deleted already.
         disable_due: Option<Timestamp>,
     },
@@ -169,7 +169,7 @@ impl Digest {
         }
         let of_user = self.items.iter().filter(|other| other.user == item.user);
         let mut just_made = of_user.filter_map(|other| match &other.news {
-            News::Rotated { by, .. } => by.as_ref(),
+            News::Rotated { successor, .. } => successor.as_ref(),
             News::Noticed { .. }
             | News::Disabled { .. }
             | News::Contained

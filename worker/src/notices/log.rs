@@ -35,7 +35,7 @@ pub(super) fn items(digest: &Digest, partition: Partition) {
 }
 
 /// Writes that a mail was accepted. Without the address.
-pub(super) fn sent(digest: &Digest, mail: &RenderedMail, message_id: Option<&str>) {
+pub(super) fn sent(digest: &Digest, mail: &RenderedMail, mail_id: Option<&str>) {
     tracing::info!(
         target: NOTICE,
         account = digest.account.id.as_str(),
@@ -43,7 +43,7 @@ pub(super) fn sent(digest: &Digest, mail: &RenderedMail, message_id: Option<&str
         dry_run = digest.dry_run,
         recipient = mail.recipient.as_str(),
         items = mail.items.len(),
-        message_id,
+        mail_id,
         "a mail was accepted by SES",
     );
 }

@@ -39,20 +39,20 @@ impl RenderedItem {
     /// Puts an item of a digest into words.
     pub fn new(digest: &Digest, index: usize, partition: Partition) -> Self {
         let item = &digest.items[index];
-        let at = WordingContext {
+        let context = WordingContext {
             dry_run: digest.dry_run,
             now: digest.now,
             policy: &digest.policy,
             replacement: digest.replacement(item),
             replacement_installed: digest.replacement_installed(item),
         };
-        let wording = wording(item, &at);
+        let wording = wording(item, &context);
         let days_left = wording.due.map(|(due, _)| days_left(digest.now, due));
         Self {
             index,
             user: item.user.to_string(),
             key: item.key.as_ref().map(|key| key.id.to_string()),
-            age: item.key.as_ref().and_then(|key| key.created).zip(at.age_days(item)),
+            age: item.key.as_ref().and_then(|key| key.created).zip(context.age_days(item)),
             last_used: last_used(item, digest.now),
             last_used_day: last_used_day(item),
             condition: condition(wording.condition, days_left, digest.dry_run),

@@ -22,13 +22,13 @@ pub fn every_event(dry_run: bool) -> Digest {
 /// The same at another time.
 pub fn every_event_at(now: Timestamp, dry_run: bool) -> Digest {
     let at = |days: i64| now.saturating_add(SignedDuration::from_hours(24 * days)).unwrap_or(now);
-    let by = (!dry_run).then(|| key_id(99));
+    let successor = (!dry_run).then(|| key_id(99));
     let other = key_id(98);
     let news = [
-        News::Rotated { by: by.clone(), disable_due: Some(at(10)) },
-        News::Rotated { by: by.clone(), disable_due: None },
-        News::Noticed { kind: NoticeKind::Replaced { by: by.clone() }, disable_due: Some(at(10)) },
-        News::Noticed { kind: NoticeKind::Forced { by }, disable_due: Some(at(10)) },
+        News::Rotated { successor: successor.clone(), disable_due: Some(at(10)) },
+        News::Rotated { successor: successor.clone(), disable_due: None },
+        News::Noticed { kind: NoticeKind::Replaced { successor: successor.clone() }, disable_due: Some(at(10)) },
+        News::Noticed { kind: NoticeKind::Forced { successor }, disable_due: Some(at(10)) },
         News::Noticed { kind: NoticeKind::MakeRoom { other: other.clone() }, disable_due: Some(at(10)) },
         News::Noticed { kind: NoticeKind::Retired, disable_due: Some(at(10)) },
         News::Noticed { kind: NoticeKind::Restored, disable_due: None },
@@ -70,7 +70,7 @@ pub fn every_event_at(now: Timestamp, dry_run: bool) -> Digest {
 /// One key that was replaced.
 pub fn one_key(now: Timestamp, dry_run: bool) -> Digest {
     let due = now.saturating_add(SignedDuration::from_hours(240)).unwrap_or(now);
-    let news = News::Rotated { by: (!dry_run).then(|| key_id(99)), disable_due: Some(due) };
+    let news = News::Rotated { successor: (!dry_run).then(|| key_id(99)), disable_due: Some(due) };
     digest(now, dry_run, vec![item(now, 0, news)])
 }
 
@@ -86,7 +86,7 @@ pub fn many_keys_at(now: Timestamp, dry_run: bool, count: usize) -> Digest {
     let at = |days: i64| now.saturating_add(SignedDuration::from_hours(24 * days)).unwrap_or(now);
     let items = (0..count).map(|n| {
         let news = match n % 3 {
-            0 => News::Rotated { by: (!dry_run).then(|| key_id(n + 5_000)), disable_due: Some(at(10)) },
+            0 => News::Rotated { successor: (!dry_run).then(|| key_id(n + 5_000)), disable_due: Some(at(10)) },
             1 => News::Upcoming { what: Upcoming::Disable, due: at(3) },
             _ => News::Disabled { delete_due: at(10) },
         };

@@ -9,17 +9,17 @@ pub use context::{Condition, HelpKind, Need, Wording, WordingContext};
 
 use super::item::{DigestItem, News};
 
-pub fn wording(item: &DigestItem, at: &WordingContext<'_>) -> Wording {
+pub fn wording(item: &DigestItem, context: &WordingContext<'_>) -> Wording {
     match &item.news {
-        News::Rotated { by, disable_due } => done::rotated(item, at, by.as_ref(), *disable_due),
-        News::Disabled { delete_due } => done::disabled(at, *delete_due),
-        News::Contained => done::contained(at),
-        News::Deleted => done::deleted(at),
-        News::FoundInactive { delete_due } => done::found_inactive(item, at, *delete_due),
-        News::Restored { disable_due } => done::restored(at, *disable_due),
+        News::Rotated { successor, disable_due } => done::rotated(item, context, successor.as_ref(), *disable_due),
+        News::Disabled { delete_due } => done::disabled(context, *delete_due),
+        News::Contained => done::contained(context),
+        News::Deleted => done::deleted(context),
+        News::FoundInactive { delete_due } => done::found_inactive(item, context, *delete_due),
+        News::Restored { disable_due } => done::restored(context, *disable_due),
         News::Finding(finding) => done::found(finding),
-        News::Noticed { kind, disable_due } => to_come::noticed(item, at, kind, *disable_due),
-        News::Upcoming { what, due } => to_come::upcoming(item, at, what, *due),
-        News::Postponed { until } => to_come::postponed(item, at, *until),
+        News::Noticed { kind, disable_due } => to_come::noticed(item, context, kind, *disable_due),
+        News::Upcoming { what, due } => to_come::upcoming(item, context, what, *due),
+        News::Postponed { until } => to_come::postponed(item, context, *until),
     }
 }

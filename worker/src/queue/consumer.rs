@@ -155,7 +155,7 @@ impl<H: Handler> Consumer<H> {
 /// What a task has come to.
 enum TaskResult {
     /// Work is done. What becomes of its messages is said to SQS by another task, while their place is free for others.
-    Worked(Box<WorkedItem>),
+    Finished(Box<FinishedWork>),
     /// All of its deliveries are ended.
     Ended,
 }
@@ -223,8 +223,9 @@ impl<'a, H: Handler> ConsumerState<'a, H> {
         for (group, item) in self.groups.startable() {
             let (context, handler) = (self.consumer.context.clone(), self.consumer.handler.clone());
             let stop = self.stop.clone();
-            let work =
-                async move { TaskResult::Worked(Box::new(process(&context, handler.as_ref(), item, &stop).await)) };
+            let work = async move {
+                TaskResult::Finished(Box::new(process_delivery(&context, handler.as_ref(), item, &stop).await))
+            };
             let task = self.work.spawn(work);
             self.group_of.insert(task.id(), group);
         }
@@ -238,20 +239,20 @@ impl<'a, H: Handler> ConsumerState<'a, H> {
         });
         let group = self.group_of.remove(&task);
         match result {
-            TaskResult::Worked(item) => {
+            TaskResult::Finished(work) => {
                 let context = self.consumer.context.clone();
                 let task = self.work.spawn(async move {
-                    item.end(&context).await;
+                    work.end(&context).await;
                     TaskResult::Ended
                 });
                 if let Some(group) = group {
-                    self.groups.worked(&group);
+                    self.groups.begin_ending(&group);
                     self.group_of.insert(task.id(), group);
                 }
             }
             TaskResult::Ended => {
                 if let Some(group) = group {
-                    self.groups.finished(&group);
+                    self.groups.end_work(&group);
                 }
             }
         }
@@ -300,7 +301,7 @@ async fn hand_back_all(context: &QueueContext, deliveries: Vec<Delivery>) {
 }
 
 /// A piece of work that is done, and how its deliveries end.
-struct WorkedItem {
+struct FinishedWork {
     newest: Delivery,
     run_id: Option<String>,
     /// The messages that the newest covers, each with its run.
@@ -309,7 +310,7 @@ struct WorkedItem {
     span: Span,
 }
 
-impl WorkedItem {
+impl FinishedWork {
     async fn end(self, context: &QueueContext) {
         let Self { newest, run_id, covered, end, span } = self;
         let older = covered.into_iter().map(|(older, run_id)| older.end(context, end.clone(), run_id));
@@ -319,7 +320,12 @@ impl WorkedItem {
 }
 
 /// Works on one message.
-async fn process<H: Handler>(context: &QueueContext, handler: &H, item: WorkItem<H::Job>, stop: &Stop) -> WorkedItem {
+async fn process_delivery<H: Handler>(
+    context: &QueueContext,
+    handler: &H,
+    item: WorkItem<H::Job>,
+    stop: &Stop,
+) -> FinishedWork {
     let WorkItem { newest: ReadDelivery { delivery, parsed }, covered } = item;
     let message = delivery.message();
     let span = info_span!(
@@ -342,9 +348,9 @@ async fn process<H: Handler>(context: &QueueContext, handler: &H, item: WorkItem
         handle(context, handler, &delivery, &parsed.job, stop).await
     };
     let outcome = outcome.instrument(span.clone()).await;
-    let end = delivery.ending(context, outcome);
+    let end = delivery.delivery_end(context, outcome);
     let covered = covered.into_iter().map(|older| (older.delivery, older.parsed.run_id)).collect();
-    WorkedItem { newest: delivery, run_id: parsed.run_id, covered, end, span }
+    FinishedWork { newest: delivery, run_id: parsed.run_id, covered, end, span }
 }
 
 /// Has a message handled, within its time.

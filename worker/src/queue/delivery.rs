@@ -142,7 +142,7 @@ impl Delivery {
     }
 
     /// What its handler says, as what becomes of it and of the messages that are covered by it.
-    pub(super) fn ending(&self, context: &QueueContext, outcome: Outcome) -> DeliveryEnd {
+    pub(super) fn delivery_end(&self, context: &QueueContext, outcome: Outcome) -> DeliveryEnd {
         match outcome {
             Outcome::Done => DeliveryEnd::Done,
             Outcome::DeadLetter(failure) => DeliveryEnd::DeadLetter(failure),
@@ -265,11 +265,14 @@ impl Delivery {
         }
         match send.send().await.map_err(|error| AwsError::new("sqs:SendMessage", error)) {
             Ok(_) => {
-                info!(group, "the message was put into a group of its own, where it waits for no other");
+                info!(
+                    message_group = group,
+                    "the message was put into a group of its own, where it waits for no other"
+                );
                 true
             }
             Err(error) => {
-                warn!(%error, group, "the message could not be put into a group of its own: others wait for it");
+                warn!(%error, message_group = group, "the message could not be put into a group of its own: others wait for it");
                 false
             }
         }

@@ -68,7 +68,7 @@ impl<R> MessageGroups<R> {
     }
 
     /// The group's piece of work is done, and its messages are not ended yet: the group's next one waits for that.
-    pub(super) fn worked(&mut self, name: &str) {
+    pub(super) fn begin_ending(&mut self, name: &str) {
         if let Some(group) = self.groups.get_mut(name)
             && let UnderWay::Work(messages) = group.under_way
         {
@@ -77,7 +77,7 @@ impl<R> MessageGroups<R> {
     }
 
     /// Nothing of the group is under way any more.
-    pub(super) fn finished(&mut self, name: &str) {
+    pub(super) fn end_work(&mut self, name: &str) {
         if let Some(group) = self.groups.get_mut(name) {
             group.under_way = UnderWay::Nothing;
             if group.waiting.is_empty() {

@@ -119,11 +119,11 @@ impl Destination {
         if !missing.is_empty() {
             self.secrets.tag(&self.name, &missing).await?;
         }
-        let trace = match intent {
+        let last_attempt = match intent {
             Some(intent) => Some(intent.written),
             None => self.last_attempt().await?,
         };
-        self.write_policy(context, &record.tags, trace).await?;
+        self.write_policy(context, &record.tags, last_attempt).await?;
         self.replicate(context, &record).await?;
         Ok(record)
     }
@@ -162,8 +162,8 @@ impl Destination {
     }
 
     /// Sets who may do what with the secret, and says on the secret that it is so. The tag comes last: where it is, the policy is. An
-    /// attempt that is to make a key leaves its `trace`, the time of its intent; whoever else writes the policy keeps the one that is
-    /// there ([`last_attempt`](Self::last_attempt)).
+    /// attempt that is to make a key leaves its trace, the time of its intent, as `last_attempt`; whoever else writes the policy keeps
+    /// the one that is there ([`last_attempt`](Self::last_attempt)).
     ///
     /// # Errors
     /// [`AwsError`].
@@ -171,10 +171,10 @@ impl Destination {
         &self,
         context: &UserContext<'_>,
         tags: &BTreeMap<String, String>,
-        trace: Option<Timestamp>,
+        last_attempt: Option<Timestamp>,
     ) -> Result<(), AwsError> {
         let (readers, writers) = (context.readers().patterns, context.account.secret_writers());
-        let policy = SecretPolicy { owner: context.arn, readers: &readers, writers: &writers, attempt: trace };
+        let policy = SecretPolicy { owner: context.arn, readers: &readers, writers: &writers, last_attempt };
         self.secrets.put_policy(&self.name, &policy.document().to_string()).await?;
         let fingerprint = policy.fingerprint();
         match tags.get(SECRET_POLICY_TAG) {
@@ -186,7 +186,7 @@ impl Destination {
     /// Whether the secret is this user's and does not have the policy that it should have, by its tags.
     pub fn has_another_policy(context: &UserContext<'_>, tags: &BTreeMap<String, String>) -> bool {
         let (readers, writers) = (context.readers().patterns, context.account.secret_writers());
-        let wanted = SecretPolicy { owner: context.arn, readers: &readers, writers: &writers, attempt: None };
+        let wanted = SecretPolicy { owner: context.arn, readers: &readers, writers: &writers, last_attempt: None };
         tags.get(SECRET_USER_ID_TAG) == Some(&context.record.id)
             && tags.get(SECRET_POLICY_TAG) != Some(&wanted.fingerprint())
     }

@@ -118,7 +118,7 @@ pub async fn delete(context: &UserContext<'_>, session: &MemberSession, key: &De
 }
 
 /// Makes a disabled key active again, which is on record by now: unless its deletion is, too, or another request has disabled it since
-/// this one was `asked` for. Run twice it finds it active.
+/// this one was made (`requested_at`). Run twice it finds it active.
 ///
 /// # Errors
 /// [`StepError`]; [`StepError::HasToWait`] while somebody may be deleting the key.
@@ -126,14 +126,14 @@ pub async fn enable(
     context: &UserContext<'_>,
     session: &MemberSession,
     key: &AccessKeyId,
-    asked: Timestamp,
+    requested_at: Timestamp,
 ) -> Result<(), StepError> {
     let tags = Iam::new(session).user_tags(context.user).await?;
     let tags = UserTags::from_pairs(&tags);
     if let Some(not_before) = tags.may_be_deleted_until(key, context.now()) {
         return Err(StepError::HasToWait { not_before });
     }
-    if tags.is_leaked_since(key, asked) {
+    if tags.is_leaked_since(key, requested_at) {
         return Err(StepError::Changed(format!("the key {key} has been disabled since its restore was asked for")));
     }
     Iam::new(session).set_status(context.user, key, KeyStatus::Active).await?;

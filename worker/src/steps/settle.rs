@@ -43,7 +43,7 @@ pub async fn settle(
                 verify(context, session, &key.id).await?;
             }
         } else if holds && key.status == KeyStatus::Active && !is_beaten(key, record.as_ref(), keys, old_intents) {
-            let expected = record.as_ref().and_then(|record| record.current()).map(str::to_owned);
+            let expected = record.as_ref().and_then(|record| record.published_version()).map(str::to_owned);
             publish(destination, &key.id, expected.as_deref()).await?;
             verify(context, session, &key.id).await?;
             info!(access_key_id = %key.id, "an interrupted rotation had stored its key: it is now published");

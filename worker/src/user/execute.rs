@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::decide::Decision;
 use super::look::UserSnapshot;
-use super::{Next, Progress, Round, UserError};
+use super::{Collected, Next, Round, UserError};
 use crate::aws::iam::Iam;
 use crate::context::UserContext;
 use crate::error::StepError;
@@ -30,7 +30,7 @@ pub(super) struct UserExecutor<'a> {
     session: MemberSession,
     snapshot: &'a UserSnapshot,
     user: &'a User,
-    progress: Progress,
+    collected: Collected,
 }
 
 impl<'a> UserExecutor<'a> {
@@ -38,9 +38,9 @@ impl<'a> UserExecutor<'a> {
         context: UserContext<'a>,
         session: MemberSession,
         snapshot: &'a UserSnapshot,
-        progress: Progress,
+        collected: Collected,
     ) -> Self {
-        Self { context, session, snapshot, user: &snapshot.user, progress }
+        Self { context, session, snapshot, user: &snapshot.user, collected }
     }
 
     /// What is told counts also where a later action fails.
@@ -49,7 +49,7 @@ impl<'a> UserExecutor<'a> {
             Decision::Settle => self.settle().await.map_err(Into::into),
             Decision::Act(plan) => self.carry_out(plan).await,
         };
-        Round { progress: self.progress, next }
+        Round { collected: self.collected, next }
     }
 
     async fn carry_out(&mut self, plan: &Plan) -> Result<Next, UserError> {
@@ -87,8 +87,8 @@ impl<'a> UserExecutor<'a> {
                 }
                 self.collect_item(deletable.key(), News::Deleted, deletable.kept().cloned());
             }
-            Action::Restore { key, disable_due, request, asked } => {
-                self.restore(key, *disable_due, *request, *asked).await?;
+            Action::Restore { key, disable_due, request, requested_at } => {
+                self.restore(key, *disable_due, *request, *requested_at).await?;
             }
             Action::Notify { key, notice } => {
                 let news = News::Noticed { kind: notice.kind.clone(), disable_due: notice.disable_due };
@@ -116,7 +116,7 @@ impl<'a> UserExecutor<'a> {
             }
             Action::Postpone { key, until, .. } => self.collect_item(key, News::Postponed { until: *until }, None),
             Action::Record { key, state } => self.record(key, state).await?,
-            Action::AnnounceDeletion { key } => self.record_deletion(key).await?,
+            Action::RecordDeletion { key } => self.record_deletion(key).await?,
             Action::Forget { key } if !self.is_audit() => {
                 Iam::new(&self.session).remove_state(self.context.user, key).await?;
             }
@@ -172,14 +172,14 @@ impl<'a> UserExecutor<'a> {
         key: &AccessKeyId,
         disable_due: Timestamp,
         request: Uuid,
-        asked: Timestamp,
+        requested_at: Timestamp,
     ) -> Result<(), StepError> {
         let is_active = self.key(key).is_some_and(|key| key.status == KeyStatus::Active);
         if !self.is_audit() && !is_active {
-            key_status::enable(&self.context, &self.session, key, asked).await?;
+            key_status::enable(&self.context, &self.session, key, requested_at).await?;
         }
-        let state = KeyState::new(KeyStateKind::Restored, self.context.now()).by(request).until(disable_due);
-        let state = KeyState { asked: Some(asked), ..state };
+        let state = KeyState::new(KeyStateKind::Restored, self.context.now()).of_request(request).until(disable_due);
+        let state = KeyState { requested_at: Some(requested_at), ..state };
         self.record_not_told(key, &state).await?;
         self.collect_item(key, News::Restored { disable_due }, Some(state));
         Ok(())
@@ -200,7 +200,7 @@ impl<'a> UserExecutor<'a> {
         };
         if self.is_audit() {
             let record = record(None);
-            self.collect_item(old, News::Rotated { by: None, disable_due }, record);
+            self.collect_item(old, News::Rotated { successor: None, disable_due }, record);
             return Ok(Next::Done);
         }
         let tags = self.snapshot.tags_as_listed.then_some(&self.user.tags);
@@ -209,7 +209,7 @@ impl<'a> UserExecutor<'a> {
             AttemptOutcome::Created(new) => {
                 Tally::count(&self.context.account.worker.tally.rotated);
                 let record = record(Some(new.clone()));
-                self.collect_item(old, News::Rotated { by: Some(new), disable_due }, record);
+                self.collect_item(old, News::Rotated { successor: Some(new), disable_due }, record);
                 for reader in self.context.readers().refused {
                     self.report_finding(Finding::ReaderNotAllowed { reader });
                 }
@@ -281,9 +281,9 @@ impl<'a> UserExecutor<'a> {
     }
 
     fn report_finding(&mut self, finding: Finding) {
-        let before = self.progress.items.len();
+        let before = self.collected.items.len();
         self.collect(self.item(None, News::Finding(finding), None));
-        if self.progress.items.len() > before {
+        if self.collected.items.len() > before {
             Tally::count(&self.context.account.worker.tally.findings);
         }
     }
@@ -299,7 +299,7 @@ impl<'a> UserExecutor<'a> {
         if *what == Announcement::Deleted {
             return self.record_deletion(key).await;
         }
-        match self.progress.recorded.get(key).cloned().or_else(|| self.user.tags.state_of(key)) {
+        match self.collected.recorded.get(key).cloned().or_else(|| self.user.tags.state_of(key)) {
             Some(state) => self.record(key, &state).await,
             None => Ok(()),
         }
@@ -310,7 +310,7 @@ impl<'a> UserExecutor<'a> {
             return Ok(());
         }
         Iam::new(&self.session).record_state(self.context.user, key, state).await?;
-        self.progress.recorded.insert(key.clone(), state.clone());
+        self.collected.recorded.insert(key.clone(), state.clone());
         Ok(())
     }
 
@@ -328,7 +328,7 @@ impl<'a> UserExecutor<'a> {
 
     /// What an earlier round has found already is told once, by what is known now.
     fn collect(&mut self, item: DigestItem) {
-        if let Some(known) = self.progress.items.iter_mut().find(|known| known.tells_the_same(&item)) {
+        if let Some(known) = self.collected.items.iter_mut().find(|known| known.tells_the_same(&item)) {
             *known = item;
             return;
         }
@@ -339,7 +339,7 @@ impl<'a> UserExecutor<'a> {
         {
             account.emit(event);
         }
-        self.progress.items.push(item);
+        self.collected.items.push(item);
     }
 
     fn item(&self, key: Option<&AccessKeyId>, news: News, record: Option<KeyState>) -> DigestItem {
@@ -394,7 +394,9 @@ fn announcement(what: &Announcement) -> News {
     match what {
         Announcement::Disabled { delete_due } => News::Disabled { delete_due: *delete_due },
         Announcement::Contained => News::Contained,
-        Announcement::Successor { by } => News::Rotated { by: Some(by.clone()), disable_due: None },
+        Announcement::Successor { successor } => {
+            News::Rotated { successor: Some(successor.clone()), disable_due: None }
+        }
         Announcement::Deleted => News::Deleted,
     }
 }

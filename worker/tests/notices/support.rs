@@ -54,7 +54,7 @@ pub(crate) fn incomplete(user: &str, error: &str) -> IncompleteUser {
 }
 
 pub(crate) fn replaced() -> News {
-    News::Rotated { by: Some(key(99)), disable_due: Some(in_days(10)) }
+    News::Rotated { successor: Some(key(99)), disable_due: Some(in_days(10)) }
 }
 
 pub(crate) fn upcoming(what: Upcoming, days: i64) -> News {

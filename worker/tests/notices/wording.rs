@@ -86,7 +86,7 @@ fn the_mail_says_who_can_fetch_the_new_key_in_the_case_at_hand_and_gives_no_comm
         (replaced(), true),
         (News::Disabled { delete_due: in_days(10) }, false),
         (News::Contained, false),
-        (News::Rotated { by: Some(key(99)), disable_due: None }, false),
+        (News::Rotated { successor: Some(key(99)), disable_due: None }, false),
         (News::Deleted, false),
     ];
     for (news, works) in all {
@@ -135,7 +135,8 @@ fn somebody_who_sends_mail_by_smtp_is_told_of_the_password() {
 
 #[test]
 fn nobody_is_told_to_fetch_a_key_that_is_not_in_the_secret() {
-    let by_hand = News::Noticed { kind: NoticeKind::Replaced { by: Some(key(7)) }, disable_due: Some(in_days(10)) };
+    let by_hand =
+        News::Noticed { kind: NoticeKind::Replaced { successor: Some(key(7)) }, disable_due: Some(in_days(10)) };
     let mut digest = digest(&[by_hand]);
     for publishes in [None, digest.items[0].key.as_ref().map(|key| key.id.clone())] {
         digest.items[0].secret.publishes = publishes;
@@ -153,7 +154,7 @@ fn a_contained_key_whose_replacement_is_made_in_the_same_run_is_told_with_it() {
     let mut alone = digest(&[News::Contained]);
     alone.items[0].secret.publishes = None;
     assert!(!only_mail(&alone).text.contains("get-secret-value"), "there is nothing to fetch yet");
-    let mut both = digest(&[News::Contained, News::Rotated { by: Some(key(7)), disable_due: None }]);
+    let mut both = digest(&[News::Contained, News::Rotated { successor: Some(key(7)), disable_due: None }]);
     for item in &mut both.items {
         item.secret.publishes = None;
     }

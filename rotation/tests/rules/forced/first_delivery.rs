@@ -8,8 +8,8 @@ use rotation::{Action, ForceRotateRequest, Key, KeyState, KeyStateKind, MissingF
 use uuid::Uuid;
 
 use super::{
-    INTENT, again, announced, announces_deletion, asked, contain, contained, deletes, done, forced_notice, leaked,
-    leaked_key, on_record, refused, request, rotate, successor,
+    INTENT, again, announced, asked, contain, contained, deletes, done, forced_notice, leaked, leaked_key, on_record,
+    records_deletion, refused, request, rotate, successor,
 };
 use crate::given::{Described, day, id, key, tagged, user};
 
@@ -30,7 +30,7 @@ fn the_deletion_of_the_inactive_key_beside_an_active_one_is_announced_and_the_re
     let user = user([key("A", 0), key("B", 10).inactive().disabled(45)]);
     for (request, first) in [(request(), on_record("A")), (leaked(), contain("A"))] {
         let Verdict::Act(plan) = asked(&user, &request) else { panic!("a plan") };
-        assert_eq!(plan.actions, [first, announces_deletion("B")]);
+        assert_eq!(plan.actions, [first, records_deletion("B")]);
         assert_eq!(plan.rest_after, Some(day(50) + SignedDuration::from_mins(1)));
     }
 }
@@ -44,7 +44,7 @@ fn a_deletion_waits_from_one_minute_after_its_announcement_to_five_or_is_announc
             panic!("a plan")
         };
         let deleted = plan.actions.iter().any(|action| deletes(action, "B", DeleteReason::MakesRoomForForced));
-        (deleted, plan.actions.contains(&announces_deletion("B")), plan.rest_after.is_some())
+        (deleted, plan.actions.contains(&records_deletion("B")), plan.rest_after.is_some())
     };
     assert_eq!(at(0), (false, false, true));
     assert_eq!(at(1), (true, false, false));
@@ -104,7 +104,7 @@ fn two_active_keys_and_one_named_without_disable_old_now_are_refused_with_the_se
 fn the_named_one_of_two_active_keys_is_disabled_deleted_and_replaced_and_the_other_not_touched() {
     for (named, other) in [("A", "B"), ("B", "A")] {
         let user = user([key("A", 0), key("B", 10)]);
-        assert_eq!(done(&user, &leaked_key(named)), [contain(named), announces_deletion(named)]);
+        assert_eq!(done(&user, &leaked_key(named)), [contain(named), records_deletion(named)]);
         let actions = done(&announced(user, named), &leaked_key(named));
         assert_eq!(actions[0], contain(named));
         assert!(deletes(&actions[1], named, DeleteReason::Contained));

@@ -33,7 +33,7 @@ fn apply(user: &mut User, action: &Action, now: Timestamp) {
         Action::Delete(deletable) => {
             user.keys.retain(|key| key.id != *deletable.key());
         }
-        Action::AnnounceDeletion { key } => {
+        Action::RecordDeletion { key } => {
             user.tags.deletions.retain(|(id, _)| id != key);
             user.tags.deletions.push((key.clone(), now));
         }

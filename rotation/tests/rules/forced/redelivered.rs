@@ -5,9 +5,8 @@ use rotation::{Action, Announcement, KeyState, KeyStateKind, MissingFact, Publis
 use uuid::Uuid;
 
 use super::{
-    again, all_told, announce_containment, announce_successor, announced, announces_deletion, asked, contain,
-    contained, deletes, done, forced_notice, gone_but_for_its_tag, leaked, leaked_key, refused, request, rotate,
-    successor,
+    again, all_told, announce_containment, announce_successor, announced, asked, contain, contained, deletes, done,
+    forced_notice, gone_but_for_its_tag, leaked, leaked_key, records_deletion, refused, request, rotate, successor,
 };
 use crate::given::{Described, day, id, key, user};
 
@@ -85,7 +84,7 @@ fn delivered_again_after_containment_with_an_older_inactive_key_that_one_makes_r
 #[test]
 fn delivered_again_after_one_of_two_keys_was_contained_it_is_deleted_and_replaced() {
     let user = user([key("A", 0).inactive().in_state(contained()), key("B", 10)]);
-    assert_eq!(done(&user, &again(leaked_key("A"))), [announces_deletion("A")]);
+    assert_eq!(done(&user, &again(leaked_key("A"))), [records_deletion("A")]);
     let actions = done(&announced(user, "A"), &again(leaked_key("A")));
     assert!(deletes(&actions[0], "A", DeleteReason::Contained));
     assert_eq!(actions[1..], [rotate("A", &["B"])]);
@@ -125,7 +124,7 @@ fn delivered_again_what_an_earlier_delivery_deleted_and_did_not_tell_is_told() {
 
 #[test]
 fn a_named_key_that_another_request_contained_is_not_taken_for_one_that_this_did() {
-    let by_another = KeyState::new(KeyStateKind::Disabled, day(50)).by(Uuid::from_u128(2));
+    let by_another = KeyState::new(KeyStateKind::Disabled, day(50)).of_request(Uuid::from_u128(2));
     let gone = gone_but_for_its_tag([key("B", 10)], &by_another);
     assert!(matches!(refused(&gone, &again(leaked_key("A"))), Refusal::NotTheUsersKey { .. }));
     let inactive = user([key("A", 0).inactive().in_state(by_another), key("B", 10)]);
@@ -187,7 +186,7 @@ fn reports_of_a_disabled_key_that_come_again_and_again_do_not_put_off_its_deleti
     else {
         panic!("on record")
     };
-    assert_eq!(*recorded, KeyState { asked: Some(day(50)), ..state });
+    assert_eq!(*recorded, KeyState { requested_at: Some(day(50)), ..state });
 }
 
 #[test]
@@ -209,7 +208,7 @@ fn a_key_that_was_restored_since_is_not_contained_again_although_its_owner_has_n
     let minute = jiff::SignedDuration::from_mins(1);
     let after = user([key("A", 0).in_state(restoring(day(50) + minute)), successor()]);
     assert!(matches!(refused(&after, &again(leaked())), Refusal::RestoredSince { .. }));
-    let before = user([key("A", 0).in_state(KeyState { by: None, ..restoring(day(50) - minute) })]);
+    let before = user([key("A", 0).in_state(KeyState { request: None, ..restoring(day(50) - minute) })]);
     assert_eq!(done(&before, &leaked())[0], contain("A"), "restored before that was asked for");
 }
 

@@ -45,7 +45,7 @@ fn a_copied_body_under_another_id_does_not_count_what_the_first_did_as_its_own()
 
 #[test]
 fn a_key_that_was_restored_since_is_not_contained_by_an_older_request() {
-    let restored = KeyState::new(KeyStateKind::Restored, day(51)).by(Uuid::from_u128(2));
+    let restored = KeyState::new(KeyStateKind::Restored, day(51)).of_request(Uuid::from_u128(2));
     let user = user([key("A", 0).in_state(restored)]);
     for request in [leaked(), leaked_key("A")] {
         assert!(matches!(asked_on(52, &user, &again(request)), Verdict::Refused(Refusal::RestoredSince { .. })));

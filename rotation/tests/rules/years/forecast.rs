@@ -20,7 +20,7 @@ fn kind(action: &Action) -> Option<ForecastKind> {
         | Action::Record { .. }
         | Action::Restore { .. }
         | Action::Forget { .. }
-        | Action::AnnounceDeletion { .. }
+        | Action::RecordDeletion { .. }
         | Action::ForgetDeletion { .. }
         | Action::Warn { .. }
         | Action::Postpone { .. }

@@ -271,7 +271,7 @@ impl Model {
                 self.untold_deletions.insert(deletable.key().clone());
                 vec![Mail { key: deletable.key().clone(), state: deletable.kept().cloned(), says: Says::IsDeleted }]
             }
-            Action::AnnounceDeletion { key } => {
+            Action::RecordDeletion { key } => {
                 self.tags.insert(delete_tag(key), tag_time(now));
                 Vec::new()
             }
@@ -307,7 +307,7 @@ impl Model {
                 self.inactive_since.remove(key);
                 let held = self.keys.iter_mut().find(|held| held.id == *key).expect("a key of the user");
                 held.status = KeyStatus::Active;
-                let state = KeyState::new(KeyStateKind::Restored, now).by(*request).until(*disable_due);
+                let state = KeyState::new(KeyStateKind::Restored, now).of_request(*request).until(*disable_due);
                 self.record(key, &state.clone().not_told());
                 mail(key, state, Says::WillBeDisabled(*disable_due))
             }

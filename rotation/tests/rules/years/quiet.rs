@@ -23,7 +23,7 @@ fn told(action: &Action) -> String {
         Action::Announce { key, .. } => format!("announce {}", short(key)),
         Action::Restore { key, .. } => format!("restore {}", short(key)),
         Action::Forget { key } => format!("forget {}", short(key)),
-        Action::AnnounceDeletion { key } => format!("announce the deletion of {}", short(key)),
+        Action::RecordDeletion { key } => format!("announce the deletion of {}", short(key)),
         Action::ForgetDeletion { key } => format!("forget the deletion of {}", short(key)),
         Action::Warn { key, upcoming, due } => {
             let what = match upcoming {

@@ -10,41 +10,41 @@ use super::context::{Condition, HelpKind, Need, Wording, WordingContext};
 
 pub(super) fn rotated(
     item: &DigestItem,
-    at: &WordingContext<'_>,
-    by: Option<&AccessKeyId>,
+    context: &WordingContext<'_>,
+    successor: Option<&AccessKeyId>,
     due: Option<Timestamp>,
 ) -> Wording {
-    let what = match (at.dry_run, by) {
+    let what = match (context.dry_run, successor) {
         (true, _) => "A new key would be created and stored in AWS Secrets Manager. None has been created.".to_owned(),
-        (false, Some(by)) => format!("A new key, {by}, was created and stored in AWS Secrets Manager."),
+        (false, Some(key)) => format!("A new key, {key}, was created and stored in AWS Secrets Manager."),
         (false, None) => "A new key was created and stored in AWS Secrets Manager.".to_owned(),
     };
     let todo = match due {
-        Some(_) => at.install(by),
-        None => at.todo("Install the new key now: this one no longer works."),
+        Some(_) => context.install(successor),
+        None => context.todo("Install the new key now: this one no longer works."),
     };
     Wording {
-        label: at.say("replaced", "would be replaced"),
+        label: context.say("replaced", "would be replaced"),
         what,
-        why: at.why_due(item),
+        why: context.why_due(item),
         todo,
         due: due.map(|due| (due, Deadline::Disabled)),
         need: Need::Act,
         condition: if due.is_some() { Condition::Stopping } else { Condition::Stopped },
         help: if due.is_some() { HelpKind::Install } else { HelpKind::InstallOnly },
-        successor: by.cloned(),
+        successor: successor.cloned(),
     }
 }
 
-pub(super) fn disabled(at: &WordingContext<'_>, delete_due: Timestamp) -> Wording {
-    let then = if at.replacement.is_some() { "install the new key" } else { "move to another key" };
+pub(super) fn disabled(context: &WordingContext<'_>, delete_due: Timestamp) -> Wording {
+    let then = if context.replacement.is_some() { "install the new key" } else { "move to another key" };
     Wording {
-        label: at.say("disabled", "would be disabled"),
-        what: at
+        label: context.say("disabled", "would be disabled"),
+        what: context
             .say("The key was disabled and no longer works.", "The key would be disabled today.")
             .to_owned(),
-        why: format!("Its owner was told at least {} days ago that it would be disabled.", at.policy.install_grace()),
-        todo: at.todo(format!(
+        why: format!("Its owner was told at least {} days ago that it would be disabled.", context.policy.install_grace()),
+        todo: context.todo(format!(
             "If something has stopped working, have the key made active again as described below, and {then}. If not, there is nothing to do."
         )),
         due: Some((delete_due, Deadline::Deleted)),
@@ -55,8 +55,8 @@ pub(super) fn disabled(at: &WordingContext<'_>, delete_due: Timestamp) -> Wordin
     }
 }
 
-pub(super) fn contained(at: &WordingContext<'_>) -> Wording {
-    let todo = match at.replacement {
+pub(super) fn contained(context: &WordingContext<'_>) -> Wording {
+    let todo = match context.replacement {
         Some(new) => format!("Install the new key, {new}, now. Do not make this one active again."),
         None => {
             "Do not make this key active again. A new key is stored for this user as soon as possible; its owner is told then."
@@ -64,15 +64,15 @@ pub(super) fn contained(at: &WordingContext<'_>) -> Wording {
         }
     };
     Wording {
-        label: at.say("disabled at once", "would be disabled at once"),
-        what: at
+        label: context.say("disabled at once", "would be disabled at once"),
+        what: context
             .say(
                 "The key was disabled at once and no longer works.",
                 "The key would be disabled at once, with no time to install another.",
             )
             .to_owned(),
         why: "The key may have leaked: an operator asked for it, or AWS reported the key as exposed.".to_owned(),
-        todo: at.todo(todo),
+        todo: context.todo(todo),
         due: None,
         need: Need::Act,
         condition: Condition::Stopped,
@@ -81,15 +81,15 @@ pub(super) fn contained(at: &WordingContext<'_>) -> Wording {
     }
 }
 
-pub(super) fn deleted(at: &WordingContext<'_>) -> Wording {
+pub(super) fn deleted(context: &WordingContext<'_>) -> Wording {
     Wording {
-        label: at.say("deleted", "would be deleted"),
-        what: at.say("The key was deleted. It cannot be brought back.", "The key would be deleted.").to_owned(),
+        label: context.say("deleted", "would be deleted"),
+        what: context.say("The key was deleted. It cannot be brought back.", "The key would be deleted.").to_owned(),
         why: format!(
             "A disabled key is kept for at least {} days, unless an operator needs its place sooner.",
-            at.policy.recovery_grace()
+            context.policy.recovery_grace()
         ),
-        todo: at.todo(match at.replacement {
+        todo: context.todo(match context.replacement {
             Some(new) => {
                 format!("Nothing, if {new} has taken its place. If not, {new} can still be fetched as described below.")
             }
@@ -98,22 +98,22 @@ pub(super) fn deleted(at: &WordingContext<'_>) -> Wording {
         due: None,
         need: Need::Nothing,
         condition: Condition::Deleted,
-        help: if at.replacement.is_some() { HelpKind::InstallOnly } else { HelpKind::None },
+        help: if context.replacement.is_some() { HelpKind::InstallOnly } else { HelpKind::None },
         successor: None,
     }
 }
 
-pub(super) fn found_inactive(item: &DigestItem, at: &WordingContext<'_>, delete_due: Timestamp) -> Wording {
+pub(super) fn found_inactive(item: &DigestItem, context: &WordingContext<'_>, delete_due: Timestamp) -> Wording {
     let was_contained = item.record.as_ref().is_some_and(KeyState::is_containment);
     Wording {
         label: "found inactive",
-        what: at
+        what: context
             .say(
                 "The key is inactive: somebody disabled it. Its recovery period is counted from today.",
                 "The key is inactive: somebody disabled it. Its recovery period would be counted from today.",
             )
             .to_owned(),
-        why: format!("An inactive key is kept for {} days, then deleted.", at.policy.recovery_grace()),
+        why: format!("An inactive key is kept for {} days, then deleted.", context.policy.recovery_grace()),
         todo: match was_contained {
             true => "It may have leaked: do not make it active again.".to_owned(),
             false => "If it is still needed, have it made active again. If not, there is nothing to do.".to_owned(),
@@ -126,13 +126,13 @@ pub(super) fn found_inactive(item: &DigestItem, at: &WordingContext<'_>, delete_
     }
 }
 
-pub(super) fn restored(at: &WordingContext<'_>, disable_due: Timestamp) -> Wording {
+pub(super) fn restored(context: &WordingContext<'_>, disable_due: Timestamp) -> Wording {
     Wording {
-        label: at.say("active again", "would be made active again"),
-        what: at.say("The key was made active again.", "The key would be made active again.").to_owned()
+        label: context.say("active again", "would be made active again"),
+        what: context.say("The key was made active again.", "The key would be made active again.").to_owned()
             + " If another key replaces it, it is disabled again.",
         why: "An operator asked for it.".to_owned(),
-        todo: at.remind(),
+        todo: context.remind(),
         due: Some((disable_due, Deadline::Disabled)),
         need: Need::Act,
         condition: Condition::Stopping,

@@ -31,7 +31,7 @@ impl RotationAttempt<'_> {
         prepared: SecretRecord,
     ) -> Result<(), AttemptFailure> {
         let version = version_id(&new.id);
-        let mut expected = match prepared.current() {
+        let mut expected = match prepared.published_version() {
             Some(current) => Some(current.to_owned()),
             // Secrets Manager publishes a secret's first version by itself: the own one, or that of an attempt that was faster.
             None => match self.publication_state(new, present).await? {
@@ -109,7 +109,7 @@ impl RotationAttempt<'_> {
 
     async fn read_published_version(&self, new: &NewKey) -> Result<Option<String>, AttemptFailure> {
         match self.destination.look().await {
-            Ok(record) => Ok(record.and_then(|record| record.current().map(str::to_owned))),
+            Ok(record) => Ok(record.and_then(|record| record.published_version().map(str::to_owned))),
             // Whether the new key is published is not known, so it may be in its owner's hands already.
             Err(StepError::Aws(error)) => {
                 warn!(access_key_id = %new.id, %error, "what is published now could not be read");
