@@ -84,7 +84,7 @@ MUTANTS = [
             "        let is_published = renewed.store_pending(&new).await?;",
         ),
         (ROTATE, "self.publish(&new, present, prepared).await?;", "renewed.publish(&new, present, prepared).await?;"),
-        (ROTATE, "let keys = access_keys(&self.context, &self.session).await?;\n        if find(&keys, &new.id)", "let keys = access_keys(&self.context, &renewed.session).await?;\n        if find(&keys, &new.id)"),
+        (ROTATE, "let keys = access_keys(&self.context, &self.session).await?;\n        if !is_live(&keys, &new.id)", "let keys = access_keys(&self.context, &renewed.session).await?;\n        if !is_live(&keys, &new.id)"),
         (ROTATE, "self.clear_intents(&[]).await.map_err(AttemptFailure::with_intent_untouched)?;\n        info!(access_key_id = %old", "renewed.clear_intents(&[]).await.map_err(AttemptFailure::with_intent_untouched)?;\n        info!(access_key_id = %old"),
     ),
     mutant(
@@ -307,7 +307,7 @@ MUTANTS = [
     mutant(
         "no look before a disable: the successor",
         (KEY_STATUS, "if !iam.last_use(successor).await?.is_used() {", "if false && !iam.last_use(successor).await?.is_used() {"),
-        (KEY_STATUS, "if find(&keys, successor).is_none_or(|key| key.status != KeyStatus::Active) {", "if false && find(&keys, successor).is_none() {"),
+        (KEY_STATUS, "if !is_live(&keys, successor) {", "if false && find(&keys, successor).is_none() {"),
     ),
     mutant(
         "no look before a disable: whether the owner can read the successor",
@@ -367,7 +367,7 @@ MUTANTS = [
     ),
     mutant(
         "a restore does not ask what has happened since",
-        (RESTORE, "state.restoring.is_none() && state.at.as_second()", "false && state.restoring.is_none() && state.at.as_second()"),
+        (RESTORE, "state.restoring.is_none() && later(", "false && state.restoring.is_none() && later("),
     ),
     mutant(
         "a policy is written over while an attempt may be at work",
@@ -376,7 +376,7 @@ MUTANTS = [
     ),
     mutant(
         "a key is deleted for a forced rotation without announcing that",
-        (FORCED, "filter_map(|action| match action {\n                Action::Delete(deletable) =>", "filter_map(|action| match action {\n                Action::Delete(deletable) if false =>"),
+        (FORCED, "Some((deletable.key().clone(), self.deletion_wait(deletable.key())?))", "Some((deletable.key().clone(), self.deletion_wait(deletable.key()).filter(|_| false)?))"),
         first="late_requests",
     ),
     mutant(

@@ -18,13 +18,10 @@ use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use jiff::{SignedDuration, Timestamp};
+use rotation::intent::CLOCK_TOLERANCE;
 
 /// `Date` headers are whole seconds, cut off: within this, a header says nothing new.
 const RESOLUTION: SignedDuration = SignedDuration::from_secs(2);
-
-/// How far two of AWS's clocks may be apart. (AWS General Reference, Signature Version 4: a request is refused if its time differs
-/// from AWS's by more than five minutes.) What differs by more is a jump, which one answer alone does not prove.
-const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// So many other services have to contradict a jump before it is taken for a fault of the one that reported it.
 const CONTRADICTIONS: usize = 2;
@@ -111,10 +108,11 @@ impl AwsClock {
         let ahead = time.duration_since(believed.now());
         let behind = believed.now().duration_since(Reading { time, at: sent }.now());
         let may_turn_back = believed.at < sent;
-        if ahead > TOLERANCE || (behind > TOLERANCE && may_turn_back) {
-            let agreed = jump
-                .as_ref()
-                .is_some_and(|jump| jump.service != service && time.duration_since(jump.to.now()).abs() <= TOLERANCE);
+        // What differs by more is a jump, which one answer alone does not prove.
+        if ahead > CLOCK_TOLERANCE || (behind > CLOCK_TOLERANCE && may_turn_back) {
+            let agreed = jump.as_ref().is_some_and(|jump| {
+                jump.service != service && time.duration_since(jump.to.now()).abs() <= CLOCK_TOLERANCE
+            });
             if agreed {
                 *readings = Some(Readings { believed: seen, jump: None });
             } else {

@@ -26,11 +26,25 @@ pub struct UserRecord {
     pub tags: Vec<(String, String)>,
 }
 
+impl UserRecord {
+    /// Whether it is a member of this group, if the answer tells its groups. IAM does not distinguish the case of their names.
+    pub fn is_in_group(&self, group: &str) -> Option<bool> {
+        Some(self.groups.as_ref()?.iter().any(|name| name.eq_ignore_ascii_case(group)))
+    }
+}
+
 /// An account's users and the names of its groups.
 #[derive(Debug, Clone, Default)]
 pub struct Listing {
     pub users: Vec<UserRecord>,
     pub groups: Vec<String>,
+}
+
+impl Listing {
+    /// Whether the account has this group. IAM does not distinguish the case of their names.
+    pub fn has_group(&self, group: &str) -> bool {
+        self.groups.iter().any(|name| name.eq_ignore_ascii_case(group))
+    }
 }
 
 /// A key as `ListAccessKeys` shows it.

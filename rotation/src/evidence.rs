@@ -44,8 +44,13 @@ pub(crate) fn may_come_again(state: &KeyState, now: Timestamp) -> bool {
 }
 
 /// In whole seconds, as tags and IAM's creation times are.
-pub(crate) fn no_earlier(at: Timestamp, since: Timestamp) -> bool {
+pub fn no_earlier(at: Timestamp, since: Timestamp) -> bool {
     at.as_second() >= since.as_second()
+}
+
+/// The same: within one second neither of two is later than the other.
+pub fn later(at: Timestamp, than: Timestamp) -> bool {
+    at.as_second() > than.as_second()
 }
 
 /// Whether the key signed a call when it should long have been disabled. (An unknown last use stops the plan elsewhere.)

@@ -92,7 +92,7 @@ fn recorded_for_long_enough(at: Timestamp) -> Timestamp {
 /// Until when a deletion has to wait.
 struct DeletionWait {
     until: Timestamp,
-    /// Whether it is not on record yet, or no more.
+    /// Whether it is not on record yet, or not any more.
     to_record: bool,
 }
 
@@ -327,9 +327,9 @@ impl<'a> ForcedRules<'a> {
     fn record_deletions(&self, mut actions: Vec<Action>) -> Plan {
         let waits: Vec<(AccessKeyId, DeletionWait)> = actions
             .iter()
-            .filter_map(|action| match action {
-                Action::Delete(deletable) => Some((deletable.key().clone(), self.deletion_wait(deletable.key())?)),
-                _ => None,
+            .filter_map(|action| {
+                let Action::Delete(deletable) = action else { return None };
+                Some((deletable.key().clone(), self.deletion_wait(deletable.key())?))
             })
             .collect();
         let Some(rest_after) = waits.iter().map(|(_, wait)| wait.until).max() else {
@@ -445,9 +445,7 @@ impl<'a> ForcedRules<'a> {
     }
 
     fn keys(&self, status: KeyStatus) -> Vec<&'a Key> {
-        let mut keys: Vec<&Key> = self.user.keys.iter().filter(|key| key.status == status).collect();
-        keys.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
-        keys
+        self.user.keys_by_age().into_iter().filter(|key| key.status == status).collect()
     }
 
     fn describe(&self, key: &Key) -> Result<String, MissingFact> {

@@ -173,7 +173,7 @@ impl SimulatedUser {
             Action::Delete(deletable) => {
                 self.add_step(deletable.key(), ForecastKind::Delete);
                 self.user.keys.retain(|key| key.id != *deletable.key());
-                self.accept_deletion(deletable.key(), deletable.kept());
+                self.accept_deletion(deletable.key(), deletable.record_after());
             }
             Action::Contain { key, state } => {
                 self.set_status(key, KeyStatus::Inactive);

@@ -15,7 +15,8 @@ use crate::state::{parse_tag_time, tag_time};
 /// 15 minutes is the shortest that STS grants (`AssumeRole`, `DurationSeconds`, 900).
 pub const SESSION_SECONDS: i32 = 900;
 
-/// How far two clocks of AWS, or IAM's whole seconds, may be apart.
+/// How far two clocks of AWS, or IAM's whole seconds, may be apart. (AWS General Reference, Signature Version 4: a request is refused
+/// if its time differs from AWS's by more than five minutes.)
 pub const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// An attempt is about eleven calls (steps 1 to 9 of `docs/rotation-protocol.md`), a second or two. Whoever has not cleared its
@@ -45,7 +46,7 @@ pub struct Intent {
     /// The key a successor is made for: never the one to be cleared away when the intent is settled. None where the attempt
     /// makes no key, but only settles.
     pub successor_of: Option<AccessKeyId>,
-    /// The other keys that the user had: no more to be cleared away than that one.
+    /// The other keys that the user had: not to be cleared away either.
     pub beside: Vec<AccessKeyId>,
 }
 

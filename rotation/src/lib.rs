@@ -9,7 +9,7 @@ pub mod cloudtrail;
 pub mod dead_letter;
 mod decide;
 pub mod event;
-mod evidence;
+pub mod evidence;
 pub mod finding;
 mod forced;
 pub mod forecast;

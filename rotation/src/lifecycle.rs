@@ -13,7 +13,7 @@ pub(crate) use inactive::untold_of_gone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::evidence::{
-    Known, is_untold_re_enabled, known_publication, known_use, may_come_again, no_earlier, notice_since,
+    Known, is_untold_re_enabled, known_publication, known_use, later, may_come_again, no_earlier, notice_since,
 };
 use crate::finding::Finding;
 use crate::ids::AccessKeyId;
@@ -43,7 +43,7 @@ pub(crate) fn decide(now: Timestamp, policy: &Policy, user: &User) -> Verdict {
         return match blocker {
             Blocker::SettleFirst => Verdict::SettleFirst,
             Blocker::Findings(findings) => {
-                let untold = by_age(user).into_iter().filter_map(|key| rules.untold_disable(key));
+                let untold = user.keys_by_age().into_iter().filter_map(|key| rules.untold_disable(key));
                 act(untold.chain(findings.into_iter().map(Action::ReportFinding)).collect())
             }
         };
@@ -64,13 +64,6 @@ pub(crate) fn quiet_until(policy: &Policy, created: Timestamp) -> Timestamp {
 
 fn act(actions: Vec<Action>) -> Verdict {
     Verdict::Act(Plan { actions, ..Plan::default() })
-}
-
-/// The user's keys, oldest first, in whatever order IAM lists them.
-fn by_age(user: &User) -> Vec<&Key> {
-    let mut keys: Vec<&Key> = user.keys.iter().collect();
-    keys.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
-    keys
 }
 
 /// What stops every plan about a user.
@@ -132,7 +125,7 @@ impl LifecycleRules {
     fn decide(&self, user: &User) -> Known<Vec<Action>> {
         let mut actions = self.keys_that_are_gone(user);
         actions.extend(Self::not_deleted(user));
-        actions.extend(self.keys(user)?);
+        actions.extend(self.for_keys(user)?);
         everything_known(user, &actions)?;
         Ok(actions)
     }
@@ -146,10 +139,10 @@ impl LifecycleRules {
             return Ok(Vec::new());
         }
         let mut actions = untold_of_gone(user);
-        let untold = by_age(user).into_iter().filter(|key| key.state.as_ref().is_some_and(KeyState::is_untold));
+        let untold = user.keys_by_age().into_iter().filter(|key| key.state.as_ref().is_some_and(KeyState::is_untold));
         actions.extend(untold.filter_map(|key| match (key.status, &key.state) {
             (KeyStatus::Inactive, _) => self.untold_disable(key),
-            (KeyStatus::Active, Some(state)) if state.kind == KeyStateKind::Restored => Some(self.restored(key)),
+            (KeyStatus::Active, Some(state)) if state.kind == KeyStateKind::Restored => Some(self.notify_restored(key)),
             (KeyStatus::Active, _) => None,
         }));
         everything_known(user, &actions)?;
@@ -164,7 +157,7 @@ impl LifecycleRules {
     /// What an exemption makes of a record that was there before it.
     fn made_void(&self, key: &AccessKeyId, state: &KeyState) -> Option<Action> {
         let has_happened = matches!(state.kind, KeyStateKind::Disabled | KeyStateKind::Restored);
-        let is_from_before = state.at.as_second() < self.now.as_second();
+        let is_from_before = later(self.now, state.at);
         match (may_come_again(state, self.now), state.told) {
             _ if !is_from_before => None,
             (true, true) => Some(Action::Record { key: key.clone(), state: state.clone().made_void() }),
@@ -173,15 +166,15 @@ impl LifecycleRules {
         }
     }
 
-    fn keys(&self, user: &User) -> Known<Vec<Action>> {
+    fn for_keys(&self, user: &User) -> Known<Vec<Action>> {
         let (active, inactive): (Vec<&Key>, Vec<&Key>) =
-            by_age(user).into_iter().partition(|key| key.status == KeyStatus::Active);
+            user.keys_by_age().into_iter().partition(|key| key.status == KeyStatus::Active);
 
         let (inactive, mut actions) = self.all_inactive(&active, &inactive)?;
 
         // Re-enabled by a person: say what follows. The rest of the plan takes it as said, so that asking again at the
         // same instant changes nothing more.
-        actions.extend(active.iter().filter(|key| is_untold_re_enabled(key)).map(|key| self.restored(key)));
+        actions.extend(active.iter().filter(|key| is_untold_re_enabled(key)).map(|key| self.notify_restored(key)));
         let active: Vec<Key> = active.into_iter().map(|key| self.as_told(key)).collect();
         let active: Vec<&Key> = active.iter().collect();
 
@@ -209,7 +202,7 @@ impl LifecycleRules {
         told
     }
 
-    fn restored(&self, key: &Key) -> Action {
+    fn notify_restored(&self, key: &Key) -> Action {
         Action::Notify { key: key.id.clone(), notice: self.restored_notice(key) }
     }
 
@@ -255,7 +248,7 @@ impl LifecycleRules {
             let notice = notice(NoticeKind::Retired, self.grace_from(self.now));
             return Some(Action::Notify { key: key.id.clone(), notice });
         };
-        let due = kept(self.grace_from(noticed.at), noticed);
+        let due = no_sooner_than_told(self.grace_from(noticed.at), noticed);
         if self.now < due {
             return self.warn(key, Upcoming::Disable, due);
         }
@@ -400,7 +393,7 @@ impl LifecycleRules {
             let due = due(kind.state_kind(), self.now);
             return Ok(Some(Action::Notify { key: key.id.clone(), notice: notice(kind, due) }));
         };
-        let due = kept(due(noticed.kind, noticed.at), noticed);
+        let due = no_sooner_than_told(due(noticed.kind, noticed.at), noticed);
         if self.now < due {
             return Ok(self.warn(key, Upcoming::Disable, due));
         }
@@ -470,6 +463,6 @@ fn notice(kind: NoticeKind, disable_due: Timestamp) -> Notice {
 }
 
 /// A date that an owner was told is kept: the later of it and what the settings of today say counts.
-pub(crate) fn kept(due: Timestamp, told: &KeyState) -> Timestamp {
+pub(crate) fn no_sooner_than_told(due: Timestamp, told: &KeyState) -> Timestamp {
     told.until.map_or(due, |until| until.max(due))
 }

@@ -275,7 +275,7 @@ impl Upcoming {
 pub struct Deletable {
     key: AccessKeyId,
     reason: DeleteReason,
-    kept: Option<KeyState>,
+    record_after: Option<KeyState>,
 }
 
 /// Why a key may be deleted.
@@ -303,7 +303,7 @@ impl DeleteReason {
 impl Deletable {
     /// `before`: what is on record of the key.
     pub(crate) fn new(key: AccessKeyId, reason: DeleteReason, before: Option<&KeyState>) -> Self {
-        Self { key, reason, kept: kept_after_deletion(before.cloned()) }
+        Self { key, reason, record_after: kept_after_deletion(before.cloned()) }
     }
 
     pub fn key(&self) -> &AccessKeyId {
@@ -315,7 +315,7 @@ impl Deletable {
     }
 
     /// What stays on record of the key once its owner has been told.
-    pub fn kept(&self) -> Option<&KeyState> {
-        self.kept.as_ref()
+    pub fn record_after(&self) -> Option<&KeyState> {
+        self.record_after.as_ref()
     }
 }

@@ -9,10 +9,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::evidence::disabled_record;
+use crate::evidence::{disabled_record, later};
 use crate::intent::fence_after;
 use crate::key::{Key, KeyStatus};
-use crate::lifecycle::kept;
+use crate::lifecycle::no_sooner_than_told;
 use crate::plan::{Action, Plan};
 use crate::policy::{Policy, after};
 use crate::refusal::Refusal;
@@ -79,7 +79,7 @@ fn plan(now: Timestamp, policy: &Policy, user: &User, request: &RestoreRequest, 
 }
 
 fn deletion_is_near(now: Timestamp, policy: &Policy, disabled: &KeyState) -> bool {
-    kept(after(disabled.at, policy.recovery_grace()), disabled).duration_since(now) < DELETION_IS_NEAR
+    no_sooner_than_told(after(disabled.at, policy.recovery_grace()), disabled).duration_since(now) < DELETION_IS_NEAR
 }
 
 /// Whether the deletion may have been near before the record was renewed: by the date that the owner was told, which stays on it.
@@ -97,12 +97,10 @@ fn disabled_since(key: &Key, request: &RestoreRequest) -> Option<Timestamp> {
     let state = key.state.as_ref().filter(|_| key.status == KeyStatus::Inactive)?;
     let by_this_request = is_by(state, request);
     let since = match state.kind {
-        // A restore has begun, this one or another: when the key was disabled is on record no more.
-        KeyStateKind::Disabled => {
-            state.restoring.is_none() && state.at.as_second() > request.origin.requested_at.as_second()
-        }
+        // A restore has begun, this one or another: when the key was disabled is no longer on record.
+        KeyStateKind::Disabled => state.restoring.is_none() && later(state.at, request.origin.requested_at),
         // It was made active, by this request or since it was made, and has been disabled again.
-        KeyStateKind::Restored => by_this_request || state.at.as_second() > request.origin.requested_at.as_second(),
+        KeyStateKind::Restored => by_this_request || later(state.at, request.origin.requested_at),
         KeyStateKind::Notified | KeyStateKind::Forced => false,
     };
     since.then_some(state.at)
@@ -111,7 +109,7 @@ fn disabled_since(key: &Key, request: &RestoreRequest) -> Option<Timestamp> {
 /// When the leak of an inactive key was reported, if that was after the request was made.
 fn leaked_since(key: &Key, request: &RestoreRequest) -> Option<Timestamp> {
     let state = key.state.as_ref().filter(|_| key.status == KeyStatus::Inactive)?;
-    state.leak_reported().filter(|at| at.as_second() > request.origin.requested_at.as_second())
+    state.leak_reported().filter(|at| later(*at, request.origin.requested_at))
 }
 
 fn key_to_restore<'a>(user: &'a User, request: &RestoreRequest) -> Result<&'a Key, Refusal> {

@@ -37,8 +37,8 @@ impl From<&LastUse> for Installed {
 impl User {
     /// The oldest active key and the newest, where the newest is published, or the owner has been told that the oldest has to go.
     pub fn succession(&self) -> Option<Succession<'_>> {
-        let mut active: Vec<&Key> = self.keys.iter().filter(|key| key.status == KeyStatus::Active).collect();
-        active.sort_by_key(|key| key.created);
+        let active = self.keys_by_age().into_iter().filter(|key| key.status == KeyStatus::Active);
+        let active: Vec<&Key> = active.collect();
         let [previous, .., successor] = active.as_slice() else { return None };
         let notice = previous.state.as_ref().filter(|state| match state.kind {
             KeyStateKind::Notified | KeyStateKind::Forced | KeyStateKind::Restored => true,

@@ -5,6 +5,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use uuid::Uuid;
 
+use crate::evidence::later;
 use crate::finding::Finding;
 use crate::ids::{AccessKeyId, UserName};
 use crate::intent::{Intent, fence_after, is_from_the_future};
@@ -123,7 +124,7 @@ impl UserTags {
             let is_adopted = is_disabled && there.request.is_none() && own.request.is_some();
             let lacks_the_leak =
                 is_disabled && there.request == own.request && there.leak_reported() < own.leak_reported();
-            there.at.as_second() < own.at.as_second() || is_adopted || lacks_the_leak
+            later(own.at, there.at) || is_adopted || lacks_the_leak
         };
         match self.states.iter_mut().find(|(id, _)| id == key) {
             None => self.states.push((key.clone(), own.clone())),
@@ -134,7 +135,7 @@ impl UserTags {
 
     /// Whether a request has disabled the key after this time, or has reported its leak.
     pub fn is_leaked_since(&self, key: &AccessKeyId, time: Timestamp) -> bool {
-        let is_since = |at: Timestamp| at.as_second() > time.as_second();
+        let is_since = |at: Timestamp| later(at, time);
         self.state_of(key).filter(|state| state.restoring.is_none()).is_some_and(|state| {
             state.is_containment() && is_since(state.at) || state.leak_reported().is_some_and(is_since)
         })
@@ -229,6 +230,13 @@ impl User {
     pub fn overdue_keys(&self, now: Timestamp, policy: &Policy) -> impl Iterator<Item = &Key> {
         let oldest = before(now, self.policy(policy).0.inactive_period());
         self.keys.iter().filter(move |key| key.status == KeyStatus::Active && key.created < oldest)
+    }
+
+    /// Its keys, oldest first, in whatever order IAM lists them.
+    pub(crate) fn keys_by_age(&self) -> Vec<&Key> {
+        let mut keys: Vec<&Key> = self.keys.iter().collect();
+        keys.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+        keys
     }
 
     /// State tags whose key is gone.

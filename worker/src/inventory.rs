@@ -14,7 +14,7 @@ use rotation::user::UserTags;
 use rotation::{AccessKeyId, AccountId, Policy, User, UserName};
 use tracing::{debug, info, warn};
 
-use crate::aws::iam::{Iam, Listing, UserRecord};
+use crate::aws::iam::{Iam, UserRecord};
 
 /// For so few users the credential report is not asked for: to look at them costs no more calls.
 const MAX_USERS_WITHOUT_REPORT: usize = 3;
@@ -53,20 +53,21 @@ impl Inventory {
     /// # Errors
     /// [`AwsError`]: if it cannot be found out who is exempt, nobody is looked at.
     pub async fn for_account(session: &MemberSession, selection: &SelectionInput<'_>) -> Result<Self, AwsError> {
-        let Listing { users, groups } = Iam::new(session).all_users().await?;
+        let listing = Iam::new(session).all_users().await?;
         let group = selection.exemption_group;
         let mut inventory = Self::default();
-        if users.iter().any(|user| user.groups.is_none()) {
+        if listing.users.iter().any(|user| user.groups.is_none()) {
             inventory.set_exempt(Iam::new(session).group_members(group).await?);
         } else {
-            inventory.exemption_group_found = Some(groups.iter().any(|name| name.eq_ignore_ascii_case(group)));
+            inventory.exemption_group_found = Some(listing.has_group(group));
         }
+        let users = listing.users.into_iter();
         (inventory.looked_at, inventory.undecided) =
-            users.into_iter().partition(|user| selection.needs_no_report(user, inventory.is_exempt(user, group)));
+            users.partition(|user| selection.needs_no_report(user, inventory.is_exempt(user, group)));
         if inventory.undecided.len() <= MAX_USERS_WITHOUT_REPORT {
             inventory.looked_at.append(&mut inventory.undecided);
         } else if let Err(error) = credential_report::generate(session.iam()).await {
-            no_report(&error);
+            log_no_report(&error);
             inventory.looked_at.append(&mut inventory.undecided);
         }
         Ok(inventory)
@@ -107,7 +108,7 @@ impl Inventory {
         let report = match credential_report::get_once_complete(session.iam(), &pauses).await {
             Ok(report) => report,
             Err(error) => {
-                no_report(&error);
+                log_no_report(&error);
                 return self.undecided.iter().collect();
             }
         };
@@ -143,10 +144,9 @@ impl Inventory {
         self.looked_at.iter().chain(&self.undecided)
     }
 
-    /// Whether the user is exempt by group: by the group's own list, or by the user's. IAM does not distinguish the case of names.
+    /// Whether the user is exempt by group: by the group's own list, or by the user's.
     pub fn is_exempt(&self, user: &UserRecord, exemption_group: &str) -> bool {
-        let mut groups = user.groups.iter().flatten();
-        self.exempt.contains(user.name.as_str()) || groups.any(|group| group.eq_ignore_ascii_case(exemption_group))
+        self.exempt.contains(user.name.as_str()) || user.is_in_group(exemption_group) == Some(true)
     }
 }
 
@@ -183,7 +183,7 @@ pub async fn owner_of(session: &MemberSession, key: &AccessKeyId) -> Result<Opti
 }
 
 /// Without the report every user is looked at: more calls, nothing else.
-fn no_report(error: &CredentialReportError) {
+fn log_no_report(error: &CredentialReportError) {
     match error {
         CredentialReportError::InProgress => {
             info!("the credential report was not ready in time: every user is looked at");

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use futures::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use key_rotation_aws::{AwsError, ErrorClass};
+use rotation::evidence::no_earlier;
 use rotation::user::UserTags;
 use rotation::{AccessKeyId, KeyState, UserName};
 use tracing::{info, warn};
@@ -102,7 +103,7 @@ impl<'a> TagRecorder<'a> {
         let tags = UserTags::from_pairs(&tags);
         let is_anothers = |there: &KeyState| {
             let request = there.restoring.or(there.request);
-            request.is_some() && request != state.request && there.at.as_second() >= began.as_second()
+            request.is_some() && request != state.request && no_earlier(there.at, began)
         };
         Ok(tags.state_of(key).as_ref().is_some_and(is_anothers))
     }

@@ -6,7 +6,7 @@ pub mod rotate;
 pub mod settle;
 
 use key_rotation_aws::MemberSession;
-use rotation::AccessKeyId;
+use rotation::{AccessKeyId, KeyStatus};
 
 use crate::aws::iam::{Iam, KeyRecord};
 use crate::context::UserContext;
@@ -23,4 +23,9 @@ pub async fn access_keys(context: &UserContext<'_>, session: &MemberSession) -> 
 /// The key of this id, if it is there.
 pub fn find<'k>(keys: &'k [KeyRecord], id: &AccessKeyId) -> Option<&'k KeyRecord> {
     keys.iter().find(|key| key.id == *id)
+}
+
+/// Whether the key of this id is there, and active.
+pub fn is_live(keys: &[KeyRecord], id: &AccessKeyId) -> bool {
+    find(keys, id).is_some_and(|key| key.status == KeyStatus::Active)
 }

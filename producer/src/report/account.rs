@@ -120,10 +120,9 @@ impl AccountReader<'_> {
     ) -> (Option<UserKeys>, Option<UnreadUser>) {
         let tags = UserTags::from_pairs(&listed.tags);
         let unread = |why: String| Some(UnreadUser { user: listed.name.to_string(), why });
-        let Some(groups) = listed.groups else {
+        let Some(in_exemption_group) = listed.is_in_group(self.exemption_group) else {
             return (None, unread("IAM does not tell its groups, so whether it is exempt is not known".to_owned()));
         };
-        let in_exemption_group = groups.iter().any(|group| group.eq_ignore_ascii_case(self.exemption_group));
         let user = User { name: listed.name.clone(), keys: Vec::new(), in_exemption_group, tags };
         let looked_at = match row.and_then(|row| shown(&user, row)) {
             None => live(access, account, &user).await,

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{ForcedRules, Obstacle};
-use crate::evidence::{disabled_record, known_publication, no_earlier};
+use crate::evidence::{disabled_record, known_publication, later, no_earlier};
 use crate::ids::AccessKeyId;
 use crate::key::{Key, KeyStatus};
 use crate::refusal::Refusal;
@@ -154,6 +154,6 @@ impl<'a> ForcedRules<'a> {
     }
 
     fn is_after_request(&self, at: Timestamp) -> bool {
-        at.as_second() > self.request.origin.requested_at.as_second()
+        later(at, self.request.origin.requested_at)
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{LifecycleRules, is_announced, kept};
+use super::{LifecycleRules, is_announced, no_sooner_than_told};
 use crate::evidence::{Known, disabled_record, known_publication, may_come_again, used_after_disable};
 use crate::ids::AccessKeyId;
 use crate::key::{Key, KeyStatus};
@@ -27,13 +27,13 @@ impl LifecycleRules {
             }
             ([] | [_, _, ..], _) | ([_], []) => None,
         };
-        let actions = keys.iter().filter_map(|key| self.inactive(key)).chain(untold).collect();
+        let actions = keys.iter().filter_map(|key| self.for_inactive(key)).chain(untold).collect();
         Ok((keys, actions))
     }
 
     /// An inactive key: adopted if this tool did not disable it; told of again if its owner has not been told that it did;
     /// deleted when its recovery grace is over.
-    fn inactive(&self, key: &Key) -> Option<Action> {
+    fn for_inactive(&self, key: &Key) -> Option<Action> {
         // The key may have been active again since it was contained, or since an exemption has made its record void: then it is new.
         let dates_from_then = |state: &KeyState| state.void || state.is_containment();
         let is_outdated =
@@ -61,7 +61,7 @@ impl LifecycleRules {
     /// active in between, unseen: its record is void, and its recovery grace starts anew; so is one of which nobody knows.
     pub(super) fn deletion_of<'k>(&self, key: &'k Key) -> Option<(&'k KeyState, Timestamp)> {
         let state = disabled_record(key).filter(|state| state.told && !used_after_disable(key, state.at))?;
-        Some((state, kept(self.delete_due(state.at), state)))
+        Some((state, no_sooner_than_told(self.delete_due(state.at), state)))
     }
 
     pub(super) fn delete_due(&self, disabled: Timestamp) -> Timestamp {

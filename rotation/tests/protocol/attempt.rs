@@ -402,7 +402,7 @@ fn verify(moves: &mut Moves<'_>, worker: Worker) {
             let allowed = if live { Ok(()) } else { Err(Violation::ToldOfNothing) };
             moves.go_if("verify", world, worker.to(Place::Attempt(AttemptStep::ClearIntent)), allowed);
         } else {
-            moves.go("verify: the new key is not to be seen", world, CLEAR_AFTER_FAILURE);
+            moves.go("verify: the new key does not show as active", world, CLEAR_AFTER_FAILURE);
         }
     }
     if moves.scenario.faults {

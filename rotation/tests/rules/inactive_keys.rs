@@ -162,7 +162,7 @@ fn what_was_done_to_a_key_and_not_told_is_told_also_while_a_person_has_to_mend_a
 fn a_deletion_that_was_not_told_is_told_until_it_is() {
     let user = user([key("A", 0).inactive().disabled(100), key("B", 100).published()]);
     let [Action::Delete(deletable)] = &on(110, &user)[..] else { panic!("its recovery grace is over") };
-    assert_eq!(deletable.kept(), None, "nothing is left to be remembered");
+    assert_eq!(deletable.record_after(), None, "nothing is left to be remembered");
     let gone = tagged(self::user([key("B", 100).published()]), &delete_tag(&id("A")), "2026-04-21T10:00:00Z");
     let disabled = "disabled=2026-04-11T10:00:00Z";
     for gone in [gone.clone(), tagged(gone, &format!("key-rotation:state:{}", id("A")), disabled)] {

@@ -66,10 +66,8 @@ impl RenderedItem {
 
     /// The most urgent first: what needs something done, by date; what has no date and cannot wait before the rest.
     pub fn urgency(&self) -> impl Ord + use<> {
-        let undated = match (self.wording.need, self.wording.help) {
-            (Need::Act, HelpKind::InstallOnly) => i64::MIN,
-            _ => i64::MAX,
-        };
+        let cannot_wait = self.wording.need == Need::Act && self.wording.help == HelpKind::InstallOnly;
+        let undated = if cannot_wait { i64::MIN } else { i64::MAX };
         // To the day, as tables show it: users are looked at one after the other, and no two at the same moment.
         let due = self.wording.due.map_or(undated, |(due, _)| due.as_second().div_euclid(SECONDS_PER_DAY));
         (self.wording.need, due, self.user.clone(), self.key.clone())

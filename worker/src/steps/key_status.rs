@@ -7,7 +7,7 @@ use rotation::{AccessKeyId, Deletable, DisablePrecondition, Finding, Key, KeySta
 use tracing::{info, warn};
 
 use super::destination::Destination;
-use super::{access_keys, find};
+use super::{access_keys, find, is_live};
 use crate::aws::iam::Iam;
 use crate::context::UserContext;
 use crate::error::StepError;
@@ -35,14 +35,14 @@ pub async fn disable(
 ) -> Result<DisableOutcome, StepError> {
     let (state, key) = (key.state.as_ref(), &key.id);
     let keys = access_keys(context, session).await?;
-    if find(&keys, key).is_none_or(|key| key.status != KeyStatus::Active) {
+    if !is_live(&keys, key) {
         return Err(StepError::Changed(format!("the key {key} is not active any more")));
     }
     let iam = Iam::new(session);
     let withheld = |why: String| Ok(DisableOutcome::Withheld(Finding::LookBeforeHarm { key: key.clone(), why }));
     match precondition {
         DisablePrecondition::SuccessorInHand { successor } => {
-            if find(&keys, successor).is_none_or(|key| key.status != KeyStatus::Active) {
+            if !is_live(&keys, successor) {
                 return withheld(format!("its successor {successor} is not live"));
             }
             let destination = Destination::new(context, session);

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 use key_rotation_aws::{AwsError, ErrorClass, MemberSession};
 use rotation::user::UserTags;
-use rotation::{AccessKeyId, Finding, Intent, KeyStatus};
+use rotation::{AccessKeyId, Finding, Intent};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use tracing::{info, warn};
@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::destination::{Destination, SeenSecret};
 use super::settle;
-use super::{access_keys, find};
+use super::{access_keys, find, is_live};
 use crate::aws::iam::{Iam, NewKey};
 use crate::aws::secret_quotas::Quota;
 use crate::aws::smtp;
@@ -176,8 +176,8 @@ impl RotationAttempt<'_> {
 
         // 8: verify.
         let keys = access_keys(&self.context, &self.session).await?;
-        if find(&keys, &new.id).is_none_or(|key| key.status != KeyStatus::Active) {
-            return Err(StepError::Changed(format!("the new key {} is not to be seen", new.id)).into());
+        if !is_live(&keys, &new.id) {
+            return Err(StepError::Changed(format!("the new key {} does not show as active", new.id)).into());
         }
 
         // 9: clear the intent.
@@ -198,7 +198,7 @@ impl RotationAttempt<'_> {
         Ok(AttemptOutcome::LookAgain(findings))
     }
 
-    /// Clears the own intent; nothing was made.
+    /// Clears its own intent; nothing was made.
     async fn look_again(&self) -> Result<AttemptOutcome, AttemptFailure> {
         self.clear_intents(&[]).await.map_err(AttemptFailure::with_intent_untouched)?;
         Ok(AttemptOutcome::LookAgain(Vec::new()))
@@ -269,7 +269,7 @@ impl RotationAttempt<'_> {
         AttemptFailure::with_intent_untouched(StepError::Ambiguous { error, settled_from: self.intent.old_from() })
     }
 
-    /// Clears the own intent, and these.
+    /// Clears its own intent, and these.
     async fn clear_intents(&self, settled: &[Intent]) -> Result<(), StepError> {
         let mut attempts = vec![self.intent.attempt];
         attempts.extend(settled.iter().map(|intent| intent.attempt));

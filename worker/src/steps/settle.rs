@@ -9,7 +9,7 @@ use rotation::{AccessKeyId, Event, EventKind, Finding, Intent, KeyStatus, LastUs
 use tracing::{info, warn};
 
 use super::destination::{Destination, location};
-use super::{access_keys, find};
+use super::{access_keys, is_live};
 use crate::aws::iam::{Iam, KeyRecord};
 use crate::aws::secrets::SecretRecord;
 use crate::context::UserContext;
@@ -93,9 +93,9 @@ async fn publish(destination: &Destination, key: &AccessKeyId, expected: Option<
 
 async fn verify(context: &UserContext<'_>, session: &MemberSession, key: &AccessKeyId) -> Result<(), StepError> {
     let keys = access_keys(context, session).await?;
-    match find(&keys, key) {
-        Some(key) if key.status == KeyStatus::Active => Ok(()),
-        Some(_) | None => Err(StepError::Changed(format!("the published key {key} is not live"))),
+    match is_live(&keys, key) {
+        true => Ok(()),
+        false => Err(StepError::Changed(format!("the published key {key} is not live"))),
     }
 }
 

@@ -85,7 +85,7 @@ impl<'a> UserExecutor<'a> {
                 if !self.is_audit() {
                     key_status::delete(&self.context, &self.session, deletable).await?;
                 }
-                self.collect_item(deletable.key(), News::Deleted, deletable.kept().cloned());
+                self.collect_item(deletable.key(), News::Deleted, deletable.record_after().cloned());
             }
             Action::Restore { key, disable_due, request, requested_at } => {
                 self.restore(key, *disable_due, *request, *requested_at).await?;

@@ -80,7 +80,7 @@ fn carry_out(user: &mut User, request: &ForceRotateRequest, mut now: Timestamp) 
         for action in &plan.actions {
             apply(user, action, now);
             if let Action::Delete(deletable) = action {
-                deletion_told(user, deletable.key(), deletable.kept());
+                deletion_told(user, deletable.key(), deletable.record_after());
             }
         }
         match plan.rest_after {

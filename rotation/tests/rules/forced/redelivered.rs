@@ -97,7 +97,7 @@ fn a_contained_key_is_on_record_before_it_is_deleted_or_a_later_delivery_would_n
     assert_eq!(actions[0], contain("A"));
     assert!(deletes(&actions[1], "A", DeleteReason::Contained));
     let Action::Delete(deletable) = &actions[1] else { panic!("{actions:?}") };
-    let kept = deletable.kept().expect("its tag outlives it").clone().accepted(day(51));
+    let kept = deletable.record_after().expect("its tag outlives it").clone().accepted(day(51));
     assert_eq!(kept, contained());
 }
 

@@ -269,7 +269,11 @@ impl Model {
                 self.tags.insert(delete_tag(deletable.key()), tag_time(now));
                 self.delete(deletable.key(), deletable.reason());
                 self.untold_deletions.insert(deletable.key().clone());
-                vec![Mail { key: deletable.key().clone(), state: deletable.kept().cloned(), says: Says::IsDeleted }]
+                vec![Mail {
+                    key: deletable.key().clone(),
+                    state: deletable.record_after().cloned(),
+                    says: Says::IsDeleted,
+                }]
             }
             Action::RecordDeletion { key } => {
                 self.tags.insert(delete_tag(key), tag_time(now));

@@ -33,7 +33,7 @@ impl RotationAttempt<'_> {
         let version = version_id(&new.id);
         let mut expected = match prepared.published_version() {
             Some(current) => Some(current.to_owned()),
-            // Secrets Manager publishes a secret's first version by itself: the own one, or that of an attempt that was faster.
+            // Secrets Manager publishes a secret's first version by itself: its own one, or that of an attempt that was faster.
             None => match self.publication_state(new, present).await? {
                 PublicationState::Published => return Ok(()),
                 PublicationState::TakeOverFrom(current) => current,

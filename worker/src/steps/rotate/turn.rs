@@ -19,7 +19,7 @@ const PAUSES: [u32; 6] = [64, 32, 16, 8, 4, 2];
 
 impl RotationAttempt<'_> {
     /// Waits until it is this attempt's turn; gives the user's tags, in which the intents of interrupted attempts are left, all of
-    /// them old. `None`: another attempt went first; the own intent is cleared, and the other's is gone.
+    /// them old. `None`: another attempt went first; its own intent is cleared, and the other's is gone.
     pub(super) async fn wait_for_turn(&self) -> Result<Option<UserTags>, AttemptFailure> {
         let mut pauses = self.pauses();
         loop {
