@@ -47,7 +47,7 @@ pub async fn process_message(
     stop: &Stop,
 ) -> Result<(), JobError> {
     let begun = Instant::now();
-    let dry_run = worker.dry_run || job.dry_run;
+    let dry_run = worker.settings.dry_run || job.dry_run;
     let run = job.run_id.map_or_else(|| message.id.clone(), |id| id.to_string());
     let session_name = session_name(&if dry_run { format!("audit-{run}") } else { run });
     let sessions = open_sessions(worker, job, session_name, dry_run);
@@ -84,14 +84,14 @@ async fn process_account(
         job,
         sessions,
         began: worker.connection.clock().now(),
-        dry_run: worker.dry_run || job.dry_run,
-        full_scan: worker.full_scan,
+        dry_run: worker.settings.dry_run || job.dry_run,
+        full_scan: worker.settings.full_scan,
         origin: origin(job, message)?,
         message_id: &message.first_id,
         stop,
         counter,
     };
-    if worker.dry_run
+    if worker.settings.dry_run
         && let Some(refusal) = job.task.refusal_in_audit()
     {
         return Err(JobError::Refused(format!("{refusal} (DRY_RUN is not false)")));
@@ -144,7 +144,7 @@ fn open_sessions(worker: &WorkerContext, job: &Job, name: String, read_only: boo
     let policy = read_only.then_some(SessionPolicy::Audit);
     // Each message's calls are counted for themselves.
     let connection = worker.connection.counting_anew();
-    Sessions::new(connection, worker.role.clone(), job.account.clone(), name, policy)
+    Sessions::new(connection, worker.settings.role.clone(), job.account.clone(), name, policy)
 }
 
 impl AccountContext<'_> {
@@ -175,14 +175,14 @@ impl AccountContext<'_> {
     async fn first_session(&self) -> Result<MemberSession, JobError> {
         self.sessions.with_at_least(MIN_SESSION_FOR_ONE_USER).await.map_err(|source| {
             match matches!(source.class, ErrorClass::Denied | ErrorClass::NotFound) {
-                true => JobError::RoleRefused { role: self.worker.role.name.clone(), source },
+                true => JobError::RoleRefused { role: self.worker.settings.role.name.clone(), source },
                 false => JobError::Account(source),
             }
         })
     }
 
     async fn user_if_there(&self, session: &MemberSession, user: &UserName) -> Result<Inventory, JobError> {
-        let group = self.worker.exemption_group.as_str();
+        let group = self.worker.settings.exemption_group.as_str();
         // Who is exempt does not matter to a request that overrides it; so a group that cannot be read shields no leaked key.
         let read_group = match &self.job.task {
             Task::ForceRotate(request) => (!request.override_exemption).then_some(group),
@@ -206,7 +206,7 @@ impl AccountContext<'_> {
     fn count_exemption_group(&self, inventory: &Inventory) {
         let Some(found) = inventory.exemption_group_found else { return };
         if !found {
-            let exemption_group = self.worker.exemption_group.as_str();
+            let exemption_group = self.worker.settings.exemption_group.as_str();
             warn!(exemption_group, "the exemption group does not exist in this account: nobody is exempt by group");
         }
         self.counter.count_exemption_group(found);
@@ -217,17 +217,17 @@ impl AccountContext<'_> {
         SelectionInput {
             now,
             run: self.job.requested_at.unwrap_or(now),
-            policy: &self.worker.policy,
+            policy: &self.worker.settings.policy,
             full_scan: self.full_scan,
             account: &self.job.account,
-            exemption_group: &self.worker.exemption_group,
+            exemption_group: &self.worker.settings.exemption_group,
         }
     }
 
     /// Works on the users; one user's failure does not stop the others. Users that depend on the credential report come last:
     /// generating it takes time.
     async fn process_users(&self, inventory: &Inventory) -> AccountReport {
-        let mut pace = UserPace::new(self.worker.max_concurrent_users);
+        let mut pace = UserPace::new(self.worker.settings.max_concurrent_users);
         let mut reports = self.process_each(inventory, inventory.looked_at.iter().collect(), &mut pace).await;
         let mut not_begun = inventory.looked_at.len() - reports.len();
         if !inventory.undecided.is_empty() {
@@ -256,7 +256,9 @@ impl AccountContext<'_> {
     async fn choose_by_report<'i>(&self, inventory: &'i Inventory) -> Vec<&'i UserRecord> {
         match self.sessions.with_at_least(MIN_SESSION_FOR_ONE_USER).await {
             Ok(session) => {
-                inventory.choose_by_report(&session, &self.selection(), self.worker.credential_report_wait).await
+                inventory
+                    .choose_by_report(&session, &self.selection(), self.worker.settings.credential_report_wait)
+                    .await
             }
             // Each user then fails with the same error.
             Err(_) => inventory.undecided.iter().collect(),
@@ -289,7 +291,7 @@ impl AccountContext<'_> {
     }
 
     async fn process_user(&self, inventory: &Inventory, record: &UserRecord) -> (UserName, UserReport) {
-        let is_exempt = inventory.is_exempt(record, &self.worker.exemption_group);
+        let is_exempt = inventory.is_exempt(record, &self.worker.settings.exemption_group);
         let process = async {
             let user = UserContext::new(self, record, is_exempt);
             let mut report = user::process(user).await;

@@ -1,50 +1,30 @@
 //! Shared state of all messages, of one message, and of one user: data, and what follows from it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
-use key_rotation_aws::{Connection, MemberRole, Sessions};
+use key_rotation_aws::{Connection, Sessions};
 use rotation::names::{READERS_TAG, SMTP_REGIONS_TAG, is_region};
-use rotation::readers::{Readers, UserReaders};
+use rotation::readers::UserReaders;
 use rotation::selection::FullScan;
-use rotation::{AccountId, Event, EventKind, Exemption, Job, Policy, RequestOrigin, UserName};
+use rotation::{AccountId, Event, EventKind, Exemption, Job, RequestOrigin, UserName};
 
 use crate::aws::iam::UserRecord;
 use crate::aws::secrets::Secrets;
 use crate::events::Events;
 use crate::notices::Notices;
 use crate::queue::Stop;
+use crate::settings::Settings;
 use crate::storage_refusals::StorageRefusals;
 use crate::summary::MessageCounter;
 use crate::tally::Tally;
 
 /// What all messages share.
 pub struct WorkerContext {
+    pub settings: Settings,
     pub connection: Connection,
-    /// The role in member accounts.
-    pub role: MemberRole,
-    /// Audit mode: nothing is changed, whatever a message says.
-    pub dry_run: bool,
-    /// In a forecast: the time decisions are made for.
-    pub as_of: Option<Timestamp>,
-    pub policy: Policy,
-    pub exemption_group: String,
-    pub owner_tag: Option<String>,
     /// Where secrets are stored, if not in each user's own account.
     pub central: Option<CentralStore>,
-    pub kms_key_id: Option<String>,
-    pub replication_regions: Vec<String>,
-    /// Who may read secrets besides their users.
-    pub readers: Readers,
-    /// How often an account's every user is looked at in its scheduled runs.
-    pub full_scan: FullScan,
-    /// How long a credential report that is being generated is waited for.
-    pub credential_report_wait: Duration,
-    /// Users of one account worked on at once at most.
-    pub max_concurrent_users: usize,
-    /// How long an attempt waits for another one of the same user to end.
-    pub attempt_wait: Duration,
     pub notices: Notices,
     pub events: Events,
     pub tally: Arc<Tally>,
@@ -115,7 +95,7 @@ impl AccountContext<'_> {
     pub fn decision_time(&self) -> Timestamp {
         let clock = self.worker.connection.clock();
         let now = if self.job.is_operators_request() { clock.now() } else { clock.earliest() };
-        self.worker.as_of.unwrap_or(now)
+        self.worker.settings.as_of.unwrap_or(now)
     }
 
     /// Who writes the secrets of this account's users.
@@ -123,7 +103,7 @@ impl AccountContext<'_> {
         match &self.worker.central {
             Some(central) => central.writers.clone(),
             None => {
-                vec![self.worker.connection.partition().role_arn(&self.job.account, &self.worker.role.name)]
+                vec![self.worker.connection.partition().role_arn(&self.job.account, &self.worker.settings.role.name)]
             }
         }
     }
@@ -145,7 +125,7 @@ impl<'a> UserContext<'a> {
         tag.map(|(_, value)| value.as_str())
     }
 
-    /// Where the user sends mail by SES's SMTP interface: the regions that its tag names, and what in it is none.
+    /// Where the user sends mail by SES's SMTP interface: the regions that its tag names, and the words in it that are no region.
     pub fn smtp_regions(&self) -> (Vec<String>, Vec<String>) {
         let words = self.tag(SMTP_REGIONS_TAG).unwrap_or_default().split_whitespace().map(str::to_owned);
         words.partition(|word| is_region(word))
@@ -153,7 +133,7 @@ impl<'a> UserContext<'a> {
 
     /// Who may read the user's secret besides the user.
     pub fn readers(&self) -> UserReaders {
-        self.account.worker.readers.of_user(&self.account.job.account, self.user, self.tag(READERS_TAG))
+        self.account.worker.settings.readers.of_user(&self.account.job.account, self.user, self.tag(READERS_TAG))
     }
 
     /// An event of this user, now.

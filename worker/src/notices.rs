@@ -32,7 +32,7 @@ pub mod wording;
 
 pub use deliver::{DigestReport, Notices, Recorder};
 pub use failure::{MailError, MailFailure};
-pub use item::{Account, Digest, DigestItem, IncompleteUser, KeyFacts, News, SecretLocation};
+pub use item::{Account, Digest, DigestItem, IncompleteUser, KeyFacts, News, SecretFacts, SecretLocation};
 pub use recipients::RecipientClass;
 pub use render::RenderedMail;
 pub use settings::{AuditMails, MailSettings};

@@ -129,7 +129,7 @@ impl Recorder for TagRecorder<'_> {
             self.emit_notified(told, &[]);
             return Vec::new();
         }
-        let at_once = UserPace::new(self.account.worker.max_concurrent_users).at_once();
+        let at_once = UserPace::new(self.account.worker.settings.max_concurrent_users).at_once();
         let mut by_user: BTreeMap<&UserName, BTreeMap<&AccessKeyId, ToRecord>> = BTreeMap::new();
         for (item, at) in told.iter().filter(|(item, _)| item.record.is_some() || item.news == News::Deleted) {
             if let Some(key) = &item.key {

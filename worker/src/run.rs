@@ -124,21 +124,9 @@ pub async fn worker_context(
     let sender = settings.mail.sender.clone().filter(|_| settings.as_of.is_none());
     let mail = MailSettings { sender, ..settings.mail.clone() };
     Ok(WorkerContext {
+        settings: settings.clone(),
         connection: connection.clone(),
-        role: settings.role.clone(),
-        dry_run: settings.dry_run,
-        as_of: settings.as_of,
-        policy: settings.policy,
-        exemption_group: settings.exemption_group.clone(),
-        owner_tag: mail.owner_tag.clone(),
         central,
-        kms_key_id: settings.kms_key_id.clone(),
-        replication_regions: settings.replication_regions.clone(),
-        readers: settings.readers.clone(),
-        full_scan: settings.full_scan,
-        credential_report_wait: settings.credential_report_wait,
-        max_concurrent_users: settings.max_concurrent_users,
-        attempt_wait: settings.attempt_wait,
         notices: Notices::new(mail, Some(connection), connection.partition())?,
         events: Events::off(),
         tally,

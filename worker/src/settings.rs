@@ -41,6 +41,7 @@ pub struct Settings {
     pub urgent_queue: Option<QueueUrl>,
     /// The role in member accounts.
     pub role: MemberRole,
+    /// Audit mode: nothing is changed, whatever a message says.
     pub dry_run: bool,
     pub policy: Policy,
     pub exemption_group: String,

@@ -58,7 +58,7 @@ impl AccountContext<'_> {
             is_operators_request: self.job.is_operators_request(),
             is_redelivered: self.origin.redelivered,
             now: self.decision_time(),
-            policy: self.worker.policy,
+            policy: self.worker.settings.policy,
             items,
             incomplete: incomplete.iter().map(|(user, error)| incomplete_user(user, error)).collect(),
         }

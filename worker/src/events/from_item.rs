@@ -16,7 +16,7 @@ pub fn from_item(item: &DigestItem, base: impl Fn(EventKind) -> rotation::Event)
         News::Noticed { .. } => return None,
         News::Rotated { successor, .. } => {
             let event = of(EventKind::Published);
-            let secret = secret(&item.secret, &event.account);
+            let secret = secret(&item.secret.location, &event.account);
             rotation::Event {
                 replaces: event.access_key_id,
                 access_key_id: successor.clone(),
@@ -59,7 +59,7 @@ pub fn notified(item: &DigestItem, base: impl Fn(EventKind) -> rotation::Event) 
     Some(rotation::Event { successor, ..event })
 }
 
-/// Where the secret of a user of this account is.
+/// The secret of a user of this account, as events have it.
 pub fn secret(location: &SecretLocation, account: &AccountId) -> EventSecret {
     EventSecret {
         secret_name: location.name.clone(),

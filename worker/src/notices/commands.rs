@@ -81,8 +81,6 @@ fn quoted(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rotation::LastUse;
-
     use super::*;
 
     fn account() -> AccountId {
@@ -94,11 +92,6 @@ mod tests {
             name: names::secret_name(&account(), &UserName::new(user).unwrap()),
             central_account: central.map(|id| AccountId::new(id).unwrap()),
             region: "eu-west-1".to_owned(),
-            readers: Vec::new(),
-            smtp_regions: Vec::new(),
-            user_has_other_key: false,
-            publishes: None,
-            published_use: LastUse::Unknown,
         }
     }
 

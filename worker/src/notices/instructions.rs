@@ -67,9 +67,10 @@ impl Instructions {
         let parts = Parts::new(digest, item, help);
         let user = item.user.as_str();
         let fetcher = WhoFetches::new(item, help, parts.emergency == Some(EmergencyKeyStatus::Active));
-        let line = fetcher.can_fetch().then(|| commands::fetch_secret(&item.secret, &digest.account.id, partition));
+        let line =
+            fetcher.can_fetch().then(|| commands::fetch_secret(&item.secret.location, &digest.account.id, partition));
         let what = format!("{}{}", fetcher.hint(user), smtp(&item.secret.smtp_regions, &key.last_use));
-        parts.write(digest, user, key.id.as_str(), &item.secret.region, (&what, line))
+        parts.write(digest, user, key.id.as_str(), &item.secret.location.region, (&what, line))
     }
 
     /// For any of several keys: `USER` and `ACCESS_KEY_ID` stand for the names in a table.
@@ -96,8 +97,8 @@ impl Instructions {
             WhoFetches::hint_for_any(&fetchers, &secret.readers)
         );
         let can_fetch = fetchers.iter().any(|fetcher| fetcher.can_fetch());
-        let line = can_fetch.then(|| commands::fetch_secret_of_any(secret, &digest.account.id, partition));
-        all.write(digest, "USER", "ACCESS_KEY_ID", &secret.region, (&who, line))
+        let line = can_fetch.then(|| commands::fetch_secret_of_any(&secret.location, &digest.account.id, partition));
+        all.write(digest, "USER", "ACCESS_KEY_ID", &secret.location.region, (&who, line))
     }
 }
 

@@ -24,7 +24,7 @@ pub struct DigestItem {
     pub news: News,
     /// The value of the user's owner tag, as it is: addresses, or anything.
     pub owner_tag: Option<String>,
-    pub secret: SecretLocation,
+    pub secret: SecretFacts,
     /// When this user's owner was last reminded of something, as the user's tag says.
     pub last_reminded: Option<Timestamp>,
     /// What is recorded of the key once this item is accepted, after [`KeyState::accepted`]. `None`: nothing is; of a deletion, nothing
@@ -49,13 +49,19 @@ pub struct KeyFacts {
     pub last_use: LastUse,
 }
 
-/// The secret that publishes a user's key.
+/// Where the secret that publishes a user's key is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretLocation {
     pub name: String,
     /// The account that holds it, where that is not the user's own.
     pub central_account: Option<AccountId>,
     pub region: String,
+}
+
+/// What is known of that secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretFacts {
+    pub location: SecretLocation,
     /// The roles that may read it besides the user: ARNs, or patterns of them.
     pub readers: Vec<String>,
     /// The regions that a new key's SMTP password is stored for.
@@ -185,7 +191,7 @@ impl Digest {
         (!is_itself).then_some(published)
     }
 
-    /// Whether the replacement has been installed, where it is none that was made just now.
+    /// Whether the replacement has been installed, unless it was made just now.
     pub fn replacement_installed(&self, item: &DigestItem) -> Option<Installed> {
         let replacement = self.replacement(item)?;
         (item.secret.publishes.as_ref() == Some(replacement)).then(|| Installed::from(&item.secret.published_use))

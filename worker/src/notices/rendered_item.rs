@@ -57,8 +57,8 @@ impl RenderedItem {
             last_used_day: last_used_day(item),
             condition: condition(wording.condition, days_left, digest.dry_run),
             days_left,
-            secret_name: item.secret.name.clone(),
-            region: item.secret.region.clone(),
+            secret_name: item.secret.location.name.clone(),
+            region: item.secret.location.region.clone(),
             instructions: Instructions::new(digest, item, wording.help, partition),
             wording,
         }

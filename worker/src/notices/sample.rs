@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use rotation::plan::NoticeKind;
 use rotation::{AccessKeyId, AccountId, Finding, LastUse, Policy, Reason, Upcoming, UserName, names};
 
-use super::item::{Account, Digest, DigestItem, IncompleteUser, KeyFacts, News, SecretLocation};
+use super::item::{Account, Digest, DigestItem, IncompleteUser, KeyFacts, News, SecretFacts, SecretLocation};
 
 /// When the samples were made, unless a date is given.
 const NOW: &str = "2026-12-07T02:00:00Z";
@@ -135,10 +135,12 @@ fn item(now: Timestamp, n: usize, news: News) -> DigestItem {
         _ => LastUse::Unknown,
     };
     DigestItem {
-        secret: SecretLocation {
-            name: names::secret_name(&account(), &name),
-            central_account: None,
-            region: "eu-west-1".to_owned(),
+        secret: SecretFacts {
+            location: SecretLocation {
+                name: names::secret_name(&account(), &name),
+                central_account: None,
+                region: "eu-west-1".to_owned(),
+            },
             readers: vec![format!("arn:aws:iam::{}:role/IAMKeyRotationBreakGlass", account())],
             user_has_other_key: false,
             smtp_regions: Vec::new(),

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use rotation::Intent;
 use rotation::names::{
     SECRET_ACCOUNT_TAG, SECRET_POLICY_TAG, SECRET_USER_ID_TAG, SECRET_USER_TAG, secret_name, user_in_secret,
 };
 use rotation::secret_policy::{SecretPolicy, last_attempt, lets_read};
-use rotation::{AccountId, Intent, LastUse, UserName};
 use serde_json::Value;
 
 use crate::aws::iam::Iam;
@@ -54,7 +54,7 @@ impl Destination {
     }
 
     /// Finds or creates the secret and makes all of it as it should be: not scheduled for deletion, its KMS key, its tags, who may
-    /// read it, its replicas. Run twice it finds everything as it wants it. What it returns remembers which version was published at
+    /// read it, its replicas. Run twice, it changes nothing more. What it returns remembers which version was published at
     /// the last look, which may be one of the caller's (`seen`): should another be published since, the compare-and-swap is refused.
     /// `intent`: that of the attempt which is to make a key.
     ///
@@ -131,7 +131,7 @@ impl Destination {
     /// Replicates it to the regions in which it is not.
     async fn replicate(&self, context: &UserContext<'_>, record: &SecretRecord) -> Result<(), StepError> {
         let missing = |record: &SecretRecord| -> Vec<String> {
-            let wanted = context.account.worker.replication_regions.iter();
+            let wanted = context.account.worker.settings.replication_regions.iter();
             wanted.filter(|region| !record.replicas.contains_key(*region)).cloned().collect()
         };
         let regions = missing(record);
@@ -151,13 +151,13 @@ impl Destination {
     }
 
     async fn create(&self, context: &UserContext<'_>, tags: &[(&str, &str)]) -> Result<SecretRecord, StepError> {
-        let kms_key_id = context.account.worker.kms_key_id.as_deref();
+        let kms_key_id = context.account.worker.settings.kms_key_id.as_deref();
         let account = &context.account.job.account;
         let description = format!("Access key of the IAM user {} in the account {account}", context.user);
         match self.secrets.create(&self.name, &description, kms_key_id, tags).await? {
             Some(created) => Ok(created),
             // Another worker has, just now.
-            None => self.look().await?.ok_or_else(|| StepError::Changed("its secret is not to be seen".into())),
+            None => self.look().await?.ok_or_else(|| StepError::Changed("its secret does not show yet".into())),
         }
     }
 
@@ -280,7 +280,7 @@ fn read_policy(context: &UserContext<'_>) -> Option<String> {
 
 /// The KMS key that is to be set, where the secret shows another.
 fn other_kms_key<'a>(context: &UserContext<'a>, record: &SecretRecord) -> Option<&'a str> {
-    let wanted = context.account.worker.kms_key_id.as_deref()?;
+    let wanted = context.account.worker.settings.kms_key_id.as_deref()?;
     let is_shown = record.kms_key_id.as_deref().is_some_and(|shown| is_same_key(shown, wanted));
     (!is_shown).then_some(wanted)
 }
@@ -302,20 +302,11 @@ pub fn store(account: &AccountContext<'_>, session: &MemberSession) -> Secrets {
 }
 
 /// Where owners are told to look.
-pub fn location(
-    central_account: Option<&AccountId>,
-    region: &str,
-    account: &AccountId,
-    user: &UserName,
-) -> SecretLocation {
+pub fn location(context: &UserContext<'_>) -> SecretLocation {
+    let (worker, account) = (context.account.worker, &context.account.job.account);
     SecretLocation {
-        publishes: None,
-        published_use: LastUse::Unknown,
-        readers: Vec::new(),
-        smtp_regions: Vec::new(),
-        user_has_other_key: false,
-        name: secret_name(account, user),
-        central_account: central_account.cloned(),
-        region: region.to_owned(),
+        name: secret_name(account, context.user),
+        central_account: worker.central.as_ref().map(|central| central.account.clone()),
+        region: worker.connection.region().to_owned(),
     }
 }

@@ -57,11 +57,8 @@ pub async fn settle(
 }
 
 fn emit_published(context: &UserContext<'_>, key: &AccessKeyId) {
-    let (account, worker) = (context.account, context.account.worker);
-    let central = worker.central.as_ref().map(|central| &central.account);
-    let location = location(central, worker.connection.region(), &account.job.account, context.user);
-    let secret = Some(events::secret(&location, &account.job.account));
-    account.emit(Event { secret, ..context.event(EventKind::Published).of_key(key.clone()) });
+    let secret = Some(events::secret(&location(context), &context.account.job.account));
+    context.account.emit(Event { secret, ..context.event(EventKind::Published).of_key(key.clone()) });
 }
 
 /// Whether the key was there before one of these attempts, by that one's own word.

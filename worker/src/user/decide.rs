@@ -37,7 +37,7 @@ pub(super) fn contain_at_once(context: &UserContext<'_>, user: &User, request: &
     if account.dry_run {
         return None;
     }
-    match rotation::decide(account.decision_time(), &account.worker.policy, user, request) {
+    match rotation::decide(account.decision_time(), &account.worker.settings.policy, user, request) {
         Verdict::Act(plan) if matches!(plan.actions.as_slice(), [Action::Contain { .. }]) => Some(Decision::Act(plan)),
         Verdict::Act(_) | Verdict::Exempt(_) | Verdict::SettleFirst | Verdict::Undecided(_) | Verdict::Refused(_) => {
             None
@@ -55,7 +55,7 @@ pub(super) fn decide(
     request: &Request,
 ) -> Result<Decision, UserError> {
     let account = context.account;
-    match rotation::decide(account.decision_time(), &account.worker.policy, &snapshot.user, request) {
+    match rotation::decide(account.decision_time(), &account.worker.settings.policy, &snapshot.user, request) {
         Verdict::Exempt(exemption) => {
             context.emit_exempt(exemption);
             Tally::count(&account.worker.tally.exempt);

@@ -18,13 +18,13 @@ use crate::aws::iam::Iam;
 use crate::context::UserContext;
 use crate::error::StepError;
 use crate::events::from_item;
-use crate::notices::{DigestItem, KeyFacts, News, SecretLocation};
+use crate::notices::{DigestItem, KeyFacts, News, SecretFacts};
 use crate::steps::destination::{Destination, SeenSecret, location};
 use crate::steps::key_status::{self, DisableOutcome};
 use crate::steps::rotate::{AttemptKind, AttemptOutcome, attempt};
 use crate::tally::Tally;
 
-/// In audit mode it changes nothing, and tells what would be done.
+/// Carries out one decision about one user. In audit mode it changes nothing, and tells what would be done.
 pub(super) struct UserExecutor<'a> {
     context: UserContext<'a>,
     session: MemberSession,
@@ -239,7 +239,7 @@ impl<'a> UserExecutor<'a> {
 
     /// The new key is published where it was stored; whether it has reached the other regions shows only there.
     async fn look_at_replicas(&mut self) -> Result<(), StepError> {
-        if self.context.account.worker.replication_regions.is_empty() {
+        if self.context.account.worker.settings.replication_regions.is_empty() {
             return Ok(());
         }
         let destination = Destination::new(&self.context, &self.session);
@@ -343,25 +343,22 @@ impl<'a> UserExecutor<'a> {
     }
 
     fn item(&self, key: Option<&AccessKeyId>, news: News, record: Option<KeyState>) -> DigestItem {
-        let account = self.context.account;
         let is_other = |known: &&Key| {
             known.status == KeyStatus::Active && known.published != Published::Yes && Some(&known.id) != key
         };
-        let central = account.worker.central.as_ref().map(|central| &central.account);
         let published = self.user.keys.iter().find(|key| key.published == Published::Yes);
-        let secret = location(central, account.worker.connection.region(), &account.job.account, self.context.user);
         DigestItem {
             user: self.context.user.clone(),
             key: key.map(|id| self.facts(id)),
             news,
             owner_tag: self.owner_tag(),
-            secret: SecretLocation {
+            secret: SecretFacts {
+                location: location(&self.context),
                 publishes: published.map(|key| key.id.clone()),
                 published_use: published.map_or(LastUse::Unknown, |key| key.last_use.clone()),
                 readers: self.context.readers().patterns,
                 smtp_regions: self.context.smtp_regions().0,
                 user_has_other_key: self.user.keys.iter().any(|known| is_other(&known)),
-                ..secret
             },
             last_reminded: self.user.tags.reminded,
             record,
@@ -381,7 +378,7 @@ impl<'a> UserExecutor<'a> {
 
     /// The value of the user's owner tag, if there is such a setting and such a tag.
     fn owner_tag(&self) -> Option<String> {
-        let wanted = self.context.account.worker.owner_tag.as_deref()?;
+        let wanted = self.context.account.worker.settings.mail.owner_tag.as_deref()?;
         self.context.tag(wanted).map(str::to_owned)
     }
 

@@ -43,7 +43,7 @@ pub(super) async fn glance(context: &UserContext<'_>) -> Result<Option<Glance>, 
     }
     let mut user = user_of(context, UserTags::from_pairs(&context.record.tags));
     let now = context.account.decision_time();
-    let policy = &context.account.worker.policy;
+    let policy = &context.account.worker.settings.policy;
     let is_exempt = |exemption| {
         context.emit_exempt(exemption);
         Tally::count(&context.account.worker.tally.exempt);

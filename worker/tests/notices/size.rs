@@ -13,8 +13,8 @@ fn worst(count: usize) -> Digest {
     for (n, item) in digest.items.iter_mut().enumerate() {
         // `=` and `/` and quotes would be longer escaped; only `=` occurs in user names, and it is not escaped.
         item.user = UserName::new(format!("{n:064}")).expect("a user name");
-        item.secret.name = rotation::names::secret_name(&digest.account.id, &item.user);
-        item.secret.central_account = Some(AccountId::new("210987654321").expect("an account id"));
+        item.secret.location.name = rotation::names::secret_name(&digest.account.id, &item.user);
+        item.secret.location.central_account = Some(AccountId::new("210987654321").expect("an account id"));
     }
     digest
 }

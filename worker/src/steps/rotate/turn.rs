@@ -59,7 +59,7 @@ impl RotationAttempt<'_> {
     }
 
     fn pauses(&self) -> impl Iterator<Item = Duration> + use<> {
-        let longest = self.context.account.worker.attempt_wait;
+        let longest = self.context.account.worker.settings.attempt_wait;
         PAUSES.into_iter().map(move |part| longest / part)
     }
 }
