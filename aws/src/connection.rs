@@ -75,7 +75,7 @@ pub enum ConnectionError {
     /// Something answered that is not AWS.
     #[error("AWS cannot be called: {0}: check AWS_ENDPOINT_URL and HTTPS_PROXY")]
     NotAws(AwsError),
-    /// The certificate authorities that were asked for cannot be had.
+    /// The certificate authorities that were asked for cannot be loaded.
     #[error(transparent)]
     CaBundle(#[from] CaBundleError),
 }

@@ -266,7 +266,7 @@ fn classify(operation: &str, code: &str, status: u16) -> ErrorClass {
     }
     // "If the label is attached and you either do not specify this parameter, or the version ID does not match, then the operation
     // fails" (its API reference, `UpdateSecretVersionStage`, `RemoveFromVersionId`): another version is published than the request says.
-    // Of any other call the parameter itself is wrong, as a region that there is not: "Invalid replica region".
+    // Of any other call the parameter itself is wrong, such as a region that does not exist: "Invalid replica region".
     if code == "InvalidParameterException" && operation == "secretsmanager:UpdateSecretVersionStage" {
         return ErrorClass::Conflict;
     }

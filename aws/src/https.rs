@@ -23,7 +23,7 @@ use rustls::pki_types::pem::PemObject;
 /// authorities; here it adds to them.
 pub const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 
-/// Why the certificate authorities that were asked for cannot be had. AWS is not called without them: behind a proxy that
+/// Why the certificate authorities that were asked for cannot be loaded. AWS is not called without them: behind a proxy that
 /// presents certificates of its own every call would fail, and would not say why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{CA_BUNDLE} must name a PEM file with certificates of authorities to trust; {}: {problem}", path.display())]
@@ -35,7 +35,7 @@ pub struct CaBundleError {
 /// The client, trusting the authorities of this file besides the system's.
 ///
 /// # Errors
-/// [`CaBundleError`] where the file does not hold certificates. An empty name is none.
+/// [`CaBundleError`] where the file does not hold certificates. An empty name counts as not set.
 pub fn client(bundle: Option<OsString>) -> Result<SharedHttpClient, CaBundleError> {
     let authorities = match bundle.filter(|path| !path.is_empty()).map(PathBuf::from) {
         None => TrustStore::default(),

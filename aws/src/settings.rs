@@ -107,7 +107,6 @@ pub fn period_variable(period: PeriodName) -> &'static str {
     }
 }
 
-/// The queues.
 #[derive(Debug, Clone, Default, Args)]
 pub struct QueueSettings {
     /// URL of the work queue. It is FIFO if its name ends in .fifo; both kinds work
@@ -206,7 +205,6 @@ fn is_external_id(text: &str) -> bool {
     (2..=1224).contains(&text.len()) && text.bytes().all(allowed)
 }
 
-/// Logging.
 #[derive(Debug, Clone, Args)]
 pub struct LogSettings {
     /// Format of log lines on stderr [default: text on a terminal, json elsewhere]

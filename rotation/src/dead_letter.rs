@@ -43,13 +43,13 @@ reasons! {
     NotFound,
     /// AWS rejects a request as invalid.
     Invalid,
-    /// A call came too fast for the account or region, at every attempt.
+    /// A call came too fast for the account or region, in every delivery.
     Throttled,
-    /// The network or the service failed, at every attempt.
+    /// The network or the service failed, in every delivery.
     Transient,
-    /// The session in the member account ended before the work did, at every attempt.
+    /// The session in the member account ended before the work did, in every delivery.
     SessionEnded,
-    /// The work overran the time a message may take, at every attempt.
+    /// The work overran the time a message may take, in every delivery.
     Timeout,
     /// Something exists already, is in use, or changed between reading and writing it.
     Conflict,
@@ -67,7 +67,7 @@ reasons! {
     Undecided,
     /// A quota of the account is used up.
     LimitExceeded,
-    /// Notices could not be sent, at every attempt.
+    /// Notices could not be sent, in every delivery.
     Mail,
     /// Notices cannot be sent, now or later, until a person changes something.
     Undeliverable,
@@ -188,11 +188,11 @@ impl Reason {
             ),
             Reason::Throttled | Reason::Transient | Reason::SessionEnded | Reason::Timeout => (
                 Helps,
-                "AWS was slow, could not be reached, or refused to be called so often, at every attempt. Find out who else calls IAM in the account, if it returns.",
+                "AWS was slow, could not be reached, or refused to be called so often, in every delivery. Find out who else calls IAM in the account, if it returns.",
             ),
             Reason::Conflict | Reason::Ambiguous | Reason::OthersAtWork | Reason::Outrun | Reason::Changed => (
                 Helps,
-                "The user was being changed at every attempt, or an interrupted rotation was not old enough to be settled. Wait 20 minutes before redriving; if it returns, find out who else changes the user's keys.",
+                "The user was being changed in every delivery, or an interrupted rotation was not old enough to be settled. Wait 20 minutes before redriving; if it returns, find out who else changes the user's keys.",
             ),
             Reason::SecretOfAnother => (
                 HelpsOnceCorrected,

@@ -173,7 +173,7 @@ impl Event {
     }
 }
 
-/// AWS's times have no more.
+/// AWS's times are whole seconds.
 fn whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }

@@ -1,6 +1,6 @@
 //! How far an operator's request has got, judged by what the account shows: a pure function of how the user was before the
-//! request, how it is now, and what was asked for. It goes by the same marks as the rules of `forced` and
-//! `restore` when a request is delivered once more.
+//! request, how it is now, and what was asked for. It uses the same records as the rules of `forced` and
+//! `restore` do when a request is delivered once more.
 
 use jiff::Timestamp;
 

@@ -52,7 +52,6 @@ pub struct SecretPolicy<'a> {
 }
 
 impl SecretPolicy<'_> {
-    /// The document.
     pub fn document(&self) -> Value {
         let mut statements = vec![json!({
             "Sid": "OwnerReads",

@@ -30,7 +30,7 @@ pub struct KeyState {
     pub requested_at: Option<Timestamp>,
     /// Whether the owner has been told. While it has not (`told=no`), it has to be told again, and no clock runs.
     pub told: bool,
-    /// Whether it had been told, before an exemption (`told=void`): it is told again when the user is exempt no more.
+    /// Whether it had been told, before an exemption (`told=void`): it is told again when the user is no longer exempt.
     pub void: bool,
 }
 

@@ -57,11 +57,11 @@ impl UserTags {
         let mut read = Self::default();
         for (key, value) in tags {
             let understood = if let Some(id) = rest_after(names::STATE_TAG_PREFIX, key) {
-                read.state(id, value)
+                read.read_state(id, value)
             } else if let Some(id) = rest_after(names::DELETE_TAG_PREFIX, key) {
-                read.deletion(id, value)
+                read.read_deletion(id, value)
             } else if let Some(attempt) = rest_after(names::INTENT_TAG_PREFIX, key) {
-                read.intent(attempt, value)
+                read.read_intent(attempt, value)
             } else if key == names::PROTECTED_TAG {
                 read.protected = true;
                 true
@@ -146,7 +146,7 @@ impl UserTags {
         self.states.iter().find(|(id, _)| id == key).map(|(_, state)| state.clone())
     }
 
-    fn state(&mut self, id: &str, value: &str) -> bool {
+    fn read_state(&mut self, id: &str, value: &str) -> bool {
         match (AccessKeyId::new(id), KeyState::parse(value)) {
             (Ok(id), Some(state)) => {
                 self.states.push((id, state));
@@ -156,7 +156,7 @@ impl UserTags {
         }
     }
 
-    fn deletion(&mut self, id: &str, value: &str) -> bool {
+    fn read_deletion(&mut self, id: &str, value: &str) -> bool {
         match (AccessKeyId::new(id), parse_tag_time(value)) {
             (Ok(id), Some(at)) => {
                 self.deletions.push((id, at));
@@ -166,7 +166,7 @@ impl UserTags {
         }
     }
 
-    fn intent(&mut self, attempt: &str, value: &str) -> bool {
+    fn read_intent(&mut self, attempt: &str, value: &str) -> bool {
         let Ok(attempt) = attempt.parse::<Uuid>() else {
             return false;
         };

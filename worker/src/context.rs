@@ -84,7 +84,6 @@ impl AccountContext<'_> {
         Event::new(kind, self.now(), self.job.account.clone(), self.dry_run, self.job.run_id)
     }
 
-    /// Tells an event.
     pub fn emit(&self, event: Event) {
         self.counter.count(&event);
         self.worker.events.emit(event);

@@ -1,5 +1,5 @@
 //! How many users of an account are worked on at once: a few to begin with, fewer at the first sign that AWS throttles the account, and
-//! slowly more while there is none. IAM's rates are per account and not published, and other programs there live on them too.
+//! slowly more while there is none. IAM's rates are per account and not published, and other programs use them too.
 
 /// Users at once to begin with: what an account of a hundred users, of which a few are looked at, never gets beyond.
 const BEGIN_WITH: f64 = 4.0;

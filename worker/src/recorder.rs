@@ -37,7 +37,7 @@ impl<'a> TagRecorder<'a> {
     ///
     /// # Errors
     /// [`JobError::NotRecorded`].
-    pub fn outcome(self) -> Result<(), JobError> {
+    pub fn finish(self) -> Result<(), JobError> {
         self.failed.map_or(Ok(()), Err)
     }
 
@@ -55,10 +55,10 @@ impl<'a> TagRecorder<'a> {
     }
 
     /// One key after the other: IAM refuses tags of one user that are written at the same time.
-    async fn keys(&self, user: &UserName, keys: BTreeMap<&AccessKeyId, ToRecord>) -> Vec<JobError> {
+    async fn record_keys(&self, user: &UserName, keys: BTreeMap<&AccessKeyId, ToRecord>) -> Vec<JobError> {
         let mut failed = Vec::new();
         for (key, to_record) in keys {
-            if let Err(source) = self.key(user, key, to_record).await {
+            if let Err(source) = self.record_key(user, key, to_record).await {
                 warn!(%user, access_key_id = %key, error = %source, "what the owner was told could not be recorded");
                 failed.push(JobError::NotRecorded { key: key.clone(), source });
             }
@@ -66,7 +66,7 @@ impl<'a> TagRecorder<'a> {
         failed
     }
 
-    async fn key(&self, user: &UserName, key: &AccessKeyId, to_record: ToRecord) -> Result<(), AwsError> {
+    async fn record_key(&self, user: &UserName, key: &AccessKeyId, to_record: ToRecord) -> Result<(), AwsError> {
         let session = self.account.sessions.with_at_least(MIN_SESSION_FOR_ONE_USER).await?;
         let iam = Iam::new(&session);
         let ToRecord { state, is_deleted } = to_record;
@@ -109,7 +109,7 @@ impl<'a> TagRecorder<'a> {
     }
 
     /// A reminder that could not be recorded fails no message, which would only repeat it the sooner.
-    async fn reminder(&self, user: &UserName, at: Timestamp) -> Option<String> {
+    async fn record_reminder(&self, user: &UserName, at: Timestamp) -> Option<String> {
         let error = self.write_reminder(user, at).await.err()?;
         warn!(%user, %error, "a reminder could not be recorded");
         Some(format!(
@@ -136,7 +136,7 @@ impl Recorder for TagRecorder<'_> {
                 by_user.entry(&item.user).or_default().entry(&key.id).or_default().add(item, *at);
             }
         }
-        let users: Vec<_> = by_user.into_iter().map(|(user, keys)| self.keys(user, keys)).collect();
+        let users: Vec<_> = by_user.into_iter().map(|(user, keys)| self.record_keys(user, keys)).collect();
         let failed: Vec<Vec<JobError>> = stream::iter(users).buffer_unordered(at_once).collect().await;
         let mut failed: Vec<JobError> = failed.into_iter().flatten().collect();
         self.emit_notified(told, &failed);
@@ -148,7 +148,7 @@ impl Recorder for TagRecorder<'_> {
             .filter(|(item, _)| cadence::is_reminder(&item.news))
             .map(|(item, at)| (&item.user, *at))
             .collect();
-        let reminders: Vec<_> = reminded.into_iter().map(|(user, at)| self.reminder(user, at)).collect();
+        let reminders: Vec<_> = reminded.into_iter().map(|(user, at)| self.record_reminder(user, at)).collect();
         let reminders: Vec<Option<String>> = stream::iter(reminders).buffer_unordered(at_once).collect().await;
         problems.extend(reminders.into_iter().flatten());
         problems

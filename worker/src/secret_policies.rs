@@ -16,10 +16,10 @@ use crate::error::StepError;
 use crate::inventory::Inventory;
 use crate::steps::destination::{Destination, store};
 
-/// After so many in a row the next ones would hardly fare better.
+/// After this many failures in a row the rest is left to a later run: it would hardly fare better.
 const MAX_FAILURES: usize = 5;
 
-/// Writes the policies that are not as they should be. Run twice it finds none. Where it cannot it says so, and nothing is lost: at a
+/// Writes the policies that are not as they should be. Run twice, it changes nothing more. Where it cannot it says so, and nothing is lost: at a
 /// user's next rotation the policy is written before a key is made.
 pub async fn bring_up_to_date(account: &AccountContext<'_>, inventory: &Inventory) {
     if account.dry_run {

@@ -31,7 +31,6 @@ const CREDENTIAL_REPORT_WAIT: Duration = Duration::from_secs(8);
 /// A year.
 const LONGEST_FULL_SCAN_DAYS: u32 = 365;
 
-/// The worker's settings, checked.
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub queue: QueueUrl,

@@ -71,7 +71,6 @@ enum Next {
     LookAgain,
 }
 
-/// Works on one user.
 pub async fn process(context: UserContext<'_>) -> UserReport {
     let report = run_rounds(&context).await;
     if let Err(UserError::Step(error)) = &report.result

@@ -30,7 +30,7 @@ impl AccountContext<'_> {
             let mut recorder = TagRecorder::new(self);
             let sent = self.worker.notices.deliver(&digest, &mut recorder).await;
             self.counter.count_mails(sent.mails, sent.failures.len());
-            outcome = recorder.outcome().and_then(|()| mail_outcome(&digest, &sent));
+            outcome = recorder.finish().and_then(|()| mail_outcome(&digest, &sent));
         }
         if let Some(why) = refused {
             return Err(JobError::Refused(why));

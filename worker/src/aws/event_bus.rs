@@ -45,7 +45,7 @@ impl EventBus {
     /// Hands an event over to be sent.
     pub fn send(&self, event: Event) {
         if let Err(TrySendError::Full(_) | TrySendError::Closed(_)) = self.0.try_send(event) {
-            refused(1, "too many events wait to be sent");
+            log_refused(1, "too many events wait to be sent");
         }
     }
 }
@@ -59,7 +59,7 @@ impl EventSender {
     }
 }
 
-fn refused(events: usize, why: &str) {
+fn log_refused(events: usize, why: &str) {
     warn!(target: SUMMARY, events_refused = events, error = why, "events could not be sent to the event bus");
 }
 
@@ -86,19 +86,19 @@ async fn send(client: &Client, bus: &str, mut batch: Vec<Event>) {
             Ok(failed) => {
                 let (again, lost): (Vec<_>, Vec<_>) = failed.into_iter().partition(|(_, code)| may_pass(code));
                 for (_, code) in &lost {
-                    refused(1, &format!("{PUT_EVENTS} refused it: {code}"));
+                    log_refused(1, &format!("{PUT_EVENTS} refused it: {code}"));
                 }
                 let why =
                     again.first().map_or_else(String::new, |(_, code)| format!("{PUT_EVENTS} refused it: {code}"));
                 (again.into_iter().map(|(index, _)| batch[index].clone()).collect(), why)
             }
             Err(error) if error.class.may_pass() => (batch, error.to_string()),
-            Err(error) => return refused(batch.len(), &error.to_string()),
+            Err(error) => return log_refused(batch.len(), &error.to_string()),
         };
         if again.is_empty() {
             return;
         }
-        let Some(wait) = waits.next() else { return refused(again.len(), &why) };
+        let Some(wait) = waits.next() else { return log_refused(again.len(), &why) };
         tokio::time::sleep(wait).await;
         batch = again;
     }

@@ -30,7 +30,6 @@ const PAGE: i32 = 1000;
 pub struct Iam<'a>(&'a Client);
 
 impl<'a> Iam<'a> {
-    /// IAM through this session.
     pub fn new(session: &'a MemberSession) -> Self {
         Self(session.iam())
     }
@@ -79,7 +78,6 @@ impl<'a> Iam<'a> {
         Ok(Some(members))
     }
 
-    /// A user's keys.
     pub async fn access_keys(self, user: &UserName) -> Result<Vec<KeyRecord>, AwsError> {
         iam::access_keys(self.0, user).await
     }
@@ -128,7 +126,7 @@ impl<'a> Iam<'a> {
         })
     }
 
-    /// Makes a key active or inactive. Run twice it finds the key as it wants it.
+    /// Makes a key active or inactive. Run twice, it changes nothing more.
     pub async fn set_status(self, user: &UserName, key: &AccessKeyId, status: KeyStatus) -> Result<(), AwsError> {
         let status = match status {
             KeyStatus::Active => StatusType::Active,
@@ -138,13 +136,13 @@ impl<'a> Iam<'a> {
         call.send().await.map(|_| ()).map_err(|error| AwsError::new("iam:UpdateAccessKey", error))
     }
 
-    /// Deletes a key that the rules let go. Run twice it finds no key, which is what it wants.
+    /// Deletes a key that the rules let go. Run twice, it changes nothing more.
     pub async fn delete_access_key(self, user: &UserName, key: &Deletable) -> Result<(), AwsError> {
         self.delete(user, key.key()).await
     }
 
     /// Deletes a key that this tool has just made, or that an interrupted rotation left: one whose secret nobody has, which the
-    /// caller has made sure of. Run twice it finds no key, which is what it wants.
+    /// caller has made sure of. Run twice, it changes nothing more.
     pub async fn delete_unpublished_key(self, user: &UserName, key: &AccessKeyId) -> Result<(), AwsError> {
         self.delete(user, key).await
     }
@@ -185,12 +183,10 @@ impl<'a> Iam<'a> {
         self.untag(user, vec![names::delete_tag(key), names::state_tag(key)]).await
     }
 
-    /// Leaves an intent.
     pub async fn leave_intent(self, user: &UserName, intent: &Intent) -> Result<(), AwsError> {
         self.tag(user, names::intent_tag(intent.attempt), intent.to_string()).await
     }
 
-    /// Clears intents.
     pub async fn clear_intents(self, user: &UserName, attempts: &[Uuid]) -> Result<(), AwsError> {
         self.untag(user, attempts.iter().map(|attempt| names::intent_tag(*attempt)).collect()).await
     }
@@ -214,7 +210,7 @@ impl<'a> Iam<'a> {
         done_if_not_found(unless_concurrent(untag).await)
     }
 
-    /// Attaches a customer-managed policy to a user. Run twice it finds it attached.
+    /// Attaches a customer-managed policy to a user. Run twice, it changes nothing more.
     pub async fn attach_policy(self, user: &UserName, policy_arn: &str) -> Result<(), AwsError> {
         let call = self.0.attach_user_policy().user_name(user.as_str()).policy_arn(policy_arn);
         call.send().await.map(|_| ()).map_err(|error| AwsError::new("iam:AttachUserPolicy", error))
@@ -246,5 +242,5 @@ pub fn done_if_not_found(result: Result<(), AwsError>) -> Result<(), AwsError> {
 
 fn key_id(operation: &'static str, id: Option<String>) -> Result<AccessKeyId, AwsError> {
     let id = id.ok_or_else(|| AwsError::incomplete(operation, "a key without an id"))?;
-    AccessKeyId::new(id).map_err(|_| AwsError::incomplete(operation, "a key with an id that is none"))
+    AccessKeyId::new(id).map_err(|_| AwsError::incomplete(operation, "a key with a malformed id"))
 }

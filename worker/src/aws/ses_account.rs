@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
-/// How long an answer is taken to hold: AWS raises the limits of accounts in good standing by and by.
+/// How long an answer is taken to hold: AWS raises the limits of accounts in good standing over time.
 const KNOWN_FOR: Duration = Duration::from_secs(3600);
 
 /// The worker stays so much below the rate: SES counts by its own seconds.

@@ -59,7 +59,7 @@ fn is_domain(domain: &str) -> bool {
 pub struct OwnerTag {
     /// The addresses in it, each once.
     pub addresses: Vec<Address>,
-    /// Whether there is something in it that was meant to be an address and is none, or no address at all.
+    /// Whether it holds a malformed address, or no address at all.
     pub is_bad: bool,
 }
 

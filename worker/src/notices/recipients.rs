@@ -71,7 +71,7 @@ pub struct Routing {
     pub to_administrator: Vec<usize>,
     /// Items that are due and that nobody can be told.
     pub unreachable: Vec<usize>,
-    /// Whether the message gave the account an address that is none.
+    /// Whether the message gave the account a malformed address.
     pub bad_account_address: bool,
     /// The account's address stands in for them.
     pub bad_owner_tags: Vec<BadOwnerTag>,

@@ -1,4 +1,4 @@
-//! Digests made up: what templates are tried with when the process starts, and what `worker preview-mail` shows.
+//! Made-up digests: templates are tried with them when the process starts, and `worker preview-mail` shows them.
 //!
 //! All names are AWS's documentation examples; no such key, account or address exists.
 
@@ -11,7 +11,7 @@ use super::item::{Account, Digest, DigestItem, IncompleteUser, KeyFacts, News, S
 /// When the samples were made, unless a date is given.
 const NOW: &str = "2026-12-07T02:00:00Z";
 
-/// So many news are told in full in one mail.
+/// How many items are told in full in one mail.
 pub const EVENTS_IN_A_MAIL: usize = 10;
 
 /// An account where everything that can happen has happened.
@@ -81,7 +81,7 @@ pub fn bare(dry_run: bool) -> Digest {
     Digest { account: Account { name: None, email: None, ..digest.account }, ..digest }
 }
 
-/// An account with so many keys that were replaced, will be disabled, or were disabled.
+/// An account with this many keys: some were replaced, some will be disabled, some were disabled.
 pub fn many_keys_at(now: Timestamp, dry_run: bool, count: usize) -> Digest {
     let at = |days: i64| now.saturating_add(SignedDuration::from_hours(24 * days)).unwrap_or(now);
     let items = (0..count).map(|n| {

@@ -30,7 +30,7 @@ impl DetailLimits {
     /// So low that a few keys are enough to see every part of a template.
     pub(super) const LOWEST: Self = Self { in_full: 1, in_table: 1 };
 
-    /// None.
+    /// No limits.
     pub(super) const ALL: Self = Self { in_full: usize::MAX, in_table: usize::MAX };
 
     /// Those of mails about so many keys.

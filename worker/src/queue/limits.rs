@@ -27,7 +27,7 @@ pub struct Limits {
     /// The longest delay after a retryable failure.
     pub longest_retry: Duration,
     /// With `drain`: how long the queue may stay without a message to receive while others are still invisible. By default longer
-    /// than what a forced rotation waits for that deletes a key: a minute, and a retry's delay.
+    /// than the minute after which a handler may want a message back (`Outcome::Retry`), and a retry's delay.
     pub drain_patience: Duration,
 }
 

@@ -18,7 +18,6 @@ pub struct RawSettings {
     pub(super) queues: QueueSettings,
     #[command(flatten)]
     pub(super) role: RoleSettings,
-    /// Logging.
     #[command(flatten)]
     pub log: LogSettings,
 
