@@ -32,7 +32,7 @@ ERRORS = "worker/src/error.rs"
 USER, INVENTORY, SELECTION = "worker/src/user.rs", "worker/src/inventory.rs", "rotation/src/selection.rs"
 IAM, IAM_READS = "worker/src/aws/iam.rs", "aws/src/iam.rs"
 ACCOUNT, NOTIFY = "worker/src/account.rs", "worker/src/account/notify.rs"
-LOOK, EXECUTE = "worker/src/user/look.rs", "worker/src/user/execute.rs"
+LOOK, EXECUTE, ITEMS = (f"worker/src/user/{name}.rs" for name in ("look", "execute", "execute/items"))
 LIFECYCLE, INACTIVE = "rotation/src/lifecycle.rs", "rotation/src/lifecycle/inactive.rs"
 FORCED, OLD_KEY, RESTORE = "rotation/src/forced.rs", "rotation/src/forced/old_key.rs", "rotation/src/restore.rs"
 CLOCK, CONNECTION, ERROR, TRIES = (f"aws/src/{name}.rs" for name in ("clock", "connection", "error", "tries"))
@@ -608,7 +608,7 @@ MUTANTS = [
     ),
     mutant(
         "that the previous key is used proves that the new one is installed",
-        (EXECUTE, "published_use: published.map_or(LastUse::Unknown, |key| key.last_use.clone()),", "published_use: key.map_or(LastUse::Unknown, |id| self.facts(id).last_use),"),
+        (ITEMS, "published_use: published.map_or(LastUse::Unknown, |key| key.last_use.clone()),", "published_use: key.map_or(LastUse::Unknown, |id| self.facts(id).last_use),"),
         first="installed",
     ),
     mutant(

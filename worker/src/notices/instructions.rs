@@ -10,10 +10,38 @@ use super::item::{Digest, DigestItem, News};
 use super::text::counted;
 use super::wording::HelpKind;
 
+/// What a step is for. Each has a short heading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepKind {
+    Fetch,
+    Install,
+    /// Of a key that another one replaces.
+    CheckOldKey,
+    FindUse,
+    SeeCalls,
+    /// Of a key that is disabled now.
+    Reenable,
+    /// Of one that will be.
+    ReenableOnceDisabled,
+}
+
+impl StepKind {
+    pub fn label(self) -> &'static str {
+        match self {
+            StepKind::Fetch => "Fetch the new key",
+            StepKind::Install => "Put the new key in the old one's place",
+            StepKind::CheckOldKey => "Check that the old key is no longer used",
+            StepKind::FindUse => "See where this key is used",
+            StepKind::SeeCalls => "See what this key did",
+            StepKind::Reenable => "In an emergency: make this key active again",
+            StepKind::ReenableOnceDisabled => "In an emergency, once it is disabled: make it active again",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// What it does, as a short heading.
-    pub label: &'static str,
+    pub kind: StepKind,
     /// What to know for it.
     pub hint: String,
     /// The line to copy, where there is one.
@@ -128,55 +156,22 @@ impl Parts {
         let mut steps = Vec::new();
         if self.fetch {
             let install = fetch.as_deref().map(commands::install);
-            let in_one_line = match install {
-                Some(_) => {
-                    " On a machine with jq and version 2 of the AWS CLI, this line fetches the key and puts it into the profile named after the user, without showing it."
-                }
-                None => "",
-            };
-            steps.push(Step {
-                label: "Fetch the new key",
-                hint: match fetch {
-                    Some(_) => format!(
-                        "{who} It prints JSON: AccessKeyId and SecretAccessKey are the new key; UserName, CreateDate and Status are for information."
-                    ),
-                    None => who.to_owned(),
-                },
-                line: fetch,
-            });
-            steps.push(Step {
-                label: "Put the new key in the old one's place",
-                hint: format!(
-                    "Wherever {key} is configured: AccessKeyId as aws_access_key_id (in the environment AWS_ACCESS_KEY_ID), SecretAccessKey as aws_secret_access_key (AWS_SECRET_ACCESS_KEY). Restart what reads them only when it starts.{in_one_line}"
-                ),
-                line: install,
-            });
+            steps.extend([fetch_step(who, fetch), install_step(key, install)]);
         }
         if self.usage {
             steps.push(Step {
-                label: if self.fetch {
-                    "Check that the old key is no longer used"
-                } else {
-                    "See where this key is used"
-                },
+                kind: if self.fetch { StepKind::CheckOldKey } else { StepKind::FindUse },
                 hint: "Shows its last use: when, which service, which region.".to_owned(),
                 line: Some(commands::last_used(key, region)),
             });
         }
         if self.calls {
-            steps.push(Step {
-                label: "See what this key did",
-                hint: format!(
-                    "For whoever may call cloudtrail:LookupEvents and ec2:DescribeRegions in the account {}: disabling the key does not undo what it was used for. {LOOKUP_LIMITS}",
-                    digest.account.id,
-                ),
-                line: Some(lookup_command(CallsOf::Key(key), region)),
-            });
+            steps.push(calls_step(digest, key, region));
         }
         let emergency = self.emergency.map(|key_is| Step {
-            label: match key_is {
-                EmergencyKeyStatus::Disabled => "In an emergency: make this key active again",
-                EmergencyKeyStatus::Active => "In an emergency, once it is disabled: make it active again",
+            kind: match key_is {
+                EmergencyKeyStatus::Disabled => StepKind::Reenable,
+                EmergencyKeyStatus::Active => StepKind::ReenableOnceDisabled,
             },
             hint: format!(
                 "For whoever may call iam:UpdateAccessKey in the account {}, as its administrators may; others ask them. It works again at once. A replaced key is disabled again, not sooner than {} after its owner has been told.",
@@ -187,4 +182,35 @@ impl Parts {
         });
         Instructions { steps, emergency }
     }
+}
+
+fn fetch_step(who: &str, line: Option<String>) -> Step {
+    let hint = match line {
+        Some(_) => format!(
+            "{who} It prints JSON: AccessKeyId and SecretAccessKey are the new key; UserName, CreateDate and Status are for information."
+        ),
+        None => who.to_owned(),
+    };
+    Step { kind: StepKind::Fetch, hint, line }
+}
+
+fn install_step(key: &str, line: Option<String>) -> Step {
+    let in_one_line = match line {
+        Some(_) => {
+            " On a machine with jq and version 2 of the AWS CLI, this line fetches the key and puts it into the profile named after the user, without showing it."
+        }
+        None => "",
+    };
+    let hint = format!(
+        "Wherever {key} is configured: AccessKeyId as aws_access_key_id (in the environment AWS_ACCESS_KEY_ID), SecretAccessKey as aws_secret_access_key (AWS_SECRET_ACCESS_KEY). Restart what reads them only when it starts.{in_one_line}"
+    );
+    Step { kind: StepKind::Install, hint, line }
+}
+
+fn calls_step(digest: &Digest, key: &str, region: &str) -> Step {
+    let hint = format!(
+        "For whoever may call cloudtrail:LookupEvents and ec2:DescribeRegions in the account {}: disabling the key does not undo what it was used for. {LOOKUP_LIMITS}",
+        digest.account.id,
+    );
+    Step { kind: StepKind::SeeCalls, hint, line: Some(lookup_command(CallsOf::Key(key), region)) }
 }

@@ -6,7 +6,7 @@ use rotation::names::Partition;
 
 use super::actions::Actions;
 use super::group::{NewsGroup, summary};
-use super::instructions::{Instructions, Step};
+use super::instructions::{Instructions, Step, StepKind};
 use super::item::{Digest, IncompleteUser};
 use super::recipients::{BadOwnerTag, RecipientClass};
 use super::rendered_item::RenderedItem;
@@ -99,7 +99,7 @@ impl MailView<'_> {
             summary => summary(self.items, dry_run),
             steps_any => any.steps.iter().map(step).collect::<Vec<_>>(),
             emergency_any => any.emergency.as_ref().map(step),
-            fetch_any => any.steps.iter().find_map(|first| first.line.as_deref()).filter(|line| line.contains("get-secret-value")),
+            fetch_any => any.steps.iter().find(|one| one.kind == StepKind::Fetch).and_then(|one| one.line.as_deref()),
             folded => self.items.len() - in_full.len(),
             omitted,
             incomplete => self.of_account(digest.incomplete.iter().map(|one| context! {
@@ -196,7 +196,7 @@ fn key(item: &RenderedItem, dry_run: bool) -> Value {
 }
 
 fn step(step: &Step) -> Value {
-    context! { label => step.label, hint => step.hint.as_str(), line => step.line.as_deref() }
+    context! { label => step.kind.label(), hint => step.hint.as_str(), line => step.line.as_deref() }
 }
 
 /// As templates spell a condition, to colour by.

@@ -1,12 +1,15 @@
-//! Carries out what was decided about one user, in its order, and collects what is to be told.
+//! Carries out what was decided about one user, in its order.
+
+mod items;
 
 use std::collections::BTreeMap;
 
+use items::announced;
 use jiff::Timestamp;
 use key_rotation_aws::MemberSession;
 use rotation::{
-    AccessKeyId, Action, Announcement, DisablePrecondition, Finding, Key, KeyState, KeyStateKind, KeyStatus, LastUse,
-    Notice, Plan, Published, User,
+    AccessKeyId, Action, Announcement, DisablePrecondition, Finding, Key, KeyState, KeyStateKind, KeyStatus, Notice,
+    Plan, User,
 };
 use tracing::info;
 use uuid::Uuid;
@@ -17,9 +20,8 @@ use super::{Collected, Next, Round, UserError};
 use crate::aws::iam::Iam;
 use crate::context::UserContext;
 use crate::error::StepError;
-use crate::events::from_item;
-use crate::notices::{DigestItem, KeyFacts, News, SecretFacts};
-use crate::steps::destination::{Destination, SeenSecret, location};
+use crate::notices::News;
+use crate::steps::destination::{Destination, SeenSecret};
 use crate::steps::key_status::{self, DisableOutcome};
 use crate::steps::rotate::{AttemptKind, AttemptOutcome, attempt};
 use crate::tally::Tally;
@@ -107,7 +109,7 @@ impl<'a> UserExecutor<'a> {
             }
             Action::Announce { key, what, state } => {
                 self.record_again(key, what).await?;
-                self.collect_item(key, announcement(what), state.clone());
+                self.collect_item(key, announced(what), state.clone());
             }
             Action::ReportFinding(finding) => self.report_finding(finding.clone()),
             Action::Warn { key, upcoming, due } => {
@@ -280,14 +282,6 @@ impl<'a> UserExecutor<'a> {
         next
     }
 
-    fn report_finding(&mut self, finding: Finding) {
-        let before = self.collected.items.len();
-        self.collect(self.item(None, News::Finding(finding), None));
-        if self.collected.items.len() > before {
-            Tally::count(&self.context.account.worker.tally.findings);
-        }
-    }
-
     /// Before a mail is sent it is found out that it can be recorded; and should it not be accepted, the record says what is still
     /// to be told.
     async fn record_not_told(&mut self, key: &AccessKeyId, state: &KeyState) -> Result<(), StepError> {
@@ -321,79 +315,11 @@ impl<'a> UserExecutor<'a> {
         Ok(Iam::new(&self.session).record_deletion(self.context.user, key, self.context.now()).await?)
     }
 
-    /// `record`: the key's state once the notice is accepted.
-    fn collect_item(&mut self, key: &AccessKeyId, news: News, record: Option<KeyState>) {
-        self.collect(self.item(Some(key), news, record));
-    }
-
-    /// What an earlier round has found already is told once, by what is known now.
-    fn collect(&mut self, item: DigestItem) {
-        if let Some(known) = self.collected.items.iter_mut().find(|known| known.tells_the_same(&item)) {
-            *known = item;
-            return;
-        }
-        // What every run finds again becomes an event when it is told.
-        let account = self.context.account;
-        if !item.news.can_wait()
-            && let Some(event) = from_item(&item, |kind| account.event(kind))
-        {
-            account.emit(event);
-        }
-        self.collected.items.push(item);
-    }
-
-    fn item(&self, key: Option<&AccessKeyId>, news: News, record: Option<KeyState>) -> DigestItem {
-        let is_other = |known: &&Key| {
-            known.status == KeyStatus::Active && known.published != Published::Yes && Some(&known.id) != key
-        };
-        let published = self.user.keys.iter().find(|key| key.published == Published::Yes);
-        DigestItem {
-            user: self.context.user.clone(),
-            key: key.map(|id| self.facts(id)),
-            news,
-            owner_tag: self.owner_tag(),
-            secret: SecretFacts {
-                location: location(&self.context),
-                publishes: published.map(|key| key.id.clone()),
-                published_use: published.map_or(LastUse::Unknown, |key| key.last_use.clone()),
-                readers: self.context.readers().patterns,
-                smtp_regions: self.context.smtp_regions().0,
-                user_has_other_key: self.user.keys.iter().any(|known| is_other(&known)),
-            },
-            last_reminded: self.user.tags.reminded,
-            record,
-        }
-    }
-
-    fn facts(&self, id: &AccessKeyId) -> KeyFacts {
-        match self.key(id) {
-            Some(key) => KeyFacts { id: id.clone(), created: Some(key.created), last_use: key.last_use.clone() },
-            None => KeyFacts { id: id.clone(), created: None, last_use: LastUse::Unknown },
-        }
-    }
-
     fn key(&self, id: &AccessKeyId) -> Option<&'a Key> {
         self.user.keys.iter().find(|key| key.id == *id)
     }
 
-    /// The value of the user's owner tag, if there is such a setting and such a tag.
-    fn owner_tag(&self) -> Option<String> {
-        let wanted = self.context.account.worker.settings.mail.owner_tag.as_deref()?;
-        self.context.tag(wanted).map(str::to_owned)
-    }
-
     fn is_audit(&self) -> bool {
         self.context.account.dry_run
-    }
-}
-
-fn announcement(what: &Announcement) -> News {
-    match what {
-        Announcement::Disabled { delete_due } => News::Disabled { delete_due: *delete_due },
-        Announcement::Contained => News::Contained,
-        Announcement::Successor { successor } => {
-            News::Rotated { successor: Some(successor.clone()), disable_due: None }
-        }
-        Announcement::Deleted => News::Deleted,
     }
 }
