@@ -77,7 +77,7 @@ pub enum Action {
     },
     /// Remove a state tag: of a key that no longer exists, or of one whose notice an exemption has made void.
     Forget { key: AccessKeyId },
-    /// Remove the tag that says that the key's deletion has been announced or has begun: it is active.
+    /// Remove the record of the key's deletion: it is active.
     ForgetDeletion { key: AccessKeyId },
     /// Tell the owner what comes; nothing is recorded.
     Warn { key: AccessKeyId, upcoming: Upcoming, due: Timestamp },

@@ -31,7 +31,7 @@ pub struct User {
 pub struct UserTags {
     /// State tags by key id; keys that no longer exist included.
     pub states: Vec<(AccessKeyId, KeyState)>,
-    /// Keys whose deletion has been announced or begun, and since when: until their owner has been told of it.
+    /// Keys whose deletion is on record, as to come or as begun, and since when: until their owner has been told of it.
     pub deletions: Vec<(AccessKeyId, Timestamp)>,
     /// Intents of attempts that have not been cleared.
     pub intents: Vec<Intent>,
@@ -105,15 +105,15 @@ impl UserTags {
         plain(self) == plain(other)
     }
 
-    /// Since when a key's deletion has been announced or begun.
+    /// Since when a key's deletion is on record.
     pub(crate) fn deletion_of(&self, key: &AccessKeyId) -> Option<Timestamp> {
         self.deletions.iter().find(|(id, _)| id == key).map(|(_, at)| *at)
     }
 
     /// Until when a worker may be deleting the key, by the tag that it writes before. A key is made active only after that.
     pub fn may_be_deleted_until(&self, key: &AccessKeyId, now: Timestamp) -> Option<Timestamp> {
-        let announced = self.deletion_of(key).filter(|at| !is_from_the_future(*at, now))?;
-        Some(fence_after(announced)).filter(|until| now <= *until)
+        let recorded = self.deletion_of(key).filter(|at| !is_from_the_future(*at, now))?;
+        Some(fence_after(recorded)).filter(|until| now <= *until)
     }
 
     /// Adds what this worker has put on record of a key itself: reads may not show it yet, or another run may have written over it

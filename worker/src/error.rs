@@ -29,7 +29,7 @@ pub enum StepError {
         /// When the others' intents are old, or (where they may still be at work) have been silent for too long.
         not_before: Timestamp,
     },
-    /// The rest of a request must not be done yet: a deletion has to be announced for some time, or a restore has to keep away from one.
+    /// The rest of a request must not be done yet: a deletion has to be on record for some time, or a restore has to keep away from one.
     #[error("the deletion of a key is announced or may be under way: the request goes on after {not_before}")]
     HasToWait {
         /// When it may be done.

@@ -112,9 +112,9 @@ async fn remove(
         LastUse::At { .. } => return Ok(Some(Finding::UsedButNotStored { key: id })),
         LastUse::Unknown => return Err(StepError::Undecided(MissingFact::LastUse(id))),
     }
-    let attempt = destination.last_attempt().await?;
+    let last_attempt = destination.last_attempt().await?;
     let is_theirs = |intent: &Intent| {
-        intent.may_have_made(key.created) && attempt.is_some_and(|attempt| intent.is_confirmed_by(attempt))
+        intent.may_have_made(key.created) && last_attempt.is_some_and(|attempt| intent.is_confirmed_by(attempt))
     };
     if !old_intents.iter().any(is_theirs) {
         return Ok(Some(Finding::UnconfirmedIntent { key: id }));
