@@ -48,6 +48,7 @@ COPY --from=build /out/ /
 # Where a scanner of software bills of materials finds what the binaries were made of: the lock file, beside them.
 LABEL org.opencontainers.image.title="key-rotation" \
       org.opencontainers.image.description="Rotates the IAM access keys of an AWS Organization" \
+      org.opencontainers.image.source="https://github.com/key-rotation/key-rotation" \
       org.opencontainers.image.licenses="Apache-2.0"
 USER 65532:65532
 # No ENTRYPOINT: a task definition names the program it runs.

@@ -65,15 +65,22 @@ show() {
 
 printf 'task %s; should this be interrupted, it goes on: aws logs tail --follow /%s/producer\n' "$id" "$prefix" >&2
 before=""
+unknown=0
+unanswered=0
 while :; do
-    # One question that gets no answer is no end.
+    # One question that gets no answer is no end; five minutes of them are, as when credentials have expired. One that is answered with no
+    # such task may be, if it stays so: just after its start ECS may not know a task yet, and it forgets one within an hour of its end.
     answer=$(aws ecs describe-tasks --cluster "$prefix" --tasks "$task" --output text \
-        --query 'tasks[0].[lastStatus, containers[0].exitCode, stoppedReason]') || answer="unknown None None"
+        --query 'tasks[0].[lastStatus, containers[0].exitCode, stoppedReason]') || answer="unanswered None None"
     read -r status code reason <<<"$answer"
     [[ $status == "$before" ]] || printf '%s\n' "$status" >&2
     before=$status
     show
     [[ $status != STOPPED ]] || break
+    if [[ $status == None ]]; then unknown=$((unknown + 1)); else unknown=0; fi
+    ((unknown < 24)) || fail "ECS does not know the task any more, nor how it ended; what it said is in the log /$prefix/producer"
+    if [[ $status == unanswered ]]; then unanswered=$((unanswered + 1)); else unanswered=0; fi
+    ((unanswered < 60)) || fail "what became of the task cannot be found out (see above); it may still run"
     sleep "${KEY_ROTATION_POLL_SECONDS:-5}"
 done
 [[ $code =~ ^[0-9]+$ ]] || fail "the task ended without an answer: $reason"

@@ -32,6 +32,9 @@ trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
 root=$work/root
 mkdir -p "$root"/{usr/local/bin,etc/ssl/certs,tmp} "$work/packages"
 
+# A runner of GitHub's comes with lists that are days old: what they name may be gone.
+[[ -z ${GITHUB_ACTIONS:-} ]] || apt-get update -qq
+
 # What gcr.io/distroless/cc-debian12 is made of, as far as the programs can see it.
 (cd "$work/packages" && apt-get download -qq libc6 libgcc-s1 ca-certificates tzdata netbase) ||
     not_shown "Debian's packages cannot be fetched"

@@ -70,6 +70,14 @@ runs 'STOPPED\tNone\tCannotPullContainerError: no such image' status
 check "a task that never ran is not done" "$status" 3
 check "and why is said" "$(grep -c 'no such image' "$place/err")" 1
 
+runs 'None\nNone\nRUNNING\tNone\tNone\nNone\nSTOPPED\t0\tEssential container in task exited' status
+check "a task that is not known yet is waited for" "$status" 0
+runs 'RUNNING\tNone\tNone\nNone' status
+check "one that has been forgotten is not waited for for ever" "$status $(grep -c 'does not know the task' "$place/err")" "3 1"
+runs 'RUNNING\tNone\tNone\nthrottled' status
+check "questions that get no answer end it" "$status $(grep -c describe-tasks "$place/calls")" "3 61"
+check "and it is said that the task may still run" "$(grep -c 'it may still run' "$place/err")" 1
+
 printf 'None\tRESOURCE:FARGATE\n' > "$place/started"
 runs 'STOPPED\t0\tx' status
 check "a task that was not started is not waited for" "$status $(grep -c describe-tasks "$place/calls")" "3 0"
