@@ -15,7 +15,11 @@ usage() {
 Usage: cleanup.sh REGION [options]
 
 Removes the fleet, the roles in every account and the image. It can be run again at any time: what is gone already is passed over.
-It leaves what users still need: their secrets, the central store's KMS key, tags on users, and the sender's identity in SES.
+It leaves what users still need: their secrets, the central store's KMS key, tags on users, and the sender's identity in SES; and stacks
+made by hand: exposed-keys.yaml, exposed-keys-member.yaml, tag-guard.yaml, vpc-endpoints.yaml.
+
+It deletes the fleet's logs, which say what was done to which key: export them first (aws logs create-export-task). Dead letters, the
+queries and the dashboard go, too.
 
 With the member role goes the only role that may change or delete the secrets in its account (docs/operations.md, deleting a secret).
 Two things of an account are not removed while they are in use: an exemption group that has members, and, with the central store, the
@@ -54,7 +58,7 @@ stack_status kms_status "$KMS_STACK"
 say "Account $ACCOUNT ($PARTITION), region $region, everything that begins with $PREFIX."
 if ! $PLAN && ! $yes; then
     [[ -t 0 ]] || fail "there is nobody to ask: say --yes"
-    read -rp "Remove it? Keys are not rotated any more, disabled ones stay as they are, and secrets stay without the role that may change them. Type yes: " answer
+    read -rp "Remove it? Keys are not rotated any more, disabled ones stay as they are, and secrets stay without the role that may change them. The logs, which say what was done to which key, and the dead letters are deleted. Type yes: " answer
     [[ $answer == yes ]] || fail "not removed"
 fi
 
@@ -63,18 +67,31 @@ step "The fleet"
 remove_stack "$MONITORING_STACK"
 remove_stack "$FLEET_STACK"
 
-# remove_instances: those of the stack set, unit by unit; an instance that belongs to no unit, by its account
+# delete_instances REGION TARGETS OPTION: by their unit, as the stack set is the service's to manage: it takes no --accounts
+delete_instances() {
+    operation aws cloudformation delete-stack-instances --stack-set-name "$MEMBER_ROLE_STACK" "${STACK_SET_CALLER[@]}" \
+        --deployment-targets "$2" --regions "$1" "$3" --operation-preferences FailureTolerancePercentage=100,MaxConcurrentPercentage=25
+}
+
+# remove_instances: those of the stack set, unit by unit
 remove_instances() {
-    local targets unit where aim
-    targets=$(awk -F'\t' '$1 ~ /^[0-9]+$/ { print ($5 == "None" ? "account:" $1 : $5) "\t" $2 }' <<<"$SET_INSTANCES" | LC_ALL=C sort -u)
+    local targets unit where
+    targets=$(awk -F'\t' '$1 ~ /^[0-9]+$/ { print $5 "\t" $2 }' <<<"$SET_INSTANCES" | LC_ALL=C sort -u)
     while IFS=$'\t' read -r unit where; do
-        [[ -n $unit ]] || continue
-        aim=(--deployment-targets "OrganizationalUnitIds=$unit")
-        [[ $unit != account:* ]] || aim=(--accounts "${unit#account:}")
-        operation aws cloudformation delete-stack-instances --stack-set-name "$MEMBER_ROLE_STACK" "${STACK_SET_CALLER[@]}" \
-            "${aim[@]}" --regions "$where" --no-retain-stacks \
-            --operation-preferences FailureTolerancePercentage=100,MaxConcurrentPercentage=25
+        [[ -z $unit ]] || delete_instances "$where" "OrganizationalUnitIds=$unit" --no-retain-stacks
     done <<<"$targets"
+}
+
+# forget_suspended: instances in accounts that are suspended (closed), which AWS passes over: their stacks go with the accounts
+forget_suspended() {
+    local suspended unit where accounts
+    suspended=$(awk -F'\t' '$4 == "SKIPPED_SUSPENDED_ACCOUNT" { in_unit[$5 "\t" $2] = in_unit[$5 "\t" $2] "," $1 }
+        END { for (key in in_unit) print key "\t" substr(in_unit[key], 2) }' <<<"$SET_INSTANCES" | LC_ALL=C sort)
+    while IFS=$'\t' read -r unit where accounts; do
+        [[ -n $unit ]] || continue
+        say "AWS has suspended $accounts: the stack set forgets them, and their stacks stay until the accounts are gone."
+        delete_instances "$where" "OrganizationalUnitIds=$unit,Accounts=$accounts,AccountFilterType=INTERSECTION" --retain-stacks
+    done <<<"$suspended"
 }
 
 step "The member role in every other account"
@@ -83,7 +100,11 @@ if [[ -n $SET_STATUS ]]; then
     await_other_operations
     look_at_stack_set
     remove_instances
-    $PLAN || look_at_stack_set
+    if ! $PLAN; then
+        look_at_stack_set
+        forget_suspended
+        look_at_stack_set
+    fi
     left=$SET_INSTANCES
     if [[ -z $left ]] || $PLAN; then
         change aws cloudformation delete-stack-set --stack-set-name "$MEMBER_ROLE_STACK" "${STACK_SET_CALLER[@]}"
@@ -116,11 +137,14 @@ if $PLAN; then
 fi
 if [[ -n $left ]]; then
     step "Not all is gone: the stack set $MEMBER_ROLE_STACK, in the accounts above"
-    say "A group has members, or users have the policy IAMKeyRotationReadOwnSecret: in each of these accounts, take the members out or
-detach the policy (aws iam list-entities-for-policy names who has it; from then on they cannot read their secrets), and run this again.
-Or leave group and policy to them: aws cloudformation delete-stack-instances with --retain-stacks, and then this again."
+    say "As the reasons say. Where a group has members, or users have the policy IAMKeyRotationReadOwnSecret: in each of these accounts, take
+the members out or detach the policy (aws iam list-entities-for-policy names who has it; from then on they cannot read their secrets), and
+run this again. Or leave group and policy to them, and a closed account to AWS; and then run this again:
+   aws cloudformation delete-stack-instances --region $region --stack-set-name $MEMBER_ROLE_STACK ${STACK_SET_CALLER[*]} --retain-stacks \\
+     --regions $region --deployment-targets OrganizationalUnitIds=UNIT,Accounts=ACCOUNT,AccountFilterType=INTERSECTION"
     exit 1
 fi
-step "Done. Left as they are: users' secrets (Account_*_User_*_AccessKey), key-rotation: tags on users, the sender in SES"
+step "Done. Left as they are: users' secrets (Account_*_User_*_AccessKey), key-rotation: tags on users, the sender in SES, and stacks made by
+hand: exposed-keys, tag-guard, vpc-endpoints"
 exit 0
 }

@@ -26,19 +26,20 @@ Usage: deploy.sh REGION ADMIN_EMAIL ORG_ID [options]     deploy, or bring up to 
 Run it with credentials of the account the fleet shall live in: the organization's management account, or a delegated administrator
 for CloudFormation StackSets. It can be run again at any time: what is there is updated, what was set and is not named again stays,
 the image included, and what was interrupted is finished. Roles come before the fleet. The fleet starts in audit mode.
-ADMIN_EMAIL gets a summary per account with findings, and whatever no other address is given for.
+ADMIN_EMAIL gets a summary per account with findings, and whatever no other address is given for. In audit mode owners are mailed what
+would happen, unless --set AuditMails=administrator.
 
 With --audit or --enforce and no other option, a fleet that runs gets that mode and nothing else: no docker, no other version, no change
 of roles. It takes some minutes; --audit also prints the two commands that stop all workers at once.
 
   --plan                   show what would be done, and of a stack that is there what would change in it; change nothing
-  --image URI              use this image (also IMAGE_URI); needs no docker
+  --image URI              use this image (where no fleet runs also IMAGE_URI); needs no docker
   --build                  build an image from this checkout, if these sources have none yet: to upgrade [default where no fleet runs]
   --rebuild                build it in any case, on the newest base image
   --vpc ID --subnets IDS   where tasks run: subnets separated by commas [default: the default VPC, with public addresses]
   --public-ip              give tasks public addresses in those subnets, for subnets without NAT
-  --ou ID                  deploy the member role to this unit instead of the whole organization; may be repeated. Later: to this one
-                           as well [default: where it is]
+  --ou ID                  deploy the member role to this unit instead of the whole organization, and have scheduled runs take these
+                           units alone (RunIn); may be repeated. Later: this one as well [default: as it is]
   --external-id ID         external id of all roles [default: key-rotation-ORG_ID]
   --role-name NAME         name of the workers' role in every account; the producer's is NAME-read
   --central-store          store all secrets in the fleet's account, under a key that this makes. Under a key of yours instead:
@@ -48,7 +49,8 @@ of roles. It takes some minutes; --audit also prints the two commands that stop 
   --alarms EMAIL           who gets the alarms [default: ADMIN_EMAIL]
   --monitoring             alarms on overdue keys, findings and the like, queries and a dashboard, in a stack that then goes along with
                            the fleet's; --no-monitoring removes it again [default: as it is]
-  --enforce | --audit      rotate keys, or only tell [default: audit, later as it was]
+  --enforce | --audit      rotate keys, or only tell [default: audit, later as it was]. In some accounts or units only:
+                           --set EnforceIn=ID,ID
   --set NAME=VALUE         any other parameter of the templates; may be repeated; NAME= empties it. Where an account has the exemption
                            group already: --set CreateExemptionGroup=No. For Graviton: --set CpuArchitecture=ARM64
 
@@ -174,6 +176,7 @@ read_running "parameters_of_stack $FLEET_STACK"
 choose_image
 look_at_stack_set
 choose_units ${units[@]+"${units[@]}"}
+choose_run ${units[@]+"${units[@]}"}
 if [[ -z $vpc && ! -v there[$FLEET_STACK] ]]; then
     look vpc aws ec2 describe-vpcs --filters Name=is-default,Values=true --query 'Vpcs[0].VpcId' --output text
     [[ $vpc == vpc-* ]] || fail "the region $region has no default VPC: give --vpc and --subnets"
@@ -221,6 +224,21 @@ choose_store() {
 }
 choose_store
 
+# another_region: roles are global, stacks are not. What a role's name is taken by is found out before anything is made.
+another_region() {
+    local stack role name arn
+    for stack in "$FLEET_STACK WorkerRoleName" "$LIST_ROLE_STACK OrgListRole"; do
+        role=${stack#* } stack=${stack% *}
+        [[ ! -v there[$stack] ]] || continue
+        [[ $stack != "$LIST_ROLE_STACK" || $ACCOUNT == "$MANAGEMENT_ACCOUNT" ]] || continue
+        setting "$role" name
+        look_for arn NoSuchEntity aws iam get-role --role-name "$name" --query Role.Arn --output text
+        [[ -z $arn ]] ||
+            fail "the role $name is there, but in $region no stack $stack that has it: does a fleet run in another region? If it is another's role, give another name: --set $role=NAME"
+    done
+}
+another_region
+
 # What the roles have of the fleet's must be the same there: where it is not asked for, it is as it is in the fleet's stack.
 for shared in ${names[fleet.yaml]}; do
     if takes member-role.yaml "$shared" || takes org-list-role.yaml "$shared"; then
@@ -229,6 +247,7 @@ for shared in ${names[fleet.yaml]}; do
 done
 [[ -v asked[ExternalId] ]] || ask ExternalId "key-rotation-$org"
 check_asked
+check_notices
 
 say "Fleet in account $ACCOUNT ($PARTITION), region $region; organization $org, managed by $MANAGEMENT_ACCOUNT."
 prerequisites
@@ -311,7 +330,7 @@ deploy_stack_set
 step "The fleet"
 stack "$FLEET_STACK" fleet.yaml
 sender=${effective[SenderEmailAddress]:-$email} alarms=${effective[AlarmEmailAddress]:-$email}
-mode=${effective[DryRunFlag]}
+mode=${effective[DryRunFlag]} enforced=${effective[EnforceIn]} audit_mails=${effective[AuditMails]}
 
 if [[ $monitoring == --no-monitoring ]]; then
     step "Alarms, queries and dashboard"
@@ -374,12 +393,25 @@ for command in ${by_hand[@]+"${by_hand[@]}"}; do
 done
 [[ $verified == True || $PARTITION == aws-cn ]] || next "Follow the link in SES's mail to $sender."
 next "Confirm the subscription to alarms, in another mail to $alarms."
+if [[ $mode == False ]]; then
+    what_it_does="this changes keys${enforced:+ in $enforced, and audits all others}"
+elif [[ $PARTITION == aws-cn ]]; then
+    what_it_does="audit mode changes nothing"
+elif [[ $audit_mails == administrator ]]; then
+    what_it_does="audit mode changes nothing, and mails $email alone"
+else
+    what_it_does="audit mode changes nothing, and mails what would happen to owners, or to their accounts' addresses. To $email alone: --set AuditMails=administrator, first"
+fi
 # shellcheck disable=SC2154 # by output
-next "A first run, now instead of at the scheduled time (audit mode changes nothing):
+next "A run, now instead of at the scheduled time ($what_it_does):
    aws ecs run-task --region $region --cluster $PREFIX --task-definition $PREFIX-producer --launch-type FARGATE \\
      --network-configuration '$network'"
 next "Read the mails and the log: aws logs tail --region $region --follow /$PREFIX/worker"
-[[ $mode == False ]] || next "When they are right: deploy.sh $region --enforce"
+if [[ $mode == True && -z $enforced ]]; then
+    next "When they are right, in one account first: deploy.sh $region $email $org --set EnforceIn=ACCOUNT; a day later: deploy.sh $region --enforce"
+elif [[ $mode == True ]]; then
+    next "When they are right, and a day after EnforceIn was set: deploy.sh $region --enforce. It enforces in $enforced, and audits all others."
+fi
 [[ -z $BEHIND ]] || exit 1
 exit 0
 }

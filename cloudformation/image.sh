@@ -8,7 +8,9 @@ readonly SOURCES=(Cargo.toml Cargo.lock Dockerfile aws producer rotation worker 
 
 # choose_image: asks for the image, or leaves `build` set, where one is to be built. Before anything is done.
 choose_image() {
-    local named=${image:-${IMAGE_URI-}}
+    local named=$image
+    # A variable that is left over from another day exchanges no image that runs.
+    [[ -n $named || -n ${running[ImageUri]-} ]] || named=${IMAGE_URI-}
     architecture=${asked[CpuArchitecture]-${running[CpuArchitecture]-${defaults[fleet.yaml CpuArchitecture]}}}
     case $architecture in
     X86_64) platform=amd64 ;;
@@ -28,7 +30,7 @@ choose_image() {
     else
         build=--build
     fi
-    need docker "or give --image URI of an image built elsewhere"
+    $PLAN || need docker "or give --image URI of an image built elsewhere"
     command -v sha256sum >/dev/null || need shasum "it, or sha256sum, names the image by its sources"
     $PLAN || docker info >/dev/null 2>&1 || fail "docker does not run; or give --image URI of an image built elsewhere"
 }

@@ -10,6 +10,7 @@ set_mode() {
     [[ -z $email || $email == "${running[AdminEmailAddress]}" ]] ||
         fail "the fleet's ADMIN_EMAIL is ${running[AdminEmailAddress]}, not $email. The mode alone: deploy.sh $region --audit (or --enforce)"
     [[ -z $org || $org == "${running[AWSOrgID]}" ]] || fail "the fleet is the organization ${running[AWSOrgID]}'s, not $org's"
+    check_notices
     say "Fleet in account $ACCOUNT ($PARTITION), region $region: DryRunFlag becomes $1, and nothing else changes."
     set_mode_of "$FLEET_STACK" "$1"
     [[ ! -v there[$MONITORING_STACK] ]] || set_mode_of "$MONITORING_STACK" "$1"
@@ -18,6 +19,14 @@ set_mode() {
     else
         step "Done"
     fi
+}
+
+# check_notices: a fleet that nobody lets enforce does not: its stack would find nothing to change, and call that a failure.
+check_notices() {
+    local NoticesInLog
+    setting NoticesInLog
+    [[ ${asked[DryRunFlag]-} != False || $PARTITION != aws-cn || $NoticesInLog == True ]] ||
+        fail "there is no SES in China, and a fleet there stays in audit mode until a notice in the log is to be enough: deploy.sh $region ADMIN_EMAIL ORG_ID --set NoticesInLog=True --enforce"
 }
 
 # set_mode_of STACK True|False

@@ -33,25 +33,26 @@ trusted_access() {
 
 # In SES's sandbox only verified addresses get mail: owners would not be told, so nothing would be disabled.
 mail_service() {
-    local production quota
+    local answer production quota
     if [[ $PARTITION == aws-cn ]]; then
         check "SES" "is not offered in China: notices go to the workers' log"
-    elif read -r production quota < <(aws sesv2 get-account --query '[ProductionAccessEnabled,SendQuota.Max24HourSend]' \
-        --output text 2>/dev/null); then
-        if [[ $production == True ]]; then
-            check "SES production access" "is granted; at most ${quota%.*} mails a day"
-        else
-            check "SES production access" "is NOT granted in $AWS_REGION: only verified addresses get mail. Ask for it: https://docs.aws.amazon.com/ses/latest/dg/request-production-access.html"
-        fi
-    else
-        check "SES production access" "cannot be found out from here"
+        return
     fi
+    answer=$(aws sesv2 get-account --query '[ProductionAccessEnabled,SendQuota.Max24HourSend]' --output text 2>/dev/null) || answer=""
+    read -r production quota <<<"$answer"
+    case $production in
+    True) check "SES production access" "is granted; at most ${quota%.*} mails a day" ;;
+    False)
+        check "SES production access" "is NOT granted in $AWS_REGION: only verified addresses get mail. Ask for it: https://docs.aws.amazon.com/ses/latest/dg/request-production-access.html"
+        ;;
+    *) check "SES production access" "cannot be found out from here" ;;
+    esac
 }
 
 # Workers and producer run on Fargate, half a vCPU a worker.
 fargate_quota() {
     local most workers
-    workers=${asked[MaxWorkers]-${running[MaxWorkers]-${defaults[fleet.yaml MaxWorkers]}}}
+    setting MaxWorkers workers
     # "Fargate On-Demand vCPU resource count".
     if most=$(aws service-quotas get-service-quota --service-code fargate --quota-code L-3032A538 \
         --query Quota.Value --output text 2>/dev/null) && [[ $most =~ ^[0-9]+(\.[0-9]+)?$ ]]; then

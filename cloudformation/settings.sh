@@ -13,18 +13,25 @@ ask() {
     asked[$1]=$2
 }
 
-# By "TEMPLATE NAME" its default, its type, and which values it may have, if these are listed; and each template's names in its order.
-declare -A defaults=() types=() listed=() names=()
+# By "TEMPLATE NAME" its default, its type, which values it may have, if these are listed, and the least and the most, if these are given;
+# and each template's names in its order.
+declare -A defaults=() types=() listed=() least=() most=() names=()
 for template in fleet.yaml monitoring.yaml member-role.yaml org-list-role.yaml kms.yaml image-repository.yaml; do
-    while IFS=$'\037' read -r name value type allowed; do
+    while IFS=$'\037' read -r name value type allowed minimum maximum; do
         defaults["$template $name"]=$value types["$template $name"]=$type listed["$template $name"]=$allowed
+        least["$template $name"]=$minimum most["$template $name"]=$maximum
         names[$template]+="$name "
     done < <(awk '
-        function told() { if (name) print name "\037" value "\037" type "\037" allowed; value = type = allowed = "" }
+        function told() {
+            if (name) print name "\037" value "\037" type "\037" allowed "\037" minimum "\037" maximum
+            value = type = allowed = minimum = maximum = ""
+        }
         /^[A-Za-z]/ { inside = /^Parameters:/ }
         !inside { next }
         /^  [A-Za-z0-9]+:$/ { told(); name = $1; sub(/:$/, "", name) }
         /^    Type: / { type = $2 }
+        /^    MinValue: / { minimum = $2 }
+        /^    MaxValue: / { maximum = $2 }
         sub(/^    AllowedValues: \[/, "") { sub(/\].*/, ""); gsub(/[", ]+/, " "); allowed = $0 }
         sub(/^    Default: /, "") { gsub(/"/, ""); value = $0 }
         END { told() }' "$here/$template")
@@ -34,7 +41,7 @@ done
 takes() { [[ -v defaults["$1 $2"] ]]; }
 
 # check_asked: a value that CloudFormation would refuse, after other stacks have been changed, is refused before: what a template lists,
-# and numbers. (Patterns are CloudFormation's to check: they are Java's.)
+# and numbers. (Patterns are CloudFormation's to check: they are Java's.) So is what CloudFormation takes and the programs do not.
 check_asked() {
     local name of
     for of in "${!types[@]}"; do
@@ -42,8 +49,47 @@ check_asked() {
         [[ -v asked[$name] ]] || continue
         [[ -z ${listed[$of]} || " ${listed[$of]} " == *" ${asked[$name]} "* ]] ||
             fail "$name=${asked[$name]}: it must be one of: ${listed[$of]# }"
-        [[ ${types[$of]} != Number || ${asked[$name]} =~ ^[0-9]+$ ]] || fail "$name=${asked[$name]}: it must be a number"
+        [[ ${types[$of]} == Number ]] || continue
+        [[ ${asked[$name]} =~ ^[0-9]{1,9}$ ]] || fail "$name=${asked[$name]}: it must be a number"
+        [[ -z ${least[$of]} ]] || ((10#${asked[$name]} >= ${least[$of]})) || fail "$name=${asked[$name]}: it must be at least ${least[$of]}"
+        [[ -z ${most[$of]} ]] || ((10#${asked[$name]} <= ${most[$of]})) || fail "$name=${asked[$name]}: it must be at most ${most[$of]}"
     done
+    check_together
+}
+
+# setting NAME [CALLED]: the fleet's setting as it will be, in the variable CALLED, or else in one of the setting's own name
+# shellcheck disable=SC2034 # what is set is the caller's
+setting() {
+    local -n answer_of_setting=${2:-$1}
+    answer_of_setting=${asked[$1]-${running[$1]-${defaults[fleet.yaml $1]}}}
+}
+
+# check_together: settings that do not go together. The stacks would be made, and the workers would not start: the rules on periods are
+# those of rotation/src/policy.rs.
+check_together() {
+    local name days RotationPeriod InactivePeriod PendingActionWarnPeriod MinWorkers MaxWorkers
+    for name in RotationPeriod InactivePeriod RecoveryGracePeriod PendingActionWarnPeriod InUseExtension; do
+        setting "$name" days
+        ((10#$days <= 36500)) || fail "$name=$days: it must be at most 36500 days"
+    done
+    setting RotationPeriod
+    setting InactivePeriod
+    setting PendingActionWarnPeriod
+    ((10#$RotationPeriod < 10#$InactivePeriod)) ||
+        fail "InactivePeriod=$InactivePeriod must be more than RotationPeriod=$RotationPeriod: the days between are the owner's time to install the new key. Set both"
+    ((10#$PendingActionWarnPeriod < 10#$RotationPeriod)) ||
+        fail "PendingActionWarnPeriod=$PendingActionWarnPeriod must be less than RotationPeriod=$RotationPeriod: set both"
+    setting MinWorkers
+    setting MaxWorkers
+    ((10#$MinWorkers <= 10#$MaxWorkers)) || fail "MinWorkers=$MinWorkers must not be more than MaxWorkers=$MaxWorkers: set both"
+    check_exemption_group
+}
+
+# check_exemption_group: the stacks would make a group of another name anew, empty, in every account: whoever was exempt would not be.
+check_exemption_group() {
+    local asked_for=${asked[IAMExemptionGroup]-} is=${running[IAMExemptionGroup]-}
+    [[ -z $asked_for || -z $is || $asked_for == "$is" || ${asked[CreateExemptionGroup]-} == No ]] ||
+        fail "IAMExemptionGroup=$asked_for: members of $is would not be exempt any more, as they are not carried over. Make the group $asked_for with its members in every account, and give --set CreateExemptionGroup=No as well"
 }
 
 # read_running READER: fills the caller's `running` with what READER puts into SETTINGS. What cannot be read ends the run: it is not

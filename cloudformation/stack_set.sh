@@ -71,7 +71,9 @@ operation() {
         return
     fi
     STATUS=1
-    look id "$@" --query OperationId --output text
+    # The CLI gives each call an operation id of its own, so that a retry of it starts nothing twice.
+    id=$("$@" --query OperationId --output text 2>"$SCRATCH/said") ||
+        fail "the stack set $MEMBER_ROLE_STACK: ${*:3:1} was refused, or it is not known whether it began: $(<"$SCRATCH/said")"
     await_operation "$id"
     if [[ $OPERATION_STATUS != SUCCEEDED ]]; then
         aws cloudformation list-stack-set-operation-results --stack-set-name "$MEMBER_ROLE_STACK" \
@@ -100,14 +102,27 @@ choose_units() {
     done
 }
 
+# choose_run UNIT...: which units scheduled runs take: those with the member role, as an account without it is a dead letter of every run.
+choose_run() {
+    if [[ ! -v asked[RunIn] ]] && { (($# > 0)) || [[ ! -v running[RunIn] ]]; }; then
+        case " ${ALL_UNITS[*]}" in
+        *" r-"*) ask RunIn "" ;;
+        *) ask RunIn "$(IFS=,; printf '%s' "${ALL_UNITS[*]}")" ;;
+        esac
+    fi
+}
+
 # deploy_stack_set: the member role in every account of ALL_UNITS. What an earlier run began, this one finishes. Sets BEHIND: the
 # instances that are not as the stack set is, in the end.
 deploy_stack_set() {
     local current
     local what=(--template-body "file://$here/member-role.yaml" --capabilities CAPABILITY_NAMED_IAM
         --permission-model SERVICE_MANAGED --auto-deployment "Enabled=true,RetainStacksOnAccountRemoval=false")
-    # Roles are global: one region does. A tenth of the accounts may fail before the rest is left alone.
-    local pace=(--operation-preferences "FailureTolerancePercentage=10,MaxConcurrentPercentage=25")
+    # Roles are global: one region does. A tenth of the accounts may fail before the rest is left alone, and one in any case (a percentage
+    # is rounded down, to none). Where there is no instance yet, half of them: how many there will be is not known here.
+    local tenth=$(($(awk 'NF { found++ } END { print found + 0 }' <<<"$SET_INSTANCES") / 10))
+    local pace=(--operation-preferences "FailureToleranceCount=$((tenth > 1 ? tenth : 1)),MaxConcurrentPercentage=25")
+    local first=(--operation-preferences "FailureTolerancePercentage=50,MaxConcurrentPercentage=25")
     local set=(--stack-set-name "$MEMBER_ROLE_STACK" "${STACK_SET_CALLER[@]}") changed=false
     if [[ -z $SET_STATUS ]]; then
         settle "the stack set $MEMBER_ROLE_STACK" member-role.yaml none
@@ -126,7 +141,7 @@ deploy_stack_set() {
         fi
     fi
     if ((${#MISSING_UNITS[@]} > 0)); then
-        operation aws cloudformation create-stack-instances "${set[@]}" "${pace[@]}" --regions "$region" \
+        operation aws cloudformation create-stack-instances "${set[@]}" "${first[@]}" --regions "$region" \
             --deployment-targets "OrganizationalUnitIds=$(IFS=,; printf '%s' "${MISSING_UNITS[*]}")"
         changed=true
     fi

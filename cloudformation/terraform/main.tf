@@ -1,10 +1,11 @@
 # The fleet and its roles by Terraform: the same templates as deploy.sh's, wrapped. Run it with credentials of the management account.
 # Not in it, and to be there before or beside it: the image (deploy.sh builds one, or take a release's), the sender's verification in SES,
-# the central store's key (kms.yaml), monitoring.yaml.
+# the central store's key (kms.yaml), monitoring.yaml. Stack sets need trusted access, once:
+# aws cloudformation activate-organizations-access
 #
 #   terraform init
 #   terraform apply -var organization_id=o-a1b2c3d4e5 -var admin_email=admin@example.com \
-#     -var image=ghcr.io/key-rotation/key-rotation:v0.1.0 \
+#     -var image=ghcr.io/key-rotation/key-rotation:vX.Y.Z \
 #     -var vpc_id=vpc-… -var 'subnet_ids=["subnet-…"]' -var 'organizational_units=["ou-…"]'
 
 terraform {
@@ -44,7 +45,7 @@ variable "subnet_ids" {
 
 variable "organizational_units" {
   type        = list(string)
-  description = "Units whose accounts get the member role; the root's id for all."
+  description = "Units whose accounts get the member role, and are taken by scheduled runs; the root's id for all."
 }
 
 variable "enforce" {
@@ -99,6 +100,8 @@ resource "aws_cloudformation_stack" "fleet" {
     DryRunFlag        = var.enforce ? "False" : "True"
     ImageUri          = var.image
     OrgListAccount    = data.aws_caller_identity.here.account_id
+    # An account without the role would be a dead letter of every run.
+    RunIn             = anytrue([for unit in var.organizational_units : startswith(unit, "r-")]) ? "" : join(",", var.organizational_units)
     SubnetIds         = join(",", var.subnet_ids)
     VpcId             = var.vpc_id
   }, var.fleet_settings)
@@ -165,7 +168,7 @@ resource "aws_cloudformation_stack_set_instance" "member_role" {
 
   # Without these: one account at a time, none may fail, and the provider gives up after half an hour.
   operation_preferences {
-    failure_tolerance_percentage = 10
+    failure_tolerance_percentage = 50
     max_concurrent_percentage    = 25
   }
 

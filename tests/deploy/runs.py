@@ -99,6 +99,8 @@ def each_call_fails_once(world, name, start, command, asked=()):
         runs += 1
         first = world.said
         assert status in (0, 1, 2), f"{what}: ended with {status}:\n{first}"
+        if calls[index][2:3] in SAID_AS_UNKNOWN:
+            assert "cannot be found out from here" in first and "ended with" not in first, f"{what}: {first}"
         if fault == "before" and calls[index][2:3] not in SAID_AS_UNKNOWN:
             assert status != 0 and ("Rate exceeded" in first or calls[index][0] == "docker"), f"{what}: it went on, as if that had been an answer:\n{first}"
         if status == 2:
@@ -126,7 +128,7 @@ def a_first_deployment_that_is_cut_off_anywhere_is_finished_by_the_next(world):
 
 def an_upgrade_that_is_cut_off_anywhere_loses_no_setting(world):
     command = ("deploy.sh", *ALL, "--build", "--ou", OTHER, "--set", "RotationPeriod=70")
-    return each_call_fails_once(world, "upgrade", deployed(world, "--ou", UNIT), command, asked=("RotationPeriod", "ImageUri"))
+    return each_call_fails_once(world, "upgrade", deployed(world, "--ou", UNIT), command, asked=("RotationPeriod", "ImageUri", "RunIn"))
 
 
 def a_delegated_administrators_update_that_is_cut_off_anywhere_loses_no_setting(world):
@@ -202,9 +204,85 @@ def what_is_left_in_an_account_is_said_and_removed_by_the_next_cleanup(world):
     cloud.blocked["555555555555"] = "Cannot delete a policy attached to entities."
     world.expect(1, cloud, "cleanup.sh", "eu-west-1", "--yes", says=("555555555555", "Cannot delete a policy attached", "Not all is gone"))
     assert set(cloud.instances) == {"555555555555"} and cloud.set is not None and not cloud.stacks
+    assert f"OrganizationalUnitIds=UNIT,Accounts=ACCOUNT" in world.said, world.said
     cloud.blocked.clear()
     world.expect(0, cloud, "cleanup.sh", "eu-west-1", "--yes")
     assert cloud.set is None
+
+
+def an_account_that_is_closed_holds_up_no_cleanup(world):
+    cloud = deployed(world)
+    cloud.suspended.add("444444444444")
+    world.expect(0, cloud, "cleanup.sh", "eu-west-1", "--yes", says=("AWS has suspended 444444444444", "exposed-keys, tag-guard"))
+    assert cloud.set is None and not cloud.stacks
+    kept = [option(call, "--deployment-targets") for call in world.calls if "--retain-stacks" in call]
+    assert kept == [f"OrganizationalUnitIds={ROOT},Accounts=444444444444,AccountFilterType=INTERSECTION"], kept
+
+
+def of_a_few_accounts_one_may_fail_before_the_rest_is_left_alone(world):
+    cloud = deployed(world)
+    world.deploy(cloud)
+    assert "FailureToleranceCount=1" in next(option(call, "--operation-preferences") for call in world.calls if "update-stack-set" in call)
+
+
+def what_the_stack_set_refuses_is_said_as_that(world):
+    cloud = deployed(world)
+    world.expect(0, cloud.copy(), "deploy.sh", *ALL)
+    refused = next(index for index, call in enumerate(world.calls) if "update-stack-set" in call)
+    assert world.run(cloud, ("deploy.sh", *ALL), refused) == 1
+    assert "update-stack-set was refused" in world.said and "cannot be looked up" not in world.said, world.said
+
+
+def scheduled_runs_take_the_units_that_have_the_role(world):
+    def run_in():
+        return cloud.stacks[FLEET]["parameters"]["RunIn"]
+
+    cloud = Cloud()
+    world.deploy(cloud, "--image", "i:1", "--ou", UNIT)
+    assert run_in() == UNIT
+    world.deploy(cloud)
+    assert run_in() == UNIT
+    world.deploy(cloud, "--ou", OTHER)
+    assert run_in() == f"{UNIT},{OTHER}"
+    world.deploy(cloud, "--set", f"RunIn={OTHER}")
+    world.deploy(cloud)
+    assert run_in() == OTHER
+    world.deploy(cloud, "--ou", ROOT)
+    assert run_in() == ""
+
+
+# ---- what comes next ----------------------------------------------------------------------------------------------------
+
+
+def what_comes_next_is_one_account_and_then_the_mode(world):
+    cloud = Cloud()
+    world.deploy(cloud, "--image", "i:1", says=(
+        "mails what would happen to owners", f"in one account first: deploy.sh {' '.join(ALL)} --set EnforceIn=ACCOUNT; a day later: deploy.sh eu-west-1 --enforce"))
+    world.deploy(cloud, "--set", "AuditMails=administrator", says=("mails admin@example.com alone",))
+    world.deploy(cloud, "--set", "EnforceIn=333333333333", says=("a day after EnforceIn was set: deploy.sh eu-west-1 --enforce. It enforces in 333333333333",))
+    world.deploy(cloud, "--enforce")
+    world.deploy(cloud, "--monitoring", says=("this changes keys in 333333333333, and audits all others",))
+    assert "When they are right" not in world.said and "audit mode changes nothing" not in world.said, world.said
+
+
+def a_fleet_that_runs_in_another_region_is_not_made_twice(world):
+    cloud = Cloud()
+    cloud.roles.add("iam-key-rotation-worker")
+    world.refused(cloud, "--image", "i:1", says="does a fleet run in another region?")
+    cloud = Cloud()
+    cloud.roles.add("asa-iam-key-rotation-list-accounts-role")
+    world.refused(cloud, "--image", "i:1", says="another name: --set OrgListRole=NAME")
+    world.deploy(cloud, "--image", "i:1", "--set", "OrgListRole=our-list-role")
+
+
+def in_china_nothing_enforces_before_the_log_is_notice_enough(world):
+    cloud = Cloud()
+    cloud.partition = "aws-cn"
+    world.refused(cloud, "--image", "i:1", "--enforce", says="--set NoticesInLog=True --enforce")
+    world.deploy(cloud, "--image", "i:1")
+    world.refused(cloud, "--enforce", arguments=ALL[:1], says="--set NoticesInLog=True --enforce")
+    world.deploy(cloud, "--set", "NoticesInLog=True", "--enforce")
+    assert cloud.stacks[FLEET]["parameters"]["DryRunFlag"] == "False"
 
 
 # ---- the mode, and the image --------------------------------------------------------------------------------------------
@@ -255,8 +333,13 @@ def the_image_that_runs_stays_unless_another_is_asked_for(world):
     assert cloud.stacks[FLEET]["parameters"]["ImageUri"].startswith(f"{built}-"), "built again, under another tag"
     build = next(call for call in world.calls if call[:2] == ["docker", "build"])
     assert "--pull" in build, build
-    world.deploy(cloud)
+    world.environment["IMAGE_URI"] = "left/over:1"
+    world.deploy(cloud, "--set", "MaxWorkers=6")
+    assert cloud.stacks[FLEET]["parameters"]["ImageUri"].startswith(f"{built}-")
     assert not any(call[0] == "docker" for call in world.calls)
+    cloud = Cloud()
+    world.deploy(cloud)
+    assert cloud.stacks[FLEET]["parameters"]["ImageUri"] == world.environment.pop("IMAGE_URI")
 
 
 # ---- settings -----------------------------------------------------------------------------------------------------------
@@ -274,9 +357,32 @@ def a_value_that_a_template_does_not_take_is_refused_before_anything_is_done(wor
         for setting, says in (
             ("RotationPeriod=ninety", "it must be a number"), ("RotationPeriod=", "it must be a number"),
             ("CreateExemptionGroup=Maybe", "one of: Yes No"), ("UnusedKeys=keep", "one of: rotate retire"), ("DryRunFlag=true", "one of: True False"),
+            ("RotationPeriod=0", "at least 1"), ("AuditRunInterval=32", "at most 31"), ("FullScanDays=0", "at least 1"),
+            ("RecoveryGracePeriod=99999", "at most 36500"),
             ("LogRetentionDays=2", "one of: 1 3 5"), ("StoreSecretsInCentralAccount=yes", "True or False"),
         ):
             world.refused(cloud, "--image", "i:1", "--set", setting, says=says)
+
+
+def settings_that_the_workers_would_refuse_together_are_refused_before_anything_is_done(world):
+    # The fleet that runs has periods of its own: 60 and 75.
+    for cloud, settings, says in (
+        (Cloud(), ("InactivePeriod=90",), "InactivePeriod=90 must be more than RotationPeriod=90"),
+        (Cloud(), ("RotationPeriod=7",), "PendingActionWarnPeriod=7 must be less than RotationPeriod=7"),
+        (Cloud(), ("MinWorkers=11",), "MinWorkers=11 must not be more than MaxWorkers=10"),
+        (deployed(world), ("RotationPeriod=75",), "InactivePeriod=75 must be more than RotationPeriod=75"),
+        (deployed(world), ("PendingActionWarnPeriod=60",), "PendingActionWarnPeriod=60 must be less than RotationPeriod=60"),
+    ):
+        world.refused(cloud, "--image", "i:1", *(word for setting in settings for word in ("--set", setting)), says=says)
+    world.deploy(Cloud(), "--image", "i:1", "--set", "RotationPeriod=80", "--set", "InactivePeriod=90")
+
+
+def another_exemption_group_exempts_nobody_by_mistake(world):
+    cloud = deployed(world)
+    world.refused(cloud, "--set", "IAMExemptionGroup=Other", says="members of IAMKeyRotationExemptionGroup would not be exempt")
+    world.deploy(cloud, "--set", "IAMExemptionGroup=IAMKeyRotationExemptionGroup")
+    world.deploy(cloud, "--set", "IAMExemptionGroup=Other", "--set", "CreateExemptionGroup=No")
+    world.deploy(Cloud(), "--image", "i:1", "--set", "IAMExemptionGroup=Other")
 
 
 def a_setting_that_was_emptied_stays_empty(world):

@@ -21,6 +21,7 @@ case "$*" in
 "ec2 describe-subnets"*) printf 'subnet-1\tsubnet-2\n' ;;
 "cloudformation describe-organizations-access"*) echo ENABLED ;;
 "cloudformation describe-stack-set"*) echo "An error occurred (StackSetNotFoundException)" >&2; exit 254 ;;
+"iam get-role"*) echo "An error occurred (NoSuchEntity)" >&2; exit 254 ;;
 "sesv2 get-email-identity"*) echo "An error occurred (NotFoundException)" >&2; exit 254 ;;
 "cloudformation describe-stacks"*"-fleet "*StackStatus*) [[ -n ${RUNNING-} ]] && echo UPDATE_COMPLETE || { echo "An error occurred (ValidationError): Stack does not exist" >&2; exit 254; } ;;
 "cloudformation describe-stacks"*"-fleet "*) cat "$RUNNING" ;;
@@ -71,9 +72,10 @@ for _ in 1 2 3 4; do
 done
 
 for ((round = 1; round <= ROUNDS; round++)); do
-    plan 0 --set ResourceOwnerTag=owner --set "RotationPeriod=$round" --set CreateExemptionGroup=No
-    tells "$(line ResourceOwnerTag owner "asked for")" "$(line RotationPeriod "$round" "asked for")" \
-        "$(line CreateExemptionGroup No "asked for")" "ResourceOwnerTag=owner" "RotationPeriod=$round"
+    days=$((10 + round))
+    plan 0 --set ResourceOwnerTag=owner --set "RotationPeriod=$days" --set InactivePeriod=36500 --set CreateExemptionGroup=No
+    tells "$(line ResourceOwnerTag owner "asked for")" "$(line RotationPeriod "$days" "asked for")" \
+        "$(line CreateExemptionGroup No "asked for")" "ResourceOwnerTag=owner" "RotationPeriod=$days"
 done
 echo "ok: $ROUNDS plans, every setting in every one of them"
 

@@ -62,6 +62,9 @@ class Cloud:
         self.suspended = set()
         self.operations = {}
         self.images = set()
+        # Of other stacks than those here.
+        self.roles = set()
+        self.partition = "aws"
         self.identities = {}
         self.trusted = "ENABLED"
         self.serial = 0
@@ -191,13 +194,15 @@ class Cloud:
         return self.start("update", [account for account, found in self.instances.items() if found["status"] != "INOPERABLE"])
 
     def targets(self, arguments):
+        """Units and, where these are named, accounts."""
         if "--accounts" in arguments:
-            return option(arguments, "--accounts").split(",")
-        return option(arguments, "--deployment-targets").split("=", 1)[1].split(",")
+            raise Failed("An error occurred (ValidationError): Accounts are for stack sets with self-managed permissions")
+        named = re.match(r"OrganizationalUnitIds=([^=]*?)(?:,Accounts=([0-9,]*),AccountFilterType=INTERSECTION)?$", option(arguments, "--deployment-targets"))
+        return named[1].split(","), named[2] and named[2].split(",")
 
     def create_stack_instances(self, arguments):
         self.need_set()
-        units = self.targets(arguments)
+        units, _ = self.targets(arguments)
         operation = self.start("create", [(unit, account) for unit in units for account in self.accounts_of(unit)])
         self.set["units"].update(units)
         for unit in units:
@@ -207,17 +212,19 @@ class Cloud:
 
     def delete_stack_instances(self, arguments):
         self.need_set()
-        targets = self.targets(arguments)
-        gone = [account for account, found in self.instances.items() if account in targets or found["unit"] in targets]
-        self.set["units"].difference_update(targets)
-        return self.start("delete", gone)
+        units, accounts = self.targets(arguments)
+        gone = [account for account, found in self.instances.items() if found["unit"] in units and account in (accounts or self.instances)]
+        self.set["units"].difference_update(units)
+        return self.start("forget" if "--retain-stacks" in arguments else "delete", gone)
 
     def finish(self, name):
         operation = self.operations.pop(name)
         for target in operation["targets"]:
             account = target[1] if isinstance(target, tuple) else target
             instance = self.instances[account]
-            if account in self.suspended:
+            if operation["kind"] == "forget":
+                del self.instances[account]
+            elif account in self.suspended:
                 instance.update(status="OUTDATED", detail="SKIPPED_SUSPENDED_ACCOUNT")
             elif account in self.blocked:
                 status = "INOPERABLE" if operation["kind"] == "delete" else "OUTDATED"
@@ -261,7 +268,12 @@ class Cloud:
             return ""
         match service, rest[0]:
             case "sts", _:
-                return f"{self.caller}\tarn:aws:iam::{self.caller}:user/somebody\n"
+                return f"{self.caller}\tarn:{self.partition}:iam::{self.caller}:user/somebody\n"
+            case "iam", "get-role":
+                name = option(arguments, "--role-name")
+                if name not in self.roles:
+                    raise Failed(f"An error occurred (NoSuchEntity) when calling the GetRole operation: The role with name {name} cannot be found.")
+                return f"arn:aws:iam::{self.caller}:role/{name}\n"
             case "organizations", "describe-organization":
                 return f"{ORGANIZATION}\t{MANAGEMENT}\n"
             case "organizations", "list-roots":

@@ -2,6 +2,7 @@
 
 use key_rotation_aws::command_line;
 use producer::cli::{Cli, Command, OnQueueCommand};
+use producer::organization::Scope;
 use serde_json::json;
 
 use crate::deployment::{Deployment, FLEET};
@@ -30,14 +31,20 @@ fn where_a_fleet_enforces_and_whom_it_leaves_out_is_what_its_producer_is_started
         let words: Vec<_> = line.split(' ').map(Into::into).collect();
         let cli: Cli = command_line::try_parse(&words).expect("the producer understands it");
         let Command::OnQueue(OnQueueCommand::Schedule(options)) = cli.command else { panic!("{line}") };
-        (fleet(given).variable("ProducerTask", "ENFORCE_IN"), options.scope.excluded.len())
+        let Scope { units, accounts, excluded } = options.scope;
+        let taken = (units.len(), accounts.iter().map(ToString::to_string).collect());
+        (fleet(given).variable("ProducerTask", "ENFORCE_IN"), taken, excluded.len())
     };
     let places = "ou-ab12-34cd56ef,123456789012";
-    assert_eq!(schedule(&[]), (None, 0));
+    assert_eq!(schedule(&[]), (None, (0, vec![]), 0));
     assert_eq!(
         schedule(&[("EnforceIn", places), ("ExcludeAccounts", "111111111111,222222222222")]),
-        (Some(places.to_owned()), 2)
+        (Some(places.to_owned()), (0, vec![]), 2)
     );
+    // The management account has the member role as well, and is in no unit unless somebody has moved it into one.
+    let management = ("OrgListAccount", "999999999999");
+    let units = ("RunIn", "ou-ab12-34cd56ef,ou-ab12-99cd56ef");
+    assert_eq!(schedule(&[units, management]), (None, (2, vec!["999999999999".to_owned()]), 0));
 }
 
 #[test]

@@ -225,15 +225,19 @@ fn the_worker_can_write_its_own_tags_and_no_others() {
 
 #[test]
 fn mail_is_sent_from_the_configured_sender_only() {
-    let identity = format!("arn:aws:ses:eu-west-1:{FLEET}:identity/example.com");
-    let tries = |given: &[(&str, &str)], from: &str| {
-        Role::Worker.tries(given, "ses:SendEmail", &identity, &[("ses:FromAddress", &[from])])
-    };
-    assert_eq!(tries(&[], "admin@example.com"), Answer::Allowed);
-    assert_eq!(tries(&[], "ceo@example.com"), Answer::NotAllowed);
-    let sender = [("SenderEmailAddress", "keys@example.com")];
-    assert_eq!(tries(&sender, "keys@example.com"), Answer::Allowed);
-    assert_eq!(tries(&sender, "admin@example.com"), Answer::NotAllowed);
+    // SES asks for the right on a configuration set as well, also on one that is merely the identity's default
+    // (github.com/medplum/medplum/pull/10102).
+    for of in ["identity/example.com", "configuration-set/the-identitys-default"] {
+        let resource = format!("arn:aws:ses:eu-west-1:{FLEET}:{of}");
+        let tries = |given: &[(&str, &str)], from: &str| {
+            Role::Worker.tries(given, "ses:SendEmail", &resource, &[("ses:FromAddress", &[from])])
+        };
+        assert_eq!(tries(&[], "admin@example.com"), Answer::Allowed, "{of}");
+        assert_eq!(tries(&[], "ceo@example.com"), Answer::NotAllowed, "{of}");
+        let sender = [("SenderEmailAddress", "keys@example.com")];
+        assert_eq!(tries(&sender, "keys@example.com"), Answer::Allowed, "{of}");
+        assert_eq!(tries(&sender, "admin@example.com"), Answer::NotAllowed, "{of}");
+    }
 }
 
 #[test]
