@@ -229,11 +229,35 @@ def run_by_ci():
             problems.append(f"README.md: `{command}` is run by no stage of .ci/run")
 
 
+def of_scripts():
+    """What is written down for deploy.sh and cleanup.sh they take: the options of their usage, and with --set the parameters of two templates."""
+    folder = ROOT / "cloudformation"
+    sections = [re.search(r"^Parameters:\n(.*?)^\w", (folder / name).read_text(), flags=re.M | re.S)[1] for name in ("fleet.yaml", "member-role.yaml")]
+    parameters = {name for section in sections for name in re.findall(r"^  (\w+):$", section, flags=re.M)}
+    usages = {name: subprocess.run([folder / name, "--help"], text=True, capture_output=True, check=True).stdout for name in ("deploy.sh", "cleanup.sh")}
+    known = {name: set(re.findall(r"--[a-z][a-z-]*", usage)) for name, usage in usages.items()}
+    seen = 0
+    for page in documents():
+        # A command may go on in the next line, with or without a sign of it in a span.
+        text = page.read_text().replace("\\\n", " ")
+        for script, rest in re.findall(r"\b(deploy\.sh|cleanup\.sh)((?: [^`\n#;|]*)?)", text):
+            options = set(re.findall(r"(?<=[ (])--[a-z][a-z-]*", rest))
+            seen += len(options)
+            for option in options - known[script]:
+                problems.append(f"{page.relative_to(ROOT)}: {script} has no {option}")
+        for name in re.findall(r"--set[ \n]'?([A-Za-z]+)=", text):
+            seen += 1
+            if name not in parameters and name != "NAME":
+                problems.append(f"{page.relative_to(ROOT)}: --set {name}=: neither fleet.yaml nor member-role.yaml has it")
+    if seen < 40:
+        problems.append(f"only {seen} options of deploy.sh and cleanup.sh were found")
+
+
 def main():
     missing = [program for program in PROGRAMS if not (BUILT / program).exists()]
     if missing:
         sys.exit(f"not built: {', '.join(missing)} (cargo build --release --workspace)")
-    for check in (links, commands, settings, stack, parameters, same_parameters, stop, run_by_ci):
+    for check in (links, commands, settings, stack, parameters, same_parameters, stop, run_by_ci, of_scripts):
         check()
     print("\n".join(sorted(set(problems))) or "links, commands and settings of the documentation are right")
     sys.exit(1 if problems else 0)
