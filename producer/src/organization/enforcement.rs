@@ -29,7 +29,9 @@ pub struct InvalidUnitOrAccount;
 impl FromStr for UnitOrAccount {
     type Err = InvalidUnitOrAccount;
 
+    /// Blanks around it are of a list with a blank after its commas.
     fn from_str(text: &str) -> Result<Self, InvalidUnitOrAccount> {
+        let text = text.trim();
         match (text.parse(), text.parse()) {
             (Ok(account), _) => Ok(Self::Account(account)),
             (Err(_), Ok(unit)) => Ok(Self::Unit(unit)),
