@@ -4,14 +4,11 @@
 //! none. On a FIFO queue the second sending of the same letter is recognised by its deduplication id, which is the letter's
 //! own; the body's would not do, since SQS would swallow a letter sent back within five minutes of its first sending.
 //!
-//! SQS's own move task is quicker, but takes all letters, puts them all on one queue and keeps the message groups they were
-//! given as dead letters. It is used where that makes no difference: everything is meant, and there is one queue, which is no
-//! FIFO queue.
+//! SQS's own move task (`StartMessageMoveTask`) is quicker and not used: a message that it moves has a new id and begins to be counted
+//! anew, so a letter that SQS itself gave up on would come back as another request, of which nothing has been done.
 
 use std::fmt;
-use std::time::Duration;
 
-use aws_sdk_sqs::types::QueueAttributeName;
 use clap::Args;
 use key_rotation_aws::queue::attribute::{number, text};
 use key_rotation_aws::{AwsError, Connection, QueueUrl, RetryPolicy};
@@ -29,8 +26,6 @@ use crate::settings::Settings;
 
 /// The namespace of redriven letters' deduplication ids.
 const DEDUPLICATION_NAMESPACE: Uuid = uuid!("a7a0c1de-5a0e-5f5b-9c55-3d1d9d0b8e02");
-/// How often a move task is asked how far it is.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Send dead letters back to be worked on again: all of them, or by reason or account.
 ///
@@ -46,7 +41,6 @@ pub struct RedriveOptions {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RedriveReport {
     pub queue: String,
-    pub by: RedriveMethod,
     pub redriven: u64,
     /// Letters left where they are because they are not meant.
     pub left: u64,
@@ -54,16 +48,6 @@ pub struct RedriveReport {
     pub not_seen: u64,
     /// What failed, a sentence each. Such a letter is still a dead letter, or (said so) one besides being sent back.
     pub problems: Vec<String>,
-}
-
-/// How letters are sent back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RedriveMethod {
-    /// By SQS's `StartMessageMoveTask`.
-    MoveTask,
-    /// One by one: sent, then taken away.
-    OneByOne,
 }
 
 /// Sends back the letters that the filter matches.
@@ -76,25 +60,8 @@ pub async fn run(
     options: &RedriveOptions,
 ) -> Result<RedriveReport, CommandError> {
     let dead_letters = queue::dead_letter_queue(connection, settings).await?;
-    match method(settings, &options.filter) {
-        RedriveMethod::MoveTask => by_move_task(connection, settings, &dead_letters).await,
-        RedriveMethod::OneByOne => one_by_one(connection, settings, &dead_letters, &options.filter).await,
-    }
-}
-
-fn method(settings: &Settings, filter: &Filter) -> RedriveMethod {
-    let is_one_standard_queue = settings.urgent_queue.is_none() && !settings.queue.is_fifo();
-    if filter.is_everything() && is_one_standard_queue { RedriveMethod::MoveTask } else { RedriveMethod::OneByOne }
-}
-
-async fn one_by_one(
-    connection: &Connection,
-    settings: &Settings,
-    dead_letters: &QueueUrl,
-    filter: &Filter,
-) -> Result<RedriveReport, CommandError> {
     let sqs = connection.sqs();
-    let summary = walk(connection, dead_letters, filter, async |scanner, letter| {
+    let summary = walk(connection, &dead_letters, &options.filter, async |scanner, letter| {
         let subject = letter.subject();
         if let Err(error) = send_back(&sqs, settings, &letter).await {
             return LetterOutcome::Kept(format!("{subject} is still a dead letter: {error}"));
@@ -109,11 +76,11 @@ async fn one_by_one(
     })
     .await?;
     Ok(RedriveReport {
+        queue: dead_letters.name().to_owned(),
         redriven: summary.done,
         left: summary.left,
         not_seen: summary.not_seen,
         problems: summary.problems,
-        ..RedriveReport::new(dead_letters, RedriveMethod::OneByOne)
     })
 }
 
@@ -154,61 +121,6 @@ fn queue_for<'a>(job: Option<&Job>, settings: &'a Settings) -> &'a QueueUrl {
     }
 }
 
-async fn by_move_task(
-    connection: &Connection,
-    settings: &Settings,
-    dead_letters: &QueueUrl,
-) -> Result<RedriveReport, CommandError> {
-    let failed = |error| CommandError::failed("the dead letters could not be moved", &error);
-    let source = arn(connection, dead_letters).await?;
-    let destination = arn(connection, &settings.queue).await?;
-    let sqs = connection.sqs();
-    let started = sqs.start_message_move_task().source_arn(&source).destination_arn(destination).send().await;
-    let handle = started.map_err(|error| failed(AwsError::new("sqs:StartMessageMoveTask", error)))?.task_handle;
-    let mut report = RedriveReport::new(dead_letters, RedriveMethod::MoveTask);
-    // Interrupted here, SQS goes on by itself.
-    loop {
-        let tasks = RetryPolicy::MESSAGE
-            .retry(async || {
-                let call = sqs.list_message_move_tasks().source_arn(&source).max_results(10);
-                call.send().await.map_err(|error| AwsError::new("sqs:ListMessageMoveTasks", error))
-            })
-            .await
-            .map_err(failed)?;
-        // Only a running task has a handle; the newest comes first.
-        let running = tasks.results().iter().find(|task| handle.is_some() && task.task_handle == handle);
-        let Some(task) = running.or_else(|| tasks.results().first()) else { return Ok(report) };
-        report.redriven = u64::try_from(task.approximate_number_of_messages_moved()).unwrap_or(0);
-        match task.status() {
-            Some("RUNNING" | "CANCELLING") => tokio::time::sleep(LOOK_EVERY).await,
-            Some("COMPLETED") => return Ok(report),
-            other => {
-                let status = other.unwrap_or("in an unknown state");
-                let why = task.failure_reason().unwrap_or("SQS gives no reason");
-                report.problems.push(format!("SQS's move task is {status}: {why}"));
-                return Ok(report);
-            }
-        }
-    }
-}
-
-async fn arn(connection: &Connection, queue: &QueueUrl) -> Result<String, CommandError> {
-    const OPERATION: &str = "sqs:GetQueueAttributes";
-    let call = connection.sqs().get_queue_attributes().queue_url(queue.as_str());
-    let answer = call.attribute_names(QueueAttributeName::QueueArn).send().await;
-    let answer = answer.map_err(|error| AwsError::new(OPERATION, error)).and_then(|answer| {
-        let arn = answer.attributes.and_then(|mut all| all.remove(&QueueAttributeName::QueueArn));
-        arn.ok_or_else(|| AwsError::incomplete(OPERATION, "the answer has no ARN"))
-    });
-    answer.map_err(|error| CommandError::failed(&format!("the queue {queue} could not be read"), &error))
-}
-
-impl RedriveReport {
-    fn new(queue: &QueueUrl, by: RedriveMethod) -> Self {
-        Self { queue: queue.name().to_owned(), by, redriven: 0, left: 0, not_seen: 0, problems: Vec::new() }
-    }
-}
-
 impl Report for RedriveReport {
     fn problems(&self) -> Vec<String> {
         self.problems.clone()
@@ -240,20 +152,6 @@ mod tests {
         let mut settings = Settings::new(queue("work").unwrap());
         settings.urgent_queue = urgent.then(|| queue("urgent").unwrap());
         settings
-    }
-
-    #[test]
-    fn sqs_moves_the_letters_only_where_all_are_meant_and_all_go_to_one_standard_queue() {
-        let everything = Filter::default();
-        let some = Filter { reasons: vec![rotation::Reason::Denied], accounts: vec![] };
-        assert_eq!(method(&settings("", false), &everything), RedriveMethod::MoveTask);
-        assert_eq!(method(&settings("", false), &some), RedriveMethod::OneByOne);
-        assert_eq!(
-            method(&settings("", true), &everything),
-            RedriveMethod::OneByOne,
-            "requests go to the urgent queue"
-        );
-        assert_eq!(method(&settings(".fifo", false), &everything), RedriveMethod::OneByOne, "groups are given anew");
     }
 
     #[test]

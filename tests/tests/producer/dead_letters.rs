@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use producer::command::{CommandError, ExitStatus, Report};
 use producer::dead_letters::delete::{self, DeleteOptions};
 use producer::dead_letters::list::{self, Filter, ListOptions};
-use producer::dead_letters::redrive::{self, RedriveMethod, RedriveOptions};
+use producer::dead_letters::redrive::{self, RedriveOptions};
 use producer::status::{self, Purpose};
 use rotation::{Job, Reason, Task};
 use sandbox::world::MANAGEMENT_ACCOUNT;
@@ -57,7 +57,7 @@ async fn one_reason_is_redriven_and_the_others_stay() {
     for kind in [Kind::Fifo, Kind::Standard] {
         let stage = forty(kind).await;
         let report = redrive::run(&stage.connection, &stage.settings, &of_reason(Reason::Denied)).await.unwrap();
-        assert_eq!((report.redriven, report.left, report.by), (10, 30, RedriveMethod::OneByOne));
+        assert_eq!((report.redriven, report.left), (10, 30));
         assert_eq!(stage.work().len(), 10);
         assert_eq!(counts(&stage).await, ten_each(&[Reason::RoleRefused, Reason::Refused, Reason::MalformedMessage]));
     }
@@ -78,13 +78,17 @@ async fn one_accounts_letters_are_redriven_and_their_bodies_are_the_originals() 
 }
 
 #[tokio::test]
-async fn where_all_letters_go_to_one_standard_queue_sqs_moves_them() {
-    let mut stage = forty(Kind::Standard).await;
+async fn a_letter_that_sqs_itself_gave_up_on_comes_back_as_the_same_request_which_may_have_been_begun() {
+    let mut stage = Stage::set(world(), Kind::Standard).await;
     stage.settings.urgent_queue = None;
-    let report = redrive::run(&stage.connection, &stage.settings, &RedriveOptions::default()).await.unwrap();
-    assert_eq!((report.by, report.redriven), (RedriveMethod::MoveTask, 40));
-    assert_eq!(report.exit_status(), ExitStatus::Done);
-    assert_eq!(stage.messages(&stage.settings.queue).len(), 40);
+    let body = Job::new(account(&id(1)), Task::Restore { user: user("alice"), access_key_id: None }).to_body();
+    let queue = stage.dead_letter_queue().as_str();
+    let letter = stage.connection.sqs().send_message().queue_url(queue).message_body(body).send().await.unwrap();
+    redrive::run(&stage.connection, &stage.settings, &RedriveOptions::default()).await.unwrap();
+    let [message] = &stage.messages(&stage.settings.queue)[..] else { panic!("one message") };
+    let first = message.attributes.get("FirstMessageId").map(|first| format!("{first:?}"));
+    assert!(first.is_some_and(|first| first.contains(letter.message_id().unwrap())), "{message:?}");
+    assert!(message.attributes.contains_key("Attempts") && message.attributes.contains_key("FirstSent"));
     assert!(stage.messages(stage.dead_letter_queue()).is_empty());
 }
 
@@ -217,7 +221,7 @@ async fn a_letter_that_sqs_itself_put_aside_is_sent_back_as_one_that_was_deliver
     }
     assert_eq!(stage.messages(stage.dead_letter_queue()).len(), 1);
     let report = redrive::run(&stage.connection, &stage.settings, &RedriveOptions::default()).await.unwrap();
-    assert_eq!((report.redriven, report.by), (1, RedriveMethod::OneByOne));
+    assert_eq!(report.redriven, 1);
     let sent_back = stage.messages(&stage.settings.queue).remove(0);
     assert_eq!(sent_back.attributes["Attempts"].string_value.as_deref(), Some("1"));
 }

@@ -399,7 +399,10 @@ async fn a_run_enforces_in_the_accounts_and_units_that_are_named_and_audits_ever
     let stage = Stage::set(world, Kind::Fifo).await;
     let places = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
 
-    let options = ScheduleOptions { enforce_in: places(&[first.as_str(), &format!(" {}", id(30))]), ..ScheduleOptions::default() };
+    let options = ScheduleOptions {
+        enforce_in: places(&[first.as_str(), &format!(" {}", id(30))]),
+        ..ScheduleOptions::default()
+    };
     let report = run(&stage, &options).await.unwrap();
 
     let jobs = stage.work();
