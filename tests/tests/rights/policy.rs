@@ -121,11 +121,12 @@ impl Request {
 
     /// Policy variables are replaced by the request's values.
     fn filled_in(&self, pattern: &str) -> String {
-        let user = self.context.get("aws:username").and_then(|values| values.first());
-        match user {
-            Some(user) => pattern.replace("${aws:username}", user),
-            None => pattern.to_owned(),
-        }
+        ["aws:username", "aws:userid"].iter().fold(pattern.to_owned(), |pattern, name| {
+            match self.context.get(*name).and_then(|values| values.first()) {
+                Some(value) => pattern.replace(&format!("${{{name}}}"), value),
+                None => pattern,
+            }
+        })
     }
 }
 

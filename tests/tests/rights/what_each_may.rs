@@ -416,6 +416,20 @@ fn from_the_central_store_a_user_reads_its_own_secret_and_nobody_elses() {
     assert_eq!(reads("bob", CENTRAL_SECRET), Answer::NotAllowed);
     assert_eq!(reads("ada", SECRET), Answer::NotAllowed);
     let key = stack_key();
+    // A name with a comma is another one in the secret's name: the secret's own policy says whose it is, and in the store's own account,
+    // where that would not be asked, its tag does.
+    let comma = CENTRAL_SECRET.replace("User_ada", "User_ada/b");
+    assert_eq!(reads("ada,b", &comma), Answer::Allowed);
+    let own = comma.replace("Account_222222222222", "Account_111111111111");
+    let stack = Deployment::new("member-role.yaml", FLEET, &CENTRAL);
+    let policy = [stack.document("CentralSecretReadPolicy", "PolicyDocument")];
+    let reads = |of: &str| {
+        let request = Request::new(USER, "secretsmanager:GetSecretValue", &own).with("aws:username", &["ada,b"]);
+        let request = request.with("aws:userid", &["AIDAEXAMPLE"]);
+        request.with("secretsmanager:ResourceTag/key-rotation:user-id", &[of]).by_identity(&policy)
+    };
+    assert_eq!(reads("AIDAEXAMPLE"), Answer::Allowed);
+    assert_eq!(reads("AIDAANOTHER"), Answer::NotAllowed);
     let decrypts = |principal: &str, via: &str| {
         let request = Request::new(principal, "kms:Decrypt", KEY).with("aws:PrincipalOrgID", &[ORGANIZATION]);
         request.with("kms:ViaService", &[via]).by_resource(&key)
