@@ -34,6 +34,7 @@ IAM, IAM_READS = "worker/src/aws/iam.rs", "aws/src/iam.rs"
 ACCOUNT, NOTIFY = "worker/src/account.rs", "worker/src/account/notify.rs"
 LOOK, EXECUTE, ITEMS = (f"worker/src/user/{name}.rs" for name in ("look", "execute", "execute/items"))
 LIFECYCLE, INACTIVE = "rotation/src/lifecycle.rs", "rotation/src/lifecycle/inactive.rs"
+EVIDENCE = "rotation/src/evidence.rs"
 FORCED, OLD_KEY, RESTORE = "rotation/src/forced.rs", "rotation/src/forced/old_key.rs", "rotation/src/restore.rs"
 CLOCK, CONNECTION, ERROR, TRIES = (f"aws/src/{name}.rs" for name in ("clock", "connection", "error", "tries"))
 
@@ -477,8 +478,49 @@ MUTANTS = [
         first="rules",
     ),
     mutant(
-        "that a deletion has begun is enough to delete",
-        (INACTIVE, "state.told && !used_after_disable", "(state.told || state.deleting) && !used_after_disable"),
+        "an older report of a leak is recorded over a newer one",
+        (FORCED, "requested_at.is_some_and(|at| no_earlier(at, self.request.origin.requested_at))", "requested_at.is_some_and(|at| at.as_second() == self.request.origin.requested_at.as_second())"),
+        first="late_requests",
+    ),
+    mutant(
+        "a leak voids a restore that was asked for after it and waits",
+        (OLD_KEY, "state.kind == KeyStateKind::Restored || state.restoring.is_some())", "state.kind == KeyStateKind::Restored || state.restoring.is_some() && key.status == KeyStatus::Active)"),
+        first="late_requests",
+    ),
+    mutant(
+        "a restore takes another key for the one that is gone",
+        (RESTORE, "user.orphaned_states().find(|(_, state)| is_by(state, request))", "user.orphaned_states().find(|(_, state)| false && is_by(state, request))"),
+        first="late_requests",
+    ),
+    mutant(
+        "a key whose record cannot be read is restored",
+        (RESTORE, "if !unreadable.is_empty() {", "if !unreadable.is_empty() && false {"),
+        (KEY_STATUS, "if !tags.unreadable_of(key).is_empty() {", "if !tags.unreadable_of(key).is_empty() && false {"),
+        first="late_requests",
+    ),
+    mutant(
+        "an exemption that no run has seen leaves a deletion as it was told",
+        (INACTIVE, "used_after_disable(key, state.at) || self.is_from_before_an_exemption(state)", "used_after_disable(key, state.at) || false && self.is_from_before_an_exemption(state)"),
+        first="rules",
+    ),
+    mutant(
+        "what a leak has put on record is kept by the age of the disable",
+        (EVIDENCE, "now.duration_since(newest) <= MAX_REQUEST_AGE", "now.duration_since(newest.min(state.at)) <= MAX_REQUEST_AGE"),
+        first="rules",
+    ),
+    mutant(
+        "a message ends though a mail could be tried again",
+        (NOTIFY, "if given_up && not_begun == 0 && may_be_told && !last_delivery {", "if given_up && not_begun == 0 && may_be_told && !last_delivery && false {"),
+        first="late_requests",
+    ),
+    mutant(
+        "a notice in the log dates from the earliest that it may be",
+        (NOTIFY, "latest: self.worker.settings.as_of.unwrap_or_else(|| self.worker.connection.clock().latest()),", "latest: self.decision_time(),"),
+        first="settling",
+    ),
+    mutant(
+        "a key is deleted though its owner was not told that it is disabled",
+        (INACTIVE, "filter(|state| state.told && !is_void(state))?;", "filter(|state| !is_void(state))?;"),
         first="rules",
     ),
     mutant(

@@ -196,7 +196,7 @@ impl Reason {
             ),
             Reason::SecretOfAnother => (
                 HelpsOnceCorrected,
-                "The secret of this name belongs to a user that was renamed. Rename or delete it once that user has its key.",
+                "The secret of this name belongs to a user that was renamed, or was deleted and made anew. Once nobody needs its key any more, delete it without a recovery window, which frees its name: aws secretsmanager delete-secret --force-delete-without-recovery --secret-id NAME.",
             ),
             Reason::Undecided => (
                 HelpsOnceCorrected,

@@ -40,7 +40,8 @@ pub(crate) fn is_untold_re_enabled(key: &Key) -> bool {
 /// Whether an operator's request may still be delivered again that has to find this record: its own, or that of a leak reported since.
 pub(crate) fn may_come_again(state: &KeyState, now: Timestamp) -> bool {
     let is_of_request = state.request.is_some() || state.restoring.is_some() || state.requested_at.is_some();
-    is_of_request && now.duration_since(state.at) <= MAX_REQUEST_AGE
+    let newest = state.requested_at.map_or(state.at, |requested| requested.max(state.at));
+    is_of_request && now.duration_since(newest) <= MAX_REQUEST_AGE
 }
 
 /// In whole seconds, as tags and IAM's creation times are.

@@ -12,8 +12,7 @@ use std::ops::RangeInclusive;
 use jiff::{SignedDuration, Timestamp};
 
 use self::old_key::OldKey;
-use crate::evidence::{disabled_record, known_use, notice_since};
-use crate::finding::Finding;
+use crate::evidence::{disabled_record, known_use, no_earlier, notice_since};
 use crate::ids::AccessKeyId;
 use crate::intent::is_from_the_future;
 use crate::key::{Key, KeyStatus, LastUse};
@@ -158,10 +157,10 @@ impl<'a> ForcedRules<'a> {
             Some(named) => key.id == *named,
             None => self.is_older(key),
         };
-        let requested_at = Some(self.request.origin.requested_at.as_second());
+        // By a report of the same leak that was made later, or by a restore that was.
         let is_recorded = |key: &Key| {
-            let reported = key.state.as_ref().and_then(KeyState::leak_reported);
-            reported.map(Timestamp::as_second) == requested_at
+            let requested_at = key.state.as_ref().and_then(|state| state.requested_at);
+            requested_at.is_some_and(|at| no_earlier(at, self.request.origin.requested_at))
         };
         let inactive = self.keys(KeyStatus::Inactive).into_iter();
         let leaked = inactive.filter(|key| is_meant(key) && !is_recorded(key));
@@ -456,12 +455,5 @@ impl<'a> ForcedRules<'a> {
             LastUse::At { when, service, region } => format!("last used {when} ({service}, {region})"),
         };
         Ok(format!("{}, {age} days old, {last_use}", key.id))
-    }
-}
-
-impl Refusal {
-    fn blocked(user: &crate::ids::UserName, findings: &[Finding]) -> Self {
-        let why: Vec<String> = findings.iter().map(Finding::to_string).collect();
-        Refusal::Blocked { user: user.clone(), why: why.join("; ") }
     }
 }

@@ -243,8 +243,9 @@ impl LifecycleRules {
     }
 
     fn retire(&self, key: &Key) -> Option<Action> {
-        // A notice from before the key was due told of something else.
-        let Some(noticed) = self.notice_since(key, self.due(key)) else {
+        // A notice from before the key was due told of something else; and so did one that named a successor.
+        let told = self.notice_since(key, self.due(key)).filter(|noticed| noticed.kind != KeyStateKind::Forced);
+        let Some(noticed) = told else {
             let notice = notice(NoticeKind::Retired, self.grace_from(self.now));
             return Some(Action::Notify { key: key.id.clone(), notice });
         };

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::finding::Finding;
 use crate::ids::{AccessKeyId, UserName};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -105,6 +106,11 @@ pub enum RequestOption {
 }
 
 impl Refusal {
+    pub(crate) fn blocked(user: &UserName, findings: &[Finding]) -> Self {
+        let why: Vec<String> = findings.iter().map(Finding::to_string).collect();
+        Refusal::Blocked { user: user.clone(), why: why.join("; ") }
+    }
+
     /// What the request could have said to be granted.
     pub fn options(&self) -> &'static [RequestOption] {
         match self {

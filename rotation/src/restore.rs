@@ -35,6 +35,10 @@ pub(crate) fn decide(now: Timestamp, policy: &Policy, user: &User, request: &Res
 }
 
 fn plan(now: Timestamp, policy: &Policy, user: &User, request: &RestoreRequest, key: &Key) -> Result<Plan, Refusal> {
+    let unreadable = user.tags.unreadable_of(&key.id);
+    if !unreadable.is_empty() {
+        return Err(Refusal::blocked(&user.name, &unreadable));
+    }
     if let Some(at) = disabled_since(key, request) {
         return Err(Refusal::DisabledSince { user: user.name.clone(), key: key.id.clone(), at });
     }
@@ -121,6 +125,9 @@ fn key_to_restore<'a>(user: &'a User, request: &RestoreRequest) -> Result<&'a Ke
     // Begun by an earlier delivery, whatever else has become inactive since.
     if let Some(begun) = user.keys.iter().find(|key| is_restored_by(key, request)) {
         return Ok(begun);
+    }
+    if let Some((gone, _)) = user.orphaned_states().find(|(_, state)| is_by(state, request)) {
+        return Err(Refusal::Gone { user: name(), key: gone.clone() });
     }
     let inactive: Vec<&Key> = user.keys.iter().filter(|key| key.status == KeyStatus::Inactive).collect();
     match inactive.as_slice() {

@@ -141,6 +141,13 @@ impl UserTags {
         })
     }
 
+    /// What is on record of a key and cannot be read.
+    pub fn unreadable_of(&self, key: &AccessKeyId) -> Vec<Finding> {
+        let tags = [names::state_tag(key), names::delete_tag(key)];
+        let is_of_key = |finding: &&Finding| matches!(finding, Finding::UnreadableTag { tag, .. } if tags.iter().any(|of_key| tag.eq_ignore_ascii_case(of_key)));
+        self.unreadable.iter().filter(is_of_key).cloned().collect()
+    }
+
     /// What a key's state tag records, if there is one that can be read.
     pub fn state_of(&self, key: &AccessKeyId) -> Option<KeyState> {
         self.states.iter().find(|(id, _)| id == key).map(|(_, state)| state.clone())

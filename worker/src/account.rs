@@ -55,7 +55,7 @@ pub async fn process_message(
     let result = process_account(worker, job, message, sessions, stop, &counter).await;
     let is_tried_again = matches!(&result, Err(error) if matches!(error.outcome(), Outcome::Retry { .. }));
     if !is_tried_again || message.last_delivery {
-        worker.storage_refusals.forget(&message.first_id);
+        worker.storage_refusals.forget(&message.id);
     }
     if let Err(JobError::Refused(why)) = &result {
         let event =
@@ -87,7 +87,7 @@ async fn process_account(
         dry_run: worker.settings.dry_run || job.dry_run,
         full_scan: worker.settings.full_scan,
         origin: origin(job, message)?,
-        message_id: &message.first_id,
+        message_id: &message.id,
         stop,
         counter,
     };

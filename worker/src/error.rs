@@ -44,7 +44,7 @@ pub enum StepError {
     NotPrepared(AwsError),
     /// A user was renamed, and another has its name now: the secret of that name publishes the renamed one's key.
     #[error(
-        "the secret {secret} belongs to another user, that had this name before (its tag key-rotation:user-id says so): rename or delete the secret once that user has its key"
+        "the secret {secret} belongs to another user, that had this name before (its tag key-rotation:user-id says so): once that user has its key, delete the secret without a recovery window, which frees its name"
     )]
     SecretOfAnother { secret: String },
     /// Another attempt has won, or IAM's limit was hit by one.

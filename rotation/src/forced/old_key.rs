@@ -39,11 +39,10 @@ impl<'a> ForcedRules<'a> {
         }
     }
 
-    /// When the key was made active again, if that was after the request was made; also where its owner has not been told yet.
+    /// When the key was made active again, or a restore of it begun, if that was asked for after the request was made.
     fn restored_since(&self, key: &Key) -> Option<Timestamp> {
         let state = key.state.as_ref().filter(|state| self.is_after_request(state.requested_at.unwrap_or(state.at)))?;
-        let is_active_again = state.restoring.is_some() && key.status == KeyStatus::Active;
-        (state.kind == KeyStateKind::Restored || is_active_again).then_some(state.at)
+        (state.kind == KeyStateKind::Restored || state.restoring.is_some()).then_some(state.at)
     }
 
     fn key_on_record(&self) -> Option<OldKey<'a>> {

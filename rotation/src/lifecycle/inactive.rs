@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{LifecycleRules, is_announced, no_sooner_than_told};
-use crate::evidence::{Known, disabled_record, known_publication, may_come_again, used_after_disable};
+use crate::evidence::{Known, disabled_record, known_publication, may_come_again, no_earlier, used_after_disable};
 use crate::ids::AccessKeyId;
 use crate::key::{Key, KeyStatus};
 use crate::plan::{Action, Announcement, Deletable, DeleteReason, Upcoming};
@@ -58,10 +58,16 @@ impl LifecycleRules {
     }
 
     /// Since when an inactive key is known to be disabled, and when it may be deleted. A key that was used since was
-    /// active in between, unseen: its record is void, and its recovery grace starts anew; so is one of which nobody knows.
+    /// active in between, unseen: its record is void, and its recovery grace starts anew; so is one of which nobody knows, and one from
+    /// before an exemption that has ended since, seen or unseen.
     pub(super) fn deletion_of<'k>(&self, key: &'k Key) -> Option<(&'k KeyState, Timestamp)> {
-        let state = disabled_record(key).filter(|state| state.told && !used_after_disable(key, state.at))?;
+        let is_void = |state: &KeyState| used_after_disable(key, state.at) || self.is_from_before_an_exemption(state);
+        let state = disabled_record(key).filter(|state| state.told && !is_void(state))?;
         Some((state, no_sooner_than_told(self.delete_due(state.at), state)))
+    }
+
+    fn is_from_before_an_exemption(&self, state: &KeyState) -> bool {
+        self.exempt_until.is_some_and(|until| !no_earlier(state.at, until))
     }
 
     pub(super) fn delete_due(&self, disabled: Timestamp) -> Timestamp {
@@ -85,7 +91,9 @@ impl LifecycleRules {
             true => Announcement::Contained,
             false => Announcement::Disabled { delete_due },
         };
-        what.into_action(&key.id, Some(state.clone().until(delete_due)))
+        // What is told after an exemption is not void by it, though a containment goes on dating from when it was.
+        let at = if self.is_from_before_an_exemption(state) { self.now } else { state.at };
+        what.into_action(&key.id, Some(KeyState { at, ..state.clone().until(delete_due) }))
     }
 
     /// The key that a request made in place of the one it contained, where its owner has not been told of it.

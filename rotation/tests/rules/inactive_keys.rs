@@ -2,7 +2,7 @@
 //! person re-enabled.
 
 use jiff::SignedDuration;
-use rotation::names::delete_tag;
+use rotation::names::{EXEMPT_UNTIL_TAG, delete_tag};
 use rotation::plan::{DeleteReason, NoticeKind};
 use rotation::{Action, Announcement, KeyState, KeyStateKind, Period, Policy, UnusedKeys, Upcoming, User};
 
@@ -326,4 +326,12 @@ fn a_newer_key_once_switched_off_and_on_again_is_not_chosen_to_go_for_it_when_bo
 fn a_re_enabled_key_that_is_due_and_alone_is_rotated_in_the_same_run() {
     let actions = on(105, &user([key("A", 0).disabled(100)]));
     assert!(matches!(actions.as_slice(), [Action::Notify { .. }, Action::Rotate { .. }]), "{actions:?}");
+}
+
+#[test]
+fn a_deletion_that_was_told_before_an_exemption_is_told_anew_though_no_run_has_seen_the_exemption() {
+    let exempt = |until: &str| tagged(user([key("A", 0).inactive().disabled(100)]), EXEMPT_UNTIL_TAG, until);
+    let (before, after) = (day(99).to_string(), day(105).to_string());
+    assert_eq!(on(110, &exempt(&after)), [adopts("A", 120)]);
+    assert!(matches!(on(110, &exempt(&before))[..], [Action::Delete(_)]), "told after it");
 }

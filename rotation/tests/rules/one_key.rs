@@ -126,6 +126,11 @@ fn an_exemption_keeps_what_a_request_recorded_as_long_as_the_request_may_come_ag
     for state in [contained, void] {
         assert_eq!(on(105, &exempt(state)), [Action::Forget { key: id("OLD") }]);
     }
+    // Disabled long ago, and reported as leaked since: a restore that was asked for before that may still come.
+    let leaked = KeyState { requested_at: Some(day(100)), ..KeyState::new(KeyStateKind::Disabled, day(80)) };
+    let void = leaked.clone().made_void();
+    assert_eq!(on(114, &exempt(leaked)), [Action::Record { key: id("OLD"), state: void.clone() }]);
+    assert_eq!(on(115, &exempt(void)), [Action::Forget { key: id("OLD") }]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The undo: a disabled key made active again.
 
 use jiff::SignedDuration;
-use rotation::names::delete_tag;
+use rotation::names::{delete_tag, state_tag};
 use rotation::state::tag_time;
 use rotation::{
     Action, KeyState, KeyStateKind, Policy, Refusal, Request, RequestOrigin, RestoreRequest, User, Verdict, decide,
@@ -228,4 +228,24 @@ fn a_key_that_is_not_deleted_within_the_hour_is_made_active_at_once() {
     let state = restoring(KeyState::new(KeyStateKind::Disabled, day(105)));
     assert_eq!(plan(105, &with(1)), (vec![Action::Record { key: id("A"), state }, restores("A")], None));
     assert!(matches!(plan(105, &with(0)), (_, Some(_))));
+}
+
+#[test]
+fn where_the_key_that_a_restore_had_begun_with_is_gone_no_other_is_taken_for_it() {
+    let begun = restoring(KeyState::new(KeyStateKind::Disabled, day(105)));
+    let user = tagged(user([key("B", 90).inactive()]), &state_tag(&id("A")), &begun.to_string());
+    assert_eq!(refused(&user, None), Refusal::Gone { user: user.name.clone(), key: id("A") });
+    let other = KeyState { restoring: Some(Uuid::from_u128(2)), ..begun };
+    let user = tagged(self::user([key("B", 90).inactive()]), &state_tag(&id("A")), &other.to_string());
+    assert_eq!(done(&user, None).last(), Some(&restores("B")), "begun by another request");
+}
+
+#[test]
+fn a_key_whose_own_record_cannot_be_read_stays_disabled() {
+    for tag in [state_tag(&id("A")), delete_tag(&id("A")), state_tag(&id("A")).to_uppercase()] {
+        let held = tagged(user([key("A", 0).inactive(), key("B", 90).published()]), &tag, "contained=2031-01-01");
+        assert!(matches!(refused(&held, None), Refusal::Blocked { .. }), "{tag}");
+    }
+    let other = tagged(user([key("A", 0).inactive()]), &state_tag(&id("B")), "contained=2031-01-01");
+    assert_eq!(done(&other, None).last(), Some(&restores("A")), "another key's");
 }

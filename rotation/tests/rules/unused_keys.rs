@@ -3,7 +3,7 @@
 use rotation::plan::NoticeKind;
 use rotation::{Action, DisablePrecondition, Upcoming};
 
-use crate::given::{Described, day, id, key, notice, planned, retiring, user};
+use crate::given::{Described, day, id, key, notice, only_notice, planned, retiring, user};
 
 #[test]
 fn a_never_used_key_is_told_before_it_is_retired() {
@@ -56,4 +56,11 @@ fn of_two_due_keys_only_the_never_used_one_is_retired() {
     let disable =
         Action::Disable { key: id("A"), precondition: DisablePrecondition::StillUnused, delete_due: day(115) };
     assert_eq!(planned(day(105), &retiring(), &user), [disable]);
+}
+
+#[test]
+fn a_notice_that_named_a_successor_which_is_gone_is_none_that_the_key_is_retired() {
+    let user = user([key("A", 0).never_used().forced(91)]);
+    let actions = planned(day(101), &retiring(), &user);
+    assert_eq!(*only_notice(&actions).1, notice(NoticeKind::Retired, 111));
 }

@@ -5,6 +5,7 @@
 mod forecast;
 mod model;
 mod quiet;
+mod requests;
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ use proptest::test_runner::TestRunner;
 use rotation::{Action, ForceRotateRequest, KeyStatus, Policy, Request, RequestOrigin, RestoreRequest, names};
 use uuid::Uuid;
 
-use self::model::{Conditions, Model};
+use self::model::{Conditions, Delivered, Model};
 use crate::given::day;
 use crate::properties::policy;
 
@@ -39,11 +40,23 @@ enum Act {
     Create,
     Delete(Index),
     OwnPeriod(Option<&'static str>),
-    Exempt { until: i64 },
+    /// For so many days.
+    Exempt {
+        days: i64,
+    },
     LoseTags,
     Settings(Policy),
-    Force { named: Option<Index>, disable_old_now: bool, dies_after: usize },
-    Restore { named: Option<Index>, dies_after: usize },
+    Force {
+        named: Option<Index>,
+        disable_old_now: bool,
+        late: SignedDuration,
+        dies_after: usize,
+    },
+    Restore {
+        named: Option<Index>,
+        late: SignedDuration,
+        dies_after: usize,
+    },
 }
 
 /// Days from one to another on which something does not work.
@@ -55,6 +68,7 @@ struct Year {
     /// Ages in days of the keys in the beginning.
     keys: Vec<i64>,
     acts: Vec<(i64, Act)>,
+    no_runs: Vec<Outage>,
     no_mail: Vec<Outage>,
     no_last_uses: Vec<Outage>,
     no_publications: Vec<Outage>,
@@ -74,13 +88,21 @@ fn act() -> impl Strategy<Value = Act> {
         4 => Just(Act::Create),
         2 => any::<Index>().prop_map(Act::Delete),
         1 => prop::option::of(prop::sample::select(vec!["1", "20", "60", "300", "x"])).prop_map(Act::OwnPeriod),
-        1 => (0..STORM).prop_map(|until| Act::Exempt { until }),
+        2 => prop_oneof![1i64..30, 1..STORM].prop_map(|days| Act::Exempt { days }),
         1 => Just(Act::LoseTags),
-        4 => (prop::option::of(any::<Index>()), any::<bool>(), 0usize..7)
-            .prop_map(|(named, disable_old_now, dies_after)| Act::Force { named, disable_old_now, dies_after }),
-        2 => (prop::option::of(any::<Index>()), 0usize..4).prop_map(|(named, dies_after)| Act::Restore { named, dies_after }),
+        4 => (prop::option::of(any::<Index>()), any::<bool>(), late(), 0usize..7).prop_map(
+            |(named, disable_old_now, late, dies_after)| Act::Force { named, disable_old_now, late, dies_after }
+        ),
+        4 => (prop::option::of(any::<Index>()), late(), 0usize..4)
+            .prop_map(|(named, late, dies_after)| Act::Restore { named, late, dies_after }),
         1 => policy().prop_map(Act::Settings),
     ]
+}
+
+/// How long after it was made a request is delivered for the first time.
+fn late() -> impl Strategy<Value = SignedDuration> {
+    let minutes = prop_oneof![Just(0i64), 0i64..90, 0i64..3 * 24 * 60, 0i64..15 * 24 * 60];
+    minutes.prop_map(SignedDuration::from_mins)
 }
 
 fn outages() -> impl Strategy<Value = Vec<Outage>> {
@@ -91,10 +113,10 @@ fn outages() -> impl Strategy<Value = Vec<Outage>> {
 fn year() -> impl Strategy<Value = Year> {
     let keys = prop::collection::vec(0i64..300, 0..=2);
     let acts = prop::collection::vec((0..STORM, act()), 0..24);
-    (policy(), keys, acts, outages(), outages(), outages()).prop_map(
-        |(policy, keys, mut acts, no_mail, no_last_uses, no_publications)| {
+    (policy(), keys, acts, outages(), outages(), outages(), outages()).prop_map(
+        |(policy, keys, mut acts, no_runs, no_mail, no_last_uses, no_publications)| {
             acts.sort_by_key(|(on, _)| *on);
-            Year { policy, keys, acts, no_mail, no_last_uses, no_publications }
+            Year { policy, keys, acts, no_runs, no_mail, no_last_uses, no_publications }
         },
     )
 }
@@ -109,9 +131,17 @@ fn run_time(n: i64) -> Timestamp {
 struct Player {
     model: Model,
     habit: Habit,
-    /// An operator's request that has not come to its end.
-    pending: Option<Request>,
+    /// Operators' requests that have not come to their end.
+    pending: Vec<Pending>,
     asked: u128,
+}
+
+struct Pending {
+    request: Request,
+    /// When it is delivered next.
+    next: Timestamp,
+    /// After so many steps its first delivery dies.
+    dies_after: usize,
 }
 
 impl Player {
@@ -121,7 +151,7 @@ impl Player {
             model.now = day(first_day - age);
             model.create();
         }
-        Self { model, habit: Habit::Idle, pending: None, asked: 0 }
+        Self { model, habit: Habit::Idle, pending: Vec::new(), asked: 0 }
     }
 
     fn act(&mut self, act: &Act) {
@@ -158,13 +188,13 @@ impl Player {
                 model.tags.remove(names::ROTATE_AFTER_DAYS_TAG);
                 model.tags.extend(days.map(|days| (names::ROTATE_AFTER_DAYS_TAG.to_owned(), days.to_owned())));
             }
-            Act::Exempt { until } => {
-                let until = day(*until).strftime("%Y-%m-%d").to_string();
+            Act::Exempt { days } => {
+                let until = (model.now + SignedDuration::from_hours(24 * days)).strftime("%Y-%m-%d").to_string();
                 model.tags.insert(names::EXEMPT_UNTIL_TAG.to_owned(), until);
             }
             Act::LoseTags => model.lose_state_tags(),
             Act::Settings(policy) => model.policy = *policy,
-            Act::Force { named, disable_old_now, dies_after } => {
+            Act::Force { named, disable_old_now, late, dies_after } => {
                 let named = named.as_ref().and_then(|index| which(index, model));
                 let request = ForceRotateRequest {
                     access_key_id: named.map(|which| model.keys[which].id.clone()),
@@ -173,13 +203,13 @@ impl Player {
                     own_key: None,
                     origin: self.origin(),
                 };
-                self.ask(Request::ForceRotate(request), *dies_after);
+                self.ask(Request::ForceRotate(request), *late, *dies_after);
             }
-            Act::Restore { named, dies_after } => {
+            Act::Restore { named, late, dies_after } => {
                 let named = named.as_ref().and_then(|index| which(index, model));
                 let access_key_id = named.map(|which| model.keys[which].id.clone());
                 let request = RestoreRequest { access_key_id, origin: self.origin() };
-                self.ask(Request::Restore(request), *dies_after);
+                self.ask(Request::Restore(request), *late, *dies_after);
             }
         }
     }
@@ -189,19 +219,25 @@ impl Player {
         RequestOrigin { id: Uuid::from_u128(self.asked), requested_at: self.model.now, redelivered: false }
     }
 
-    /// Delivers a request; what dies on the way comes again, day after day.
-    fn ask(&mut self, request: Request, dies_after: usize) {
-        let ended = self.model.deliver(&request, dies_after, Conditions::FINE);
-        let again = |origin| RequestOrigin { redelivered: true, ..origin };
-        self.pending = (!ended).then(|| match request {
-            Request::Scheduled => Request::Scheduled,
-            Request::ForceRotate(asked) => {
-                Request::ForceRotate(ForceRotateRequest { origin: again(asked.origin.clone()), ..asked })
-            }
-            Request::Restore(asked) => {
-                Request::Restore(RestoreRequest { origin: again(asked.origin.clone()), ..asked })
-            }
-        });
+    fn ask(&mut self, request: Request, late: SignedDuration, dies_after: usize) {
+        self.pending.push(Pending { request, next: self.model.now + late, dies_after });
+    }
+
+    /// Delivers every request whose time has come, in the order of these times; what dies on the way comes again the next day, and what
+    /// has to wait when it may go on.
+    fn deliver_until(&mut self, end: Timestamp, conditions: Conditions) {
+        while let Some(at) = (0..self.pending.len()).min_by_key(|&at| self.pending[at].next)
+            && self.pending[at].next <= end
+        {
+            let Pending { request, next, dies_after } = self.pending.swap_remove(at);
+            self.model.now = self.model.now.max(next);
+            let next = match self.model.deliver(&request, dies_after, conditions) {
+                Delivered::Ended => continue,
+                Delivered::Died => self.model.now + SignedDuration::from_hours(24),
+                Delivered::Waits(until) => until + SignedDuration::from_secs(1),
+            };
+            self.pending.push(Pending { request: redelivered(request), next, dies_after: usize::MAX });
+        }
     }
 
     fn live(&mut self) {
@@ -221,20 +257,43 @@ impl Player {
         }
     }
 
-    /// A day: people act, keys are used, then the tool runs.
+    /// A day: people act, keys are used, requests are delivered, then the tool runs.
     fn day(&mut self, n: i64, acts: &[(i64, Act)], conditions: Conditions) -> Vec<Action> {
+        self.live_through(n, acts, conditions);
+        self.run(n, conditions)
+    }
+
+    /// A day without its run.
+    fn live_through(&mut self, n: i64, acts: &[(i64, Act)], conditions: Conditions) {
+        self.deliver_until(run_time(n) - SignedDuration::from_hours(6), conditions);
         self.model.now = run_time(n) - SignedDuration::from_hours(6);
         for (_, act) in acts.iter().filter(|(on, _)| *on == n) {
             self.act(act);
+            self.model.now += SignedDuration::from_secs(7);
         }
         self.live();
+        self.deliver_until(run_time(n), conditions);
         self.model.now = run_time(n);
-        if let Some(request) = self.pending.take()
-            && !self.model.deliver(&request, usize::MAX, conditions)
-        {
-            self.pending = Some(request);
-        }
+    }
+
+    fn run(&mut self, n: i64, conditions: Conditions) -> Vec<Action> {
+        self.model.now = run_time(n);
         self.model.run(conditions)
+    }
+}
+
+fn redelivered(request: Request) -> Request {
+    let again = |origin: RequestOrigin| RequestOrigin { redelivered: true, ..origin };
+    match request {
+        Request::Scheduled => Request::Scheduled,
+        Request::ForceRotate(asked) => {
+            let origin = again(asked.origin.clone());
+            Request::ForceRotate(ForceRotateRequest { origin, ..asked })
+        }
+        Request::Restore(asked) => {
+            let origin = again(asked.origin.clone());
+            Request::Restore(RestoreRequest { origin, ..asked })
+        }
     }
 }
 
@@ -256,7 +315,10 @@ fn storm(year: &Year) -> (Vec<Action>, Player) {
             last_uses: works(&year.no_last_uses, n),
             publications: works(&year.no_publications, n),
         };
-        done.extend(player.day(n, &year.acts, conditions));
+        player.live_through(n, &year.acts, conditions);
+        if works(&year.no_runs, n) {
+            done.extend(player.run(n, conditions));
+        }
     }
     (done, player)
 }
@@ -326,7 +388,7 @@ proptest! {
             let age = player.model.now.duration_since(key.created).as_hours() / 24;
             prop_assert!(age <= longest || found, "{} is {age} days old: {:?}", key.id, player.model);
         }
-        prop_assert!(player.pending.is_none(), "every request comes to its end");
+        prop_assert!(player.pending.is_empty(), "every request comes to its end");
         prop_assert!(player.model.untold_deletions.is_empty(), "every deletion is told: {:?}", player.model);
     }
 }

@@ -195,6 +195,24 @@ async fn with_secrets_manager_failing_or_a_last_use_unknown_a_leaked_key_is_inac
 }
 
 #[tokio::test]
+async fn that_a_key_was_disabled_is_told_before_the_request_ends_as_a_dead_letter() {
+    let stage = Stage::with(false).await;
+    let leaked = stage.user(&[used(50)]).remove(0);
+    stage.world(|world| {
+        world.faults.deny(ACCOUNT, "secretsmanager:CreateSecret", None);
+        world.mail.knobs.refuse_all = Some(RefuseAs::SendingPaused);
+    });
+    deliver(&stage, &leak(&stage, whom())).await;
+    assert!(!is_active(&stage, &leaked));
+    assert_eq!((stage.waiting(), stage.dead_letters().await.len()), (1, 0), "its owner has still to be told");
+
+    stage.world(|world| world.mail.knobs.refuse_all = None);
+    retry(&stage).await;
+    assert!(stage.mails().iter().any(|(_, text)| text.contains("disabled at once")), "{:?}", stage.mails());
+    assert_eq!((stage.waiting(), stage.dead_letters().await.len()), (0, 1), "and now a person has to look");
+}
+
+#[tokio::test]
 async fn nothing_but_the_protected_tag_shields_a_leaked_key_from_a_request_that_overrides_the_exemption() {
     let state = |key: &str| format!("key-rotation:state:{key}");
     for shield in ["state", "exempt-until", "group"] {

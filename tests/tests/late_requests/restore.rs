@@ -7,6 +7,7 @@ use rotation::Task;
 use rotation::job::{ForceRotate, Whom};
 use sandbox::faults::StaleReads;
 use sandbox::services::ses::RefuseAs;
+use sandbox::world::KeyStatus;
 
 use crate::{after_announcing, deliver, is_active, key_id, leak, only_refusal, restore, restore_of, retry, used, whom};
 
@@ -206,4 +207,73 @@ async fn a_key_that_a_person_disables_while_its_restore_could_not_be_told_stays_
     retry(&stage).await;
     assert!(!is_active(&stage, &key));
     assert!(only_refusal(&stage).await.contains("after the request to restore it was made"));
+}
+
+#[tokio::test]
+async fn of_two_reports_of_a_leak_the_later_counts_whichever_comes_first() {
+    for in_order in [true, false] {
+        let stage = Stage::with(false).await;
+        let key = stage.user(&[used(101).inactive()]).remove(0);
+        remember(&stage, &key, "disabled", 1);
+        let ask = |what: &dyn Fn() -> rotation::Job| {
+            stage.pass(SignedDuration::from_hours(1));
+            what()
+        };
+        let report = || leak(&stage, Whom::Key(key_id(&key)));
+        let (first, restore, second) = (ask(&report), ask(&|| restore(&stage)), ask(&report));
+        let order = if in_order { [first, second] } else { [second, first] };
+        for job in &order {
+            deliver(&stage, job).await;
+        }
+        deliver(&stage, &restore).await;
+        assert!(!is_active(&stage, &key), "reported as leaked after its restore was asked for");
+        let dead = stage.dead_letters().await;
+        assert!(dead.iter().any(|(_, why, _)| why.contains("after the request to restore it was made")), "{dead:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_leak_that_was_reported_before_a_restore_was_asked_for_deletes_nothing_while_the_restore_waits() {
+    let stage = Stage::with(false).await;
+    let keys = stage.user(&[used(112).inactive(), used(22)]);
+    publish(&stage, &keys[1]);
+    remember(&stage, &keys[0], "disabled", 11);
+    let late = leak(&stage, Whom::Key(key_id(&keys[0])));
+    stage.pass(SignedDuration::from_hours(1));
+    deliver(&stage, &restore(&stage)).await;
+    assert!(!is_active(&stage, &keys[0]), "it waits");
+    deliver(&stage, &late).await;
+    assert!(only_refusal(&stage).await.contains("after the request was made"));
+    for _ in 0..3 {
+        after_announcing(&stage).await;
+    }
+    stage.pass(SignedDuration::from_mins(21));
+    stage.work().await;
+    assert_eq!((is_active(&stage, &keys[0]), is_active(&stage, &keys[1]), stage.waiting()), (true, true, 0));
+}
+
+#[tokio::test]
+async fn a_restore_whose_key_is_gone_by_the_time_that_it_may_go_on_takes_no_other() {
+    let stage = Stage::with(false).await;
+    let keys = stage.user(&[used(112).inactive(), used(22)]);
+    remember(&stage, &keys[0], "disabled", 11);
+    deliver(&stage, &restore(&stage)).await;
+    stage.world(|world| {
+        world.remove_key(ACCOUNT, USER, &keys[0]);
+        world.set_key_status(ACCOUNT, USER, &keys[1], KeyStatus::Inactive);
+    });
+    stage.pass(SignedDuration::from_mins(21));
+    stage.work().await;
+    assert!(!is_active(&stage, &keys[1]), "a person has switched it off");
+    assert!(only_refusal(&stage).await.contains(&keys[0]));
+}
+
+#[tokio::test]
+async fn a_key_whose_own_record_cannot_be_read_is_not_restored() {
+    let stage = Stage::with(false).await;
+    let key = stage.user(&[used(101).inactive()]).remove(0);
+    stage.world(|world| world.tag_user(ACCOUNT, USER, &format!("key-rotation:state:{key}"), "contained=2031-01-01"));
+    deliver(&stage, &restore(&stage)).await;
+    assert!(!is_active(&stage, &key));
+    assert!(only_refusal(&stage).await.contains("nothing is changed"));
 }

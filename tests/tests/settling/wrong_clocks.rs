@@ -60,6 +60,23 @@ async fn a_notice_is_not_dated_back_by_a_mail_service_whose_clock_is_behind() {
     assert!(state.contains(&today), "{USER}: {state}");
 }
 
+#[tokio::test]
+async fn a_notice_in_the_log_is_not_dated_back_by_one_answer_that_is() {
+    for wrong in wrong_dates(-A_MONTH).into_iter().filter(|wrong| wrong.times.is_some()) {
+        let stage = Stage::new().await;
+        // Due by either date.
+        let replaced = stage.user(&[KeySpec::aged(150).used_days_ago(40), KeySpec::aged(60).used_days_ago(40)]);
+        publish(&stage, &replaced[1]);
+        stage.world(|world| world.faults.wrong_dates = Some(wrong.clone()));
+        let mut settings = stage.settings();
+        settings.mail.sender = None;
+        stage.schedule().await;
+        stage.work_with(&settings).await;
+        let state = stage.state_of(&replaced[0]).expect("that is on record");
+        assert!(state.starts_with(&format!("notified={}", stage.now().strftime("%Y-%m-%d"))), "{wrong:?}: {state}");
+    }
+}
+
 /// Days that really pass while a worker runs are believed: two services say so.
 #[tokio::test]
 async fn a_worker_that_goes_on_for_days_notices_that_they_pass() {

@@ -7,6 +7,7 @@ use crate::context::AccountContext;
 use crate::error::{JobError, StepError};
 use crate::events::from_item;
 use crate::notices::{self, Digest, DigestItem, DigestReport, IncompleteUser};
+use crate::queue::Outcome;
 use crate::recorder::TagRecorder;
 
 impl AccountContext<'_> {
@@ -31,6 +32,11 @@ impl AccountContext<'_> {
             let sent = self.worker.notices.deliver(&digest, &mut recorder).await;
             self.counter.count_mails(sent.mails, sent.failures.len());
             outcome = recorder.finish().and_then(|()| mail_outcome(&digest, &sent));
+        }
+        // Where nothing more is to be tried but a mail, that is: what was done is told before the message ends.
+        let may_be_told = outcome.as_ref().is_err_and(|error| matches!(error.outcome(), Outcome::Retry { .. }));
+        if given_up && not_begun == 0 && may_be_told && !last_delivery {
+            return outcome;
         }
         if let Some(why) = refused {
             return Err(JobError::Refused(why));
@@ -58,6 +64,7 @@ impl AccountContext<'_> {
             is_operators_request: self.job.is_operators_request(),
             is_redelivered: self.origin.redelivered,
             now: self.decision_time(),
+            latest: self.worker.settings.as_of.unwrap_or_else(|| self.worker.connection.clock().latest()),
             policy: self.worker.settings.policy,
             items,
             incomplete: incomplete.iter().map(|(user, error)| incomplete_user(user, error)).collect(),

@@ -133,6 +133,9 @@ pub async fn enable(
     if let Some(not_before) = tags.may_be_deleted_until(key, context.now()) {
         return Err(StepError::HasToWait { not_before });
     }
+    if !tags.unreadable_of(key).is_empty() {
+        return Err(StepError::Changed(format!("what is on record of the key {key} cannot be read")));
+    }
     if tags.is_leaked_since(key, requested_at) {
         return Err(StepError::Changed(format!("the key {key} has been disabled since its restore was asked for")));
     }

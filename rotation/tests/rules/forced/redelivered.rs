@@ -190,6 +190,28 @@ fn reports_of_a_disabled_key_that_come_again_and_again_do_not_put_off_its_deleti
 }
 
 #[test]
+fn of_two_reports_of_a_leak_the_later_stays_on_record_whichever_comes_first() {
+    let state = KeyState { requested_at: Some(day(52)), ..KeyState::new(KeyStateKind::Disabled, day(45)) };
+    let held = user([key("A", 0).inactive().in_state(state)]);
+    for request in [leaked(), leaked_key("A")] {
+        refused(&held, &request);
+    }
+}
+
+#[test]
+fn a_leak_that_was_reported_before_a_restore_was_asked_for_does_not_void_that_restore_while_it_waits() {
+    let restoring = KeyState { restoring: Some(Uuid::from_u128(9)), requested_at: Some(day(51)), ..contained() };
+    for begun in [day(50), day(40)] {
+        let state = KeyState { request: None, at: begun, ..restoring.clone() };
+        let held = user([key("A", 0).inactive().in_state(state), key("B", 10).published()]);
+        for request in [leaked_key("A"), again(leaked_key("A"))] {
+            let verdict = asked(&held, &request);
+            assert!(matches!(verdict, Verdict::Refused(_)), "{verdict:?}");
+        }
+    }
+}
+
+#[test]
 fn a_key_that_was_restored_long_ago_and_switched_off_since_is_inactive() {
     let restored = KeyState::new(KeyStateKind::Restored, day(40));
     let user = user([key("A", 0).inactive().in_state(restored), key("B", 10).published()]);

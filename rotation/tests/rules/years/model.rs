@@ -13,6 +13,7 @@ use rotation::{
     Published, Request, UnusedKeys, User, UserName, Verdict, decide,
 };
 
+use super::requests::Requests;
 use crate::given::{id, scheduled};
 
 /// Tags hold whole seconds, as IAM's own times do.
@@ -93,6 +94,18 @@ pub(crate) struct Model {
     exempt_at: Option<Timestamp>,
     /// Keys that the tool has deleted, and no mail that says so has been accepted.
     pub(crate) untold_deletions: BTreeSet<AccessKeyId>,
+    requests: Requests,
+}
+
+/// How a delivery of a request has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delivered {
+    /// The request is carried out, or refused.
+    Ended,
+    /// It died on the way, or something is not known: it comes again.
+    Died,
+    /// The rest has to wait until then.
+    Waits(Timestamp),
 }
 
 impl Model {
@@ -110,6 +123,7 @@ impl Model {
             disabled_by_tool: BTreeMap::new(),
             exempt_at: None,
             untold_deletions: BTreeSet::new(),
+            requests: Requests::default(),
         }
     }
 
@@ -187,30 +201,35 @@ impl Model {
         plan.actions
     }
 
-    /// One delivery of an operator's request, dying after so many steps. Answers whether the request has come to its end.
-    pub(crate) fn deliver(&mut self, request: &Request, steps: usize, conditions: Conditions) -> bool {
+    /// One delivery of an operator's request, dying after so many steps.
+    pub(crate) fn deliver(&mut self, request: &Request, steps: usize, conditions: Conditions) -> Delivered {
         // The longest way is: contain while something is unknown, then plan anew.
         for _ in 0..3 {
             let user = self.seen(conditions);
             let plan = match decide(self.now, &self.policy, &user, request) {
                 Verdict::Act(plan) => plan,
-                Verdict::Refused(_) => return true,
-                Verdict::Exempt(_) | Verdict::SettleFirst | Verdict::Undecided(_) => return false,
+                Verdict::Refused(_) => return Delivered::Ended,
+                Verdict::Exempt(_) | Verdict::SettleFirst | Verdict::Undecided(_) => return Delivered::Died,
             };
+            let waits = plan.rest_after.map(Delivered::Waits);
             if plan.actions.is_empty() {
-                return plan.rest_after.is_none();
+                return waits.unwrap_or(Delivered::Ended);
             }
             for action in plan.actions.iter().take(steps) {
+                self.requests.take(request, action, &self.keys);
                 if let (Action::Restore { key, .. }, Request::Restore(restore)) = (action, request) {
                     self.assert_not_disabled_since(key, restore.origin.requested_at);
                 }
             }
             self.apply(&plan.actions, steps, conditions);
-            if steps < plan.actions.len() || !conditions.mail || plan.rest_after.is_some() {
-                return false;
+            if steps < plan.actions.len() || !conditions.mail {
+                return Delivered::Died;
+            }
+            if let Some(waits) = waits {
+                return waits;
             }
             if plan.refusal.is_some() {
-                return true;
+                return Delivered::Ended;
             }
         }
         panic!("a request that never comes to its end: {request:?}");
@@ -256,6 +275,7 @@ impl Model {
             }
             Action::Disable { key, precondition, delete_due } => {
                 self.disable(key, precondition);
+                self.requests.forget(key);
                 let state = KeyState::new(KeyStateKind::Disabled, now).until(*delete_due);
                 self.record(key, &state.clone().not_told());
                 mail(key, state, Says::IsInactive(Some(*delete_due)))
@@ -287,6 +307,7 @@ impl Model {
             Action::Adopt { key, state, delete_due } => {
                 assert_eq!(self.key(key).status, KeyStatus::Inactive, "only an inactive key is adopted");
                 self.inactive_since.insert(key.clone(), now);
+                self.requests.forget(key);
                 self.record(key, &state.clone().not_told());
                 mail(key, state.clone(), Says::IsInactive(Some(*delete_due)))
             }
@@ -307,11 +328,12 @@ impl Model {
                 self.record(key, state);
                 Vec::new()
             }
-            Action::Restore { key, disable_due, request, .. } => {
+            Action::Restore { key, disable_due, request, requested_at } => {
                 self.inactive_since.remove(key);
                 let held = self.keys.iter_mut().find(|held| held.id == *key).expect("a key of the user");
                 held.status = KeyStatus::Active;
                 let state = KeyState::new(KeyStateKind::Restored, now).of_request(*request).until(*disable_due);
+                let state = KeyState { requested_at: Some(*requested_at), ..state };
                 self.record(key, &state.clone().not_told());
                 mail(key, state, Says::WillBeDisabled(*disable_due))
             }
@@ -319,6 +341,7 @@ impl Model {
                 let gone = self.keys.iter().all(|held| held.id != *key);
                 assert!(gone || self.exempt_at == Some(now), "forgotten though it is there and its user not exempt");
                 self.tags.remove(&state_tag(key));
+                self.requests.forget(key);
                 Vec::new()
             }
             Action::Warn { .. } | Action::Postpone { .. } | Action::ReportFinding(_) => Vec::new(),
@@ -371,10 +394,18 @@ impl Model {
         assert!(date <= self.now, "{key} was disabled before the date that was told: {self:?}");
         let had = self.now.duration_since(told.at) + WHOLE_SECOND;
         assert!(had >= told.install_grace, "{key} was disabled within the install grace: {self:?}");
-        let void = self.exempt_at.is_some_and(|exempt| told.at < exempt);
-        assert!(!void, "{key} was disabled after a notice from before an exemption: {self:?}");
+        assert!(
+            !self.is_from_before_an_exemption(told),
+            "{key} was disabled after a notice from before an exemption: {self:?}"
+        );
         assert_eq!(self.key(key).status, KeyStatus::Active, "only an active key is disabled");
         self.make_inactive(key);
+    }
+
+    /// One that the tool has seen, or that has ended by its date between two runs.
+    fn is_from_before_an_exemption(&self, told: &Accepted) -> bool {
+        let ended = self.seen(Conditions::FINE).tags.exempt_until.filter(|until| *until <= self.now);
+        self.exempt_at.max(ended).is_some_and(|exempt| told.at < exempt)
     }
 
     fn make_inactive(&mut self, key: &AccessKeyId) {
@@ -399,8 +430,10 @@ impl Model {
                 let told = self.last_told(key).unwrap_or_else(|| panic!("{key} was deleted, never told: {self:?}"));
                 let Says::IsInactive(date) = told.says else { panic!("{key} was deleted after {told:?}: {self:?}") };
                 assert!(date.is_none_or(|date| date <= self.now), "deleted before the date that was told: {self:?}");
-                let void = self.exempt_at.is_some_and(|exempt| told.at < exempt);
-                assert!(!void, "{key} was deleted, told of it before an exemption: {self:?}");
+                assert!(
+                    !self.is_from_before_an_exemption(told),
+                    "{key} was deleted, told of it before an exemption: {self:?}"
+                );
             }
             DeleteReason::MakesRoomForForced | DeleteReason::Contained => {}
         }
@@ -447,6 +480,7 @@ impl Model {
     pub(crate) fn lose_state_tags(&mut self) {
         self.tags.retain(|key, _| !key.starts_with(STATE_TAG_PREFIX));
         self.untold_deletions.clear();
+        self.requests.forget_all();
     }
 }
 

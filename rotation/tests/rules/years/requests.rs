@@ -1,0 +1,81 @@
+//! What has become of operators' requests, and what they may do to a key after each other: of two about one key the one that was made
+//! later counts, in whatever order they are delivered.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rotation::plan::DeleteReason;
+use rotation::{AccessKeyId, Action, KeyState, KeyStatus, Request};
+use uuid::Uuid;
+
+use super::model::ModelKey;
+
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    /// When the newest request was made that put a key's leak on record.
+    leaks: BTreeMap<AccessKeyId, Timestamp>,
+    /// When the newest restore was made that has begun with a key.
+    restores: BTreeMap<AccessKeyId, Timestamp>,
+    /// The key that a restore has begun with.
+    begun_with: BTreeMap<Uuid, AccessKeyId>,
+}
+
+impl Requests {
+    /// Checks one step of a request before it is taken.
+    pub(crate) fn take(&mut self, request: &Request, action: &Action, keys: &[ModelKey]) {
+        match (request, action) {
+            (Request::Restore(restore), Action::Record { key, .. } | Action::Restore { key, .. }) => {
+                let made = restore.origin.requested_at;
+                let first = self.begun_with.entry(restore.origin.id).or_insert_with(|| key.clone());
+                assert_eq!(first, key, "a restore took another key than the one it had begun with");
+                let is_inactive = keys.iter().any(|held| held.id == *key && held.status == KeyStatus::Inactive);
+                if is_inactive && matches!(action, Action::Restore { .. }) {
+                    let reported_since = self.leaks.get(key).is_some_and(|leak| is_later(*leak, made));
+                    assert!(!reported_since, "{key} was restored, though its leak was reported since: {self:?}");
+                }
+                keep_newest(&mut self.restores, key, made);
+            }
+            (Request::ForceRotate(forced), Action::Contain { key, .. }) => {
+                self.assert_not_restored_since(key, forced.origin.requested_at);
+                keep_newest(&mut self.leaks, key, forced.origin.requested_at);
+            }
+            (Request::ForceRotate(forced), Action::Delete(deletable))
+                if deletable.reason() == DeleteReason::Contained =>
+            {
+                self.assert_not_restored_since(deletable.key(), forced.origin.requested_at);
+            }
+            (Request::ForceRotate(forced), Action::Record { key, state })
+                if KeyState::leak_reported(state).is_some() =>
+            {
+                keep_newest(&mut self.leaks, key, forced.origin.requested_at);
+            }
+            _ => {}
+        }
+    }
+
+    fn assert_not_restored_since(&self, key: &AccessKeyId, made: Timestamp) {
+        let since = self.restores.get(key).is_some_and(|restore| is_later(*restore, made));
+        assert!(!since, "{key} was contained or deleted by a request that was made before its restore: {self:?}");
+    }
+
+    /// What was on record of a key is gone or void, by a run or a person: nobody can know any more which request came first.
+    pub(crate) fn forget(&mut self, key: &AccessKeyId) {
+        self.leaks.remove(key);
+        self.restores.remove(key);
+    }
+
+    /// The same for all keys.
+    pub(crate) fn forget_all(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// In whole seconds, as tags are.
+fn is_later(a: Timestamp, b: Timestamp) -> bool {
+    a.as_second() > b.as_second()
+}
+
+fn keep_newest(times: &mut BTreeMap<AccessKeyId, Timestamp>, key: &AccessKeyId, made: Timestamp) {
+    let newest = times.entry(key.clone()).or_insert(made);
+    *newest = made.max(*newest);
+}
