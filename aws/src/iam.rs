@@ -8,8 +8,8 @@ use rotation::{AccessKeyId, KeyStatus, LastUse, UserName};
 
 use crate::error::{AwsError, ErrorClass};
 
-/// IAM API reference, `MaxItems`: at most 1,000.
-const PAGE: i32 = 1000;
+/// IAM API reference, `MaxItems`: at most 1,000. IAM may still answer with fewer, and a marker.
+pub const MAX_ITEMS: i32 = 1000;
 
 /// A user as the account's listing shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub async fn all_users(iam: &Client) -> Result<Listing, AwsError> {
     let mut listing = Listing::default();
     let kinds = Some(vec![EntityType::User, EntityType::Group]);
     let call = iam.get_account_authorization_details().set_filter(kinds);
-    let mut pages = call.into_paginator().page_size(PAGE).send();
+    let mut pages = call.into_paginator().page_size(MAX_ITEMS).send();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| AwsError::new(OPERATION, error))?;
         for user in page.user_detail_list.unwrap_or_default() {

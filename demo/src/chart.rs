@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use jiff::SignedDuration;
-use rotation::Policy;
 use rotation::names::STATE_TAG_PREFIX;
+use rotation::policy::days;
+use rotation::{KeyState, KeyStateKind, Policy};
 
 use sandbox::world::{KeyStatus, World};
 
@@ -23,7 +23,7 @@ impl Chart {
     /// Counts the keys as they are now.
     pub(super) fn note(&mut self, world: &World, policy: &Policy) {
         let now = world.now();
-        let due = SignedDuration::from_hours(24 * i64::from(policy.rotation_period()));
+        let due = days(policy.rotation_period());
         let mut counts = [0; STATES.len()];
         for account in world.accounts.values() {
             for user in account.users.values() {
@@ -31,7 +31,8 @@ impl Chart {
                     || user.holds.tags.contains_key(sandbox::generate::EXEMPT_UNTIL_TAG);
                 for key in &user.holds.keys {
                     let state = user.holds.tags.get(&format!("{STATE_TAG_PREFIX}{}", key.id));
-                    let told = state.is_some_and(|state| !state.starts_with("disabled"));
+                    let state = state.and_then(|state| KeyState::parse(state));
+                    let told = state.is_some_and(|state| state.kind != KeyStateKind::Disabled);
                     let old = key.created.duration_until(now) >= due;
                     let which = match key.status {
                         _ if exempt => 4,

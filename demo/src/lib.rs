@@ -20,7 +20,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use self::chart::Chart;
 use self::fleet::Fleet;
-use self::promises::{Broken, Verdict, check};
+use self::promises::{Broken, CheckResult, check};
 
 /// Broken promises that are shown; of the first one the whole story.
 const SHOWN: usize = 10;
@@ -103,16 +103,16 @@ pub async fn run(args: &DemoArgs) -> Result<bool, DemoError> {
     let mails = fleet.sandbox.with(|world| outcome::write_mails(world.mail.outbox(), &args.out))?;
     show_what_is_next(&args.out, &mails);
     let record = fleet.record();
-    let verdict = check(&record, &fleet.settings.policy);
+    let result = check(&record, &fleet.settings.policy);
     if let Some((account, user)) = args.story.as_deref().and_then(|story| story.split_once('/')) {
         println!("{}\n", story::of_user(&record, account, user, None));
     }
-    if let Some(first) = verdict.broken.first() {
-        show_broken(&verdict, args);
+    if let Some(first) = result.broken.first() {
+        show_broken(&result, args);
         println!("\n{}\n", story::of_user(&record, &first.account, &first.user, Some(first.call)));
     }
-    println!("{verdict} ({:.1} s)", began.elapsed().as_secs_f64());
-    Ok(verdict.broken.is_empty())
+    println!("{result} ({:.1} s)", began.elapsed().as_secs_f64());
+    Ok(result.broken.is_empty())
 }
 
 fn show_what_is_next(out: &Path, mails: &[&str]) {
@@ -127,11 +127,11 @@ fn show_what_is_next(out: &Path, mails: &[&str]) {
     );
 }
 
-fn show_broken(verdict: &Verdict, args: &DemoArgs) {
-    for Broken { promise, account, user, at, sentence, .. } in verdict.broken.iter().take(SHOWN) {
+fn show_broken(result: &CheckResult, args: &DemoArgs) {
+    for Broken { promise, account, user, at, sentence, .. } in result.broken.iter().take(SHOWN) {
         println!("BROKEN ({promise}), {user} in {account}, {at}: {sentence}");
     }
-    let more = verdict.broken.len().saturating_sub(SHOWN);
+    let more = result.broken.len().saturating_sub(SHOWN);
     if more > 0 {
         println!("and {more} more");
     }

@@ -61,10 +61,8 @@ pub(super) struct UnansweredDays {
     users_of: Option<String>,
 }
 
-/// From this day on.
-const FROM: u32 = 12;
-/// Until this one.
-const UNTIL: u32 = 15;
+const FIRST_UNANSWERED_DAY: u32 = 12;
+const FIRST_ANSWERED_DAY: u32 = 15;
 
 impl UnansweredDays {
     pub(super) fn choose(sandbox: &Sandbox, accounts: &[String]) -> Self {
@@ -75,14 +73,14 @@ impl UnansweredDays {
 
     pub(super) fn on_day(&mut self, world: &mut World, day: u32) {
         let accounts = [&self.uses_of, &self.users_of];
-        if day == FROM {
+        if day == FIRST_UNANSWERED_DAY {
             if let Some(account) = &self.uses_of {
                 world.faults.deny(account, "iam:GetAccessKeyLastUsed", None);
             }
             if let Some(account) = &self.users_of {
                 world.faults.deny(account, "iam:GetAccountAuthorizationDetails", None);
             }
-        } else if day == UNTIL {
+        } else if day == FIRST_ANSWERED_DAY {
             for account in accounts.into_iter().flatten() {
                 world.faults.allow_all(account);
             }

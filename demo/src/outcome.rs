@@ -26,15 +26,15 @@ pub(super) struct Before {
 }
 
 /// Users that have an active key.
-pub(super) fn with_an_active_key(world: &Cloud) -> Vec<(String, String)> {
-    let users = world.accounts.values().flat_map(|account| account.users.values().map(move |user| (account, user)));
+pub(super) fn with_an_active_key(cloud: &Cloud) -> Vec<(String, String)> {
+    let users = cloud.accounts.values().flat_map(|account| account.users.values().map(move |user| (account, user)));
     let working = users.filter(|(_, user)| user.holds.keys.iter().any(|key| key.status == KeyStatus::Active));
     working.map(|(account, user)| (account.id.clone(), user.name.clone())).collect()
 }
 
 /// Before and after, in words.
-pub(super) fn comparison(before: &Before, after: &Summary, world: &Cloud) -> String {
-    let now = with_an_active_key(world);
+pub(super) fn comparison(before: &Before, after: &Summary, cloud: &Cloud) -> String {
+    let now = with_an_active_key(cloud);
     let locked_out: Vec<String> = before
         .with_an_active_key
         .iter()

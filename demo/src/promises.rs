@@ -53,7 +53,7 @@ pub struct Broken {
 
 /// What the check found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Verdict {
+pub struct CheckResult {
     /// Keys disabled, each checked for its notice and for what is left to its user.
     pub disables: usize,
     /// Keys deleted, each checked for its recovery grace.
@@ -64,7 +64,7 @@ pub struct Verdict {
     pub broken: Vec<Broken>,
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for CheckResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let locked_out = self.broken.iter().filter(|broken| broken.promise == Promise::NobodyLockedOut).count();
         write!(
@@ -80,10 +80,10 @@ impl fmt::Display for Verdict {
 }
 
 /// Checks a whole record. `policy` is what was promised; unused keys are taken to be replaced, not retired.
-pub fn check(record: &Record, policy: &Policy) -> Verdict {
-    let mut verdict = Verdict::default();
-    keys::check(record, policy, &mut verdict);
-    unknown::check(record, &mut verdict);
-    verdict.broken.sort_by_key(|broken| broken.call);
-    verdict
+pub fn check(record: &Record, policy: &Policy) -> CheckResult {
+    let mut result = CheckResult::default();
+    keys::check(record, policy, &mut result);
+    unknown::check(record, &mut result);
+    result.broken.sort_by_key(|broken| broken.call);
+    result
 }

@@ -55,7 +55,7 @@ fn is_about(subject: &str, user: &str) -> bool {
 
 fn call_line(call: &CallRecord) -> String {
     let who = if call.session.is_empty() { &call.app } else { &call.session };
-    let key = if call.access_key.is_empty() { String::new() } else { format!(" {}", call.access_key) };
+    let key = if call.named_key_id.is_empty() { String::new() } else { format!(" {}", call.named_key_id) };
     format!(
         "#{:<7} {} {}:{}{key}: {} ({}, {who})",
         call.seq,

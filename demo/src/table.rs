@@ -9,11 +9,11 @@ use sandbox::journal::Effect;
 use sandbox::world::{AccountState, MANAGEMENT_ACCOUNT};
 
 /// What came of it, by the journal where it can know.
-pub(super) fn table(world: &Cloud, accounts: &[String], dead_letter_queue: &str, tally: &Tally) -> Table {
-    let effects = || world.journal.effects().iter().map(|record| &record.effect);
+pub(super) fn table(cloud: &Cloud, accounts: &[String], dead_letter_queue: &str, tally: &Tally) -> Table {
+    let effects = || cloud.journal.effects().iter().map(|record| &record.effect);
     let count = |is: fn(&Effect) -> bool| effects().filter(|effect| is(effect)).count() as u64;
-    let open = accounts.iter().filter(|id| world.account(id).state == AccountState::Active).count();
-    let dead_letters = world.queues.queue(MANAGEMENT_ACCOUNT, dead_letter_queue).map_or(0, |queue| queue.len());
+    let open = accounts.iter().filter(|id| cloud.account(id).state == AccountState::Active).count();
+    let dead_letters = cloud.queues.queue(MANAGEMENT_ACCOUNT, dead_letter_queue).map_or(0, |queue| queue.len());
     let rows = [
         ("accounts (active)", open as u64),
         ("keys rotated", count(|effect| matches!(effect, Effect::KeyCreated { .. }))),
@@ -25,7 +25,7 @@ pub(super) fn table(world: &Cloud, accounts: &[String], dead_letter_queue: &str,
         ("mails accepted", count(|effect| matches!(effect, Effect::MailAccepted { .. }))),
         ("users that had to be retried", Tally::read(&tally.failures)),
         ("dead letters", dead_letters as u64),
-        ("AWS calls", world.journal.total()),
+        ("AWS calls", cloud.journal.total()),
     ];
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);

@@ -4,7 +4,7 @@
 use demo::DemoArgs;
 use demo::fleet::Fleet;
 use demo::promises::record::Record;
-use demo::promises::{Promise, Verdict, check};
+use demo::promises::{CheckResult, Promise, check};
 use rotation::{Period, Policy, UnusedKeys};
 use sandbox::journal::{CallRecord, Effect, EffectRecord, Outcome};
 use tokio::sync::OnceCell;
@@ -52,8 +52,8 @@ fn policy(inactive: u32, recovery_grace: u32) -> Policy {
     Policy::new(Period { inactive, recovery_grace, ..Period::default() }, UnusedKeys::Rotate).expect("a policy")
 }
 
-fn times(verdict: &Verdict, promise: Promise) -> usize {
-    verdict.broken.iter().filter(|broken| broken.promise == promise).count()
+fn times(result: &CheckResult, promise: Promise) -> usize {
+    result.broken.iter().filter(|broken| broken.promise == promise).count()
 }
 
 /// The changes at which a key was disabled.
@@ -68,31 +68,31 @@ fn places(record: &Record, is: impl Fn(&Effect) -> bool) -> Vec<(usize, EffectRe
 #[tokio::test]
 async fn an_honest_product_keeps_every_promise() {
     let record = honest_run().await;
-    let verdict = check(&record, &promised());
-    assert_eq!(verdict.broken, []);
-    assert!(verdict.disables > 0 && verdict.deletions > 0 && verdict.unanswered > 0, "{verdict:?}");
+    let result = check(&record, &promised());
+    assert_eq!(result.broken, []);
+    assert!(result.disables > 0 && result.deletions > 0 && result.unanswered > 0, "{result:?}");
 }
 
 #[tokio::test]
 async fn a_product_that_mails_nobody_breaks_notice_before_harm_with_every_disable() {
     // Without a sender the workers write their notices to the log and count them as given.
     let record = run(|settings| settings.mail.sender = None).await;
-    let verdict = check(&record, &promised());
-    assert!(verdict.disables > 0);
-    assert_eq!(times(&verdict, Promise::NoticeBeforeHarm), verdict.disables);
+    let result = check(&record, &promised());
+    assert!(result.disables > 0);
+    assert_eq!(times(&result, Promise::NoticeBeforeHarm), result.disables);
 }
 
 #[tokio::test]
 async fn a_product_that_disables_sooner_than_promised_breaks_notice_before_harm() {
-    let verdict = check(&run(|settings| settings.policy = policy(93, 10)).await, &promised());
-    assert!(times(&verdict, Promise::NoticeBeforeHarm) > 0, "{verdict:?}");
+    let result = check(&run(|settings| settings.policy = policy(93, 10)).await, &promised());
+    assert!(times(&result, Promise::NoticeBeforeHarm) > 0, "{result:?}");
 }
 
 #[tokio::test]
 async fn a_product_that_deletes_sooner_than_promised_breaks_the_recovery_grace() {
-    let verdict = check(&run(|settings| settings.policy = policy(100, 3)).await, &promised());
-    assert!(verdict.deletions > 0);
-    assert_eq!(times(&verdict, Promise::NoLiveKeyDeleted), verdict.deletions);
+    let result = check(&run(|settings| settings.policy = policy(100, 3)).await, &promised());
+    assert!(result.deletions > 0);
+    assert_eq!(times(&result, Promise::NoLiveKeyDeleted), result.deletions);
 }
 
 #[tokio::test]
@@ -104,8 +104,8 @@ async fn reminders_that_name_the_key_are_no_notice_of_its_end() {
         // In the tables of long mails.
         mail.text = Some(text.replace("will be disabled", "will be replaced"));
     }
-    let verdict = check(&record, &promised());
-    assert_eq!(times(&verdict, Promise::NoticeBeforeHarm), verdict.disables);
+    let result = check(&record, &promised());
+    assert_eq!(times(&result, Promise::NoticeBeforeHarm), result.disables);
 }
 
 #[tokio::test]
@@ -147,19 +147,19 @@ async fn a_key_that_is_re_enabled_gets_its_whole_grace_again() {
             EffectRecord { effect: Effect::KeyStatusChanged { user, key, active }, ..record.effects[deleted].clone() };
         record.effects.insert(deleted, toggled);
     }
-    let verdict = check(&record, &promised());
-    assert_eq!(times(&verdict, Promise::NoLiveKeyDeleted), 1, "the record from before no longer counts");
-    assert_eq!(times(&verdict, Promise::NoticeBeforeHarm), 1, "nor does the notice");
+    let result = check(&record, &promised());
+    assert_eq!(times(&result, Promise::NoLiveKeyDeleted), 1, "the record from before no longer counts");
+    assert_eq!(times(&result, Promise::NoticeBeforeHarm), 1, "nor does the notice");
 }
 
 #[tokio::test]
 async fn an_owner_whose_successor_nobody_can_have_is_locked_out() {
     let mut record = honest_run().await;
     record.effects.retain(|change| !matches!(change.effect, Effect::SecretPublished { .. }));
-    let verdict = check(&record, &promised());
-    assert!(times(&verdict, Promise::NobodyLockedOut) > 0, "{verdict:?}");
-    let with_successor = verdict.broken.iter().all(|broken| broken.promise == Promise::NobodyLockedOut);
-    assert!(with_successor, "{:?}", verdict.broken);
+    let result = check(&record, &promised());
+    assert!(times(&result, Promise::NobodyLockedOut) > 0, "{result:?}");
+    let with_successor = result.broken.iter().all(|broken| broken.promise == Promise::NobodyLockedOut);
+    assert!(with_successor, "{:?}", result.broken);
 }
 
 #[tokio::test]
@@ -174,8 +174,8 @@ async fn an_owner_who_may_not_read_its_successor_is_locked_out() {
         // A new path is a new ARN, and the secret's policy names the old one.
         world.user_mut(&account, &user).path = "/moved/".to_owned();
     });
-    let verdict = check(&fleet.record(), &promised());
-    assert_eq!((times(&verdict, Promise::NobodyLockedOut), verdict.broken.len()), (1, 1), "{verdict:?}");
+    let result = check(&fleet.record(), &promised());
+    assert_eq!((times(&result, Promise::NobodyLockedOut), result.broken.len()), (1, 1), "{result:?}");
 }
 
 /// A message that asked when a user's key was last used, and then made a key of that user: the places of both calls.
@@ -195,8 +195,8 @@ async fn a_product_that_takes_an_error_for_never_used_is_noticed() {
     let (asked, changed) = asked_and_changed(&record);
     // As if the question had failed, and the worker had gone on all the same.
     record.calls[asked].outcome = Outcome::Refused("AccessDenied".to_owned());
-    let verdict = check(&record, &promised());
-    let first = verdict.broken.iter().find(|broken| broken.promise == Promise::UnknownIsNotNo);
+    let result = check(&record, &promised());
+    let first = result.broken.iter().find(|broken| broken.promise == Promise::UnknownIsNotNo);
     let first = first.expect("what followed is noticed");
     assert!(first.call <= record.calls[changed].seq && first.user == record.calls[changed].subject, "{first:?}");
 }

@@ -59,7 +59,6 @@ Exit status: 0 done; 1 some or all of the work failed (what, on stderr); 2 usage
 
 const COMMAND_HELP: &str = "Settings (queues, roles, log format) and exit status: producer --help";
 
-/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     #[command(flatten)]
@@ -124,7 +123,7 @@ pub async fn run(cli: &Cli) -> ExitStatus {
     match execute(cli).await {
         Ok(status) => status,
         Err(error) => {
-            error.to_string().lines().for_each(tell);
+            error.to_string().lines().for_each(say);
             error.exit_status()
         }
     }
@@ -203,11 +202,11 @@ fn show(cli: &Cli, report: &impl Report) -> Result<ExitStatus, CommandError> {
     };
     // A reader that has gone away, as `head` does, changes nothing about what was done.
     let _gone = writeln!(std::io::stdout(), "{text}");
-    report.problems().iter().for_each(|problem| tell(problem));
+    report.problems().iter().for_each(|problem| say(problem));
     Ok(report.exit_status())
 }
 
-fn tell(problem: &str) {
+fn say(problem: &str) {
     telemetry::say_problem("producer", problem);
 }
 
@@ -223,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_is_consistent() {
+    fn clap_finds_no_contradiction_in_the_command_line() {
         Cli::command().debug_assert();
     }
 

@@ -94,7 +94,7 @@ impl Enqueuer {
     /// Sends one job.
     ///
     /// # Errors
-    /// [`AwsError`] after the last attempt.
+    /// [`AwsError`] after the last try.
     pub async fn send(&self, job: &Job) -> Result<String, AwsError> {
         self.send_one(&BatchEntry::new(job.clone())).await
     }

@@ -96,7 +96,7 @@ impl<'a> Follower<'a> {
 
     /// Waits for the end, at most this long; `counts_lag` is how long after sending SQS's counts are not believed.
     pub async fn wait(mut self, at_most: Duration, counts_lag: Duration) -> RequestOutcome {
-        let mut detector = EmptyQueueDetector::after(counts_lag);
+        let mut detector = EmptyQueueDetector::new(counts_lag);
         let mut letters_before = None;
         loop {
             let pending = match self.look_into_account().await {

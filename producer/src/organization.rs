@@ -17,7 +17,7 @@ pub use scope::{LeftOut, ListingSummary, MemberState, Resolved, Scope, UnitId};
 
 use crate::settings::OrgListRole;
 
-/// The organization, read with the own credentials or with a role that may.
+/// The organization, read with the process's own credentials or with a role that may.
 #[derive(Debug)]
 pub struct Organization {
     connection: Connection,

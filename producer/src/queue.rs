@@ -24,7 +24,7 @@ impl EmptyQueueDetector {
     const BELIEVED: u32 = 3;
 
     /// For a queue to which something has been sent just now, and whose counts are true after this time.
-    pub fn after(counts_lag: Duration) -> Self {
+    pub fn new(counts_lag: Duration) -> Self {
         Self { sent: Instant::now(), counts_lag, empty_answers: 0 }
     }
 
@@ -98,15 +98,15 @@ mod tests {
 
     #[test]
     fn a_queue_is_believed_empty_once_it_has_said_so_three_times_in_a_row() {
-        let mut detector = EmptyQueueDetector::after(Duration::ZERO);
+        let mut detector = EmptyQueueDetector::new(Duration::ZERO);
         let answers = [EMPTY, EMPTY, ONE_IN_FLIGHT, EMPTY, EMPTY, None, EMPTY, EMPTY, EMPTY];
         let believed: Vec<bool> = answers.into_iter().map(|depth| detector.is_empty(depth)).collect();
         assert_eq!(believed.iter().position(|believed| *believed), Some(answers.len() - 1));
     }
 
     #[test]
-    fn a_queue_is_not_believed_empty_before_its_counts_have_settled() {
-        let mut detector = EmptyQueueDetector::after(Duration::from_secs(3600));
+    fn a_queue_is_not_believed_empty_before_its_counts_are_true() {
+        let mut detector = EmptyQueueDetector::new(Duration::from_secs(3600));
         assert!((0..100).all(|_| !detector.is_empty(EMPTY)));
     }
 }

@@ -35,7 +35,7 @@ use self::account::AccountReader;
 use self::document::{Read, Source, Summary};
 use self::evaluate::Basis;
 use self::gather::Gathered;
-use self::progress::Progress;
+use self::progress::ProgressDisplay;
 use crate::command::{CommandError, Report, count};
 use crate::organization::Organization;
 use crate::settings::AccountAccess;
@@ -101,7 +101,7 @@ async fn make(
             )));
         }
     }
-    let progress = Progress::new();
+    let progress = ProgressDisplay::new();
     let gathered = gather(connection, access, options, run_id, &progress).await;
     progress.finish();
     let gathered = gathered?;
@@ -123,12 +123,16 @@ async fn gather(
     access: &AccountAccess,
     options: &ReportOptions,
     run_id: Uuid,
-    progress: &Progress,
+    progress: &ProgressDisplay,
 ) -> Result<Gathered, CommandError> {
     let session_name = session_name(&run_id);
-    let patience = Duration::from_secs(options.report_timeout);
-    let reader =
-        |method| AccountReader { method, exemption_group: &options.iam_exemption_group, live: options.live, patience };
+    let report_timeout = Duration::from_secs(options.report_timeout);
+    let reader = |method| AccountReader {
+        method,
+        exemption_group: &options.iam_exemption_group,
+        live: options.live,
+        report_timeout,
+    };
     if options.this_account {
         let account = own_account(connection).await?;
         progress.found();

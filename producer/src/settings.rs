@@ -14,7 +14,7 @@ pub struct RawSettings {
     pub queues: QueueSettings,
 
     /// Account whose role may list the organization: the management account, or a delegated administrator's.
-    /// Goes with ORG_LIST_ROLE [default: list with the own credentials]
+    /// Goes with ORG_LIST_ROLE [default: list with the producer's own credentials]
     #[arg(long, env = "ORG_LIST_ACCOUNT", value_name = "ID", global = true)]
     pub org_list_account: Option<String>,
 
@@ -32,7 +32,7 @@ pub struct Settings {
     pub queue: QueueUrl,
     /// The dead-letter queue, where it is named and not read off the work queue.
     pub dead_letter_queue: Option<QueueUrl>,
-    /// The fast lane for operators' requests.
+    /// The queue for operators' requests, where there is one.
     pub urgent_queue: Option<QueueUrl>,
     /// The role to list the organization with.
     pub org_list: Option<OrgListRole>,

@@ -6,6 +6,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use futures::{StreamExt, stream};
+use key_rotation_aws::iam::MAX_ITEMS;
 use key_rotation_aws::{AwsError, Connection, MemberRole, RetryPolicy, SessionPolicy};
 use rotation::{AccountId, Job, UserName};
 use tokio::sync::mpsc::{Receiver, Sender};
@@ -14,9 +15,6 @@ use crate::organization::Member;
 
 /// Accounts whose users are listed at once.
 const ACCOUNTS_AT_ONCE: usize = 16;
-
-/// IAM API reference, `ListUsers`: `MaxItems` up to 1,000. IAM may still answer with fewer, and a marker.
-const USERS_A_PAGE: i32 = 1000;
 
 /// An account whose users could not be listed, or not all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +87,7 @@ impl Users<'_> {
         loop {
             let page = RetryPolicy::MESSAGE
                 .retry(async || {
-                    let call = session.iam().list_users().max_items(USERS_A_PAGE).set_marker(marker.clone());
+                    let call = session.iam().list_users().max_items(MAX_ITEMS).set_marker(marker.clone());
                     call.send().await.map_err(|error| AwsError::new(OPERATION, error))
                 })
                 .await?;

@@ -97,7 +97,7 @@ pub async fn until_empty(
     sent: u64,
     counts_lag: Duration,
 ) -> Result<WatchReport, CommandError> {
-    let mut detector = EmptyQueueDetector::after(counts_lag);
+    let mut detector = EmptyQueueDetector::new(counts_lag);
     let mut bar = bar::Bar::new(sent);
     let mut most = sent;
     loop {

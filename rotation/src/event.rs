@@ -77,7 +77,7 @@ kinds! {
 
 impl EventKind {
     /// Whether somebody is told of it: whoever is exempt is not news.
-    pub fn is_told(self) -> bool {
+    pub fn goes_on_the_bus(self) -> bool {
         self != EventKind::Exempt
     }
 }

@@ -1,6 +1,7 @@
 //! One access key, as IAM, Secrets Manager and its state tag show it.
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use crate::ids::AccessKeyId;
 use crate::state::KeyState;
@@ -18,11 +19,22 @@ pub struct Key {
     pub state: Option<KeyState>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum KeyStatus {
     Active,
     /// It is kept, but signs nothing; it can be made active again.
     Inactive,
+}
+
+impl KeyStatus {
+    /// As reports spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            KeyStatus::Active => "active",
+            KeyStatus::Inactive => "inactive",
+        }
+    }
 }
 
 /// What `GetAccessKeyLastUsed` answered. *Unknown is not "never".*

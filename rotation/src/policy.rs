@@ -5,12 +5,12 @@ use jiff::{SignedDuration, Timestamp};
 pub const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 
 /// Days of exactly 24 hours.
-pub(crate) fn days(n: u32) -> SignedDuration {
+pub fn days(n: u32) -> SignedDuration {
     SignedDuration::from_hours(24 * i64::from(n))
 }
 
 /// `time + n days`, at the end of time where that does not exist.
-pub(crate) fn after(time: Timestamp, n: u32) -> Timestamp {
+pub fn after(time: Timestamp, n: u32) -> Timestamp {
     time.checked_add(days(n)).unwrap_or(Timestamp::MAX)
 }
 

@@ -1,13 +1,15 @@
 //! Where a key stands against the periods, as reports count it.
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use crate::key::{Key, KeyStatus};
 use crate::policy::{Policy, after};
 use crate::user::User;
 
 /// Where a key stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PolicyStatus {
     /// Active, and younger than the rotation period.
     WithinPolicy,

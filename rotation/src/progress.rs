@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::evidence::no_earlier;
 use crate::ids::AccessKeyId;
 use crate::job::{ForceRotate, Task};
-use crate::key::KeyStatus;
+use crate::key::{KeyStatus, Published};
 use crate::names;
 use crate::state::{KeyState, KeyStateKind};
 use crate::user::UserTags;
@@ -57,6 +57,17 @@ pub enum Publication {
     Unreadable,
 }
 
+impl Publication {
+    /// Whether the key is published, as far as it shows.
+    pub fn published(&self, id: &AccessKeyId) -> Published {
+        match self {
+            Publication::Versions(current) if current.contains(&names::version_id(id)) => Published::Yes,
+            Publication::Versions(_) => Published::No,
+            Publication::Unreadable => Published::Unknown,
+        }
+    }
+}
+
 impl ObservedUser {
     fn key(&self, id: &AccessKeyId) -> Option<&ObservedKey> {
         self.keys.iter().find(|key| key.id == *id)
@@ -65,9 +76,10 @@ impl ObservedUser {
     /// Whether the key is published. Where that cannot be read, a cleared intent stands for it: an attempt clears its intent
     /// only once its key is published.
     fn publishes(&self, id: &AccessKeyId) -> bool {
-        match &self.publication {
-            Publication::Versions(current) => current.contains(&names::version_id(id)),
-            Publication::Unreadable => self.tags.intents.is_empty(),
+        match self.publication.published(id) {
+            Published::Yes => true,
+            Published::No => false,
+            Published::Unknown => self.tags.intents.is_empty(),
         }
     }
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// The services the sandbox speaks for.
@@ -103,6 +104,20 @@ impl Call {
             Params::Json(document) => document,
             Params::Query(_) => &Value::Null,
         }
+    }
+
+    /// The JSON document as a request.
+    pub(crate) fn request<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        T::deserialize(self.json()).map_err(|error| ApiError::new(400, "SerializationException", error.to_string()))
+    }
+}
+
+/// The partition a region belongs to.
+pub(crate) fn partition(region: &str) -> &'static str {
+    match region {
+        china if china.starts_with("cn-") => "aws-cn",
+        government if government.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
     }
 }
 

@@ -172,7 +172,7 @@ impl PendingRequest {
             service: self.request.service.prefix(),
             operation: self.request.operation.clone(),
             subject: self.subject.clone(),
-            access_key: parameter(&self.request, "AccessKeyId").unwrap_or_default().to_owned(),
+            named_key_id: parameter(&self.request, "AccessKeyId").unwrap_or_default().to_owned(),
             outcome,
             mutating: is_mutating(&self.request.operation),
         });
@@ -222,7 +222,7 @@ pub(crate) fn journal_unreadable(cloud: &mut Cloud, service: Service, error: &Ap
         service: service.prefix(),
         operation: String::new(),
         subject: String::new(),
-        access_key: String::new(),
+        named_key_id: String::new(),
         outcome: Outcome::Refused(error.code.clone()),
         mutating: false,
     });

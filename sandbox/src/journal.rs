@@ -37,7 +37,7 @@ pub struct CallRecord {
     /// What it was about: a user, a secret, a queue; empty when it names none.
     pub subject: String,
     /// The access key it named, empty when it named none: a user can have two, and `subject` is the user.
-    pub access_key: String,
+    pub named_key_id: String,
     pub outcome: Outcome,
     /// Whether the operation is one that changes something.
     pub mutating: bool,
@@ -203,7 +203,7 @@ mod tests {
             service: Service::Iam.prefix(),
             operation: operation.into(),
             subject: "ada".into(),
-            access_key: String::new(),
+            named_key_id: String::new(),
             outcome,
             mutating: is_mutating(operation),
         }

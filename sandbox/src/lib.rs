@@ -1,8 +1,8 @@
 //! An AWS Organization on localhost: the one stand-in for AWS.
 //!
 //! An HTTP server on a loopback port that speaks the services' own wire protocols, so that the unmodified SDK and the `aws`
-//! command line work against it with `AWS_ENDPOINT_URL`. It knows the operations the product uses and answers any other with
-//! an error that names it. Requests come in through [`server`], become a [`call::Call`], are carried out by one of the
+//! command line work against it with `AWS_ENDPOINT_URL`. It knows the operations that the product uses and a person with the
+//! command line wants, and answers any other with an error that names it. Requests come in through [`server`], become a [`call::Call`], are carried out by one of the
 //! [`services`] on the [`cloud::Cloud`], and end in the [`journal`]. The [`clock`] can be moved, [`faults`] can be switched on.
 
 mod authorize;

@@ -93,7 +93,7 @@ const PINNING: [&str; 3] = ["aws:principalarn", "aws:principalaccount", "aws:pri
 
 impl Policy {
     /// Reads an identity's policy: statements about actions on every resource, without conditions.
-    pub fn of_identity(text: &str) -> Result<Self, PolicyError> {
+    pub fn from_identity(text: &str) -> Result<Self, PolicyError> {
         Self::read(text, |elements| {
             let conditions = elements.contains_key("Condition");
             if conditions || strings(elements.get("Resource")).is_none_or(|resources| resources != ["*"]) {
@@ -105,7 +105,7 @@ impl Policy {
     }
 
     /// Reads a resource's policy: every statement says who it is about.
-    pub fn of_resource(text: &str) -> Result<Self, PolicyError> {
+    pub fn from_resource(text: &str) -> Result<Self, PolicyError> {
         Self::read(text, |elements| {
             let mut elements = elements.clone();
             let principals = elements.remove("Principal").ok_or_else(|| malformed("a statement needs a Principal"))?;

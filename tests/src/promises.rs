@@ -81,9 +81,9 @@ impl Requested {
 
 const EXPIRED: &str = "no queue has kept it for long enough";
 
-fn has_contained(world: &Cloud, request: Uuid) -> bool {
+fn has_contained(cloud: &Cloud, request: Uuid) -> bool {
     let by = format!(" by={request}");
-    world.journal.effects().iter().any(|record| {
+    cloud.journal.effects().iter().any(|record| {
         matches!(&record.effect, Effect::UserTagged { value, .. } if value.starts_with("disabled=") && value.contains(&by))
     })
 }

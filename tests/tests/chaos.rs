@@ -51,7 +51,7 @@ fn key(rng: &mut ChaCha8Rng) -> KeySpec {
     if rng.random_bool(0.15) { spec.inactive() } else { spec }
 }
 
-fn faults(world: &mut Cloud, rng: &mut ChaCha8Rng) {
+fn faults(cloud: &mut Cloud, rng: &mut ChaCha8Rng) {
     let any = [
         (Fault::Throttle, 0.05),
         (Fault::ServerError, 0.05),
@@ -64,23 +64,23 @@ fn faults(world: &mut Cloud, rng: &mut ChaCha8Rng) {
         for action in ["secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"] {
             for fault in [Fault::LoseAnswer, Fault::Throttle] {
                 let rate = rng.random_range(0.0..0.6);
-                world.faults.add(Rule { calls: Calls::new(action), fault, rate, times: None });
+                cloud.faults.add(Rule { calls: Calls::new(action), fault, rate, times: None });
             }
         }
     }
     for (fault, most) in any {
         let rate = rng.random_range(0.0..most);
-        world.faults.add(Rule { calls: Calls::default(), fault, rate, times: None });
+        cloud.faults.add(Rule { calls: Calls::default(), fault, rate, times: None });
     }
     // The one call whose lost answer loses a secret.
     let create = Calls::new("iam:CreateAccessKey");
-    world.faults.add(Rule { calls: create, fault: Fault::LoseAnswer, rate: rng.random_range(0.0..0.4), times: None });
+    cloud.faults.add(Rule { calls: create, fault: Fault::LoseAnswer, rate: rng.random_range(0.0..0.4), times: None });
     let rate = rng.random_range(0.0..0.5);
-    world.faults.stale_reads =
+    cloud.faults.stale_reads =
         Some(StaleReads { seconds: 10, reads: Some(rng.random_range(1..6)), rate, operation: None });
-    world.faults.short_sessions =
+    cloud.faults.short_sessions =
         Some(sandbox::faults::ShortSessions { rate: rng.random_range(0.0..0.1), lasts_seconds: 0 });
-    let knobs = &mut world.queues.knobs;
+    let knobs = &mut cloud.queues.knobs;
     knobs.seed = rng.random();
     knobs.duplicate = rng.random_range(0.0..0.3);
     knobs.forget_delete = rng.random_range(0.0..0.2);
@@ -90,7 +90,7 @@ fn faults(world: &mut Cloud, rng: &mut ChaCha8Rng) {
 }
 
 /// What SES does in one run, whether users can be tagged, and whose clock is wrong.
-fn faults_of_a_run(world: &mut Cloud, rng: &mut ChaCha8Rng) {
+fn faults_of_a_run(cloud: &mut Cloud, rng: &mut ChaCha8Rng) {
     const REFUSALS: [RefuseAs; 5] = [
         RefuseAs::MessageRejected,
         RefuseAs::SendingPaused,
@@ -98,41 +98,41 @@ fn faults_of_a_run(world: &mut Cloud, rng: &mut ChaCha8Rng) {
         RefuseAs::TooManyRequests,
         RefuseAs::ServerError,
     ];
-    let now = world.now();
-    mail_works(world);
-    world.mail.knobs.refuse_all = rng.random_bool(0.2).then(|| REFUSALS[rng.random_range(0..REFUSALS.len())]);
+    let now = cloud.now();
+    mail_works(cloud);
+    cloud.mail.knobs.refuse_all = rng.random_bool(0.2).then(|| REFUSALS[rng.random_range(0..REFUSALS.len())]);
     if rng.random_bool(0.1) {
-        world.mail.knobs.malformed.push(OWNER.to_owned());
+        cloud.mail.knobs.malformed.push(OWNER.to_owned());
     }
     if rng.random_bool(0.15) {
-        world.mail.suppress(now, MANAGEMENT_ACCOUNT, REGION, OWNER);
+        cloud.mail.suppress(now, MANAGEMENT_ACCOUNT, REGION, OWNER);
     }
     if rng.random_bool(0.1) {
-        world.faults.deny(ACCOUNT, "iam:TagUser", None);
+        cloud.faults.deny(ACCOUNT, "iam:TagUser", None);
     }
     // One service's clock, or one answer, is wrong by up to a month either way.
     let service = ["iam:*", "sts:*", "sqs:*", "secretsmanager:*", "ses:*", "*"][rng.random_range(0..6)];
     let (rate, times) = if service == "*" { (0.02, Some(1)) } else { (rng.random_range(0.0..1.0), None) };
     let off_by_seconds = rng.random_range(-30 * 86_400..30 * 86_400);
-    world.faults.wrong_dates = Some(WrongDates { calls: Calls::new(service), off_by_seconds, rate, times });
+    cloud.faults.wrong_dates = Some(WrongDates { calls: Calls::new(service), off_by_seconds, rate, times });
 }
 
-fn mail_works(world: &mut Cloud) {
-    world.mail.knobs.refuse_all = None;
-    world.mail.knobs.malformed.clear();
-    world.mail.unsuppress(MANAGEMENT_ACCOUNT, REGION, OWNER);
-    world.faults.allow_all(ACCOUNT);
+fn mail_works(cloud: &mut Cloud) {
+    cloud.mail.knobs.refuse_all = None;
+    cloud.mail.knobs.malformed.clear();
+    cloud.mail.unsuppress(MANAGEMENT_ACCOUNT, REGION, OWNER);
+    cloud.faults.allow_all(ACCOUNT);
 }
 
-fn calm(world: &mut Cloud) {
-    mail_works(world);
-    world.faults.revive_all();
-    world.faults.rules.clear();
-    world.faults.stale_reads = None;
-    world.faults.short_sessions = None;
-    world.faults.wrong_dates = None;
-    world.faults.enabled = false;
-    world.queues.knobs = Default::default();
+fn calm(cloud: &mut Cloud) {
+    mail_works(cloud);
+    cloud.faults.revive_all();
+    cloud.faults.rules.clear();
+    cloud.faults.stale_reads = None;
+    cloud.faults.short_sessions = None;
+    cloud.faults.wrong_dates = None;
+    cloud.faults.enabled = false;
+    cloud.queues.knobs = Default::default();
 }
 
 async fn work(stage: &Stage, settings: &Settings, application: &str, died: Option<CancellationToken>) {

@@ -4,6 +4,7 @@ use end_to_end::{ACCOUNT, Stage, USER};
 use producer::command::{CommandError, Report};
 use producer::report::document::Usage;
 use producer::status::user::{self, InstalledCell, RecordedAs, UserStatus};
+use rotation::KeyStatus;
 use sandbox::KeySpec;
 
 const NOT_YET: &str = "has not been used yet: has it been installed?";
@@ -75,7 +76,7 @@ async fn a_users_status_says_of_each_key_how_it_stands_and_whether_the_new_one_i
     assert_eq!(status(&stage).await.keys[1].installed, Some(InstalledCell::Yes));
     mails_after(&stage, 10).await;
     let after = status(&stage).await;
-    assert_eq!((after.keys[0].status, after.keys[1].installed), ("inactive", Some(InstalledCell::Yes)));
+    assert_eq!((after.keys[0].status, after.keys[1].installed), (KeyStatus::Inactive, Some(InstalledCell::Yes)));
     assert_eq!(after.keys[0].recorded.as_ref().map(|recorded| recorded.what), Some(RecordedAs::Disabled));
 }
 

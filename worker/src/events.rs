@@ -35,7 +35,7 @@ impl Events {
             return;
         }
         log(&event);
-        if let Some(bus) = self.bus.as_ref().filter(|_| event.kind.is_told()) {
+        if let Some(bus) = self.bus.as_ref().filter(|_| event.kind.goes_on_the_bus()) {
             bus.send(event);
         }
     }

@@ -11,7 +11,7 @@ use crate::error::AwsError;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Depth {
     pub waiting: u64,
-    /// Received, neither deleted nor visible again: being worked on, or waiting for another attempt.
+    /// Received, neither deleted nor visible again: being worked on, or waiting to be delivered again.
     pub in_flight: u64,
     /// Sent with a delay that is not over.
     pub delayed: u64,

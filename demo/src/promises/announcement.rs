@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 
 /// A key's end, announced.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Announcement {
+pub(super) struct AnnouncedDisable {
     pub(super) key: String,
     /// When it will be disabled, to the minute.
     pub(super) disabled_from: Timestamp,
@@ -25,7 +25,7 @@ const OF_MANY: &str = " will be disabled ";
 const DIVIDER: &str = "----";
 
 /// Everything that a mail's plain text announces.
-pub(super) fn announcements(text: &str) -> Vec<Announcement> {
+pub(super) fn announcements(text: &str) -> Vec<AnnouncedDisable> {
     let mut found = Vec::new();
     let mut key = None;
     let mut date = None;
@@ -36,7 +36,7 @@ pub(super) fn announcements(text: &str) -> Vec<Announcement> {
         } else if let Some(row) = line.strip_prefix("  - ").filter(|_| table) {
             if let Some((named, day)) = row.rsplit_once(": ") {
                 let named = named.rsplit_once(", ").map_or(named, |(_, key)| key);
-                found.extend(time(day).map(|at| Announcement { key: named.to_owned(), disabled_from: at }));
+                found.extend(time(day).map(|at| AnnouncedDisable { key: named.to_owned(), disabled_from: at }));
             }
         } else if let Some(when) = line.strip_prefix("When:").and_then(|line| line.trim().strip_suffix(OF_ONE)) {
             date = time(when);
@@ -46,7 +46,7 @@ pub(super) fn announcements(text: &str) -> Vec<Announcement> {
             table = line.ends_with(':') && line.contains(OF_MANY);
         }
         if let (Some(key), Some(disabled_from)) = (&key, date) {
-            found.push(Announcement { key: key.clone(), disabled_from });
+            found.push(AnnouncedDisable { key: key.clone(), disabled_from });
             date = None;
         }
     }

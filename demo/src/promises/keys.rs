@@ -5,22 +5,23 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 use rotation::Policy;
 use rotation::names::STATE_TAG_PREFIX;
+use rotation::policy::days;
 use sandbox::journal::{Effect, EffectRecord};
 
 use super::announcement::announcements;
 use super::record::{Record, UnreadableSecret};
-use super::{Broken, Promise, Verdict};
+use super::{Broken, CheckResult, Promise};
 
 /// Mail times are the mail service's, tags' and keys' are whole seconds.
-const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(2);
+const TIME_RESOLUTION: SignedDuration = SignedDuration::from_secs(2);
 
 /// Mails give dates to the minute.
 const MAIL_TOLERANCE: SignedDuration = SignedDuration::from_mins(1);
 
-pub(super) fn check(record: &Record, policy: &Policy, verdict: &mut Verdict) {
-    let mut history = History { record, policy, keys: HashMap::new(), verdict };
+pub(super) fn check(record: &Record, policy: &Policy, result: &mut CheckResult) {
+    let mut history = History { record, policy, keys: HashMap::new(), result };
     for key in &record.keys_at_start {
-        let held = Key { active: key.active, obtainable: true, ..Key::new(&key.account, &key.user) };
+        let held = KeyHistory { active: key.active, obtainable: true, ..KeyHistory::new(&key.account, &key.user) };
         history.keys.insert(&key.id, held);
     }
     for change in &record.effects {
@@ -34,7 +35,7 @@ pub(super) fn check(record: &Record, policy: &Policy, verdict: &mut Verdict) {
 }
 
 /// A key, as far as the changes read so far tell.
-struct Key<'a> {
+struct KeyHistory<'a> {
     account: &'a str,
     user: &'a str,
     /// The change that made it; none for one that was there before.
@@ -55,7 +56,7 @@ struct Announced {
     disabled_from: Timestamp,
 }
 
-impl<'a> Key<'a> {
+impl<'a> KeyHistory<'a> {
     fn new(account: &'a str, user: &'a str) -> Self {
         Self { account, user, made: None, active: true, obtainable: false, announced: Vec::new(), recorded: None }
     }
@@ -64,15 +65,15 @@ impl<'a> Key<'a> {
 struct History<'a> {
     record: &'a Record,
     policy: &'a Policy,
-    keys: HashMap<&'a str, Key<'a>>,
-    verdict: &'a mut Verdict,
+    keys: HashMap<&'a str, KeyHistory<'a>>,
+    result: &'a mut CheckResult,
 }
 
 impl<'a> History<'a> {
     fn read(&mut self, change: &'a EffectRecord) {
         let account = change.account.as_str();
         if let Effect::KeyCreated { user, key } = &change.effect {
-            self.keys.insert(key, Key { made: Some(change.seq), ..Key::new(account, user) });
+            self.keys.insert(key, KeyHistory { made: Some(change.seq), ..KeyHistory::new(account, user) });
         } else if let Effect::SecretPublished { name, version, .. } = &change.effect {
             self.published(account, name, version);
         } else if let Effect::MailAccepted { message_id, .. } = &change.effect {
@@ -122,7 +123,7 @@ impl<'a> History<'a> {
     }
 
     fn disabled(&mut self, change: &EffectRecord, id: &str) {
-        self.verdict.disables += 1;
+        self.result.disables += 1;
         let Some(key) = self.keys.get_mut(id) else { return };
         (key.active, key.recorded) = (false, None);
         let (account, user) = (key.account, key.user);
@@ -131,7 +132,7 @@ impl<'a> History<'a> {
         let successor = self.others(id, account, user).filter_map(|key| key.made).max();
         let noticed = self.keys[id].announced.iter().any(|notice| {
             successor.is_none_or(|made| notice.mail > made)
-                && notice.at.duration_until(change.at) + CLOCK_TOLERANCE >= grace
+                && notice.at.duration_until(change.at) + TIME_RESOLUTION >= grace
                 && notice.disabled_from <= change.at + MAIL_TOLERANCE
         });
         if !noticed {
@@ -145,7 +146,7 @@ impl<'a> History<'a> {
     }
 
     fn deleted(&mut self, change: &EffectRecord, id: &str, was_active: bool) {
-        self.verdict.deletions += 1;
+        self.result.deletions += 1;
         let Some(key) = self.keys.get(id) else { return };
         let (account, user) = (key.account, key.user);
         // What a run has made and could not publish nobody can have: it takes that away again.
@@ -155,7 +156,7 @@ impl<'a> History<'a> {
             self.broken(change, Promise::NoLiveKeyDeleted, account, user, format!("{id} was deleted while active"));
         }
         let grace = days(self.policy.recovery_grace());
-        let waited = recorded.is_some_and(|at| at.duration_until(change.at) + CLOCK_TOLERANCE >= grace);
+        let waited = recorded.is_some_and(|at| at.duration_until(change.at) + TIME_RESOLUTION >= grace);
         if !was_active && !waited {
             let since =
                 recorded.map_or("without a record".to_owned(), |at| format!("though on record only since {at}"));
@@ -169,7 +170,7 @@ impl<'a> History<'a> {
     }
 
     fn look_what_is_left(&mut self, change: &EffectRecord, id: &str) {
-        let Some(Key { account, user, .. }) = self.keys.get(id) else { return };
+        let Some(KeyHistory { account, user, .. }) = self.keys.get(id) else { return };
         let (account, user) = (*account, *user);
         if !self.others(id, account, user).any(|key| key.obtainable) {
             let sentence = format!("after {id} was taken away, no active key is left that somebody can have");
@@ -178,13 +179,13 @@ impl<'a> History<'a> {
     }
 
     /// The user's other active keys.
-    fn others(&self, id: &str, account: &str, user: &str) -> impl Iterator<Item = &Key<'a>> {
+    fn others(&self, id: &str, account: &str, user: &str) -> impl Iterator<Item = &KeyHistory<'a>> {
         let others = self.keys.iter().filter(move |(other, _)| **other != id).map(|(_, key)| key);
         others.filter(move |key| key.active && key.account == account && key.user == user)
     }
 
     fn broken(&mut self, change: &EffectRecord, promise: Promise, account: &str, user: &str, sentence: String) {
-        self.verdict.broken.push(Broken {
+        self.result.broken.push(Broken {
             promise,
             account: account.to_owned(),
             user: user.to_owned(),
@@ -193,8 +194,4 @@ impl<'a> History<'a> {
             sentence,
         });
     }
-}
-
-fn days(n: u32) -> SignedDuration {
-    SignedDuration::from_hours(24 * i64::from(n))
 }

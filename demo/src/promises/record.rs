@@ -60,9 +60,9 @@ impl StartingKey {
 
 impl Record {
     /// What the sandbox has recorded since there were these keys.
-    pub fn new(world: &Cloud, keys_at_start: Vec<StartingKey>) -> Self {
+    pub fn new(cloud: &Cloud, keys_at_start: Vec<StartingKey>) -> Self {
         let mut stored_keys = HashMap::new();
-        for (_, secret) in world.secrets.all() {
+        for (_, secret) in cloud.secrets.all() {
             for (version, held) in &secret.versions {
                 if let Some(key) = access_key_id(&held.value) {
                     stored_keys.insert((secret.account.clone(), secret.name.clone(), version.clone()), key);
@@ -71,25 +71,25 @@ impl Record {
         }
         Self {
             keys_at_start,
-            calls: world.journal.calls().cloned().collect(),
-            effects: world.journal.effects().to_vec(),
-            mails: world.mail.outbox().iter().map(|mail| (mail.message_id.clone(), mail.clone())).collect(),
+            calls: cloud.journal.calls().cloned().collect(),
+            effects: cloud.journal.effects().to_vec(),
+            mails: cloud.mail.outbox().iter().map(|mail| (mail.message_id.clone(), mail.clone())).collect(),
             stored_keys,
-            unreadable: unreadable(world),
+            unreadable: unreadable(cloud),
         }
     }
 }
 
-fn unreadable(world: &Cloud) -> Vec<UnreadableSecret> {
-    let made = world.journal.effects().iter().filter_map(|change| {
+fn unreadable(cloud: &Cloud) -> Vec<UnreadableSecret> {
+    let made = cloud.journal.effects().iter().filter_map(|change| {
         let Effect::KeyCreated { user, key } = &change.effect else { return None };
         Some((key.clone(), (change.account.as_str(), user.as_str())))
     });
     let owners: HashMap<String, _> = made.collect();
-    let published = world.secrets.all().filter_map(|(region, secret)| {
+    let published = cloud.secrets.all().filter_map(|(region, secret)| {
         let key = access_key_id(&secret.current()?.value)?;
         let (account, user) = owners.get(&key)?;
-        (!secretsmanager::may_read(world, account, user, region, secret)).then(|| UnreadableSecret {
+        (!secretsmanager::may_read(cloud, account, user, region, secret)).then(|| UnreadableSecret {
             account: (*account).to_owned(),
             user: (*user).to_owned(),
             secret: secret.name.clone(),

@@ -10,7 +10,7 @@ use rotation::{AccountId, UserName};
 use sandbox::journal::{CallRecord, Outcome};
 
 use super::record::Record;
-use super::{Broken, Promise, Verdict};
+use super::{Broken, CheckResult, Promise};
 
 /// What is asked: an operation, about a user or group, and a key where the question is about one.
 type Question<'a> = (&'a str, &'a str, &'a str);
@@ -19,21 +19,21 @@ type Question<'a> = (&'a str, &'a str, &'a str);
 type Message<'a> = (&'a str, &'a str, &'a str);
 
 /// Checks what was done after questions that were not answered.
-pub(super) fn check(record: &Record, verdict: &mut Verdict) {
+pub(super) fn check(record: &Record, result: &mut CheckResult) {
     let mut open: HashMap<Message<'_>, HashSet<Question<'_>>> = HashMap::new();
     for call in record.calls.iter().filter(|call| !call.session.is_empty()) {
         let message = (call.app.as_str(), call.account.as_str(), call.session.as_str());
         let questions = open.entry(message).or_default();
         if call.mutating {
             for question in questions.iter().filter(|question| concerns(question, call)) {
-                verdict.broken.push(broken(call, question));
+                result.broken.push(broken(call, question));
             }
         } else if call.service == "iam" && !is_about_the_report(call) {
-            let question = (call.operation.as_str(), call.subject.as_str(), call.access_key.as_str());
+            let question = (call.operation.as_str(), call.subject.as_str(), call.named_key_id.as_str());
             if answered(&call.outcome) {
                 questions.remove(&question);
             } else {
-                verdict.unanswered += 1;
+                result.unanswered += 1;
                 questions.insert(question);
             }
         }

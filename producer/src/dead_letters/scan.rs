@@ -38,9 +38,9 @@ impl Scanner {
         Self { client: connection.sqs(), queue: queue.clone(), seen: HashSet::new(), held: Vec::new() }
     }
 
-    /// The next letters; none when there are no more to be had.
+    /// The next letters; none when the queue gives no more.
     ///
-    /// On a FIFO queue no more than ten letters of one message group are to be had before one of them is taken away.
+    /// A FIFO queue gives at most ten letters of one message group until one of them is deleted or visible again.
     ///
     /// # Errors
     /// [`AwsError`] where the queue cannot be read.

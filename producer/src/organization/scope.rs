@@ -109,7 +109,7 @@ pub struct Resolved {
 /// What was left out of a listing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LeftOut {
-    /// LeftOut by the operator.
+    /// Excluded by the operator.
     pub by_operator: u64,
     /// By state, for all that are not active.
     pub by_state: BTreeMap<String, u64>,
@@ -194,7 +194,7 @@ impl Resolved {
     /// Hands on every account concerned, each once. Ends early, without an error, when nobody takes them any more.
     pub async fn list(self, organization: &Organization, to: Sender<Member>) -> ListingSummary {
         let mut filter = AccountFilter::new(&self.excluded);
-        let broken_off = self.stream_accounts(organization, &mut filter, &to).await.err().and_then(Stop::error);
+        let broken_off = self.stream_accounts(organization, &mut filter, &to).await.err().and_then(ListingStop::error);
         if self.everybody && broken_off.is_none() {
             filter.left_out.unmet_exclusions = self.excluded.difference(&filter.matched_exclusions).cloned().collect();
         }
@@ -207,7 +207,7 @@ impl Resolved {
         organization: &Organization,
         filter: &mut AccountFilter<'_>,
         to: &Sender<Member>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), ListingStop> {
         for member in &self.named {
             if member.state != MemberState::Active {
                 filter.left_out.named.push((member.account.clone(), member.state.clone()));
@@ -224,16 +224,16 @@ impl Resolved {
     }
 }
 
-enum Stop {
+enum ListingStop {
     Error(AwsError),
     NobodyListens,
 }
 
-impl Stop {
+impl ListingStop {
     fn error(self) -> Option<AwsError> {
         match self {
-            Stop::Error(error) => Some(error),
-            Stop::NobodyListens => None,
+            ListingStop::Error(error) => Some(error),
+            ListingStop::NobodyListens => None,
         }
     }
 }
@@ -242,11 +242,11 @@ async fn pages(
     filter: &mut AccountFilter<'_>,
     to: &Sender<Member>,
     page: impl AsyncFn(Option<String>) -> Result<Page<Member>, AwsError>,
-) -> Result<(), Stop> {
+) -> Result<(), ListingStop> {
     let mut token = None;
     loop {
         // A page may be empty and still not the last: only the missing token says so.
-        let Page { items, next } = page(token).await.map_err(Stop::Error)?;
+        let Page { items, next } = page(token).await.map_err(ListingStop::Error)?;
         filter.send_on(items, to).await?;
         match next {
             Some(next) => token = Some(next),
@@ -269,10 +269,10 @@ impl<'a> AccountFilter<'a> {
         Self { excluded, seen: HashSet::new(), matched_exclusions: BTreeSet::new(), left_out: LeftOut::default() }
     }
 
-    async fn send_on(&mut self, members: Vec<Member>, to: &Sender<Member>) -> Result<(), Stop> {
+    async fn send_on(&mut self, members: Vec<Member>, to: &Sender<Member>) -> Result<(), ListingStop> {
         for member in members {
             if self.admits(&member) {
-                to.send(member).await.map_err(|_| Stop::NobodyListens)?;
+                to.send(member).await.map_err(|_| ListingStop::NobodyListens)?;
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use rotation::AccountId;
 /// How accounts are read.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum AccessMethod<'a> {
-    /// With the own credentials: the account they are of.
+    /// With the process's own credentials: the account they are of.
     Own(&'a Connection),
     /// With the role in each account.
     Role { connection: &'a Connection, role: &'a MemberRole, session_name: &'a str },

@@ -14,7 +14,7 @@ use key_rotation_aws::iam::{self, UserRecord};
 use key_rotation_aws::{AwsError, RetryPolicy};
 use rotation::progress::Publication;
 use rotation::user::UserTags;
-use rotation::{AccessKeyId, AccountId, Key, KeyStatus, LastUse, Published, User, names};
+use rotation::{AccessKeyId, AccountId, Key, KeyStatus, LastUse, Published, User};
 
 use super::access::{Access, AccessMethod};
 use crate::publication;
@@ -68,11 +68,10 @@ pub(super) struct AccountReader<'a> {
     /// Every user is looked at live, and no credential report used.
     pub(super) live: bool,
     /// For how long a credential report that is being generated is waited for.
-    pub(super) patience: Duration,
+    pub(super) report_timeout: Duration,
 }
 
 impl AccountReader<'_> {
-    /// Reads one account.
     pub(super) async fn read(&self, account: &AccountId) -> Result<AccountKeys, AccountError> {
         let access = self.method.open(account).await?;
         let clients = access.clients().await?;
@@ -100,7 +99,7 @@ impl AccountReader<'_> {
     async fn credential_report(&self, iam: &aws_sdk_iam::Client) -> Result<CredentialReport, CredentialReportError> {
         let mut waits = RetryPolicy::MESSAGE.waits();
         loop {
-            match credential_report::fetch(iam, &pauses(self.patience)).await {
+            match credential_report::fetch(iam, &pauses(self.report_timeout)).await {
                 Err(CredentialReportError::Aws(error)) if error.class.may_pass() => match waits.next() {
                     Some(wait) => tokio::time::sleep(wait).await,
                     None => return Err(CredentialReportError::Aws(error)),
@@ -152,8 +151,8 @@ impl AccountReader<'_> {
 }
 
 /// Growing pauses that take so long together.
-fn pauses(patience: Duration) -> Vec<Duration> {
-    let (mut next, mut left) = (FIRST_PAUSE, patience);
+fn pauses(report_timeout: Duration) -> Vec<Duration> {
+    let (mut next, mut left) = (FIRST_PAUSE, report_timeout);
     let mut pauses = Vec::new();
     while !left.is_zero() {
         let pause = next.min(left);
@@ -207,12 +206,10 @@ async fn live(access: &Access, account: &AccountId, user: &User) -> Result<Looke
             looked.unknown_use = Some(error);
             LastUse::Unknown
         });
-        let published = match &publication {
-            Publication::Versions(current) if current.contains(&names::version_id(&key.id)) => Published::Yes,
-            Publication::Versions(_) => Published::No,
+        let published = match publication.published(&key.id) {
             // With a rotation under way there is a secret somewhere; without one there is none of this tool's making.
-            Publication::Unreadable if is_ours => Published::Unknown,
-            Publication::Unreadable => Published::No,
+            Published::Unknown if !is_ours => Published::No,
+            published @ (Published::Yes | Published::No | Published::Unknown) => published,
         };
         let state = user.tags.state_of(&key.id);
         looked.keys.push(Key { id: key.id, status: key.status, created: key.created, last_use, published, state });

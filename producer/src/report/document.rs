@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use rotation::{AccessKeyId, AccountId, LastUse};
+use rotation::{AccessKeyId, AccountId, KeyStatus, LastUse, PolicyStatus};
 use serde::{Serialize, Serializer};
 
 /// The version of what is written.
@@ -266,8 +266,7 @@ pub struct KeyRow {
     pub user: String,
     /// `null` where only the credential report was read, which has no ids.
     pub access_key_id: Option<AccessKeyId>,
-    /// `active` or `inactive`.
-    pub status: &'static str,
+    pub status: KeyStatus,
     /// Where only the credential report was read: created or last changed.
     pub created: Timestamp,
     pub age_days: i64,
@@ -275,8 +274,7 @@ pub struct KeyRow {
     pub last_used: Option<Timestamp>,
     pub last_used_service: Option<String>,
     pub exempt: Option<ExemptionCell>,
-    /// `within_policy`, `due`, `overdue`, `exempt` or `inactive`.
-    pub state: &'static str,
+    pub state: PolicyStatus,
     /// What the rules would do to it next, within the forecast.
     pub next: Option<NextStep>,
 }

@@ -1,8 +1,9 @@
 //! From what was read to the report: every number in it is counted here, and every judgement on a key is the rules'.
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use rotation::policy::after;
 use rotation::{
     AccountId, ForecastKind, Installed, Key, KeyStatus, LastUse, MissingFact, Policy, PolicyStatus, Succession,
     Unforeseeable, forecast,
@@ -34,7 +35,6 @@ pub(super) struct Basis {
     pub(super) source: Source,
 }
 
-/// The report.
 pub(super) fn evaluate(gathered: &Gathered, basis: &Basis) -> Document {
     let mut document = Document::empty(gathered, basis);
     for record in &gathered.accounts {
@@ -73,17 +73,13 @@ fn date(at: Timestamp) -> Date {
     at.to_zoned(TimeZone::UTC).date()
 }
 
-fn days_after(time: Timestamp, days: u32) -> Timestamp {
-    time.saturating_add(SignedDuration::from_hours(24 * i64::from(days))).unwrap_or(Timestamp::MAX)
-}
-
 fn days_between(from: Timestamp, to: Timestamp) -> i64 {
     to.duration_since(from).as_hours().div_euclid(24)
 }
 
 impl Document {
     fn empty(gathered: &Gathered, basis: &Basis) -> Self {
-        let day = |n| date(days_after(basis.as_of, n));
+        let day = |n| date(after(basis.as_of, n));
         let days = (0..FORECAST_DAYS).map(|n| ForecastDay {
             date: day(n),
             replace: 0,
@@ -156,10 +152,10 @@ impl Document {
                 let first = self.keys.len();
                 users.iter().for_each(|user| self.user(&record.account, user, basis));
                 let keys = &self.keys[first..];
-                let overdue = keys.iter().filter(|key| key.state == PolicyStatus::Overdue.as_str());
+                let overdue = keys.iter().filter(|key| key.state == PolicyStatus::Overdue);
                 row.users = users.len() as u64;
                 row.keys = keys.len() as u64;
-                row.active = keys.iter().filter(|key| key.state != PolicyStatus::Inactive.as_str()).count() as u64;
+                row.active = keys.iter().filter(|key| key.state != PolicyStatus::Inactive).count() as u64;
                 row.overdue = overdue.clone().count() as u64;
                 row.oldest_overdue_days = overdue.map(|key| key.age_days).max();
                 self.users_not_read.extend(unread.iter().map(|unread| UserNotRead {
@@ -194,7 +190,7 @@ impl Document {
             }
         }
         let (of, name) = (|| account.clone(), || user.name.to_string());
-        let on = |day: u32| date(days_after(basis.as_of, day));
+        let on = |day: u32| date(after(basis.as_of, day));
         self.findings.extend(foreseen.findings.iter().map(|(day, finding)| FindingRow {
             account: of(),
             user: name(),
@@ -214,7 +210,7 @@ impl Document {
                 account: of(),
                 user: name(),
                 access_key_id: read.live.then(|| key.id.clone()),
-                status: if key.status == KeyStatus::Active { "active" } else { "inactive" },
+                status: key.status,
                 created: key.created,
                 age_days: days_between(key.created, basis.as_of),
                 usage: Usage::from(&key.last_use),
@@ -224,12 +220,12 @@ impl Document {
                     LastUse::Never | LastUse::Unknown => None,
                 },
                 exempt: exemption,
-                state: status.as_str(),
+                state: status,
                 next,
             });
             self.count(status, key, basis);
         }
-        let active = self.keys[first..].iter().filter(|key| key.status == "active");
+        let active = self.keys[first..].iter().filter(|key| key.status == KeyStatus::Active);
         let (active_keys, oldest_active_days) = (active.clone().count() as u64, active.map(|key| key.age_days).max());
         self.summary.users_with_two_active_keys += u64::from(active_keys > 1);
         if let Some(exemption) = exemption {

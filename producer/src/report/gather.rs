@@ -6,7 +6,7 @@ use rotation::AccountId;
 use tokio::sync::mpsc;
 
 use super::account::{AccountKeys, AccountReader};
-use super::progress::Progress;
+use super::progress::ProgressDisplay;
 use crate::organization::{ListingSummary, Member, MemberState, Organization, Resolved};
 
 /// Accounts read at once. Most of the time they wait for IAM to generate their credential reports.
@@ -45,7 +45,7 @@ pub(super) async fn organization(
     resolved: Resolved,
     organization: &Organization,
     reader: AccountReader<'_>,
-    progress: &Progress,
+    progress: &ProgressDisplay,
 ) -> Gathered {
     let (found, members) = mpsc::channel(BETWEEN_STAGES);
     let members = stream::unfold(members, async |mut members| Some((members.recv().await?, members)));
@@ -69,12 +69,11 @@ pub(super) async fn organization(
     }
 }
 
-/// Reads one account.
 pub(super) async fn one(
     account: AccountId,
     name: Option<String>,
     reader: AccountReader<'_>,
-    progress: &Progress,
+    progress: &ProgressDisplay,
 ) -> AccountRecord {
     let read = reader.read(&account).await.map_err(|error| error.to_string());
     if let Err(why) = &read {

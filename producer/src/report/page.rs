@@ -14,7 +14,6 @@ use self::lists::Lists;
 use super::document::{AgeBand, Document, ForecastDay, Source, Summary};
 use super::{DATA, TABLE};
 
-/// The page.
 pub(super) fn render(document: &Document) -> Result<String, Error> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
@@ -23,54 +22,54 @@ pub(super) fn render(document: &Document) -> Result<String, Error> {
     environment.add_template("page", include_str!("page/page.html"))?;
     let lists = Lists::new(document);
     environment.get_template("page")?.render(context! {
-        coverage => of(&document.coverage),
-        complete => of(document.complete),
-        tool => of(&document.tool),
-        generated_at => of(minute(document.generated_at)),
-        as_of => of(minute(document.as_of)),
-        ahead => of(document.as_of != document.generated_at),
-        scope => of(&document.scope),
-        live => of(document.source == Source::Live),
+        coverage => value(&document.coverage),
+        complete => value(document.complete),
+        tool => value(&document.tool),
+        generated_at => value(minute(document.generated_at)),
+        as_of => value(minute(document.as_of)),
+        ahead => value(document.as_of != document.generated_at),
+        scope => value(&document.scope),
+        live => value(document.source == Source::Live),
         oldest_credential_report =>
-            of(document.accounts.iter().filter_map(|account| account.credential_report_at).min().map(minute)),
-        policy => of(&document.policy),
-        summary => of(&document.summary),
-        figures => of(figures(&document.summary)),
-        controls => of(&document.controls),
-        ages => of(ages(&document.ages)),
+            value(document.accounts.iter().filter_map(|account| account.credential_report_at).min().map(minute)),
+        policy => value(&document.policy),
+        summary => value(&document.summary),
+        figures => value(figures(&document.summary)),
+        controls => value(&document.controls),
+        ages => value(ages(&document.ages)),
         forecast_chart => chart::forecast(&document.forecast.days),
-        forecast_days => of(document.forecast.days.iter().filter(|day| is_eventful(day)).collect::<Vec<_>>()),
-        overdue_accounts => of(lists.overdue_accounts()),
-        overdue_keys => of(lists.overdue_keys()),
-        two_active => of(lists.two_active_keys()),
-        never_used => of(lists.never_used()),
-        unused => of(lists.unused_for_45_days()),
-        unforeseeable => of(lists.unforeseeable()),
-        findings => of(lists.findings()),
-        successors => of(lists.successors_not_installed()),
-        exempt => of(lists.exempt()),
-        accounts_not_read => of(lists.accounts_not_read()),
-        accounts_not_active => of(lists.accounts_not_active()),
-        users_not_read => of(lists.users_not_read()),
-        table => of(TABLE),
-        data => of(DATA),
+        forecast_days => value(document.forecast.days.iter().filter(|day| is_eventful(day)).collect::<Vec<_>>()),
+        overdue_accounts => value(lists.overdue_accounts()),
+        overdue_keys => value(lists.overdue_keys()),
+        two_active => value(lists.two_active_keys()),
+        never_used => value(lists.never_used()),
+        unused => value(lists.unused_for_45_days()),
+        unforeseeable => value(lists.unforeseeable()),
+        findings => value(lists.findings()),
+        successors => value(lists.successors_not_installed()),
+        exempt => value(lists.exempt()),
+        accounts_not_read => value(lists.accounts_not_read()),
+        accounts_not_active => value(lists.accounts_not_active()),
+        users_not_read => value(lists.users_not_read()),
+        table => value(TABLE),
+        data => value(DATA),
     })
 }
 
 /// Data as the template takes it.
-fn of(data: impl Serialize) -> Value {
-    value(serde_json::to_value(data).expect("rows of text and numbers are JSON"))
+fn value(data: impl Serialize) -> Value {
+    from_json(serde_json::to_value(data).expect("rows of text and numbers are JSON"))
 }
 
-fn value(data: serde_json::Value) -> Value {
+fn from_json(data: serde_json::Value) -> Value {
     match data {
         serde_json::Value::Null => Value::from(()),
         serde_json::Value::Bool(is) => Value::from(is),
         serde_json::Value::Number(number) => Value::from(number.as_i64().unwrap_or(i64::MAX)),
         serde_json::Value::String(text) => Value::from(text),
-        serde_json::Value::Array(items) => items.into_iter().map(value).collect(),
+        serde_json::Value::Array(items) => items.into_iter().map(from_json).collect(),
         serde_json::Value::Object(fields) => {
-            Value::from_pairs(fields.into_iter().map(|(name, field)| (name, value(field))))
+            Value::from_pairs(fields.into_iter().map(|(name, field)| (name, from_json(field))))
         }
     }
 }

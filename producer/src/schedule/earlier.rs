@@ -9,6 +9,7 @@ use std::str::FromStr;
 use jiff::{SignedDuration, Timestamp};
 use key_rotation_aws::{AwsError, Connection, Depth, QueueUrl, RetryPolicy};
 use rotation::names::LAST_RUN_TAG;
+use rotation::state::tag_time;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -25,7 +26,7 @@ pub struct RunRecord {
 impl fmt::Display for RunRecord {
     /// Only characters that SQS allows in a tag's value.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let requested_at = self.requested_at.strftime("%Y-%m-%dT%H:%M:%SZ");
+        let requested_at = tag_time(self.requested_at);
         write!(f, "run={} requested={requested_at} messages={}", self.run_id, self.messages)
     }
 }

@@ -37,8 +37,7 @@ pub struct UserStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UserKey {
     pub access_key_id: AccessKeyId,
-    /// `active` or `inactive`.
-    pub status: &'static str,
+    pub status: KeyStatus,
     pub created: Timestamp,
     pub usage: Usage,
     pub last_used: Option<LastUsed>,
@@ -129,11 +128,7 @@ async fn look(session: &MemberSession, user: &UserName) -> Result<UserStatus, Aw
             problems.push(format!("the last use of {} is not known: {error}", key.id));
             LastUse::Unknown
         });
-        let published = match &publication {
-            Publication::Versions(current) if current.contains(&names::version_id(&key.id)) => Published::Yes,
-            Publication::Versions(_) => Published::No,
-            Publication::Unreadable => Published::Unknown,
-        };
+        let published = publication.published(&key.id);
         let state = tags.state_of(&key.id);
         keys.push(Key { id: key.id, status: key.status, created: key.created, last_use, published, state });
     }
@@ -156,10 +151,7 @@ impl UserKey {
     fn new(user: &User, key: &Key) -> Self {
         Self {
             access_key_id: key.id.clone(),
-            status: match key.status {
-                KeyStatus::Active => "active",
-                KeyStatus::Inactive => "inactive",
-            },
+            status: key.status,
             created: key.created,
             usage: Usage::from(&key.last_use),
             last_used: match &key.last_use {
@@ -221,7 +213,7 @@ impl fmt::Display for UserStatus {
 impl fmt::Display for UserKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { access_key_id, status, created, .. } = self;
-        write!(f, "{access_key_id}  {status:8}  created {}, ", day(*created))?;
+        write!(f, "{access_key_id}  {:8}  created {}, ", status.as_str(), day(*created))?;
         match (&self.last_used, self.usage) {
             (Some(LastUsed { when, service, region }), _) => {
                 write!(f, "last used {} ({service} in {region})", day(*when))?;

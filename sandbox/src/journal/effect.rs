@@ -26,8 +26,6 @@ pub struct EffectRecord {
 pub enum Effect {
     /// An IAM user was made.
     UserCreated { user: String },
-    /// An IAM user was removed.
-    UserDeleted { user: String },
     /// An access key was made.
     KeyCreated { user: String, key: String },
     /// An access key was switched on or off.
@@ -79,8 +77,6 @@ pub enum Effect {
     QueueAttributesSet { queue: String },
     /// A queue's tags were changed.
     QueueTagged { queue: String },
-    /// A queue was emptied.
-    QueuePurged { queue: String },
     /// A message was put on a queue.
     MessageSent { queue: String, id: String },
     /// A message was handed to a consumer, for the `receive_count`th time.

@@ -9,8 +9,8 @@ fn document(statements: &str) -> String {
     format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#)
 }
 
-fn of_resource(statements: &str) -> Policy {
-    Policy::of_resource(&document(statements)).expect("a policy")
+fn from_resource(statements: &str) -> Policy {
+    Policy::from_resource(&document(statements)).expect("a policy")
 }
 
 fn verdict(policy: &Policy, caller: &str) -> Verdict {
@@ -37,7 +37,7 @@ fn wildcards_match_as_in_aws() {
 
 #[test]
 fn what_an_identity_is_not_allowed_it_may_not_and_a_deny_wins() {
-    let policy = Policy::of_identity(&document(
+    let policy = Policy::from_identity(&document(
         r#"{"Effect":"Allow","Action":["iam:List*","iam:Get*"],"Resource":"*"},
            {"Effect":"Deny","Action":"iam:GetUser","Resource":["*"]}"#,
     ));
@@ -49,7 +49,7 @@ fn what_an_identity_is_not_allowed_it_may_not_and_a_deny_wins() {
 
 #[test]
 fn a_named_user_is_allowed_and_another_is_not_mentioned() {
-    let policy = of_resource(&format!(
+    let policy = from_resource(&format!(
         r#"{{"Effect":"Allow","Principal":{{"AWS":"{ADA}"}},"Action":"secretsmanager:GetSecretValue","Resource":"*"}}"#
     ));
     assert_eq!(verdict(&policy, ADA), Verdict::AllowedCaller);
@@ -59,7 +59,7 @@ fn a_named_user_is_allowed_and_another_is_not_mentioned() {
 #[test]
 fn a_denial_of_everyone_but_one_wins_over_what_allows() {
     for operator in ["StringNotEquals", "ArnNotEquals", "ArnNotLike"] {
-        let policy = of_resource(&format!(
+        let policy = from_resource(&format!(
             r#"{{"Effect":"Allow","Principal":{{"AWS":["111122223333"]}},"Action":"*","Resource":"*"}},
                {{"Effect":"Deny","Principal":"*","Action":"secretsmanager:GetSecretValue","Resource":"*",
                  "Condition":{{"{operator}":{{"aws:PrincipalArn":"{ADA}"}}}}}}"#
@@ -72,7 +72,7 @@ fn a_denial_of_everyone_but_one_wins_over_what_allows() {
 #[test]
 fn a_condition_on_a_key_that_is_not_there_holds_only_if_negated() {
     let with = |operator: &str| {
-        of_resource(&format!(
+        from_resource(&format!(
             r#"{{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*",
                  "Condition":{{"{operator}":{{"aws:PrincipalTag/team":"a"}}}}}}"#
         ))
@@ -85,7 +85,7 @@ fn a_condition_on_a_key_that_is_not_there_holds_only_if_negated() {
 #[test]
 fn everyone_is_public_unless_pinned_to_somebody() {
     let allow = |more: &str| {
-        of_resource(&format!(r#"{{"Effect":"Allow","Principal":{{"AWS":"*"}},"Action":"*","Resource":"*"{more}}}"#))
+        from_resource(&format!(r#"{{"Effect":"Allow","Principal":{{"AWS":"*"}},"Action":"*","Resource":"*"{more}}}"#))
     };
     assert!(allow("").is_public());
     assert!(!allow(r#","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}"#).is_public());
@@ -95,7 +95,7 @@ fn everyone_is_public_unless_pinned_to_somebody() {
 
 #[test]
 fn what_is_not_understood_is_refused() {
-    let resource = |statement: &str| Policy::of_resource(&document(statement));
+    let resource = |statement: &str| Policy::from_resource(&document(statement));
     let unsupported = |policy: Result<Policy, PolicyError>| matches!(policy, Err(PolicyError::Unsupported(_)));
     let condition = r#""Condition":{"NumericLessThan":{"a":"1"}}"#;
     assert!(unsupported(resource(&format!(
@@ -105,9 +105,9 @@ fn what_is_not_understood_is_refused() {
     assert!(unsupported(resource(r#"{"Effect":"Allow","Principal":{"Service":"x"},"Action":"*","Resource":"*"}"#)));
     assert!(resource(r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#).is_err());
     assert!(resource(r#"{"Effect":"Allow","Principal":"*","Action":"*"}"#).is_err());
-    assert!(resource("").is_err() && Policy::of_resource("no").is_err());
+    assert!(resource("").is_err() && Policy::from_resource("no").is_err());
 
-    let identity = |statement: &str| Policy::of_identity(&document(statement));
+    let identity = |statement: &str| Policy::from_identity(&document(statement));
     assert!(unsupported(identity(r#"{"Effect":"Allow","Action":"*","Resource":"*","Condition":{}}"#)));
     assert!(unsupported(identity(r#"{"Effect":"Allow","Action":"*","Resource":"arn:aws:iam::1:user/a"}"#)));
     assert!(unsupported(identity(r#"{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}"#)));

@@ -26,7 +26,6 @@ pub fn handle(world: &mut World, call: &Call) -> Reply {
         "ListUsers" => users::list(world, call),
         "GetUser" => users::get(world, call),
         "CreateUser" => users::create(world, call),
-        "DeleteUser" => users::delete(world, call),
         "ListAccessKeys" => keys::list(world, call),
         "CreateAccessKey" => keys::create(world, call),
         "UpdateAccessKey" => keys::update(world, call),

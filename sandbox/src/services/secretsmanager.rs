@@ -22,7 +22,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use secret::{CURRENT, Deletion, PREVIOUS, Replica, Secret, SecretValue, Version};
@@ -135,20 +134,6 @@ pub fn may_read(world: &World, account: &str, user: &str, region: &str, secret: 
         params: Params::Json(Value::Null),
     };
     access::check(world, &call, &call.operation, secret).is_ok()
-}
-
-/// The partition a region belongs to.
-fn partition(region: &str) -> &'static str {
-    match region {
-        china if china.starts_with("cn-") => "aws-cn",
-        government if government.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    }
-}
-
-/// The call's document as a request.
-fn request<T: DeserializeOwned>(call: &Call) -> Result<T, ApiError> {
-    T::deserialize(call.json()).map_err(|error| ApiError::new(400, "SerializationException", error.to_string()))
 }
 
 /// What a secret is to be used for.

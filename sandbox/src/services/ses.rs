@@ -11,7 +11,6 @@ mod send;
 use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::call::{ApiError, Call, Reply};
@@ -196,11 +195,6 @@ pub fn handle(state: &mut State, world: &mut World, call: &Call) -> Reply {
         "GetSuppressedDestination" => identities::get_suppressed(state, call),
         _ => Err(refusal::unsupported(call)),
     }
-}
-
-/// The call's document as a request.
-fn request<T: DeserializeOwned>(call: &Call) -> Result<T, ApiError> {
-    T::deserialize(call.json()).map_err(|error| ApiError::new(400, "SerializationException", error.to_string()))
 }
 
 fn bad_request(message: impl Into<String>) -> ApiError {

@@ -27,7 +27,6 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 pub use attributes::{Attributes, DeduplicationScope, RedriveAllowPolicy, RedrivePolicy};
 pub use knobs::{EntryFailure, Knobs};
@@ -35,7 +34,7 @@ pub use message::{LARGEST_MESSAGE, Message, MessageAttribute, Place};
 pub use moves::{MoveStatus, MoveTask};
 pub use queue::Queue;
 
-use crate::call::{ApiError, Call, Reply};
+use crate::call::{ApiError, Call, Reply, partition};
 use crate::refusal;
 use crate::world::World;
 
@@ -97,9 +96,9 @@ impl State {
     }
 
     /// A queue, brought up to `now`.
-    fn settled(&mut self, arn: &str, now: Timestamp) -> Result<&mut Queue, ApiError> {
+    fn caught_up(&mut self, arn: &str, now: Timestamp) -> Result<&mut Queue, ApiError> {
         let queue = self.queues.get_mut(arn).ok_or_else(error::queue_does_not_exist)?;
-        queue.settle(now);
+        queue.catch_up(now);
         Ok(queue)
     }
 }
@@ -123,20 +122,9 @@ pub fn handle(state: &mut State, world: &mut World, call: &Call) -> Reply {
         "SetQueueAttributes" => manage::set_attributes(state, world, call, now),
         "ListQueueTags" => manage::list_tags(state, call, now),
         "TagQueue" => manage::tag_queue(state, world, call, now),
-        "UntagQueue" => manage::untag_queue(state, world, call, now),
-        "PurgeQueue" => manage::purge_queue(state, world, call, now),
         "StartMessageMoveTask" => moves::start(state, world, call, now),
         "ListMessageMoveTasks" => moves::list(state, call),
         _ => Err(refusal::unsupported(call)),
-    }
-}
-
-/// The partition a region belongs to.
-fn partition(region: &str) -> &'static str {
-    match region {
-        china if china.starts_with("cn-") => "aws-cn",
-        government if government.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
     }
 }
 
@@ -154,11 +142,6 @@ fn target(call: &Call) -> Result<String, ApiError> {
     };
     let arn = arn(&call.region, account, name);
     if account != call.caller.account { Err(error::access_denied(&arn)) } else { Ok(arn) }
-}
-
-/// The call's document as a request.
-fn request<T: DeserializeOwned>(call: &Call) -> Result<T, ApiError> {
-    T::deserialize(call.json()).map_err(|error| ApiError::new(400, "SerializationException", error.to_string()))
 }
 
 /// A number of a request that has to be in a range, as SQS words it.

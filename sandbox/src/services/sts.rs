@@ -84,7 +84,7 @@ fn assume_role(world: &mut World, call: &Call) -> Result<Xml, ApiError> {
         return Err(denied());
     }
     let seconds = duration(call, role.longest_session)?;
-    let policy = call.text("Policy").map(Policy::of_identity).transpose().map_err(|error| match error {
+    let policy = call.text("Policy").map(Policy::from_identity).transpose().map_err(|error| match error {
         PolicyError::Malformed(_) => ApiError::new(400, "MalformedPolicyDocument", error.to_string()),
         PolicyError::Unsupported(_) => ApiError::new(501, "NotImplemented", error.to_string()),
     })?;

@@ -11,7 +11,6 @@ pub(crate) fn query_error_code(code: &str) -> String {
         | "EmptyBatchRequest"
         | "InvalidBatchEntryId"
         | "MessageNotInflight"
-        | "PurgeQueueInProgress"
         | "QueueDeletedRecently"
         | "TooManyEntriesInBatchRequest"
         | "UnsupportedOperation" => format!("AWS.SimpleQueueService.{code}"),

@@ -264,7 +264,7 @@ async fn replication_fails_where_another_secret_has_the_name() {
 }
 
 #[tokio::test]
-async fn tags_are_put_and_shown() {
+async fn describing_a_secret_shows_the_tags_that_were_put() {
     let (_sandbox, client) = store().await;
     create_empty(&client).await;
     let tag = |key: &str| Tag::builder().key(key).value("v").build();

@@ -4,7 +4,7 @@ use aws_sdk_iam::Client;
 use aws_sdk_iam::config::retry::RetryConfig;
 use aws_sdk_iam::types::{StatusType, Tag};
 use jiff::Timestamp;
-use key_rotation_aws::iam;
+use key_rotation_aws::iam::{self, MAX_ITEMS};
 pub use key_rotation_aws::iam::{KeyRecord, Listing, UserRecord};
 use key_rotation_aws::{AwsError, ErrorClass, MemberSession, RetryPolicy};
 use rotation::names;
@@ -21,9 +21,6 @@ pub struct NewKey {
     pub created: Timestamp,
     pub secret: SecretString,
 }
-
-/// IAM API reference, `MaxItems`: at most 1,000.
-const PAGE: i32 = 1000;
 
 /// IAM through one session.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +64,7 @@ impl<'a> Iam<'a> {
     /// The members of a group, to the last page. `None`: there is no such group.
     pub async fn group_members(self, group: &str) -> Result<Option<Vec<String>>, AwsError> {
         let mut members = Vec::new();
-        let mut pages = self.0.get_group().group_name(group).into_paginator().page_size(PAGE).send();
+        let mut pages = self.0.get_group().group_name(group).into_paginator().page_size(MAX_ITEMS).send();
         while let Some(page) = pages.next().await {
             match page.map_err(|error| AwsError::new("iam:GetGroup", error)) {
                 Ok(page) => members.extend(page.users.into_iter().map(|user| user.user_name)),
@@ -96,7 +93,7 @@ impl<'a> Iam<'a> {
     /// a policy's name.
     pub async fn has_policy(self, user: &UserName, policy_arn: &str) -> Result<bool, AwsError> {
         let call = self.0.list_attached_user_policies().user_name(user.as_str());
-        let mut pages = call.into_paginator().page_size(PAGE).send();
+        let mut pages = call.into_paginator().page_size(MAX_ITEMS).send();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| AwsError::new("iam:ListAttachedUserPolicies", error))?;
             let mut attached = page.attached_policies.unwrap_or_default().into_iter();

@@ -32,39 +32,39 @@ pub(crate) struct Due {
 /// so that its successor passes through the stage of being stored and not yet published.
 pub(crate) fn organization(rng: &mut ChaCha8Rng) -> (Cloud, Vec<Due>) {
     let start: Timestamp = "2026-03-02T06:00:00Z".parse().expect("a valid time");
-    let mut world = Cloud::from(World::new(rng.random(), Clock::frozen_at(start)));
-    let accounts = generate::organization(&mut world, SHAPE);
+    let mut cloud = Cloud::from(World::new(rng.random(), Clock::frozen_at(start)));
+    let accounts = generate::organization(&mut cloud, SHAPE);
     for account in
-        accounts.iter().filter(|id| world.account(id).state == AccountState::Active).cloned().collect::<Vec<_>>()
+        accounts.iter().filter(|id| cloud.account(id).state == AccountState::Active).cloned().collect::<Vec<_>>()
     {
         for number in 0..PLAINLY_DUE {
             let user = format!("due-{number}");
-            world.add_user(&account, &user);
+            cloud.add_user(&account, &user);
             let spec = KeySpec::aged(rng.random_range(91..200)).used_days_ago(rng.random_range(0..5));
-            let key = world.add_key(&account, &user, &spec);
+            let key = cloud.add_key(&account, &user, &spec);
             if number % 2 == 0 {
-                published(&mut world, &account, &user, &key);
+                published(&mut cloud, &account, &user, &key);
             }
         }
     }
-    let due = due(&world);
-    (world, due)
+    let due = due(&cloud);
+    (cloud, due)
 }
 
 /// Stores a published version of a key, as an earlier rotation would have.
-fn published(world: &mut Cloud, account: &str, user: &str, key: &str) {
-    let now = world.now();
+fn published(cloud: &mut Cloud, account: &str, user: &str, key: &str) {
+    let now = cloud.now();
     let account_id = AccountId::new(account).expect("an account id");
     let name = secret_name(&account_id, &user.parse().expect("a user name"));
     let version = version_id(&AccessKeyId::new(key).expect("a key id"));
     let value = serde_json::json!({"AccessKeyId": key, "SecretAccessKey": "earlier"}).to_string();
-    world.secrets.arrange(now, account, REGION, &name, &version, &value);
+    cloud.secrets.arrange(now, account, REGION, &name, &version, &value);
 }
 
-fn due(world: &Cloud) -> Vec<Due> {
-    let now = world.now();
+fn due(cloud: &Cloud) -> Vec<Due> {
+    let now = cloud.now();
     let mut due = Vec::new();
-    for account in world.accounts.values().filter(|account| account.state == AccountState::Active) {
+    for account in cloud.accounts.values().filter(|account| account.state == AccountState::Active) {
         for user in account.users.values() {
             // Exemptions that are over make users due as well; they are left out here rather than dated.
             let exempt = user.holds.groups.contains(EXEMPTION_GROUP) || user.holds.tags.contains_key(EXEMPT_UNTIL_TAG);
@@ -88,9 +88,9 @@ pub(crate) fn accounts(due: &[Due]) -> Vec<AccountId> {
 }
 
 /// What is not as it must be in the end, within the install grace: a sentence each.
-pub(crate) fn not_at_rest(world: &Cloud, due: &[Due]) -> Vec<String> {
+pub(crate) fn not_at_rest(cloud: &Cloud, due: &[Due]) -> Vec<String> {
     let mut broken = Vec::new();
-    for account in world.accounts.values() {
+    for account in cloud.accounts.values() {
         for user in account.users.values() {
             for tag in user.holds.tags.keys().filter(|tag| tag.starts_with(INTENT_TAG_PREFIX)) {
                 broken.push(format!("{} in {} still has {tag}", user.name, account.id));
@@ -99,7 +99,7 @@ pub(crate) fn not_at_rest(world: &Cloud, due: &[Due]) -> Vec<String> {
     }
     for Due { account, user, old } in due {
         let who = format!("{user} in {account}");
-        let holds = &world.user(account.as_str(), user.as_str()).holds;
+        let holds = &cloud.user(account.as_str(), user.as_str()).holds;
         let new: Vec<_> = holds.keys.iter().filter(|key| key.id != old.as_str()).collect();
         let [new] = new.as_slice() else {
             broken.push(format!("{who} has {} successors", new.len()));
@@ -109,7 +109,7 @@ pub(crate) fn not_at_rest(world: &Cloud, due: &[Due]) -> Vec<String> {
             broken.push(format!("the successor of {who} does not work"));
         }
         let version = version_id(&AccessKeyId::new(&new.id).expect("a key id"));
-        let secret = world.secrets.secret(account.as_str(), REGION, &secret_name(account, user));
+        let secret = cloud.secrets.secret(account.as_str(), REGION, &secret_name(account, user));
         if secret.and_then(|secret| secret.holder("AWSCURRENT")) != Some(version.as_str()) {
             broken.push(format!("the successor of {who} is not published"));
         }
@@ -117,7 +117,7 @@ pub(crate) fn not_at_rest(world: &Cloud, due: &[Due]) -> Vec<String> {
             broken.push(format!("the owner of {who} has not been told, or it was not recorded"));
         }
     }
-    let touched = world.journal.effects().iter().filter_map(|record| match &record.effect {
+    let touched = cloud.journal.effects().iter().filter_map(|record| match &record.effect {
         Effect::KeyStatusChanged { key, .. } | Effect::KeyDeleted { key, .. } => Some(key.as_str()),
         _ => None,
     });

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
-use rotation::{AccountId, PolicyStatus};
+use rotation::{AccountId, KeyStatus, PolicyStatus};
 use serde::Serialize;
 
 use crate::report::controls::UNUSED_DAYS;
@@ -68,15 +68,15 @@ impl<'a> Lists<'a> {
     }
 
     pub(super) fn overdue_keys(&self) -> Cut<Row> {
-        self.oldest_first(|key| key.state == PolicyStatus::Overdue.as_str())
+        self.oldest_first(|key| key.state == PolicyStatus::Overdue)
     }
 
     pub(super) fn never_used(&self) -> Cut<Row> {
-        self.oldest_first(|key| key.status == "active" && key.usage == Usage::Never)
+        self.oldest_first(|key| key.status == KeyStatus::Active && key.usage == Usage::Never)
     }
 
     pub(super) fn unused_for_45_days(&self) -> Cut<Row> {
-        let mut keys: Vec<&KeyRow> = self.document.keys.iter().filter(|key| key.status == "active").collect();
+        let mut keys: Vec<&KeyRow> = self.document.keys.iter().filter(|key| key.status == KeyStatus::Active).collect();
         let is_unused = |at: Timestamp| self.document.as_of.duration_since(at).as_hours() >= UNUSED_DAYS * 24;
         keys.retain(|key| key.last_used.is_some_and(is_unused));
         keys.sort_by_key(|key| key.last_used);
@@ -85,7 +85,7 @@ impl<'a> Lists<'a> {
 
     pub(super) fn two_active_keys(&self) -> Cut<Row> {
         let mut users: BTreeMap<_, Vec<&KeyRow>> = BTreeMap::new();
-        for key in self.document.keys.iter().filter(|key| key.status == "active") {
+        for key in self.document.keys.iter().filter(|key| key.status == KeyStatus::Active) {
             users.entry((&key.account, &key.user)).or_default().push(key);
         }
         let users = users.into_iter().filter(|(_, keys)| keys.len() > 1);

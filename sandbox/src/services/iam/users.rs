@@ -47,25 +47,3 @@ pub(super) fn create(world: &mut World, call: &Call) -> Answered {
     world.journal.effect(now, &call.caller, &call.caller.account, Effect::UserCreated { user: name.to_owned() });
     Ok(xml)
 }
-
-pub(super) fn delete(world: &mut World, call: &Call) -> Answered {
-    let name = required(call, "UserName")?;
-    let doomed = user(world, call, name)?;
-    let holding = if !doomed.holds.keys.is_empty() {
-        Some("delete access keys")
-    } else if !doomed.holds.groups.is_empty() {
-        Some("remove users from group")
-    } else if !doomed.attached_policies.is_empty() {
-        Some("detach all policies")
-    } else {
-        None
-    };
-    if let Some(first) = holding {
-        let message = format!("Cannot delete entity, must {first} first.");
-        return Err(ApiError::new(409, "DeleteConflict", message));
-    }
-    let now = world.now();
-    super::account_mut(world, call)?.users.remove(name);
-    world.journal.effect(now, &call.caller, &call.caller.account, Effect::UserDeleted { user: name.to_owned() });
-    Ok(Xml::new())
-}

@@ -7,7 +7,7 @@
 
 use super::error;
 use super::secret::Secret;
-use crate::call::{ApiError, Call, Principal};
+use crate::call::{ApiError, Call, Principal, partition};
 use crate::policy::{Policy, Request, Verdict, account_of};
 use crate::world::World;
 
@@ -19,7 +19,7 @@ fn role_arn(partition: &str, account: &str, role: &str) -> String {
 /// The ARN of the caller as messages and policies write it: a user's, or a role session's.
 fn caller_arn(world: &World, call: &Call) -> String {
     let account = &call.caller.account;
-    let partition = super::partition(&call.region);
+    let partition = partition(&call.region);
     match &call.caller.principal {
         Principal::Operator => format!("arn:{partition}:iam::{account}:user/sandbox-operator"),
         Principal::User(name) => {
@@ -100,7 +100,7 @@ fn identity_allows(world: &World, call: &Call, own_account: bool) -> bool {
 fn names(call: &Call, caller: &str) -> Vec<String> {
     let mut names = vec![caller.to_owned()];
     if let Principal::Role { role, .. } = &call.caller.principal {
-        names.push(role_arn(super::partition(&call.region), &call.caller.account, role));
+        names.push(role_arn(partition(&call.region), &call.caller.account, role));
     }
     names
 }
@@ -111,7 +111,7 @@ fn context(world: &World, call: &Call, caller: &str) -> Vec<(String, String)> {
     let arn = match &call.caller.principal {
         Principal::Operator | Principal::User(_) => caller.to_owned(),
         // For a session it is the role's, not the session's.
-        Principal::Role { role, .. } => role_arn(super::partition(&call.region), account, role),
+        Principal::Role { role, .. } => role_arn(partition(&call.region), account, role),
     };
     let mut context = vec![("aws:principalaccount".to_owned(), account.clone()), ("aws:principalarn".to_owned(), arn)];
     if world.accounts.contains_key(account) {

@@ -65,7 +65,7 @@ impl State {
     pub fn arrange_policy(&mut self, account: &str, region: &str, name: &str, policy: &str) {
         let address = Address { account: account.to_owned(), region: region.to_owned(), name: name.to_owned() };
         let secret = self.at_mut(&address).expect("a secret that is there");
-        secret.policy = Some(Policy::of_resource(policy).expect("a policy"));
+        secret.policy = Some(Policy::from_resource(policy).expect("a policy"));
     }
 }
 

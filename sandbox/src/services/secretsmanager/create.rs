@@ -11,8 +11,8 @@ use super::replicas::{self, ReplicaRegion};
 use super::secret::{Secret, SecretValue};
 use super::tags::{Tag, check_tags};
 use super::versions::{self, version_id};
-use super::{Address, State, access, changed, error, partition, remember, request};
-use crate::call::{Answer, ApiError, Call, Reply};
+use super::{Address, State, access, changed, error, remember};
+use crate::call::{Answer, ApiError, Call, Reply, partition};
 use crate::journal::Effect;
 use crate::world::World;
 
@@ -34,7 +34,7 @@ struct Create {
 }
 
 pub(super) fn create_secret(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
-    let wanted: Create = request(call)?;
+    let wanted: Create = call.request()?;
     access::check_identity(world, call, "CreateSecret")?;
     check_name(&wanted.name)?;
     check_description(wanted.content.description.as_deref())?;

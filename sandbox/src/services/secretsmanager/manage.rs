@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::secret::{Deletion, Secret, seconds};
-use super::{State, Use, access, address, changed, error, find, look, remember, request};
+use super::{State, Use, access, address, changed, error, find, look, remember};
 use crate::call::{Answer, ApiError, Call, Reply};
 use crate::journal::Effect;
 use crate::policy::Policy;
@@ -72,7 +72,7 @@ pub(super) fn list(state: &State, world: &World, call: &Call) -> Reply {
         filters: Vec<Filter>,
         next_token: Option<String>,
     }
-    let wanted: List = request(call)?;
+    let wanted: List = call.request()?;
     access::check_identity(world, call, "ListSecrets")?;
     let most = page_size(call)?;
     let secrets = state.secrets.get(&call.caller.account).and_then(|regions| regions.get(&call.region));
@@ -196,7 +196,7 @@ pub(super) fn put_policy(state: &mut State, world: &mut World, call: &Call, now:
     if text.chars().count() > LONGEST_POLICY {
         return Err(error::invalid_parameter(format!("A resource policy can have {LONGEST_POLICY} characters.")));
     }
-    let policy = Policy::of_resource(text).map_err(|error| error::malformed_policy(error.to_string()))?;
+    let policy = Policy::from_resource(text).map_err(|error| error::malformed_policy(error.to_string()))?;
     access::check_principals(world, &policy)?;
     if call.json()["BlockPublicPolicy"].as_bool().unwrap_or(false) && policy.is_public() {
         return Err(error::public_policy());

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::secret::{Replica, Secret};
-use super::{Address, State, Use, changed, error, find, regions, request};
+use super::{Address, State, Use, changed, error, find, regions};
 use crate::call::{Answer, ApiError, Call, Reply};
 use crate::journal::Effect;
 use crate::world::World;
@@ -84,7 +84,7 @@ pub(super) fn replicate_to(state: &mut State, world: &mut World, call: &Call, no
         #[serde(default)]
         force_overwrite_replica_secret: bool,
     }
-    let wanted: Replicate = request(call)?;
+    let wanted: Replicate = call.request()?;
     let address = find(state, world, call, Use::Write)?;
     check_regions(&address, &wanted.add_replica_regions)?;
     let secret = state.at_mut(&address)?;

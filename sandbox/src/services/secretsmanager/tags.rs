@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{State, Use, changed, error, find, request};
+use super::{State, Use, changed, error, find};
 use crate::call::{Answer, ApiError, Call, Reply};
 use crate::journal::Effect;
 use crate::world::World;
@@ -47,7 +47,7 @@ pub(super) fn tag(state: &mut State, world: &mut World, call: &Call, now: Timest
     struct Request {
         tags: Vec<Tag>,
     }
-    let wanted: Request = request(call)?;
+    let wanted: Request = call.request()?;
     let address = find(state, world, call, Use::Write)?;
     let secret = state.at_mut(&address)?;
     let mut tags = secret.tags.clone();

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::content::Content;
 use super::secret::{CURRENT, MoveRefused, PutRefused, Secret, SecretValue, Stored, seconds};
-use super::{State, Use, changed, error, find, request};
+use super::{State, Use, changed, error, find};
 use crate::call::{Answer, ApiError, Call, Reply};
 use crate::journal::Effect;
 use crate::world::World;
@@ -60,7 +60,7 @@ pub(super) fn put_value(state: &mut State, world: &mut World, call: &Call, now: 
         #[serde(flatten)]
         content: Content,
     }
-    let wanted: Put = request(call)?;
+    let wanted: Put = call.request()?;
     let address = find(state, world, call, Use::Write)?;
     let value = wanted
         .content

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::address::Address;
 use super::content::Content;
-use super::{Knobs, Mail, RefuseAs, Region, State, Suppressed, bad_request, not_found, request};
+use super::{Knobs, Mail, RefuseAs, Region, State, Suppressed, bad_request, not_found};
 use crate::call::{Answer, ApiError, Call, Reply, Service};
 use crate::journal::Effect;
 use crate::refusal;
@@ -51,7 +51,7 @@ struct EmailTag {
 }
 
 pub(super) fn send_email(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
-    let wanted: Send = request(call)?;
+    let wanted: Send = call.request()?;
     let letter = wanted.content.letter()?;
     let Destination { mut to_addresses, mut cc_addresses, bcc_addresses } = wanted.destination;
     if letter.raw.is_some() && to_addresses.is_empty() && cc_addresses.is_empty() && bcc_addresses.is_empty() {

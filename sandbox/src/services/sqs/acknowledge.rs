@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::knobs::Happening;
 use super::message::Place;
 use super::queue::{Handle, LONGEST_IN_FLIGHT};
-use super::{State, batch, error, in_range, request, target};
+use super::{State, batch, error, in_range, target};
 use crate::call::{Answer, ApiError, Call, Reply};
 use crate::journal::Effect;
 use crate::world::World;
@@ -53,13 +53,13 @@ pub(super) fn change_visibility_batch(state: &mut State, world: &mut World, call
 
 fn one(state: &mut State, world: &mut World, call: &Call, now: Timestamp, operation: Operation) -> Reply {
     let arn = target(call)?;
-    operation(state, world, call, now, &arn, &request(call)?)?;
+    operation(state, world, call, now, &arn, &call.request()?)?;
     Ok(Answer::Json(json!({})))
 }
 
 fn many(state: &mut State, world: &mut World, call: &Call, now: Timestamp, operation: Operation) -> Reply {
     let arn = target(call)?;
-    state.settled(&arn, now)?;
+    state.caught_up(&arn, now)?;
     let mut outcome = batch::BatchAnswer::default();
     for entry in batch::entries(call)? {
         if let Some(failure) = batch::chosen_failure(&mut state.knobs, call, entry) {
@@ -83,7 +83,7 @@ fn delete_one(
     acknowledged: &Acknowledged,
 ) -> Result<(), ApiError> {
     let handle = acknowledged.handle()?;
-    state.settled(arn, now)?;
+    state.caught_up(arn, now)?;
     let State { queues, knobs, .. } = state;
     let queue = queues.get_mut(arn).ok_or_else(error::queue_does_not_exist)?;
     // Deleting what is deleted is a success.
@@ -118,7 +118,7 @@ fn change_one(
         return Err(error::missing_parameter("VisibilityTimeout"));
     }
     let timeout = in_range("VisibilityTimeout", acknowledged.visibility_timeout, 0..=LONGEST_IN_FLIGHT, 0)?;
-    let queue = state.settled(arn, now)?;
+    let queue = state.caught_up(arn, now)?;
     let Some(message) = queue.of(&handle).filter(|message| message.receive_count == handle.receive) else {
         return Err(acknowledged.refused("Message does not exist or is not available for visibility timeout change."));
     };
@@ -136,6 +136,6 @@ fn change_one(
         )));
     }
     queue.show_at(handle.ticket, until);
-    queue.settle(now);
+    queue.catch_up(now);
     Ok(())
 }

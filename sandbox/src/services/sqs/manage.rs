@@ -1,20 +1,17 @@
-//! Queues themselves: made, found, listed, read, changed, emptied and removed.
+//! Queues themselves: made, found, listed, read and changed.
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::attributes::{Attributes, READ_ONLY, RedriveAllowPolicy};
 use super::queue::Queue;
-use super::{State, arn, error, in_range, request, target};
+use super::{State, arn, error, in_range, target};
 use crate::call::{Answer, ApiError, Call, Reply};
 use crate::journal::Effect;
 use crate::world::World;
-
-/// How long one must wait between two purges.
-const ONE_MINUTE: SignedDuration = SignedDuration::from_secs(60);
 
 /// Tags a queue can have. (API reference, `TagQueue`, recommends no more; AWS's quota for tags is the same.)
 const TAGS_PER_QUEUE: usize = 50;
@@ -30,7 +27,7 @@ struct Create {
 }
 
 pub(super) fn create_queue(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
-    let wanted: Create = request(call)?;
+    let wanted: Create = call.request()?;
     let account = call.caller.account.clone();
     let made = create(state, now, &call.region, &account, &wanted.queue_name, &wanted.attributes)?;
     if made {
@@ -170,9 +167,9 @@ pub(super) fn get_attributes(state: &mut State, call: &Call, now: Timestamp) -> 
         #[serde(default)]
         attribute_names: Vec<String>,
     }
-    let wanted: Get = request(call)?;
+    let wanted: Get = call.request()?;
     let arn = target(call)?;
-    let queue = state.settled(&arn, now)?;
+    let queue = state.caught_up(&arn, now)?;
     let all = wanted.attribute_names.iter().any(|name| name == "All");
     if let Some(name) = wanted.attribute_names.iter().find(|name| *name != "All" && !Attributes::is_known(name)) {
         return Err(error::unknown_attribute(name));
@@ -205,14 +202,14 @@ pub(super) fn set_attributes(state: &mut State, world: &mut World, call: &Call, 
     struct Set {
         attributes: BTreeMap<String, String>,
     }
-    let wanted: Set = request(call)?;
+    let wanted: Set = call.request()?;
     let arn = target(call)?;
-    let mut attributes = state.settled(&arn, now)?.attributes.clone();
+    let mut attributes = state.caught_up(&arn, now)?.attributes.clone();
     for (name, value) in &wanted.attributes {
         attributes.set(name, value)?;
     }
     check_redrive(state, &arn, &attributes)?;
-    let queue = state.settled(&arn, now)?;
+    let queue = state.caught_up(&arn, now)?;
     queue.attributes = attributes;
     queue.modified = now;
     let effect = Effect::QueueAttributesSet { queue: queue.name.clone() };
@@ -221,7 +218,7 @@ pub(super) fn set_attributes(state: &mut State, world: &mut World, call: &Call, 
 }
 
 pub(super) fn list_tags(state: &mut State, call: &Call, now: Timestamp) -> Reply {
-    let queue = state.settled(&target(call)?, now)?;
+    let queue = state.caught_up(&target(call)?, now)?;
     Ok(Answer::Json(if queue.tags.is_empty() { json!({}) } else { json!({ "Tags": queue.tags }) }))
 }
 
@@ -231,23 +228,10 @@ pub(super) fn tag_queue(state: &mut State, world: &mut World, call: &Call, now: 
     struct Tag {
         tags: BTreeMap<String, String>,
     }
-    let wanted: Tag = request(call)?;
-    let queue = state.settled(&target(call)?, now)?;
+    let wanted: Tag = call.request()?;
+    let queue = state.caught_up(&target(call)?, now)?;
     let mut tags = queue.tags.clone();
     tags.extend(wanted.tags);
-    set_tags(queue, world, call, now, tags)
-}
-
-pub(super) fn untag_queue(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Untag {
-        tag_keys: Vec<String>,
-    }
-    let wanted: Untag = request(call)?;
-    let queue = state.settled(&target(call)?, now)?;
-    let mut tags = queue.tags.clone();
-    tags.retain(|key, _| !wanted.tag_keys.contains(key));
     set_tags(queue, world, call, now, tags)
 }
 
@@ -269,19 +253,6 @@ fn set_tags(
     }
     queue.tags = tags;
     let effect = Effect::QueueTagged { queue: queue.name.clone() };
-    world.journal.effect(now, &call.caller, &queue.account.clone(), effect);
-    Ok(Answer::Json(json!({})))
-}
-
-pub(super) fn purge_queue(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
-    let queue = state.settled(&target(call)?, now)?;
-    if queue.purged.is_some_and(|at| now.duration_since(at) < ONE_MINUTE) {
-        let message = format!("Only one PurgeQueue operation on {} is allowed every 60 seconds.", queue.name);
-        return Err(error::other("PurgeQueueInProgress", message));
-    }
-    queue.purge();
-    queue.purged = Some(now);
-    let effect = Effect::QueuePurged { queue: queue.name.clone() };
     world.journal.effect(now, &call.caller, &queue.account.clone(), effect);
     Ok(Answer::Json(json!({})))
 }

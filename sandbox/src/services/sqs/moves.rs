@@ -70,7 +70,7 @@ pub(super) fn start(state: &mut State, world: &mut World, call: &Call, now: Time
             "There is already a task running. Only one active task is allowed for a source queue arn at a given time.",
         ));
     }
-    let to_move = state.settled(source, now)?.visible() as u64;
+    let to_move = state.caught_up(source, now)?.visible() as u64;
     let task = json!({ "taskId": world.uuid().to_string(), "sourceArn": source });
     let handle = BASE64.encode(task.to_string());
     state.moves.push(MoveTask {
@@ -129,7 +129,7 @@ fn move_one(
     let State { queues, moves, .. } = state;
     let task = &mut moves[at];
     let source = queues.get_mut(&task.source).ok_or("AWS.SimpleQueueService.NonExistentQueue")?;
-    source.settle(now);
+    source.catch_up(now);
     let Some(ticket) = source.next(1).first().copied() else { return Ok(false) };
     let Some(message) = source.message(ticket) else { return Ok(false) };
     let destination = task.destination.clone().or_else(|| message.dead_letter_source.clone());

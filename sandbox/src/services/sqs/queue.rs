@@ -31,8 +31,6 @@ pub struct Queue {
     last_ticket: u64,
     delayed: usize,
     in_flight: usize,
-    /// When it was last purged.
-    pub(super) purged: Option<Timestamp>,
     #[serde(skip)]
     pub(super) recent: Recent,
     #[serde(skip)]
@@ -84,7 +82,6 @@ impl Queue {
             last_ticket: 0,
             delayed: 0,
             in_flight: 0,
-            purged: None,
             recent: Recent::default(),
             visible_index,
             timers: BTreeSet::new(),
@@ -133,7 +130,7 @@ impl Queue {
     }
 
     /// Brings it up to `now`: shows what has become visible, drops what is too old.
-    pub(super) fn settle(&mut self, now: Timestamp) {
+    pub(super) fn catch_up(&mut self, now: Timestamp) {
         while let Some((at, ticket)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
             self.timers.remove(&(at, ticket));
             self.show(ticket);
@@ -257,15 +254,6 @@ impl Queue {
             }
             Place::Visible | Place::Delayed { .. } => {}
         }
-    }
-
-    pub(super) fn purge(&mut self) {
-        self.messages.clear();
-        self.timers.clear();
-        self.ages.clear();
-        self.visible_index = VisibleIndex::new(self.attributes.fifo);
-        self.delayed = 0;
-        self.in_flight = 0;
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::knobs::Happening;
 use super::message::{Message, Place, Wanted};
 use super::queue::LONGEST_IN_FLIGHT;
-use super::{State, error, in_range, request, target};
+use super::{State, error, in_range, target};
 use crate::call::{Answer, Call, Reply};
 use crate::journal::Effect;
 use crate::world::World;
@@ -33,8 +33,8 @@ struct Receive {
 
 pub(super) fn receive(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
     let arn = target(call)?;
-    let request: Receive = request(call)?;
-    let queue = state.settled(&arn, now)?;
+    let request: Receive = call.request()?;
+    let queue = state.caught_up(&arn, now)?;
     let count = in_range("MaxNumberOfMessages", request.max_number_of_messages, 1..=10, 1)? as usize;
     let defaults = &queue.attributes;
     let visibility =

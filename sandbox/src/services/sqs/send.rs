@@ -10,7 +10,7 @@ use super::attributes::DeduplicationScope;
 use super::message::{self, LARGEST_MESSAGE, Message, MessageAttribute, Place};
 use super::queue::Queue;
 use super::recent::Receipt;
-use super::{State, batch, error, in_range, request, target};
+use super::{State, batch, error, in_range, target};
 use crate::call::{Answer, ApiError, Call, Reply};
 use crate::journal::Effect;
 use crate::world::World;
@@ -38,12 +38,12 @@ impl Sent {
 
 pub(super) fn one(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
     let arn = target(call)?;
-    accept(state, world, call, now, &arn, request(call)?).map(|answer| Answer::Json(Value::Object(answer)))
+    accept(state, world, call, now, &arn, call.request()?).map(|answer| Answer::Json(Value::Object(answer)))
 }
 
 pub(super) fn batch(state: &mut State, world: &mut World, call: &Call, now: Timestamp) -> Reply {
     let arn = target(call)?;
-    state.settled(&arn, now)?;
+    state.caught_up(&arn, now)?;
     let mut parsed = Vec::new();
     for entry in batch::entries(call)? {
         let sent = Sent::deserialize(entry)
@@ -79,7 +79,7 @@ fn accept(
     // Drawn first, so that the queue and the random stream are not borrowed at once.
     let id = world.uuid().to_string();
     let knobs = state.knobs.clone();
-    let queue = state.settled(arn, now)?;
+    let queue = state.caught_up(arn, now)?;
     check(queue, &sent)?;
     let mut answer = checksums(&sent);
     let delay = in_range("DelaySeconds", sent.delay_seconds, 0..=900, queue.attributes.delay)?;

@@ -90,7 +90,7 @@ fn run(fifo: bool, steps: Vec<Step>) -> Result<(), TestCaseError> {
     let mut queue = Queue::new("arn".into(), "111122223333", "q", Attributes::new(fifo), now);
     let mut alive: BTreeSet<String> = BTreeSet::new();
     for step in steps {
-        queue.settle(now);
+        queue.catch_up(now);
         match step {
             Step::Send { group, delay } => {
                 let message = message(queue.next_ticket(), group, delay, fifo, now);
@@ -127,7 +127,7 @@ fn run(fifo: bool, steps: Vec<Step>) -> Result<(), TestCaseError> {
         prop_assert_eq!(queue.visible() + queue.in_flight() + queue.delayed(), queue.len());
     }
     // Whatever was not deleted can be received in the end, each once.
-    queue.settle(now + SignedDuration::from_secs(60));
+    queue.catch_up(now + SignedDuration::from_secs(60));
     let left: Vec<u64> = queue.next(usize::MAX);
     let bodies: BTreeSet<String> =
         left.iter().filter_map(|ticket| queue.message(*ticket)).map(|message| message.body.clone()).collect();

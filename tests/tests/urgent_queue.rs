@@ -1,4 +1,4 @@
-//! The fast lane: how long an operator's request waits behind a full queue of scheduled work, with `URGENT_QUEUE_URL` and
+//! The urgent queue: how long an operator's request waits behind a full queue of scheduled work, with `URGENT_QUEUE_URL` and
 //! without. Run with `--nocapture`, it prints the figures of docs/scaling.md.
 
 use std::sync::Arc;
@@ -132,13 +132,13 @@ async fn a_forced_rotation_is_done_before_5_percent_of_5000_scheduled_messages()
     let stage = a_full_queue().await;
     let urgent = urgent_queue(&stage);
     let figures = force_while_busy(&stage, Some(urgent)).await;
-    print("with the fast lane", &figures);
+    print("with the urgent queue", &figures);
     assert!(figures.overtaken_by < ACCOUNTS / 20, "{} messages were worked off before it", figures.overtaken_by);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a figure to compare with, of a minute or more: it waits for nearly all of 5,000 messages"]
-async fn without_the_fast_lane_it_waits_for_most_of_them() {
+async fn without_the_urgent_queue_it_waits_for_most_of_them() {
     let stage = a_full_queue().await;
     let figures = force_while_busy(&stage, None).await;
     print("without", &figures);
