@@ -1,9 +1,12 @@
 //! The stage of the end-to-end tests: a sandboxed organization with its queues, and real producers and workers to let loose on
 //! it, through the real SDK and real sockets.
 
+pub mod deployment;
+pub mod eventbridge;
 pub mod promises;
 pub mod scenario;
 pub mod secrets;
+pub mod template;
 pub mod told;
 pub mod violations;
 
@@ -11,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use key_rotation_aws::{Connection, QueueUrl};
+use key_rotation_aws::{Connection, MemberSession, QueueUrl};
 use rotation::{AccountId, Job, Task};
 use sandbox::serve::{REGION, SENDER, set_up_fleet};
 use sandbox::services::secretsmanager::SecretValue;
@@ -26,6 +29,11 @@ pub const ACCOUNT: &str = "111122223333";
 pub const USER: &str = "ada,b+l=o.v@e_l-ace";
 /// The account's address.
 pub const OWNER: &str = "owner@example.org";
+
+/// The name of the secret of [`USER`].
+pub fn secret() -> String {
+    rotation::names::secret_name(&ACCOUNT.parse().expect("an account id"), &USER.parse().expect("a user name"))
+}
 
 pub struct Stage {
     pub sandbox: Sandbox,
@@ -99,6 +107,12 @@ impl Stage {
         Connection::from_sdk_config(client::sdk_config(&self.sandbox, application)).expect("the region is set")
     }
 
+    /// A session of the member role in [`ACCOUNT`], with all the rights of an administrator.
+    pub async fn session(&self) -> MemberSession {
+        let account = ACCOUNT.parse().expect("an account id");
+        self.settings().role.assume(&self.connection("test"), &account, "test", None).await.expect("a session")
+    }
+
     /// Settings of an enforcing worker that drains the queue and does not wait for retries.
     pub fn settings(&self) -> Settings {
         let mut settings = Settings::new(self.queue.clone());
@@ -111,7 +125,21 @@ impl Stage {
         settings
     }
 
-    /// The same, with all secrets in the worker's own account. The sandbox only looks at the shape of the KMS key.
+    /// The same, with owners named by a tag of each user, `owner`.
+    pub fn settings_with_owner_tag(&self) -> Settings {
+        let mut settings = self.settings();
+        settings.mail.owner_tag = Some("owner".to_owned());
+        settings
+    }
+
+    /// The same as [`Stage::settings`], of a worker that takes one message and leaves others to others.
+    pub fn settings_for_one_message(&self) -> Settings {
+        let mut settings = self.settings();
+        settings.limits.max_concurrent = 1;
+        settings
+    }
+
+    /// [`Stage::settings`] with all secrets in the worker's own account. The sandbox only looks at the shape of the KMS key.
     pub fn central_settings(&self) -> Settings {
         Settings {
             central_store: true,
@@ -216,10 +244,8 @@ impl Stage {
 
     /// The key that the secret of [`USER`] publishes, read out of its value; where there is a central store, in that.
     pub fn published_key(&self) -> Option<String> {
-        let account = AccountId::new(ACCOUNT).expect("an account id");
-        let name = rotation::names::secret_name(&account, &USER.parse().expect("a user name"));
         self.world(|world| {
-            let stored_in = |account| world.secrets.secret(account, REGION, &name);
+            let stored_in = |account| world.secrets.secret(account, REGION, &secret());
             let version = stored_in(MANAGEMENT_ACCOUNT).or_else(|| stored_in(ACCOUNT))?.current()?;
             let SecretValue::SecretString(text) = &version.value else { return None };
             let value: serde_json::Value = serde_json::from_str(text).expect("the secret is JSON");

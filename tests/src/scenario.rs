@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use rotation::job::{ForceRotate, Whom};
-use rotation::names::{Partition, intent_tag, secret_name, version_id};
+use rotation::names::{Partition, intent_tag, version_id};
 use rotation::secret_policy::SecretPolicy;
-use rotation::{AccessKeyId, AccountId, Intent, Job, Period, Policy, Task, UnusedKeys, UserName};
+use rotation::{AccessKeyId, Intent, Job, Period, Policy, Task, UnusedKeys, UserName};
 use sandbox::KeySpec;
 use sandbox::serve::REGION;
 use sandbox::world::{MANAGEMENT_ACCOUNT, MEMBER_ROLE};
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use worker::Settings;
 
 use crate::told::{Told, What, told};
-use crate::{ACCOUNT, Stage, USER};
+use crate::{ACCOUNT, Stage, USER, secret};
 
 #[derive(Clone, Copy)]
 pub struct Scenario {
@@ -141,11 +141,6 @@ fn policy_for(user: &str, attempt: Option<Timestamp>) -> serde_json::Value {
     let worker = format!("arn:aws:*::{MANAGEMENT_ACCOUNT}:*");
     let owner = format!("arn:aws:iam::{ACCOUNT}:user/{user}");
     SecretPolicy { owner: &owner, readers: &[], writers: &[member, worker], last_attempt: attempt }.document()
-}
-
-/// The name of the user's secret.
-fn secret() -> String {
-    secret_name(&AccountId::new(ACCOUNT).expect("an account id"), &user())
 }
 
 fn value(key: &str) -> String {

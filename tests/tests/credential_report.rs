@@ -4,16 +4,11 @@ use std::time::Duration;
 
 use end_to_end::{ACCOUNT, Stage, USER};
 use jiff::SignedDuration;
+use key_rotation_aws::CredentialReportError;
 use key_rotation_aws::credential_report::{self, CredentialReportState};
-use key_rotation_aws::{CredentialReportError, MemberSession};
-use rotation::{AccountId, LastUse};
+use rotation::LastUse;
 use sandbox::call::Service;
 use sandbox::{KeySpec, KeyStatus};
-
-async fn session(stage: &Stage) -> MemberSession {
-    let account = AccountId::new(ACCOUNT).expect("an account id");
-    stage.settings().role.assume(&stage.connection("test"), &account, "test", None).await.expect("a session")
-}
 
 #[tokio::test]
 async fn every_user_is_reported_with_its_keys_and_the_root_user_is_not() {
@@ -21,7 +16,7 @@ async fn every_user_is_reported_with_its_keys_and_the_root_user_is_not() {
     let keys = stage.user(&[KeySpec::aged(100).used_days_ago(2), KeySpec::aged(40)]);
     stage.user_named("no-keys", &[]);
     stage.world(|world| world.set_key_status(ACCOUNT, USER, &keys[1], KeyStatus::Inactive));
-    let report = credential_report::fetch(session(&stage).await.iam(), &[Duration::ZERO]).await.expect("a report");
+    let report = credential_report::fetch(stage.session().await.iam(), &[Duration::ZERO]).await.expect("a report");
     assert_eq!(report.generated, stage.now());
     assert!(report.unreadable.is_empty());
     let names: Vec<&str> = report.users.iter().map(|user| user.name.as_str()).collect();
@@ -40,7 +35,7 @@ async fn every_user_is_reported_with_its_keys_and_the_root_user_is_not() {
 async fn a_report_that_is_being_generated_is_asked_for_again_as_often_as_there_are_pauses() {
     let stage = Stage::new().await;
     stage.world(|world| world.faults.report_generation = SignedDuration::from_secs(5));
-    let session = session(&stage).await;
+    let session = stage.session().await;
     let gotten = || stage.world(|world| world.journal.count(Service::Iam, "GetCredentialReport"));
     let fetch = async |pauses: &[Duration]| credential_report::fetch(session.iam(), pauses).await;
     assert_eq!(fetch(&[]).await, Err(CredentialReportError::InProgress));
@@ -54,13 +49,13 @@ async fn a_report_that_is_being_generated_is_asked_for_again_as_often_as_there_a
 #[tokio::test]
 async fn why_there_is_no_report_is_told_by_its_kind() {
     let stage = Stage::new().await;
-    let session = session(&stage).await;
+    let session = stage.session().await;
     let iam = session.iam();
     assert_eq!(credential_report::get(iam).await, Err(CredentialReportError::NotPresent));
     assert_eq!(credential_report::generate(iam).await, Ok(CredentialReportState::InProgress));
     assert_eq!(credential_report::generate(iam).await, Ok(CredentialReportState::Complete));
     stage.pass(SignedDuration::from_hours(4));
-    let session = self::session(&stage).await;
+    let session = stage.session().await;
     assert_eq!(credential_report::get(session.iam()).await, Err(CredentialReportError::Expired));
     stage.world(|world| world.faults.deny(ACCOUNT, "iam:GenerateCredentialReport", None));
     let denied = credential_report::fetch(session.iam(), &[Duration::ZERO]).await;

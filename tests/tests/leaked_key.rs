@@ -68,7 +68,8 @@ async fn respond(stage: &Stage, options: &ForceRotateOptions) -> Result<RequestR
         stop.ask();
         report
     };
-    // Time goes by: a deletion is announced a minute before it is carried out.
+    // The sandbox's clock goes by itself meanwhile: a deletion is announced a minute before it is carried out. How fast decides
+    // nothing.
     let time = async {
         loop {
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;

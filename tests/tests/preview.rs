@@ -33,13 +33,6 @@ fn options(name: &str) -> PlanOptions {
     }
 }
 
-/// The settings of an enforcing worker that sends mails: a preview must not mind.
-fn settings(stage: &Stage) -> Settings {
-    let mut settings = stage.settings();
-    settings.mail.owner_tag = Some("owner".to_owned());
-    settings
-}
-
 async fn preview(stage: &Stage, settings: &Settings, options: &PlanOptions) -> Result<PreviewFiles, PreviewError> {
     let connection = stage.connection("preview");
     let mail = MailSettings { sender: Some(SENDER.to_owned()), ..MailSettings::default() };
@@ -65,7 +58,7 @@ async fn each_mail_of_the_plan_is_a_pair_of_files_and_the_index_says_whose() {
     stage.world(|world| world.tag_user(ACCOUNT, USER, "owner", LEADER));
     let options = options("pairs");
 
-    let written = preview(&stage, &settings(&stage), &options).await.unwrap();
+    let written = preview(&stage, &stage.settings_with_owner_tag(), &options).await.unwrap();
 
     let expected = [
         "111122223333-enforce-account-1.html",
@@ -98,7 +91,7 @@ async fn a_preview_changes_nothing_and_sends_nothing_whatever_the_workers_settin
     stage.user_named("off", &[KeySpec::aged(300).inactive()]);
     stage.world(|world| world.journal.clear());
 
-    preview(&stage, &settings(&stage), &options("harmless")).await.unwrap();
+    preview(&stage, &stage.settings_with_owner_tag(), &options("harmless")).await.unwrap();
 
     stage.world(|world| {
         assert!(world.journal.total() > 0, "it looked");
@@ -124,7 +117,7 @@ async fn the_day_it_is_made_for_moves_the_plan() {
             stage.world(|world| world.tag_user(ACCOUNT, USER, "key-rotation:reminded", &yesterday));
         }
         let as_of = Some(stage.now() + SignedDuration::from_hours(24 * days));
-        preview(&stage, &Settings { as_of, ..settings(&stage) }, &options).await.unwrap();
+        preview(&stage, &Settings { as_of, ..stage.settings_with_owner_tag() }, &options).await.unwrap();
         let index = read(&options, "index.txt");
         let due = "2026-05-20 09:00 UTC";
         told.push(match () {
@@ -150,11 +143,11 @@ async fn the_preview_of_an_audit_is_the_mail_that_the_audit_sends() {
     // To a Monday, the day for what an audit would do.
     stage.pass_days(1);
     let options = PlanOptions { audit: true, ..options("audit") };
-    preview(&stage, &settings(&stage), &options).await.unwrap();
+    preview(&stage, &stage.settings_with_owner_tag(), &options).await.unwrap();
 
     let job = Job { run_id: None, ..stage.job(Task::Account) };
     stage.send(&job).await;
-    stage.work_with(&Settings { dry_run: true, ..settings(&stage) }).await;
+    stage.work_with(&Settings { dry_run: true, ..stage.settings_with_owner_tag() }).await;
 
     let mails = stage.mails();
     let [(subject, text)] = mails.as_slice() else { panic!("{mails:?}") };
@@ -170,11 +163,11 @@ async fn one_users_preview_is_about_that_user_alone_and_a_name_nobody_has_is_ref
     let of = |user: &str, name| PlanOptions { user: Some(user.parse().expect("a user name")), ..options(name) };
 
     let one = of("other", "one-user");
-    preview(&stage, &settings(&stage), &one).await.unwrap();
+    preview(&stage, &stage.settings_with_owner_tag(), &one).await.unwrap();
     let index = read(&one, "index.txt");
     assert!(index.contains("access key of other replaced") && !index.contains(USER), "{index}");
 
-    let error = preview(&stage, &settings(&stage), &of("nobody", "nobody")).await.unwrap_err();
+    let error = preview(&stage, &stage.settings_with_owner_tag(), &of("nobody", "nobody")).await.unwrap_err();
     assert!(error.to_string().contains("has no user nobody"), "{error}");
 }
 
@@ -183,7 +176,7 @@ async fn where_the_accounts_address_is_not_given_the_index_shows_that_it_is_miss
     let stage = Stage::new().await;
     stage.user(&[KeySpec::aged(95)]);
     let options = PlanOptions { name: None, email: None, ..options("no-address") };
-    preview(&stage, &settings(&stage), &options).await.unwrap();
+    preview(&stage, &stage.settings_with_owner_tag(), &options).await.unwrap();
     let index = read(&options, "index.txt");
     assert!(index.contains("To the account: address-not-given@account.invalid"), "{index}");
 }
@@ -195,7 +188,7 @@ async fn a_user_that_cannot_be_read_is_counted_and_the_mail_says_that_it_does_no
     stage.user_named("other", &[KeySpec::aged(95).used_days_ago(1)]);
     stage.world(|world| world.faults.deny(ACCOUNT, "iam:GetAccessKeyLastUsed", Some(USER)));
     let options = options("partial");
-    let written = preview(&stage, &settings(&stage), &options).await.unwrap();
+    let written = preview(&stage, &stage.settings_with_owner_tag(), &options).await.unwrap();
     assert_eq!(written.unread, 1);
     let mail = read(&options, "111122223333-enforce-account-1.txt");
     assert!(mail.contains("DOES NOT TELL EVERYTHING") && mail.contains(USER), "{mail}");

@@ -6,6 +6,3 @@ mod lines;
 mod log;
 mod queries;
 mod schema;
-#[path = "../rights/template.rs"]
-#[allow(dead_code, reason = "of the templates this needs texts, no rights")]
-mod template;

@@ -4,6 +4,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use end_to_end::template::Template;
 use end_to_end::{ACCOUNT, Stage, USER};
 use jiff::SignedDuration;
 use producer::organization::Scope;
@@ -13,7 +14,6 @@ use sandbox::KeySpec;
 use serde_json::{Map, Value, json};
 
 use crate::log::Log;
-use crate::template::Template;
 
 type Row = Map<String, Value>;
 

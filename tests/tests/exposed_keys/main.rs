@@ -1,18 +1,10 @@
 //! Keys that AWS reports as exposed: AWS's events, as it documents them, through the rules of the templates to a worker.
 
-#[path = "../rights/deployment.rs"]
-#[allow(dead_code, reason = "only documents are needed of it")]
-mod deployment;
-mod eventbridge;
-#[path = "../rights/template.rs"]
-#[allow(dead_code, reason = "only its reading is needed")]
-mod template;
-
 use std::time::Instant;
 
-use deployment::Deployment;
+use end_to_end::deployment::Deployment;
+use end_to_end::eventbridge::{matches, transformed};
 use end_to_end::{ACCOUNT, OWNER, Stage, USER};
-use eventbridge::{matches, transformed};
 use jiff::SignedDuration;
 use sandbox::KeySpec;
 use sandbox::world::MANAGEMENT_ACCOUNT;
@@ -72,9 +64,7 @@ async fn work(stage: &Stage) {
 }
 
 fn settings(stage: &Stage) -> Settings {
-    let mut settings = Settings { event_bus: Some("default".to_owned()), ..stage.settings() };
-    settings.mail.owner_tag = Some("owner".to_owned());
-    settings
+    Settings { event_bus: Some("default".to_owned()), ..stage.settings_with_owner_tag() }
 }
 
 /// The same, with a receive for each message: those of a group that one receive brings wait for one another in the worker alone.

@@ -30,12 +30,6 @@ fn refuse(stage: &Stage, how: Option<RefuseAs>) {
     stage.world(|world| world.mail.knobs.refuse_all = how);
 }
 
-fn worker_with_owner_tag(stage: &Stage) -> worker::Settings {
-    let mut settings = stage.settings();
-    settings.mail.owner_tag = Some("owner".to_owned());
-    settings
-}
-
 /// Runs again until the message is done or a dead letter; the time its retries wait for passes.
 async fn run_to_the_end(stage: &Stage) {
     stage.schedule().await;
@@ -149,7 +143,7 @@ async fn an_owner_is_told_of_its_own_user_and_the_account_of_all() {
     stage.user_named("deploy", &[KeySpec::aged(95)]);
     stage.world(|world| world.tag_user(ACCOUNT, "deploy", "owner", &format!("{LEADER} Owner@Example.org")));
     stage.schedule().await;
-    stage.work_with(&worker_with_owner_tag(&stage)).await;
+    stage.work_with(&stage.settings_with_owner_tag()).await;
     let mut told: Vec<(String, String)> = new_mails(&stage);
     told.sort();
     // The account's address once, though the tag names it too.
@@ -213,7 +207,7 @@ async fn an_owner_who_cannot_be_told_repeats_no_mail_to_the_account_while_the_me
         world.mail.verify(MANAGEMENT_ACCOUNT, REGION, OWNER);
     });
     stage.schedule().await;
-    run_to_the_end_with(&stage, &worker_with_owner_tag(&stage)).await;
+    run_to_the_end_with(&stage, &stage.settings_with_owner_tag()).await;
     assert_eq!(stage.dead_letters().await.len(), 1);
     let deliveries = stage.world(|world| world.journal.count(Service::Sts, "AssumeRole"));
     assert!(deliveries >= 5, "{deliveries}");
@@ -251,7 +245,7 @@ fn many_owners(stage: &Stage, owners: usize) {
 async fn a_delivery_that_is_cut_short_goes_on_with_the_owners_it_has_not_told() {
     let stage = Stage::new().await;
     many_owners(&stage, OWNERS);
-    let mut settings = worker_with_owner_tag(&stage);
+    let mut settings = stage.settings_with_owner_tag();
     settings.limits.stop_grace = std::time::Duration::ZERO;
     let calls = Calls { action: Some("ses:SendEmail".to_owned()), ..Calls::default() };
     // The account's mail and those of nine owners are accepted; the next comes to nothing.
@@ -270,7 +264,7 @@ async fn a_delivery_that_is_cut_short_goes_on_with_the_owners_it_has_not_told() 
     let first: Vec<String> = new_mails(&stage).into_iter().map(|(to, _)| to).collect();
     assert_eq!((first.len(), recorded(&stage).len()), (10, 9), "what was accepted is on record");
 
-    run_to_the_end_with(&stage, &worker_with_owner_tag(&stage)).await;
+    run_to_the_end_with(&stage, &stage.settings_with_owner_tag()).await;
     let second: Vec<String> = new_mails(&stage).into_iter().map(|(to, _)| to).collect();
     assert_eq!(second.len(), 1 + OWNERS - 9);
     assert!(!second.iter().any(|to| first.contains(to) && to != OWNER), "no owner is mailed twice: {second:?}");
@@ -285,7 +279,7 @@ async fn mails_are_sent_below_the_rate_that_ses_allows_and_none_comes_too_early(
     many_owners(&stage, 5);
     stage.world(|world| world.mail.knobs.max_send_rate = Some(4));
     stage.schedule().await;
-    stage.work_with(&worker_with_owner_tag(&stage)).await;
+    stage.work_with(&stage.settings_with_owner_tag()).await;
     assert_eq!(new_mails(&stage).len(), 6);
     let sent = stage.world(|world| world.journal.count(Service::Ses, "SendEmail"));
     assert_eq!(sent, 6, "none was refused and tried again");
@@ -312,7 +306,7 @@ async fn weekly_runs_remind_before_each_date_whatever_the_weekday_on_which_a_key
     let mut mails = Vec::new();
     for _ in 0..9 {
         stage.schedule().await;
-        stage.work_with(&worker_with_owner_tag(&stage)).await;
+        stage.work_with(&stage.settings_with_owner_tag()).await;
         mails.extend(new_mails(&stage));
         stage.pass_days(7);
     }
@@ -382,14 +376,14 @@ async fn an_owner_who_is_not_told_for_lack_of_sending_rate_holds_the_clock_until
         world.mail.knobs.max_send_rate = Some(1);
     });
     stage.schedule().await;
-    stage.work_with(&worker_with_owner_tag(&stage)).await;
+    stage.work_with(&stage.settings_with_owner_tag()).await;
     assert_eq!(new_mails(&stage).len(), 1);
     assert!(!stage.is_told(&old), "not everybody has been told");
     assert_eq!(stage.waiting(), 1);
 
     stage.world(|world| world.mail.knobs.max_send_rate = Some(14));
     stage.pass(jiff::SignedDuration::from_mins(15));
-    stage.work_with(&worker_with_owner_tag(&stage)).await;
+    stage.work_with(&stage.settings_with_owner_tag()).await;
     let told: Vec<String> = new_mails(&stage).into_iter().map(|(to, _)| to).collect();
     assert_eq!(told, [LEADER, "bo@example.org", OWNER], "the account, which may have been told before, comes last");
     assert!(stage.state_of(&old).is_some_and(|state| state.starts_with("notified=")));

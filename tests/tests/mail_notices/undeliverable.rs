@@ -1,12 +1,12 @@
 //! Recipients that SES would not deliver to: nobody counts as told by a mail to them.
 
 use end_to_end::scenario::{publish, remember};
-use end_to_end::{ACCOUNT, OWNER, Stage, USER};
+use end_to_end::{ACCOUNT, OWNER, Stage, USER, secret};
 use sandbox::KeySpec;
 use sandbox::serve::REGION;
 use sandbox::world::MANAGEMENT_ACCOUNT;
 
-use crate::{LEADER, new_mails, run_to_the_end, worker_with_owner_tag};
+use crate::{LEADER, new_mails, run_to_the_end};
 
 /// SES does not deliver to these any more.
 fn suppress(stage: &Stage, addresses: &[&str]) {
@@ -24,7 +24,7 @@ async fn where_ses_would_not_deliver_to_an_owner_the_accounts_address_is_told_an
     let old = stage.user(&[KeySpec::aged(95)]).remove(0);
     stage.world(|world| world.tag_user(ACCOUNT, USER, "owner", LEADER));
     suppress(&stage, &[LEADER]);
-    let mut settings = worker_with_owner_tag(&stage);
+    let mut settings = stage.settings_with_owner_tag();
     settings.mail.admin = Some("admin@example.org".to_owned());
     stage.schedule().await;
     stage.work_with(&settings).await;
@@ -44,7 +44,7 @@ async fn an_owners_address_that_ses_calls_malformed_is_not_told_though_it_takes_
         world.tag_user(ACCOUNT, USER, "owner", LEADER);
         world.mail.knobs.malformed = vec![LEADER.to_owned()];
     });
-    let mut settings = worker_with_owner_tag(&stage);
+    let mut settings = stage.settings_with_owner_tag();
     settings.mail.admin = Some("admin@example.org".to_owned());
     stage.schedule().await;
     stage.work_with(&settings).await;
@@ -71,7 +71,7 @@ async fn where_ses_would_deliver_to_nobody_no_clock_starts_and_a_dead_letter_say
     suppress(&stage, &[LEADER, OWNER]);
     for _ in 0..15 {
         stage.schedule().await;
-        stage.work_with(&worker_with_owner_tag(&stage)).await;
+        stage.work_with(&stage.settings_with_owner_tag()).await;
         stage.pass_days(1);
     }
     assert_eq!(new_mails(&stage), []);
@@ -109,10 +109,7 @@ async fn what_is_found_once_and_nobody_can_be_told_is_a_dead_letter() {
     remember(&stage, &keys[0], "notified", 11);
     publish(&stage, &keys[1]);
     // Right before the disable it shows that the owner cannot read the secret.
-    let account = ACCOUNT.parse().expect("an account id");
-    let session = stage.settings().role.assume(&stage.connection("test"), &account, "test", None).await;
-    let secret = rotation::names::secret_name(&account, &USER.parse().expect("a user name"));
-    let delete = session.expect("a session").secrets_manager().delete_secret().secret_id(secret).send().await;
+    let delete = stage.session().await.secrets_manager().delete_secret().secret_id(secret()).send().await;
     delete.expect("it is scheduled for deletion");
     suppress(&stage, &[OWNER]);
     stage.run().await;
@@ -143,13 +140,13 @@ async fn in_ses_own_sandbox_a_refused_owner_is_not_told_by_the_accounts_address(
         world.mail.verify(MANAGEMENT_ACCOUNT, REGION, OWNER);
     });
     stage.schedule().await;
-    stage.work_with(&worker_with_owner_tag(&stage)).await;
+    stage.work_with(&stage.settings_with_owner_tag()).await;
     assert_eq!(new_mails(&stage).len(), 1, "the account's");
     assert!(!stage.is_told(&old));
     assert_eq!(stage.waiting(), 1, "it will be tried again");
 
     stage.world(|world| world.mail.knobs.production_access = true);
     stage.pass(jiff::SignedDuration::from_mins(15));
-    stage.work_with(&worker_with_owner_tag(&stage)).await;
+    stage.work_with(&stage.settings_with_owner_tag()).await;
     assert!(stage.state_of(&old).is_some_and(|state| state.starts_with("notified=")));
 }

@@ -117,19 +117,12 @@ async fn two_workers_at_one_account_on_a_standard_queue_cost_each_other_seconds(
         set_pace(&stage, pace);
         stage.schedule().await;
         stage.schedule().await;
-        let settings = one_at_a_time(&stage);
+        let settings = stage.settings_for_one_message();
         let seconds = work_off(&stage, 2, &settings).await;
         // Each has looked at the user before the other's mail was accepted: mail is sent at least once.
         rotated_once(&stage, &format!("{pace} ms"), 2);
         assert!(seconds <= SECONDS_AT_MOST, "{pace} ms: {seconds} s");
     }
-}
-
-/// Settings with which each worker takes one message, so that two workers have one each.
-fn one_at_a_time(stage: &Stage) -> Settings {
-    let mut settings = stage.settings();
-    settings.limits.max_concurrent = 1;
-    settings
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -202,7 +195,7 @@ async fn a_leak_that_is_reported_twice_is_contained_and_replaced_once() {
             for _ in 0..2 {
                 stage.send(&stage.job(leak_response(&leaked))).await;
             }
-            let settings = if workers == 2 { one_at_a_time(&stage) } else { stage.settings() };
+            let settings = if workers == 2 { stage.settings_for_one_message() } else { stage.settings() };
             let seconds = work_off(&stage, workers, &settings).await;
             contained_and_replaced(&stage, end_to_end::USER, &leaked, &what);
             let successors = stage.world(|world| {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use end_to_end::scenario::SCENARIOS;
-use end_to_end::{ACCOUNT, OWNER, Stage, USER};
+use end_to_end::{ACCOUNT, OWNER, Stage, USER, secret};
 use key_rotation_aws::MemberRole;
 use producer::dead_letters::{list, redrive};
 use producer::force_rotate::{self, ForceRotateOptions};
@@ -121,11 +121,8 @@ async fn replicas_and_a_secret_scheduled_for_deletion(needed: &mut Rights) {
     let stage = Stage::new().await;
     let old = stage.user(&[due()]).remove(0);
     end_to_end::scenario::publish(&stage, &old);
-    let account = AccountId::new(ACCOUNT).expect("an account id");
-    let name = rotation::names::secret_name(&account, &USER.parse().expect("a user name"));
-    let role = stage.settings().role;
-    let session = role.assume(&stage.connection("test"), &account, "test", None).await.expect("a session");
-    let call = session.secrets_manager().delete_secret().secret_id(&name).recovery_window_in_days(7);
+    let session = stage.session().await;
+    let call = session.secrets_manager().delete_secret().secret_id(secret()).recovery_window_in_days(7);
     call.send().await.expect("the secret is scheduled for deletion");
     let settings = Settings { replication_regions: vec!["eu-west-1".to_owned()], ..settings(&stage) };
     stage.schedule().await;
@@ -157,10 +154,8 @@ async fn central_store(needed: &mut Rights) {
     for day in 1..=120 {
         stage.pass_days(1);
         if day == 60 {
-            let account = AccountId::new(ACCOUNT).expect("an account id");
-            let name = rotation::names::secret_name(&account, &USER.parse().expect("a user name"));
             let secrets = stage.connection("test").secrets_manager();
-            let call = secrets.delete_secret().secret_id(&name).recovery_window_in_days(30);
+            let call = secrets.delete_secret().secret_id(secret()).recovery_window_in_days(30);
             call.send().await.expect("the secret is scheduled for deletion");
             // Its successor is due now.
             stage.world(|world| {

@@ -4,20 +4,15 @@
 //! command and every kind of store. `calls.txt` is that list for readers.
 
 mod calls;
-mod deployment;
-#[path = "../exposed_keys/eventbridge.rs"]
-#[allow(dead_code, reason = "only its patterns are needed")]
-mod eventbridge;
 mod policy;
 mod stacks;
 mod tasks;
-mod template;
 mod what_each_may;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use end_to_end::template::{self, Statement, Template};
 use serde_json::{Value, json};
-use template::{Statement, Template};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Role {

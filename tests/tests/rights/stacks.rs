@@ -5,7 +5,7 @@ use producer::cli::{Cli, Command, OnQueueCommand};
 use producer::organization::Scope;
 use serde_json::json;
 
-use crate::deployment::{Deployment, FLEET};
+use end_to_end::deployment::{Deployment, FLEET};
 
 #[test]
 fn in_china_where_no_mail_can_be_sent_a_fleet_audits_until_somebody_says_that_the_log_is_notice_enough() {

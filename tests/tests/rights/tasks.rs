@@ -5,8 +5,8 @@
 
 use serde_json::{Value, json};
 
-use crate::deployment::{Deployment, FLEET};
-use crate::eventbridge::matches;
+use end_to_end::deployment::{Deployment, FLEET};
+use end_to_end::eventbridge::matches;
 
 const CLUSTER: &str = "arn:aws:ecs:eu-west-1:111111111111:cluster/iam-key-rotation";
 const PRODUCER: &str = "family:iam-key-rotation-producer";

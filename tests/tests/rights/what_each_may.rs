@@ -3,9 +3,9 @@
 use rotation::secret_policy::{SecretPolicy, writers};
 use serde_json::{Value, json};
 
-use crate::deployment::{Deployment, FLEET, HERE, KEY, ORGANIZATION};
 use crate::policy::{Answer, Request};
 use crate::{Role, calls};
+use end_to_end::deployment::{Deployment, FLEET, HERE, KEY, ORGANIZATION};
 
 const CENTRAL: [(&str, &str); 2] = [("StoreSecretsInCentralAccount", "True"), ("SecretKmsKeyArn", KEY)];
 /// The two ways to store secrets.

@@ -1,11 +1,11 @@
 //! Nobody but the worker changes a user's secret or who may read it.
 
 use end_to_end::scenario::publish;
-use end_to_end::{ACCOUNT, Stage};
+use end_to_end::{ACCOUNT, Stage, secret};
 use key_rotation_aws::{AwsError, Connection};
 use sandbox::serve::REGION;
 
-use crate::{Store, due, reads, role, secret, secret_arn, user};
+use crate::{Store, due, reads, role, secret_arn, user};
 
 const ANYBODY_READS: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"secretsmanager:GetSecretValue","Resource":"*"}]}"#;
 

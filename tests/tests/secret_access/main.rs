@@ -6,9 +6,8 @@ mod readers;
 mod smtp;
 
 use end_to_end::secrets::{reads, user};
-use end_to_end::{ACCOUNT, Stage, USER};
+use end_to_end::{ACCOUNT, Stage, secret};
 use key_rotation_aws::{Connection, MemberRole};
-use rotation::names::secret_name;
 use rotation::readers::{ReaderPattern, Readers};
 use sandbox::KeySpec;
 use sandbox::serve::REGION;
@@ -49,10 +48,6 @@ impl Store {
             Store::Central => stage.central_settings(),
         }
     }
-}
-
-fn secret() -> String {
-    secret_name(&ACCOUNT.parse().expect("an account id"), &USER.parse().expect("a user name"))
 }
 
 fn secret_arn(stage: &Stage, store: Store) -> String {

@@ -39,13 +39,6 @@ fn intents(stage: &Stage) -> usize {
     })
 }
 
-/// The settings of a worker that leaves other messages to others.
-fn one_message(stage: &Stage) -> Settings {
-    let mut settings = stage.settings();
-    settings.limits.max_concurrent = 1;
-    settings
-}
-
 /// A worker beside the test, which goes on meanwhile; what it has done.
 fn at_work(connection: &Connection, settings: Settings) -> JoinHandle<Arc<Tally>> {
     let connection = connection.clone();

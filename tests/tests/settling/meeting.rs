@@ -11,7 +11,7 @@ use sandbox::faults::When;
 use sandbox::journal::Effect;
 use worker::{Settings, Tally};
 
-use crate::{Still, due, intents, one_message};
+use crate::{Still, due, intents};
 
 /// Longer than any attempt of a test takes.
 const LONG: Duration = Duration::from_secs(30);
@@ -22,7 +22,7 @@ const READS_TAGS: &str = "iam:ListUserTags";
 
 fn settings(stage: &Stage, central_store: bool, attempt_wait: Duration) -> Settings {
     let kms_key_id = central_store.then(|| "alias/key-rotation".to_owned());
-    Settings { central_store, kms_key_id, attempt_wait, ..one_message(stage) }
+    Settings { central_store, kms_key_id, attempt_wait, ..stage.settings_for_one_message() }
 }
 
 fn findings(tally: &Tally) -> u64 {

@@ -10,7 +10,7 @@ use sandbox::KeySpec;
 use sandbox::faults::When;
 use worker::Settings;
 
-use crate::{Still, at_work, due, intents, one_message};
+use crate::{Still, at_work, due, intents};
 
 #[tokio::test]
 async fn another_attempts_first_version_is_not_published_over_while_its_key_is_live() {
@@ -47,7 +47,7 @@ async fn a_key_that_another_attempt_has_just_made_is_not_taken_for_a_persons_suc
     let old = stage.user(&[due()]).remove(0);
     // One worker has listed the users with their tags, and is about to list the user's keys, when another makes its key.
     stage.schedule().await;
-    let slow = Still::at(&stage, "slow", "iam:ListAccessKeys", When::Before, one_message(&stage)).await;
+    let slow = Still::at(&stage, "slow", "iam:ListAccessKeys", When::Before, stage.settings_for_one_message()).await;
     stage.schedule().await;
     let fast = Still::at(&stage, "fast", "secretsmanager:PutSecretValue", When::Before, stage.settings()).await;
     slow.goes_on().await;
@@ -79,7 +79,7 @@ async fn a_key_that_another_worker_has_just_disabled_is_not_taken_for_a_re_enabl
     remember(&stage, &keys[0], "notified", 11);
     // One worker has listed the keys and is about to read the tags, when another disables the old key and records that.
     stage.schedule().await;
-    let slow = Still::at(&stage, "slow", "iam:ListUserTags", When::Before, one_message(&stage)).await;
+    let slow = Still::at(&stage, "slow", "iam:ListUserTags", When::Before, stage.settings_for_one_message()).await;
     stage.schedule().await;
     at_work(&stage.connection("fast"), stage.settings()).await.expect("the fast worker ends");
     assert!(stage.state_of(&keys[0]).is_some_and(|state| state.starts_with("disabled=")));
@@ -108,7 +108,7 @@ async fn a_worker_whose_session_is_over_does_not_write_to_a_central_store_where_
     stage.user(&[due()]);
     let central = || {
         let kms_key_id = Some("alias/key-rotation".to_owned());
-        Settings { central_store: true, kms_key_id, ..one_message(&stage) }
+        Settings { central_store: true, kms_key_id, ..stage.settings_for_one_message() }
     };
     // One worker has made its key, and stands still before it stores it: at its third list of the user's keys.
     stage.schedule().await;

@@ -2,9 +2,8 @@
 //! it is stays known.
 
 use end_to_end::scenario::{publish, remember};
-use end_to_end::{ACCOUNT, Stage, USER};
-use key_rotation_aws::MemberSession;
-use rotation::names::{secret_name, version_id};
+use end_to_end::{ACCOUNT, Stage, USER, secret};
+use rotation::names::version_id;
 use sandbox::KeySpec;
 use sandbox::serve::REGION;
 use sandbox::services::secretsmanager::may_read;
@@ -14,10 +13,6 @@ use worker::Settings;
 use crate::due;
 
 const KMS_KEY: &str = "arn:aws:kms:eu-central-1:100000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab";
-
-fn secret() -> String {
-    secret_name(&ACCOUNT.parse().expect("an account id"), &USER.parse().expect("a user name"))
-}
 
 /// A replaced key that is to be disabled today, its successor not yet used.
 async fn to_be_disabled(stage: &Stage) -> (String, String) {
@@ -36,12 +31,6 @@ fn owner_reads(stage: &Stage, central: bool) -> bool {
     })
 }
 
-/// Secrets Manager as an administrator of the account has it.
-async fn session(stage: &Stage) -> MemberSession {
-    let account = ACCOUNT.parse().expect("an account id");
-    stage.settings().role.assume(&stage.connection("test"), &account, "test", None).await.expect("a session")
-}
-
 fn central(stage: &Stage) -> Settings {
     Settings {
         central_store: true,
@@ -57,7 +46,7 @@ async fn a_secret_that_its_owner_could_not_read_is_mended_before_the_old_key_goe
         let stage = Stage::new().await;
         let (old, new) = to_be_disabled(&stage).await;
         publish(&stage, &new);
-        let session = session(&stage).await;
+        let session = stage.session().await;
         let secrets = session.secrets_manager();
         if is_deleted {
             secrets.delete_secret().secret_id(secret()).send().await.expect("it is scheduled for deletion");

@@ -2,10 +2,8 @@
 
 use end_to_end::scenario::publish;
 use end_to_end::violations::violations;
-use end_to_end::{ACCOUNT, Stage, USER};
-use key_rotation_aws::MemberSession;
-use rotation::names::secret_name;
-use rotation::{Reason, UserName};
+use end_to_end::{ACCOUNT, Stage, secret};
+use rotation::Reason;
 use sandbox::call::Service;
 use sandbox::faults::{Calls, Fault, Rule, When};
 use sandbox::journal::Effect;
@@ -68,16 +66,6 @@ async fn where_storing_fails_for_a_while_it_is_tried_again() {
 
 const KMS_KEY: &str = "arn:aws:kms:eu-central-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
-fn secret() -> String {
-    secret_name(&ACCOUNT.parse().expect("an account id"), &USER.parse::<UserName>().expect("a user name"))
-}
-
-/// Secrets Manager as an administrator of the account has it.
-async fn administrator(stage: &Stage) -> MemberSession {
-    let account = ACCOUNT.parse().expect("an account id");
-    stage.settings().role.assume(&stage.connection("test"), &account, "test", None).await.expect("a session")
-}
-
 fn replicating(stage: &Stage, regions: &[&str]) -> Settings {
     Settings { replication_regions: regions.iter().map(|region| (*region).to_owned()).collect(), ..stage.settings() }
 }
@@ -117,7 +105,7 @@ async fn what_refuses_for_good_to_prepare_a_secret_is_not_tried_again_and_no_key
             publish(&stage, &old);
         }
         if operation == "RestoreSecret" {
-            let session = administrator(&stage).await;
+            let session = stage.session().await;
             let deleted = session.secrets_manager().delete_secret().secret_id(secret()).send().await;
             deleted.expect("it is scheduled for deletion");
         }
@@ -165,7 +153,7 @@ async fn a_region_that_somebody_else_has_just_replicated_the_secret_to_is_no_fau
         stage.schedule().await;
         let call = "secretsmanager:ReplicateSecretToRegions";
         let still = Still::at(&stage, "worker", call, When::Before, replicating(&stage, wanted)).await;
-        let secrets = Secrets::new(administrator(&stage).await.secrets_manager().clone());
+        let secrets = Secrets::new(stage.session().await.secrets_manager().clone());
         secrets.replicate(&secret(), &["eu-west-1".to_owned()]).await.expect("it is replicated");
         still.goes_on().await;
         assert_eq!((stage.keys().len(), stage.waiting()), (2, 0), "{wanted:?}");

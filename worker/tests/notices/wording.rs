@@ -8,13 +8,13 @@ use worker::notices::{MailSettings, Notices, RecipientClass, sample};
 use crate::support::{digest, in_days, key, monday, notices, now, only_mail, replaced, settings};
 
 #[test]
-fn one_replaced_key_in_enforcement() {
+fn a_replaced_key_says_what_to_install_and_by_when() {
     let mail = only_mail(&digest(&[replaced()]));
     insta::assert_snapshot!(format!("Subject: {}\n\n{}", mail.subject, mail.text));
 }
 
 #[test]
-fn one_replaced_key_in_audit() {
+fn an_audit_says_that_no_key_was_replaced() {
     let mail = only_mail(&sample::one_key(monday(), true));
     insta::assert_snapshot!(format!("Subject: {}\n\n{}", mail.subject, mail.text));
 }

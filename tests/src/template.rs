@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use serde_norway::Value as Yaml;
 
-pub(crate) const ALL: [&str; 10] = [
+pub const ALL: [&str; 10] = [
     "exposed-keys-member.yaml",
     "exposed-keys.yaml",
     "fleet.yaml",
@@ -21,37 +21,37 @@ pub(crate) const ALL: [&str; 10] = [
 
 /// A template, with CloudFormation's short tags written out: `!Ref x` is `{"Ref": "x"}`.
 #[derive(Debug)]
-pub(crate) struct Template(Value);
+pub struct Template(Value);
 
 impl Template {
     /// Reads one by its file name.
-    pub(crate) fn read(file: &str) -> Self {
+    pub fn read(file: &str) -> Self {
         Self::parse(&Self::text(file))
     }
 
-    pub(crate) fn text(file: &str) -> String {
+    pub fn text(file: &str) -> String {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cloudformation").join(file);
         std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
     /// Takes a text as one.
-    pub(crate) fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         Self(written_out(serde_norway::from_str(text).expect("a template is YAML")))
     }
 
-    pub(crate) fn whole(&self) -> &Value {
+    pub fn whole(&self) -> &Value {
         &self.0
     }
 
     /// A resource by its logical id.
-    pub(crate) fn resource(&self, id: &str) -> &Value {
+    pub fn resource(&self, id: &str) -> &Value {
         let resource = &self.0["Resources"][id];
         assert!(resource.is_object(), "the template has no resource {id}");
         resource
     }
 
     /// The statements of a role: its own and those of the policies that name it.
-    pub(crate) fn statements_of(&self, role: &str) -> Vec<Statement> {
+    pub fn statements_of(&self, role: &str) -> Vec<Statement> {
         let own = self.resource(role)["Properties"]["Policies"].as_array().into_iter().flatten();
         let resources = self.0["Resources"].as_object().expect("a template has resources").values();
         let attached = resources.filter(|resource| resource["Type"] == "AWS::IAM::Policy").map(|it| &it["Properties"]);
@@ -63,7 +63,7 @@ impl Template {
     }
 
     /// Shows every text in it.
-    pub(crate) fn each_text(&self, mut look: impl FnMut(&str)) {
+    pub fn each_text(&self, mut look: impl FnMut(&str)) {
         let mut open = vec![&self.0];
         while let Some(value) = open.pop() {
             match value {
@@ -78,11 +78,11 @@ impl Template {
 
 /// A statement of a policy.
 #[derive(Debug, Clone)]
-pub(crate) struct Statement(Value);
+pub struct Statement(Value);
 
 impl Statement {
     /// Whether it allows; otherwise it denies.
-    pub(crate) fn allows(&self) -> bool {
+    pub fn allows(&self) -> bool {
         match self.0["Effect"].as_str() {
             Some("Allow") => true,
             Some("Deny") => false,
@@ -90,13 +90,13 @@ impl Statement {
         }
     }
 
-    pub(crate) fn actions(&self) -> BTreeSet<String> {
+    pub fn actions(&self) -> BTreeSet<String> {
         assert!(self.0["NotAction"].is_null(), "{self:?}");
         listed(&self.0["Action"]).map(|action| action.as_str().expect("an action is a text").to_owned()).collect()
     }
 
     /// Its resources that are written as texts, literally or with variables.
-    pub(crate) fn resources(&self) -> impl Iterator<Item = &str> {
+    pub fn resources(&self) -> impl Iterator<Item = &str> {
         assert!(self.0["NotResource"].is_null(), "{self:?}");
         listed(&self.0["Resource"]).map(|resource| {
             let written = [resource, &resource["Fn::Sub"], &resource["Fn::GetAtt"], &resource["Ref"]];
@@ -104,7 +104,7 @@ impl Statement {
         })
     }
 
-    pub(crate) fn condition(&self) -> &Value {
+    pub fn condition(&self) -> &Value {
         &self.0["Condition"]
     }
 }

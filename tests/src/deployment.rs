@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 use crate::template::Template;
 
 /// The account that everything is deployed in, its organization, and where the fleet is.
-pub(crate) const HERE: &str = "222222222222";
-pub(crate) const FLEET: &str = "111111111111";
-pub(crate) const ORGANIZATION: &str = "o-a1b2c3d4e5";
-pub(crate) const KEY: &str = "arn:aws:kms:eu-west-1:111111111111:key/1234abcd";
+pub const HERE: &str = "222222222222";
+pub const FLEET: &str = "111111111111";
+pub const ORGANIZATION: &str = "o-a1b2c3d4e5";
+pub const KEY: &str = "arn:aws:kms:eu-west-1:111111111111:key/1234abcd";
 
 /// What a stack asks for, besides the templates' defaults.
 const PARAMETERS: [(&str, &str); 10] = [
@@ -26,7 +26,7 @@ const PARAMETERS: [(&str, &str); 10] = [
     ("TargetIds", "r-abcd"),
 ];
 
-pub(crate) struct Deployment {
+pub struct Deployment {
     template: Template,
     parameters: BTreeMap<String, String>,
     account: &'static str,
@@ -34,7 +34,7 @@ pub(crate) struct Deployment {
 
 impl Deployment {
     /// The stack of this template in that account, with these parameters besides the usual ones.
-    pub(crate) fn new(file: &str, account: &'static str, given: &[(&str, &str)]) -> Self {
+    pub fn new(file: &str, account: &'static str, given: &[(&str, &str)]) -> Self {
         let template = Template::read(file);
         let defaults = template.whole()["Parameters"].as_object().into_iter().flatten();
         let mut parameters: BTreeMap<String, String> = defaults
@@ -50,7 +50,7 @@ impl Deployment {
     }
 
     /// The documents of a role: its own and those of the policies that name it.
-    pub(crate) fn policies_of(&self, role: &str) -> Vec<Value> {
+    pub fn policies_of(&self, role: &str) -> Vec<Value> {
         let own = self.template.resource(role)["Properties"]["Policies"].as_array().into_iter().flatten();
         let attached = self.resources().filter(|(_, it)| it["Type"] == "AWS::IAM::Policy" && self.is_made(it));
         let attached = attached.map(|(_, it)| &it["Properties"]).filter(|policy| {
@@ -60,7 +60,7 @@ impl Deployment {
     }
 
     /// A variable of a task's container, if it is set.
-    pub(crate) fn variable(&self, task: &str, name: &str) -> Option<String> {
+    pub fn variable(&self, task: &str, name: &str) -> Option<String> {
         let container = &self.template.resource(task)["Properties"]["ContainerDefinitions"][0];
         let named = |entry: &&Value| entry.to_string().contains(&format!("\"{name}\""));
         let entry = container["Environment"].as_array().expect("variables").iter().find(named)?;
@@ -68,23 +68,23 @@ impl Deployment {
     }
 
     /// The command of a task's container.
-    pub(crate) fn command(&self, task: &str) -> Vec<String> {
+    pub fn command(&self, task: &str) -> Vec<String> {
         let container = &self.template.resource(task)["Properties"]["ContainerDefinitions"][0];
         let command = self.value(&container["Command"]).expect("a command");
         command.as_array().expect("its words").iter().map(|word| self.text(word)).collect()
     }
 
     /// Whether the stack makes this resource.
-    pub(crate) fn has(&self, resource: &str) -> bool {
+    pub fn has(&self, resource: &str) -> bool {
         self.is_made(self.template.resource(resource))
     }
 
     /// A document of a resource, by the property that holds it.
-    pub(crate) fn document(&self, resource: &str, property: &str) -> Value {
+    pub fn document(&self, resource: &str, property: &str) -> Value {
         self.worked_out(&self.template.resource(resource)["Properties"][property])
     }
 
-    pub(crate) fn arn(&self, resource: &str) -> String {
+    pub fn arn(&self, resource: &str) -> String {
         let properties = &self.template.resource(resource)["Properties"];
         let named = |property: &str| self.text(&properties[property]);
         let account = self.account;

@@ -3,10 +3,10 @@
 //!
 //! User guide: "Event pattern comparison operators" and "Input transformation".
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Whether an event is what the pattern asks for.
-pub(crate) fn matches(pattern: &Value, event: &Value) -> bool {
+pub fn matches(pattern: &Value, event: &Value) -> bool {
     pattern.as_object().expect("a pattern is an object").iter().all(|(name, wanted)| match wanted {
         Value::Array(patterns) if name == "$or" => patterns.iter().any(|pattern| matches(pattern, event)),
         Value::Array(alternatives) => {
@@ -35,7 +35,7 @@ fn is_met(alternative: &Value, found: Option<&Value>) -> bool {
 }
 
 /// What a target gets of an event.
-pub(crate) fn transformed(transformer: &Value, event: &Value) -> String {
+pub fn transformed(transformer: &Value, event: &Value) -> String {
     let mut text = transformer["InputTemplate"].as_str().expect("a template").to_owned();
     for (name, path) in transformer["InputPathsMap"].as_object().expect("paths") {
         let value = at(event, path.as_str().expect("a path"));
@@ -54,17 +54,24 @@ fn at<'a>(event: &'a Value, path: &str) -> Option<&'a Value> {
     })
 }
 
-#[test]
-fn patterns_take_what_they_ask_for_and_nothing_else() {
-    let pattern = json!({"a": ["x", "y"], "b": {"c": [{"exists": false}]}, "e": {"f": [{"prefix": "AK"}]}});
-    let event = |a: &str, b: Value, f: &str| json!({"a": a, "b": b, "e": [{"f": "no"}, {"f": f}]});
-    assert!(matches(&pattern, &event("x", json!({}), "AKIA")));
-    assert!(matches(&pattern, &event("y", json!({"d": 1}), "AKIA")));
-    assert!(!matches(&pattern, &event("z", json!({}), "AKIA")));
-    assert!(!matches(&pattern, &event("x", json!({"c": "d"}), "AKIA")));
-    assert!(!matches(&pattern, &event("x", json!({}), "ASIA")));
-    let either = json!({"$or": [{"a": ["x"]}, {"b": {"c": [{"anything-but": 0}]}}]});
-    assert!(matches(&either, &event("x", json!({"c": 0}), "")));
-    assert!(matches(&either, &event("z", json!({"c": 1}), "")));
-    assert!(!matches(&either, &event("z", json!({"c": 0}), "")) && !matches(&either, &event("z", json!({}), "")));
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn patterns_take_what_they_ask_for_and_nothing_else() {
+        let pattern = json!({"a": ["x", "y"], "b": {"c": [{"exists": false}]}, "e": {"f": [{"prefix": "AK"}]}});
+        let event = |a: &str, b: Value, f: &str| json!({"a": a, "b": b, "e": [{"f": "no"}, {"f": f}]});
+        assert!(matches(&pattern, &event("x", json!({}), "AKIA")));
+        assert!(matches(&pattern, &event("y", json!({"d": 1}), "AKIA")));
+        assert!(!matches(&pattern, &event("z", json!({}), "AKIA")));
+        assert!(!matches(&pattern, &event("x", json!({"c": "d"}), "AKIA")));
+        assert!(!matches(&pattern, &event("x", json!({}), "ASIA")));
+        let either = json!({"$or": [{"a": ["x"]}, {"b": {"c": [{"anything-but": 0}]}}]});
+        assert!(matches(&either, &event("x", json!({"c": 0}), "")));
+        assert!(matches(&either, &event("z", json!({"c": 1}), "")));
+        assert!(!matches(&either, &event("z", json!({"c": 0}), "")) && !matches(&either, &event("z", json!({}), "")));
+    }
 }
