@@ -1,7 +1,6 @@
 //! A producer and some workers, real ones, on a sandboxed organization that lives from day to day.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,7 +13,6 @@ use sandbox::generate::{self, Shape};
 use sandbox::serve::{REGION, SENDER, set_up_fleet};
 use sandbox::world::{MEMBER_ROLE, World};
 use sandbox::{Clock, Sandbox, SandboxOptions, client};
-use worker::Tally;
 use worker::queue::Stop;
 
 use crate::life::{Owners, UnansweredDays};
@@ -31,8 +29,6 @@ pub struct Fleet {
     /// Its member accounts, in order.
     pub accounts: Vec<String>,
     pub settings: worker::Settings,
-    /// What the workers counted, over all days.
-    pub tally: Arc<Tally>,
     pub dead_letters: QueueUrl,
     keys_at_start: Vec<StartingKey>,
     producer: (Connection, producer::Settings),
@@ -66,6 +62,7 @@ impl Fleet {
         settings.drain = true;
         settings.mail.sender = Some(SENDER.to_owned());
         settings.mail.owner_tag = Some(generate::OWNER_TAG.to_owned());
+        settings.event_bus = Some("default".to_owned());
         settings.role.name = MEMBER_ROLE.to_owned();
         settings.limits.drain_patience = Duration::ZERO;
         let producing = producer::Settings {
@@ -83,7 +80,6 @@ impl Fleet {
             workers: (1..=args.workers).map(|n| connect(&format!("demo-worker-{n}"))).collect(),
             owners: Owners::new(args.seed),
             unreadable: UnansweredDays::choose(&sandbox, &accounts),
-            tally: Arc::new(Tally::default()),
             days: 0,
             sandbox,
             accounts,
@@ -111,10 +107,7 @@ impl Fleet {
         producer::schedule::run(connection, settings, &ScheduleOptions::default())
             .await
             .map_err(|source| DemoError::Producer { day, source })?;
-        let working = self
-            .workers
-            .iter()
-            .map(|connection| worker::run(&self.settings, connection, self.tally.clone(), Stop::default()));
+        let working = self.workers.iter().map(|connection| worker::run(&self.settings, connection, Stop::default()));
         for worked in futures::future::join_all(working).await {
             worked.map_err(|source| DemoError::Worker { day, source })?;
         }

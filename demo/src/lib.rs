@@ -95,8 +95,7 @@ pub async fn run(args: &DemoArgs) -> Result<bool, DemoError> {
     }
     bar.finish_and_clear();
 
-    let table =
-        fleet.sandbox.with(|world| table::table(world, &fleet.accounts, fleet.dead_letters.name(), &fleet.tally));
+    let table = fleet.sandbox.with(|world| table::table(world, &fleet.accounts, fleet.dead_letters.name()));
     println!("{table}\n\n{}\n", chart.draw());
     let after = fleet.report(&args.out.join("after")).await?;
     println!("{}\n", fleet.sandbox.with(|world| outcome::comparison(&before, &after, world)));

@@ -2,16 +2,18 @@
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
-use worker::Tally;
+use rotation::EventKind;
 
 use sandbox::Cloud;
 use sandbox::journal::Effect;
 use sandbox::world::{AccountState, MANAGEMENT_ACCOUNT};
 
-/// What came of it, by the journal where it can know.
-pub(super) fn table(cloud: &Cloud, accounts: &[String], dead_letter_queue: &str, tally: &Tally) -> Table {
+/// What came of it, by the journal; what changes nothing in AWS, by the events that the workers have put on the bus.
+pub(super) fn table(cloud: &Cloud, accounts: &[String], dead_letter_queue: &str) -> Table {
     let effects = || cloud.journal.effects().iter().map(|record| &record.effect);
     let count = |is: fn(&Effect) -> bool| effects().filter(|effect| is(effect)).count() as u64;
+    let events = || cloud.event_buses.events().iter().map(|event| event.detail_type.as_str());
+    let told = |kind: EventKind| events().filter(|event| *event == kind.detail_type()).count() as u64;
     let open = accounts.iter().filter(|id| cloud.account(id).state == AccountState::Active).count();
     let dead_letters = cloud.queues.queue(MANAGEMENT_ACCOUNT, dead_letter_queue).map_or(0, |queue| queue.len());
     let rows = [
@@ -19,11 +21,10 @@ pub(super) fn table(cloud: &Cloud, accounts: &[String], dead_letter_queue: &str,
         ("keys rotated", count(|effect| matches!(effect, Effect::KeyCreated { .. }))),
         ("keys disabled", count(|effect| matches!(effect, Effect::KeyStatusChanged { active: false, .. }))),
         ("keys deleted", count(|effect| matches!(effect, Effect::KeyDeleted { .. }))),
-        ("warnings", Tally::read(&tally.warned)),
-        ("users found exempt", Tally::read(&tally.exempt)),
-        ("findings", Tally::read(&tally.findings)),
+        ("warnings", told(EventKind::Upcoming)),
+        ("findings", told(EventKind::Finding)),
         ("mails accepted", count(|effect| matches!(effect, Effect::MailAccepted { .. }))),
-        ("users that had to be retried", Tally::read(&tally.failures)),
+        ("users that had to be retried", told(EventKind::Failed)),
         ("dead letters", dead_letters as u64),
         ("AWS calls", cloud.journal.total()),
     ];

@@ -10,7 +10,6 @@ pub mod template;
 pub mod told;
 pub mod violations;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -20,8 +19,8 @@ use sandbox::serve::{REGION, SENDER, set_up_fleet};
 use sandbox::services::secretsmanager::SecretValue;
 use sandbox::world::MANAGEMENT_ACCOUNT;
 use sandbox::{Clock, Cloud, KeySpec, Sandbox, SandboxOptions, World, client};
+use worker::Settings;
 use worker::queue::Stop;
-use worker::{Settings, Tally};
 
 /// The account most scenarios play in.
 pub const ACCOUNT: &str = "111122223333";
@@ -207,9 +206,8 @@ impl Stage {
 
     /// One worker with these settings drains the queue.
     pub async fn work_with(&self, settings: &Settings) -> worker::WorkerReport {
-        let tally = Arc::new(Tally::default());
         let connection = self.connection("worker");
-        worker::run(settings, &connection, tally, Stop::default()).await.expect("the worker starts")
+        worker::run(settings, &connection, Stop::default()).await.expect("the worker starts")
     }
 
     /// One scheduled run of [`ACCOUNT`].

@@ -6,7 +6,6 @@
 //! seed is printed.
 
 use std::fmt::Write;
-use std::sync::Arc;
 
 use end_to_end::promises::{Requested, broken_promises, unfinished_leaks};
 use end_to_end::secrets::{reads, user};
@@ -26,8 +25,8 @@ use sandbox::services::ses::RefuseAs;
 use sandbox::world::MANAGEMENT_ACCOUNT;
 use sandbox::{Clock, Cloud, KeySpec, KeyStatus, World};
 use tokio_util::sync::CancellationToken;
+use worker::Settings;
 use worker::queue::Stop;
-use worker::{Settings, Tally};
 
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 60;
@@ -137,7 +136,7 @@ fn calm(cloud: &mut Cloud) {
 
 async fn work(stage: &Stage, settings: &Settings, application: &str, died: Option<CancellationToken>) {
     let connection = stage.connection(application);
-    let working = worker::run(settings, &connection, Arc::new(Tally::default()), Stop::default());
+    let working = worker::run(settings, &connection, Stop::default());
     let died = async {
         match died {
             Some(died) => died.cancelled().await,

@@ -1,7 +1,5 @@
 //! A leaked key, of which nothing is known but its id: the producer's one command and a worker, together, to the end.
 
-use std::sync::Arc;
-
 use end_to_end::{ACCOUNT, OWNER, Stage};
 use jiff::SignedDuration;
 use producer::command::{CommandError, ExitStatus, Report};
@@ -12,7 +10,6 @@ use rotation::AccessKeyId;
 use sandbox::KeySpec;
 use sandbox::call::Service;
 use sandbox::journal::Effect;
-use worker::Tally;
 use worker::queue::Stop;
 
 const LEAKED: &str = "user-217";
@@ -54,10 +51,7 @@ async fn respond(stage: &Stage, options: &ForceRotateOptions) -> Result<RequestR
     let (stop, connection) = (Stop::default(), stage.connection("producer"));
     let settings = worker::Settings { drain: false, ..stage.settings() };
     let worker_connection = stage.connection("worker");
-    let worker = async {
-        let tally = Arc::new(Tally::default());
-        worker::run(&settings, &worker_connection, tally, stop.clone()).await.expect("the worker starts")
-    };
+    let worker = async { worker::run(&settings, &worker_connection, stop.clone()).await.expect("the worker starts") };
     let producer_settings = stage.producer_settings();
     let command = async {
         let report = force_rotate::run(&connection, &producer_settings, options).await;

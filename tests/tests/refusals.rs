@@ -11,7 +11,6 @@ use rotation::{AccessKeyId, Task, UserName};
 use sandbox::KeySpec;
 use sandbox::faults::{Calls, HoldPlan, When};
 use sandbox::journal::{CallRecord, Effect, Outcome};
-use worker::Tally;
 use worker::queue::Stop;
 
 fn due() -> KeySpec {
@@ -128,7 +127,7 @@ async fn a_user_whose_key_cannot_be_stored_does_not_keep_the_others_of_the_accou
 
     let (connection, stop) = (stage.connection("worker"), Stop::default());
     let settings = worker::Settings { drain: false, ..stage.settings() };
-    let working = worker::run(&settings, &connection, std::sync::Arc::new(Tally::default()), stop.clone());
+    let working = worker::run(&settings, &connection, stop.clone());
     let put_back = || {
         let is_put_back = |call: &&CallRecord| call.operation == "ChangeMessageVisibility";
         stage.world(|world| world.journal.calls().filter(is_put_back).count())

@@ -1,6 +1,5 @@
 //! The undo: `producer restore` and a worker, on a key that the worker has disabled.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use end_to_end::{ACCOUNT, Stage, USER};
@@ -10,7 +9,6 @@ use producer::request::{RequestReport, WaitOptions};
 use producer::restore::{self, RestoreOptions};
 use rotation::AccountId;
 use sandbox::KeySpec;
-use worker::Tally;
 use worker::queue::Stop;
 
 /// A key whose install grace is over: replaced, and disabled by the worker today.
@@ -38,10 +36,7 @@ async fn restore(stage: &Stage) -> RequestReport {
     let (stop, connection) = (Stop::default(), stage.connection("producer"));
     let settings = worker::Settings { drain: false, ..stage.settings() };
     let worker_connection = stage.connection("worker");
-    let worker = async {
-        let tally = Arc::new(Tally::default());
-        worker::run(&settings, &worker_connection, tally, stop.clone()).await.expect("the worker starts")
-    };
+    let worker = async { worker::run(&settings, &worker_connection, stop.clone()).await.expect("the worker starts") };
     let producer_settings = stage.producer_settings();
     let command = async {
         let report = restore::run(&connection, &producer_settings, &options).await.expect("the request is sent");

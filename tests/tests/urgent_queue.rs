@@ -1,7 +1,6 @@
 //! The urgent queue: how long an operator's request waits behind a full queue of scheduled work, with `URGENT_QUEUE_URL` and
 //! without. Run with `--nocapture`, it prints the figures of docs/scaling.md.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use end_to_end::Stage;
@@ -14,7 +13,6 @@ use rotation::{AccountId, UserName};
 use sandbox::serve::REGION;
 use sandbox::world::MANAGEMENT_ACCOUNT;
 use sandbox::{Clock, KeySpec, World};
-use worker::Tally;
 use worker::queue::Stop;
 
 const ACCOUNTS: usize = 5_000;
@@ -113,10 +111,7 @@ async fn force_while_busy(stage: &Stage, urgent: Option<QueueUrl>) -> Figures {
         stop.ask();
         figures
     };
-    let worker = async {
-        let tally = Arc::new(Tally::default());
-        worker::run(&settings, &worker_connection, tally, stop.clone()).await.expect("the worker starts")
-    };
+    let worker = async { worker::run(&settings, &worker_connection, stop.clone()).await.expect("the worker starts") };
     let (_, figures) = tokio::join!(worker, operator);
     figures
 }

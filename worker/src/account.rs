@@ -22,7 +22,6 @@ use crate::pace::UserPace;
 use crate::queue::{Message, Outcome, Stop};
 use crate::secret_policies;
 use crate::summary::{MessageCounter, MessageSummary};
-use crate::tally::Tally;
 use crate::user::{self, UserError, UserReport};
 
 /// Results of all users.
@@ -302,7 +301,6 @@ impl AccountContext<'_> {
             if let Err(UserError::Step(error)) = &report.result {
                 let why = format!("the user could not be worked on: {error}");
                 self.emit(user.event(EventKind::Failed).because(error.reason().as_str()).saying(why));
-                Tally::count(&self.worker.tally.failures);
             }
             report
         };

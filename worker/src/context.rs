@@ -1,7 +1,5 @@
 //! Shared state of all messages, of one message, and of one user: data, and what follows from it.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use key_rotation_aws::{Connection, Sessions};
 use rotation::names::{READERS_TAG, SMTP_REGIONS_TAG, is_region};
@@ -17,7 +15,6 @@ use crate::queue::Stop;
 use crate::settings::Settings;
 use crate::storage_refusals::StorageRefusals;
 use crate::summary::MessageCounter;
-use crate::tally::Tally;
 
 /// What all messages share.
 pub struct WorkerContext {
@@ -27,7 +24,6 @@ pub struct WorkerContext {
     pub central: Option<CentralStore>,
     pub notices: Notices,
     pub events: Events,
-    pub tally: Arc<Tally>,
     pub storage_refusals: StorageRefusals,
 }
 

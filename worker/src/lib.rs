@@ -21,9 +21,7 @@ pub mod settings;
 pub mod steps;
 pub mod storage_refusals;
 pub mod summary;
-pub mod tally;
 pub mod user;
 
 pub use run::{StartError, WorkerReport, run};
 pub use settings::{RawSettings, Settings};
-pub use tally::Tally;

@@ -3,7 +3,6 @@
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -15,7 +14,7 @@ use rotation::{AccountId, UserName};
 use tracing::info;
 use worker::notices::{MailSettings, Notices};
 use worker::queue::Stop;
-use worker::{RawSettings, Settings, Tally, preview};
+use worker::{RawSettings, Settings, preview};
 
 /// Takes messages off the queue and brings the access keys of the accounts they name to where policy wants them.
 ///
@@ -111,7 +110,7 @@ async fn main() -> ExitCode {
     if !problems.is_empty() {
         return refuse(&problems);
     }
-    match worker::run(&settings, &connection, Arc::new(Tally::default()), stop).await {
+    match worker::run(&settings, &connection, stop).await {
         Ok(report) if report.left == 0 => ExitCode::SUCCESS,
         Ok(report) => {
             say(&format!("{} messages are still in the queue, to be tried again", report.left));

@@ -16,7 +16,6 @@ use crate::queue::consumer::RunMode;
 use crate::queue::{Consumer, ConsumerReport, Limits, QueueConfig, Stop};
 use crate::settings::Settings;
 use crate::storage_refusals::StorageRefusals;
-use crate::tally::Tally;
 
 /// Why a worker does not start.
 #[derive(Debug, thiserror::Error)]
@@ -44,12 +43,7 @@ pub struct WorkerReport {
 ///
 /// # Errors
 /// [`StartError`]: then it has taken no message.
-pub async fn run(
-    settings: &Settings,
-    connection: &Connection,
-    tally: Arc<Tally>,
-    stop: Stop,
-) -> Result<WorkerReport, StartError> {
+pub async fn run(settings: &Settings, connection: &Connection, stop: Stop) -> Result<WorkerReport, StartError> {
     let sqs = connection.sqs();
     let config = async |queue: &QueueUrl| {
         let redrive = RedrivePolicy::read(&sqs, queue, settings.dead_letter_queue.as_ref()).await?;
@@ -66,7 +60,7 @@ pub async fn run(
         Some(queue) => Some(config(queue).await?),
         None => None,
     };
-    let mut context = worker_context(settings, connection, tally).await?;
+    let mut context = worker_context(settings, connection).await?;
     log_start(settings);
     // A forecast's events are not what happens.
     let bus = settings.event_bus.clone().filter(|_| settings.as_of.is_none());
@@ -103,11 +97,7 @@ pub async fn run(
 ///
 /// # Errors
 /// [`StartError`].
-pub async fn worker_context(
-    settings: &Settings,
-    connection: &Connection,
-    tally: Arc<Tally>,
-) -> Result<WorkerContext, StartError> {
+pub async fn worker_context(settings: &Settings, connection: &Connection) -> Result<WorkerContext, StartError> {
     let central = match settings.central_store {
         true => {
             let Identity { account, arn } = connection.identity().await.map_err(StartError::OwnAccount)?;
@@ -129,7 +119,6 @@ pub async fn worker_context(
         central,
         notices: Notices::new(mail, Some(connection), connection.partition())?,
         events: Events::off(),
-        tally,
         storage_refusals: StorageRefusals::default(),
     })
 }

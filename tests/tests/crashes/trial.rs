@@ -1,13 +1,10 @@
 //! One trial of a scenario: set up, worked on until it has come to rest, and judged by how it ends when nothing goes wrong.
 
-use std::sync::Arc;
-
 use end_to_end::Stage;
 use end_to_end::scenario::{Ending, Scenario, ending};
 use end_to_end::told::told;
 use end_to_end::violations::{early_notices, violations};
 use jiff::SignedDuration;
-use worker::Tally;
 use worker::queue::Stop;
 
 /// The worker that meets with an accident.
@@ -50,9 +47,8 @@ impl<'a> Trial<'a> {
     /// A worker of this application name drains the queue, unless it does not get as far as its first message.
     pub(crate) async fn work_as(&self, application: &str) {
         let connection = self.stage.connection(application);
-        let tally = Arc::new(Tally::default());
         let settings = (self.scenario.settings)(&self.stage);
-        let ended = worker::run(&settings, &connection, tally, Stop::default()).await;
+        let ended = worker::run(&settings, &connection, Stop::default()).await;
         if let Err(error) = ended {
             println!("{application} did not start: {error}");
         }

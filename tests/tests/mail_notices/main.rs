@@ -2,8 +2,6 @@
 
 mod undeliverable;
 
-use std::sync::Arc;
-
 use end_to_end::scenario::{publish, remember};
 use end_to_end::{ACCOUNT, OWNER, Stage, USER};
 use sandbox::call::Service;
@@ -257,7 +255,7 @@ async fn a_delivery_that_is_cut_short_goes_on_with_the_owners_it_has_not_told() 
         hold.reached().await;
         stop.ask();
     };
-    let run = worker::run(&settings, &connection, Arc::new(worker::Tally::default()), stop.clone());
+    let run = worker::run(&settings, &connection, stop.clone());
     let (report, ()) = tokio::join!(run, cut);
     report.expect("it starts");
     drop(hold);

@@ -2,7 +2,6 @@
 //! together; at any pace of AWS's answers. All is done once, nothing becomes a dead letter, and a collision costs seconds.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use end_to_end::violations::violations;
@@ -16,8 +15,8 @@ use sandbox::journal::Effect;
 use sandbox::serve::REGION;
 use sandbox::world::MANAGEMENT_ACCOUNT;
 use sandbox::{KeySpec, KeyStatus};
+use worker::Settings;
 use worker::queue::Stop;
-use worker::{Settings, Tally};
 
 use crate::stage::letters;
 
@@ -51,7 +50,7 @@ async fn work_off(stage: &Stage, workers: usize, settings: &Settings) -> i64 {
     for round in 0..100 {
         let work = (0..workers).map(|number| async move {
             let connection = stage.connection(&format!("worker-{round}-{number}"));
-            worker::run(settings, &connection, Arc::new(Tally::default()), Stop::default()).await.expect("it starts");
+            worker::run(settings, &connection, Stop::default()).await.expect("it starts");
         });
         futures::future::join_all(work).await;
         if stage.waiting() == 0 && settings.urgent_queue.as_ref().is_none_or(|urgent| waiting_on(stage, urgent) == 0) {

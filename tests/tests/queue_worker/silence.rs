@@ -14,7 +14,6 @@ use sandbox::KeySpec;
 use sandbox::client::sdk_config;
 use sandbox::faults::{Calls, Fault, Rule};
 use tokio::sync::Notify;
-use worker::Tally;
 use worker::queue::consumer::RunMode;
 use worker::queue::{Consumer, Limits, Outcome, QueueConfig, Stop};
 
@@ -48,7 +47,7 @@ async fn an_answer_that_never_comes_is_given_up_and_the_message_is_done() {
         let works = async {
             for _ in 0..3 {
                 let settings = stage.settings();
-                let run = worker::run(&settings, &connection, Arc::new(Tally::default()), Stop::default());
+                let run = worker::run(&settings, &connection, Stop::default());
                 run.await.expect("the worker starts");
                 stage.pass(SignedDuration::from_mins(21));
             }

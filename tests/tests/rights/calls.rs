@@ -1,7 +1,5 @@
 //! What the product calls: the journal of everything it can do, as actions of the roles it does it with.
 
-use std::sync::Arc;
-
 use end_to_end::scenario::SCENARIOS;
 use end_to_end::{ACCOUNT, OWNER, Stage, USER, secret};
 use key_rotation_aws::MemberRole;
@@ -19,8 +17,8 @@ use sandbox::journal::{CallRecord, Outcome};
 use sandbox::serve::REGION;
 use sandbox::world::MANAGEMENT_ACCOUNT;
 use sandbox::{Clock, KeySpec, World};
+use worker::Settings;
 use worker::queue::Stop;
-use worker::{Settings, Tally};
 
 use crate::{Rights, Role};
 
@@ -243,7 +241,7 @@ async fn an_operators_requests(needed: &mut Rights) {
     worker_settings.drain = false;
     let stop = Stop::default();
     let own = stage.connection("worker");
-    let work = worker::run(&worker_settings, &own, Arc::new(Tally::default()), stop.clone());
+    let work = worker::run(&worker_settings, &own, stop.clone());
     let follow = async {
         let report = force_rotate::run(&connection, &settings, &request).await;
         stop.ask();

@@ -11,7 +11,6 @@ mod readable;
 mod storing;
 mod wrong_clocks;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use end_to_end::{ACCOUNT, Stage, USER};
@@ -20,8 +19,8 @@ use key_rotation_aws::Connection;
 use sandbox::KeySpec;
 use sandbox::faults::{Calls, Hold, HoldPlan, When};
 use tokio::task::JoinHandle;
+use worker::Settings;
 use worker::queue::Stop;
-use worker::{Settings, Tally};
 
 fn due() -> KeySpec {
     KeySpec::aged(95).used_days_ago(1)
@@ -39,13 +38,11 @@ fn intents(stage: &Stage) -> usize {
     })
 }
 
-/// A worker beside the test, which goes on meanwhile; what it has done.
-fn at_work(connection: &Connection, settings: Settings) -> JoinHandle<Arc<Tally>> {
+/// A worker beside the test, which goes on meanwhile.
+fn at_work(connection: &Connection, settings: Settings) -> JoinHandle<()> {
     let connection = connection.clone();
     tokio::spawn(async move {
-        let tally = Arc::new(Tally::default());
-        worker::run(&settings, &connection, tally.clone(), Stop::default()).await.expect("the worker starts");
-        tally
+        worker::run(&settings, &connection, Stop::default()).await.expect("the worker starts");
     })
 }
 
@@ -63,7 +60,7 @@ async fn reached(hold: &Hold) {
 struct Still {
     connection: Connection,
     hold: Hold,
-    work: JoinHandle<Arc<Tally>>,
+    work: JoinHandle<()>,
 }
 
 impl Still {
@@ -89,9 +86,9 @@ impl Still {
         Self { hold: next, ..self }
     }
 
-    /// Lets it go on, to its end; what it has done.
-    async fn goes_on(self) -> Arc<Tally> {
+    /// Lets it go on, to its end.
+    async fn goes_on(self) {
         self.hold.release();
-        self.work.await.expect("the worker ends")
+        self.work.await.expect("the worker ends");
     }
 }

@@ -85,8 +85,8 @@ async fn a_worker_that_goes_on_for_days_notices_that_they_pass() {
     let connection = stage.connection("worker");
     let work = async || {
         stage.schedule().await;
-        let (settings, tally) = (stage.settings(), std::sync::Arc::new(worker::Tally::default()));
-        worker::run(&settings, &connection, tally, worker::queue::Stop::default()).await.expect("it starts");
+        let settings = stage.settings();
+        worker::run(&settings, &connection, worker::queue::Stop::default()).await.expect("it starts");
     };
     work().await;
     stage.pass_days(11);

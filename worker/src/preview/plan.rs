@@ -2,7 +2,6 @@
 //! is asked, and there is no client that could send a mail.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use key_rotation_aws::Connection;
 use rotation::{AccountId, Job, Task, UserName};
@@ -12,7 +11,6 @@ use crate::account;
 use crate::notices::{Digest, MailSettings, Notices};
 use crate::run;
 use crate::settings::Settings;
-use crate::tally::Tally;
 
 /// Stands in for the account's address where it was not given; `invalid` is nobody's (RFC 2606).
 const ADDRESS_NOT_GIVEN: &str = "address-not-given@account.invalid";
@@ -46,7 +44,7 @@ pub async fn of_plan(
     // Whatever the settings say: it only looks, and has no sender.
     let mail = MailSettings { sender: None, ..settings.mail.clone() };
     let looks = Settings { dry_run: true, mail, ..settings.clone() };
-    let context = run::worker_context(&looks, connection, Arc::new(Tally::default())).await?;
+    let context = run::worker_context(&looks, connection).await?;
     let job = Job {
         name: options.name.clone(),
         email: Some(options.email.clone().unwrap_or_else(|| ADDRESS_NOT_GIVEN.to_owned())),

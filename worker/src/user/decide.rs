@@ -6,7 +6,6 @@ use super::UserError;
 use super::look::UserSnapshot;
 use crate::context::{AccountContext, UserContext};
 use crate::error::StepError;
-use crate::tally::Tally;
 
 /// What is to be done about a user.
 pub(super) enum Decision {
@@ -58,7 +57,6 @@ pub(super) fn decide(
     match rotation::decide(account.decision_time(), &account.worker.settings.policy, &snapshot.user, request) {
         Verdict::Exempt(exemption) => {
             context.emit_exempt(exemption);
-            Tally::count(&account.worker.tally.exempt);
             Ok(Decision::Act(Plan::default()))
         }
         Verdict::SettleFirst => Ok(Decision::Settle),

@@ -24,7 +24,6 @@ use crate::notices::News;
 use crate::steps::destination::{Destination, SeenSecret};
 use crate::steps::key_status::{self, DisableOutcome};
 use crate::steps::rotate::{AttemptKind, AttemptOutcome, attempt};
-use crate::tally::Tally;
 
 /// Carries out one decision about one user. In audit mode it changes nothing, and tells what would be done.
 pub(super) struct UserExecutor<'a> {
@@ -113,7 +112,6 @@ impl<'a> UserExecutor<'a> {
             }
             Action::ReportFinding(finding) => self.report_finding(finding.clone()),
             Action::Warn { key, upcoming, due } => {
-                Tally::count(&self.context.account.worker.tally.warned);
                 self.collect_item(key, News::Upcoming { what: upcoming.clone(), due: *due }, None);
             }
             Action::Postpone { key, until, .. } => self.collect_item(key, News::Postponed { until: *until }, None),
@@ -209,7 +207,6 @@ impl<'a> UserExecutor<'a> {
         let kind = AttemptKind::Successor { old, present, tags, secret: &self.snapshot.secret };
         match self.attempt(kind).await? {
             AttemptOutcome::Created(new) => {
-                Tally::count(&self.context.account.worker.tally.rotated);
                 let record = record(Some(new.clone()));
                 self.collect_item(old, News::Rotated { successor: Some(new), disable_due }, record);
                 for reader in self.context.readers().refused {

@@ -13,7 +13,6 @@ use crate::context::UserContext;
 use crate::error::StepError;
 use crate::steps::access_keys;
 use crate::steps::destination::{Destination, SeenSecret};
-use crate::tally::Tally;
 
 /// How often keys and tags are read until both agree.
 const MAX_SNAPSHOT_READS: usize = 3;
@@ -46,7 +45,6 @@ pub(super) async fn glance(context: &UserContext<'_>) -> Result<Option<Glance>, 
     let policy = &context.account.worker.settings.policy;
     let is_exempt = |exemption| {
         context.emit_exempt(exemption);
-        Tally::count(&context.account.worker.tally.exempt);
         Ok(None)
     };
     // Who is exempt costs no call, unless there are notices to be made void, or something may be left to be told of a key.

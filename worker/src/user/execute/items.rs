@@ -6,15 +6,10 @@ use super::UserExecutor;
 use crate::events::from_item;
 use crate::notices::{DigestItem, KeyFacts, News, SecretFacts};
 use crate::steps::destination::location;
-use crate::tally::Tally;
 
 impl UserExecutor<'_> {
     pub(super) fn report_finding(&mut self, finding: Finding) {
-        let before = self.collected.items.len();
         self.collect(self.item(None, News::Finding(finding), None));
-        if self.collected.items.len() > before {
-            Tally::count(&self.context.account.worker.tally.findings);
-        }
     }
 
     /// `record`: the key's state once the notice is accepted.
