@@ -45,13 +45,13 @@ pub enum Outcome {
 pub struct Failure {
     pub reason: Reason,
     /// A sentence for a person.
-    pub message: String,
+    pub error: String,
 }
 
 impl Failure {
     /// A failure for this reason, said in this sentence.
-    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+    pub fn new(reason: Reason, error: impl Into<String>) -> Self {
+        Self { reason, error: error.into() }
     }
 }
 

@@ -1,4 +1,4 @@
-//! How an account is read: with our own credentials, or with a role assumed for reading alone.
+//! How an account is read: with the process's own credentials, or with a role assumed for reading alone.
 
 use aws_sdk_iam::Client as IamClient;
 use aws_sdk_secretsmanager::Client as SecretsClient;

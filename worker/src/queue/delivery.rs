@@ -192,7 +192,7 @@ impl Delivery {
         let delay = delay.min(LONGEST_VISIBILITY.saturating_sub(self.received.elapsed() + Duration::from_secs(1)));
         warn!(
             reason = %failure.reason,
-            error = failure.message,
+            error = failure.error,
             receive_count = self.message.receive_count,
             retry_in_seconds = delay.as_secs(),
             "the message failed and will be delivered again"
@@ -212,7 +212,7 @@ impl Delivery {
             Ok(()) => {
                 error!(
                     reason = %failure.reason,
-                    error = failure.message,
+                    error = failure.error,
                     receive_count = self.message.receive_count,
                     "the message cannot succeed and is now a dead letter"
                 );
@@ -232,7 +232,7 @@ impl Delivery {
         failure: &Failure,
         run_id: Option<String>,
     ) -> Result<(), AwsError> {
-        let message: String = failure.message.chars().take(LONGEST_MESSAGE).collect();
+        let message: String = failure.error.chars().take(LONGEST_MESSAGE).collect();
         let mut send = self
             .copy(context, &context.redrive.dead_letter_queue)
             .message_attributes(ERROR_KIND, text(failure.reason.as_str()))
