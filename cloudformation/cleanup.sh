@@ -67,18 +67,23 @@ step "The fleet"
 remove_stack "$MONITORING_STACK"
 remove_stack "$FLEET_STACK"
 
-# delete_instances REGION TARGETS OPTION: by their unit, as the stack set is the service's to manage: it takes no --accounts
+# delete_instances REGION OPTION TARGET...
 delete_instances() {
     operation aws cloudformation delete-stack-instances --stack-set-name "$MEMBER_ROLE_STACK" "${STACK_SET_CALLER[@]}" \
-        --deployment-targets "$2" --regions "$1" "$3" --operation-preferences FailureTolerancePercentage=100,MaxConcurrentPercentage=25
+        "${@:3}" --regions "$1" "$2" --operation-preferences FailureTolerancePercentage=100,MaxConcurrentPercentage=25
 }
 
-# remove_instances: those of the stack set, unit by unit
+# remove_instances: those of the stack set, unit by unit. AWS names the unit of each, and takes no --accounts for such a stack set; a
+# stand-in for AWS names none.
 remove_instances() {
     local targets unit where
-    targets=$(awk -F'\t' '$1 ~ /^[0-9]+$/ { print $5 "\t" $2 }' <<<"$SET_INSTANCES" | LC_ALL=C sort -u)
+    targets=$(awk -F'\t' '$1 ~ /^[0-9]+$/ { print ($5 == "None" ? "account:" $1 : $5) "\t" $2 }' <<<"$SET_INSTANCES" | LC_ALL=C sort -u)
     while IFS=$'\t' read -r unit where; do
-        [[ -z $unit ]] || delete_instances "$where" "OrganizationalUnitIds=$unit" --no-retain-stacks
+        case $unit in
+        "") ;;
+        account:*) delete_instances "$where" --no-retain-stacks --accounts "${unit#account:}" ;;
+        *) delete_instances "$where" --no-retain-stacks --deployment-targets "OrganizationalUnitIds=$unit" ;;
+        esac
     done <<<"$targets"
 }
 
@@ -90,7 +95,7 @@ forget_suspended() {
     while IFS=$'\t' read -r unit where accounts; do
         [[ -n $unit ]] || continue
         say "AWS has suspended $accounts: the stack set forgets them, and their stacks stay until the accounts are gone."
-        delete_instances "$where" "OrganizationalUnitIds=$unit,Accounts=$accounts,AccountFilterType=INTERSECTION" --retain-stacks
+        delete_instances "$where" --retain-stacks --deployment-targets "OrganizationalUnitIds=$unit,Accounts=$accounts,AccountFilterType=INTERSECTION"
     done <<<"$suspended"
 }
 
