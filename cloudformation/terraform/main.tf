@@ -143,8 +143,8 @@ resource "aws_cloudformation_stack_set" "member_role" {
   }
 
   operation_preferences {
-    failure_tolerance_percentage = 10
-    max_concurrent_percentage    = 25
+    failure_tolerance_count   = 1
+    max_concurrent_percentage = 25
   }
 
   timeouts {
