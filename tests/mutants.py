@@ -510,12 +510,12 @@ MUTANTS = [
     ),
     mutant(
         "a message ends though a mail could be tried again",
-        (NOTIFY, "if given_up && not_begun == 0 && may_be_told && !last_delivery {", "if given_up && not_begun == 0 && may_be_told && !last_delivery && false {"),
+        (NOTIFY, "may_be_told && makes_no_key && !last_delivery {", "may_be_told && makes_no_key && !last_delivery && false {"),
         first="late_requests",
     ),
     mutant(
         "a notice in the log dates from the earliest that it may be",
-        (NOTIFY, "latest: self.worker.settings.as_of.unwrap_or_else(|| self.worker.connection.clock().latest()),", "latest: self.decision_time(),"),
+        (NOTIFY, "logged_at: self.worker.settings.as_of.unwrap_or_else(|| self.worker.connection.clock().now()),", "logged_at: self.decision_time(),"),
         first="settling",
     ),
     mutant(

@@ -101,9 +101,9 @@ resource "aws_cloudformation_stack" "fleet" {
     ImageUri          = var.image
     OrgListAccount    = data.aws_caller_identity.here.account_id
     # An account without the role would be a dead letter of every run.
-    RunIn             = anytrue([for unit in var.organizational_units : startswith(unit, "r-")]) ? "" : join(",", var.organizational_units)
-    SubnetIds         = join(",", var.subnet_ids)
-    VpcId             = var.vpc_id
+    RunIn     = anytrue([for unit in var.organizational_units : startswith(unit, "r-")]) ? "" : join(",", var.organizational_units)
+    SubnetIds = join(",", var.subnet_ids)
+    VpcId     = var.vpc_id
   }, var.fleet_settings)
 
   # Roles first: workers of a new version may need rights that the roles of the version before do not have.

@@ -65,7 +65,7 @@ pub enum Refusal {
     )]
     CreatedSince { user: UserName, key: AccessKeyId },
     #[error(
-        "the access key {key} of the user {user} was made active again at {at}, after the request was made; if it is to be replaced all the same, make the request anew"
+        "the access key {key} of the user {user} was made active again at {at}, or is about to be by a restore, which was asked for after the request was made; if it is to be replaced all the same, make the request anew"
     )]
     RestoredSince { user: UserName, key: AccessKeyId, at: Timestamp },
     #[error(

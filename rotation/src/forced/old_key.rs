@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{ForcedRules, Obstacle};
 use crate::evidence::{disabled_record, known_publication, later, no_earlier};
 use crate::ids::AccessKeyId;
+use crate::intent::is_from_the_future;
 use crate::key::{Key, KeyStatus};
 use crate::refusal::Refusal;
 use crate::state::{KeyState, KeyStateKind};
@@ -41,7 +42,10 @@ impl<'a> ForcedRules<'a> {
 
     /// When the key was made active again, or a restore of it begun, if that was asked for after the request was made.
     fn restored_since(&self, key: &Key) -> Option<Timestamp> {
-        let state = key.state.as_ref().filter(|state| self.is_after_request(state.requested_at.unwrap_or(state.at)))?;
+        let since = |state: &KeyState| state.requested_at.unwrap_or(state.at);
+        // A date that cannot be, as a mail service whose clock is wrong gives it, shields no key.
+        let is_since = |at: Timestamp| self.is_after_request(at) && !is_from_the_future(at, self.now);
+        let state = key.state.as_ref().filter(|state| is_since(since(state)))?;
         (state.kind == KeyStateKind::Restored || state.restoring.is_some()).then_some(state.at)
     }
 

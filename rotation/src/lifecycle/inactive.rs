@@ -77,9 +77,18 @@ impl LifecycleRules {
     fn adopt(&self, key: &Key) -> Action {
         let delete_due = self.delete_due(self.now);
         let disabled = KeyState::new(KeyStateKind::Disabled, self.now).until(delete_due);
-        // The request that contained it goes on being known by that. A restore that had begun is void: the key was active in between.
+        // The request that contained it goes on being known by that, and so does a restore that has begun, unless the key was active in between.
         let state = match disabled_record(key) {
-            Some(known) => KeyState { request: known.request, successor: known.successor.clone(), ..disabled },
+            Some(known) => {
+                let is_void = used_after_disable(key, known.at);
+                KeyState {
+                    request: known.request,
+                    successor: known.successor.clone(),
+                    restoring: known.restoring.filter(|_| !is_void),
+                    requested_at: known.requested_at.filter(|_| !is_void),
+                    ..disabled
+                }
+            }
             None => disabled,
         };
         Action::Adopt { key: key.id.clone(), state, delete_due }
@@ -91,9 +100,13 @@ impl LifecycleRules {
             true => Announcement::Contained,
             false => Announcement::Disabled { delete_due },
         };
-        // What is told after an exemption is not void by it, though a containment goes on dating from when it was.
+        what.into_action(&key.id, Some(self.told_now(state)))
+    }
+
+    /// What is told after an exemption is not void by it, though a containment goes on dating from when it was.
+    fn told_now(&self, state: &KeyState) -> KeyState {
         let at = if self.is_from_before_an_exemption(state) { self.now } else { state.at };
-        what.into_action(&key.id, Some(KeyState { at, ..state.clone().until(delete_due) }))
+        KeyState { at, ..state.clone().until(self.delete_due(self.now)) }
     }
 
     /// The key that a request made in place of the one it contained, where its owner has not been told of it.
@@ -106,7 +119,7 @@ impl LifecycleRules {
             return Ok(None);
         }
         let what = Announcement::Successor { successor: active.id.clone() };
-        Ok(Some(what.into_action(&contained.id, Some(state.clone().until(self.delete_due(self.now))))))
+        Ok(Some(what.into_action(&contained.id, Some(self.told_now(state)))))
     }
 
     /// What the owner has not been told of keys that are gone is told. Else their state tags stay for the recovery grace, and as long

@@ -333,5 +333,18 @@ fn a_deletion_that_was_told_before_an_exemption_is_told_anew_though_no_run_has_s
     let exempt = |until: &str| tagged(user([key("A", 0).inactive().disabled(100)]), EXEMPT_UNTIL_TAG, until);
     let (before, after) = (day(99).to_string(), day(105).to_string());
     assert_eq!(on(110, &exempt(&after)), [adopts("A", 120)]);
+    // A restore that has begun, and waits, is not undone by that.
+    let waits = KeyState {
+        restoring: Some(uuid::Uuid::from_u128(1)),
+        requested_at: Some(day(104)),
+        ..KeyState::new(KeyStateKind::Disabled, day(104))
+    };
+    let restoring = tagged(user([key("A", 0).inactive().in_state(waits.clone())]), EXEMPT_UNTIL_TAG, &after);
+    let [Action::Adopt { state, .. }] = &on(110, &restoring)[..] else { panic!("adopted") };
+    assert_eq!((state.restoring, state.requested_at), (waits.restoring, waits.requested_at));
+    let mut used = restoring;
+    used.keys[0] = used.keys[0].clone().used(108);
+    let [Action::Adopt { state, .. }] = &on(110, &used)[..] else { panic!("adopted") };
+    assert_eq!((state.restoring, state.requested_at), (None, None), "it was active in between");
     assert!(matches!(on(110, &exempt(&before))[..], [Action::Delete(_)]), "told after it");
 }

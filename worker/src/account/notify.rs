@@ -33,9 +33,11 @@ impl AccountContext<'_> {
             self.counter.count_mails(sent.mails, sent.failures.len());
             outcome = recorder.finish().and_then(|()| mail_outcome(&digest, &sent));
         }
-        // Where nothing more is to be tried but a mail, that is: what was done is told before the message ends.
+        // Where nothing more is to be tried but a mail, that is: what was done is told before the message ends. (Where a new key could not be
+        // stored another worker would make one more: then the next run tells it.)
         let may_be_told = outcome.as_ref().is_err_and(|error| matches!(error.outcome(), Outcome::Retry { .. }));
-        if given_up && not_begun == 0 && may_be_told && !last_delivery {
+        let makes_no_key = !failed.iter().any(|(_, error)| matches!(error, StepError::NotStored(_)));
+        if given_up && not_begun == 0 && may_be_told && makes_no_key && !last_delivery {
             return outcome;
         }
         if let Some(why) = refused {
@@ -64,7 +66,7 @@ impl AccountContext<'_> {
             is_operators_request: self.job.is_operators_request(),
             is_redelivered: self.origin.redelivered,
             now: self.decision_time(),
-            latest: self.worker.settings.as_of.unwrap_or_else(|| self.worker.connection.clock().latest()),
+            logged_at: self.worker.settings.as_of.unwrap_or_else(|| self.worker.connection.clock().now()),
             policy: self.worker.settings.policy,
             items,
             incomplete: incomplete.iter().map(|(user, error)| incomplete_user(user, error)).collect(),

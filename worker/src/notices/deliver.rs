@@ -108,8 +108,8 @@ impl Notices {
         let mut report = DigestReport::default();
         let Some(mailer) = &self.mailer else {
             log::items(digest, self.renderer.partition);
-            let all: Vec<_> = digest.items.iter().map(|item| (item, digest.latest)).collect();
-            report.accepted = (0..all.len()).map(|index| (index, digest.latest)).collect();
+            let all: Vec<_> = digest.items.iter().map(|item| (item, digest.logged_at)).collect();
+            report.accepted = (0..all.len()).map(|index| (index, digest.logged_at)).collect();
             recorder.record(&all).await;
             return report;
         };

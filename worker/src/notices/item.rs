@@ -152,8 +152,8 @@ pub struct Digest {
     pub is_redelivered: bool,
     /// The time the decisions were made for.
     pub now: Timestamp,
-    /// The latest that it may be by AWS's clocks: what goes to the log instead of a mail counts as told from then.
-    pub latest: Timestamp,
+    /// The time by AWS, as far as its services agree: what goes to the log instead of a mail counts as told from then.
+    pub logged_at: Timestamp,
     pub policy: Policy,
     pub items: Vec<DigestItem>,
     /// Users that could not be read or worked on: partial truth is told as such.

@@ -112,7 +112,7 @@ fn digest(now: Timestamp, dry_run: bool, items: Vec<DigestItem>) -> Digest {
         is_operators_request: false,
         is_redelivered: false,
         now,
-        latest: now,
+        logged_at: now,
         policy: Policy::default(),
         items,
         incomplete: Vec::new(),

@@ -5,8 +5,9 @@ use rotation::{Action, Announcement, KeyState, KeyStateKind, MissingFact, Publis
 use uuid::Uuid;
 
 use super::{
-    again, all_told, announce_containment, announce_successor, announced, asked, contain, contained, deletes, done,
-    forced_notice, gone_but_for_its_tag, leaked, leaked_key, records_deletion, refused, request, rotate, successor,
+    again, all_told, announce_containment, announce_successor, announced, asked, asked_on, contain, contained, deletes,
+    done, forced_notice, gone_but_for_its_tag, leaked, leaked_key, records_deletion, refused, request, rotate,
+    successor,
 };
 use crate::given::{Described, day, id, key, user};
 
@@ -201,12 +202,15 @@ fn of_two_reports_of_a_leak_the_later_stays_on_record_whichever_comes_first() {
 #[test]
 fn a_leak_that_was_reported_before_a_restore_was_asked_for_does_not_void_that_restore_while_it_waits() {
     let restoring = KeyState { restoring: Some(Uuid::from_u128(9)), requested_at: Some(day(51)), ..contained() };
-    for begun in [day(50), day(40)] {
+    for begun in [day(52), day(51)] {
         let state = KeyState { request: None, at: begun, ..restoring.clone() };
         let held = user([key("A", 0).inactive().in_state(state), key("B", 10).published()]);
         for request in [leaked_key("A"), again(leaked_key("A"))] {
-            let verdict = asked(&held, &request);
-            assert!(matches!(verdict, Verdict::Refused(_)), "{verdict:?}");
+            let verdict = asked_on(52, &held, &request);
+            assert!(
+                matches!(verdict, Verdict::Refused(Refusal::RestoredSince { .. } | Refusal::AlreadyInactive { .. })),
+                "{verdict:?}"
+            );
         }
     }
 }

@@ -4,8 +4,8 @@ use rotation::{Action, KeyState, KeyStateKind, Refusal, Verdict};
 use uuid::Uuid;
 
 use super::{
-    again, all_told, announce_successor, asked_on, contained, done, gone_but_for_its_tag, leaked, leaked_key, request,
-    rotate, successor,
+    again, all_told, announce_successor, asked_on, contain, contained, done, gone_but_for_its_tag, leaked, leaked_key,
+    request, rotate, successor,
 };
 use crate::given::{Described, day, key, user};
 
@@ -57,4 +57,11 @@ fn a_request_of_more_than_14_days_ago_is_refused() {
     let user = user([key("A", 0)]);
     assert!(matches!(asked_on(64, &user, &leaked()), Verdict::Act(_)));
     assert!(matches!(asked_on(65, &user, &leaked()), Verdict::Refused(Refusal::TooOld { .. })));
+}
+
+#[test]
+fn a_date_that_cannot_be_shields_no_leaked_key() {
+    let restored = KeyState::new(KeyStateKind::Restored, day(400));
+    let user = user([key("A", 0).in_state(restored)]);
+    assert_eq!(done(&user, &leaked())[0], contain("A"));
 }
