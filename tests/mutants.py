@@ -484,7 +484,7 @@ MUTANTS = [
     ),
     mutant(
         "a leak voids a restore that was asked for after it and waits",
-        (OLD_KEY, "state.kind == KeyStateKind::Restored || state.restoring.is_some())", "state.kind == KeyStateKind::Restored || state.restoring.is_some() && key.status == KeyStatus::Active)"),
+        (OLD_KEY, "Some(_) => Some(state.requested_at.unwrap_or(state.at)),", "Some(_) => Some(state.requested_at.unwrap_or(state.at)).filter(|_| key.status == KeyStatus::Active),"),
         first="late_requests",
     ),
     mutant(
@@ -563,7 +563,7 @@ MUTANTS = [
     ),
     mutant(
         "an exemption leaves the notices before it as they are",
-        (LIFECYCLE, "        if may_void {", "        if may_void && false {"),
+        (LIFECYCLE, "filter(|(key, _)| may_void && !is_announced(&actions, key));", "filter(|(key, _)| may_void && false && !is_announced(&actions, key));"),
     ),
     mutant(
         "an answer that waited turns the clock back",

@@ -37,6 +37,18 @@ pub(crate) fn is_untold_re_enabled(key: &Key) -> bool {
     })
 }
 
+/// When it was asked for that an active key be made so, or a person did it, while a request of before that may still come: whatever its
+/// owner has been told of since.
+pub(crate) fn restored(key: &Key, now: Timestamp) -> Option<Timestamp> {
+    let state = key.state.as_ref()?;
+    let restored = match state.kind {
+        KeyStateKind::Restored => Some(state.requested_at.unwrap_or(state.at)),
+        KeyStateKind::Notified | KeyStateKind::Forced => state.requested_at,
+        KeyStateKind::Disabled => None,
+    };
+    restored.filter(|at| now.duration_since(*at) <= MAX_REQUEST_AGE)
+}
+
 /// Whether an operator's request may still be delivered again that has to find this record: its own, or that of a leak reported since.
 pub(crate) fn may_come_again(state: &KeyState, now: Timestamp) -> bool {
     let is_of_request = state.request.is_some() || state.restoring.is_some() || state.requested_at.is_some();

@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 use jiff::{SignedDuration, Timestamp};
 
 use self::old_key::OldKey;
-use crate::evidence::{disabled_record, known_use, no_earlier, notice_since};
+use crate::evidence::{disabled_record, known_use, no_earlier, notice_since, restored};
 use crate::ids::AccessKeyId;
 use crate::intent::is_from_the_future;
 use crate::key::{Key, KeyStatus, LastUse};
@@ -221,7 +221,7 @@ impl<'a> ForcedRules<'a> {
             // That it was made active again is told before the record of that is written over.
             actions.extend(self.untold_restore(old));
             // On record before anything is made: a later delivery knows by it which key was to be replaced.
-            let notice = self.notice(None);
+            let notice = self.notice(old, None);
             actions.push(Action::Record { key: old.id.clone(), state: notice.state(self.now).not_told() });
             Some(notice)
         };
@@ -292,7 +292,7 @@ impl<'a> ForcedRules<'a> {
             (KeyStatus::Active, false) => {
                 let told = notice_since(old, successor.created).is_some_and(|state| state.kind == KeyStateKind::Forced);
                 if !told {
-                    let notice = self.notice(Some(successor.id.clone()));
+                    let notice = self.notice(old, Some(successor.id.clone()));
                     actions.push(Action::Notify { key: old.id.clone(), notice });
                 }
                 return actions;
@@ -412,13 +412,13 @@ impl<'a> ForcedRules<'a> {
         Action::Rotate { old: old.clone(), present, notice, contained }
     }
 
-    fn notice(&self, successor: Option<AccessKeyId>) -> Notice {
+    fn notice(&self, key: &Key, successor: Option<AccessKeyId>) -> Notice {
         let disable_due = Some(after(self.now, self.policy.install_grace()));
         Notice {
             kind: NoticeKind::Forced { successor },
             disable_due,
             request: Some(self.request.origin.id),
-            requested_at: None,
+            requested_at: restored(key, self.now),
         }
     }
 

@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::evidence::{
     Known, is_untold_re_enabled, known_publication, known_use, later, may_come_again, no_earlier, notice_since,
+    restored,
 };
 use crate::finding::Finding;
 use crate::ids::AccessKeyId;
@@ -145,11 +146,13 @@ impl LifecycleRules {
             (KeyStatus::Active, Some(state)) if state.kind == KeyStateKind::Restored => Some(self.notify_restored(key)),
             (KeyStatus::Active, _) => None,
         }));
-        everything_known(user, &actions)?;
-        if may_void {
-            let states = user.tags.states.iter().filter(|(key, _)| !is_announced(&actions, key));
-            let void: Vec<Action> = states.filter_map(|(key, state)| self.made_void(key, state)).collect();
-            actions.extend(void);
+        let states = user.tags.states.iter().filter(|(key, _)| may_void && !is_announced(&actions, key));
+        let void: Vec<Action> = states.filter_map(|(key, state)| self.made_void(key, state)).collect();
+        match everything_known(user, &actions) {
+            Ok(()) => actions.extend(void),
+            Err(missing) if void.is_empty() => return Err(missing),
+            // What is void must be so whatever is not known: the exemption may be over before the next run, which tells the rest.
+            Err(_) => actions = void,
         }
         Ok(actions)
     }
@@ -214,7 +217,7 @@ impl LifecycleRules {
             Some(state) if state.restoring.is_some() => (state.restoring, state.requested_at),
             Some(_) | None => (None, None),
         };
-        Notice { request, requested_at, ..notice(NoticeKind::Restored, self.grace_from(self.now)) }
+        Notice { request, requested_at, ..self.notice(key, NoticeKind::Restored, self.grace_from(self.now)) }
     }
 
     // ---- keys never used, where policy retires them ---------------------------------------------------------------
@@ -246,7 +249,7 @@ impl LifecycleRules {
         // A notice from before the key was due told of something else; and so did one that named a successor.
         let told = self.notice_since(key, self.due(key)).filter(|noticed| noticed.kind != KeyStateKind::Forced);
         let Some(noticed) = told else {
-            let notice = notice(NoticeKind::Retired, self.grace_from(self.now));
+            let notice = self.notice(key, NoticeKind::Retired, self.grace_from(self.now));
             return Some(Action::Notify { key: key.id.clone(), notice });
         };
         let due = no_sooner_than_told(self.grace_from(noticed.at), noticed);
@@ -282,7 +285,7 @@ impl LifecycleRules {
         Action::Rotate {
             old: key.id.clone(),
             present: vec![key.id.clone()],
-            notice: Some(notice(NoticeKind::Replaced { successor: None }, due)),
+            notice: Some(self.notice(key, NoticeKind::Replaced { successor: None }, due)),
             contained: None,
         }
     }
@@ -327,7 +330,8 @@ impl LifecycleRules {
         if !is_made_since || !known_publication(newer)? {
             return Ok(None);
         }
-        let notice = notice(NoticeKind::Forced { successor: Some(newer.id.clone()) }, self.grace_from(self.now));
+        let notice =
+            self.notice(older, NoticeKind::Forced { successor: Some(newer.id.clone()) }, self.grace_from(self.now));
         Ok(Some(Action::Notify { key: older.id.clone(), notice: Notice { request: state.request, ..notice } }))
     }
 
@@ -392,7 +396,7 @@ impl LifecycleRules {
     ) -> Known<Option<Action>> {
         let Some(noticed) = self.notice_for(key, successor)? else {
             let due = due(kind.state_kind(), self.now);
-            return Ok(Some(Action::Notify { key: key.id.clone(), notice: notice(kind, due) }));
+            return Ok(Some(Action::Notify { key: key.id.clone(), notice: self.notice(key, kind, due) }));
         };
         let due = no_sooner_than_told(due(noticed.kind, noticed.at), noticed);
         if self.now < due {
@@ -417,6 +421,11 @@ impl LifecycleRules {
     fn was_used_of_late(&self, key: &Key) -> Known<bool> {
         let from = before(self.now, self.policy.install_grace());
         Ok(known_use(key)?.is_some_and(|when| when >= from))
+    }
+
+    /// That the key was restored stays known beside what its owner is told.
+    fn notice(&self, key: &Key, kind: NoticeKind, disable_due: Timestamp) -> Notice {
+        Notice { kind, disable_due: Some(disable_due), request: None, requested_at: restored(key, self.now) }
     }
 
     fn disable(&self, key: &Key, precondition: DisablePrecondition) -> Action {
@@ -457,10 +466,6 @@ impl LifecycleRules {
             due,
         })
     }
-}
-
-fn notice(kind: NoticeKind, disable_due: Timestamp) -> Notice {
-    Notice { kind, disable_due: Some(disable_due), request: None, requested_at: None }
 }
 
 /// A date that an owner was told is kept: the later of it and what the settings of today say counts.

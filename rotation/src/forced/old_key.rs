@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{ForcedRules, Obstacle};
-use crate::evidence::{disabled_record, known_publication, later, no_earlier};
+use crate::evidence::{disabled_record, known_publication, later, no_earlier, restored};
 use crate::ids::AccessKeyId;
 use crate::intent::is_from_the_future;
 use crate::key::{Key, KeyStatus};
@@ -42,11 +42,13 @@ impl<'a> ForcedRules<'a> {
 
     /// When the key was made active again, or a restore of it begun, if that was asked for after the request was made.
     fn restored_since(&self, key: &Key) -> Option<Timestamp> {
-        let since = |state: &KeyState| state.requested_at.unwrap_or(state.at);
+        let state = key.state.as_ref()?;
+        let since = match state.restoring {
+            Some(_) => Some(state.requested_at.unwrap_or(state.at)),
+            None => restored(key, self.now),
+        };
         // A date that cannot be, as a mail service whose clock is wrong gives it, shields no key.
-        let is_since = |at: Timestamp| self.is_after_request(at) && !is_from_the_future(at, self.now);
-        let state = key.state.as_ref().filter(|state| is_since(since(state)))?;
-        (state.kind == KeyStateKind::Restored || state.restoring.is_some()).then_some(state.at)
+        since.filter(|at| self.is_after_request(*at) && !is_from_the_future(*at, self.now)).map(|_| state.at)
     }
 
     fn key_on_record(&self) -> Option<OldKey<'a>> {

@@ -7,7 +7,7 @@ use super::{
     again, all_told, announce_successor, asked_on, contain, contained, done, gone_but_for_its_tag, leaked, leaked_key,
     request, rotate, successor,
 };
-use crate::given::{Described, day, key, user};
+use crate::given::{Described, day, key, on, user};
 
 #[test]
 fn with_no_key_named_a_key_newer_than_the_request_is_neither_contained_nor_replaced() {
@@ -64,4 +64,19 @@ fn a_date_that_cannot_be_shields_no_leaked_key() {
     let restored = KeyState::new(KeyStateKind::Restored, day(400));
     let user = user([key("A", 0).in_state(restored)]);
     assert_eq!(done(&user, &leaked())[0], contain("A"));
+}
+
+#[test]
+fn a_notice_that_was_told_since_does_not_hide_that_a_key_was_restored() {
+    let restored = KeyState { requested_at: Some(day(51)), ..KeyState::new(KeyStateKind::Restored, day(51)) };
+    let by_hand = KeyState::new(KeyStateKind::Restored, day(51));
+    for state in [restored, by_hand] {
+        // Due, so that it is replaced: what it is told of that is its record from then on.
+        let user = user([key("A", -45).in_state(state)]);
+        let [Action::Rotate { notice: Some(notice), .. }] = &on(52, &user)[..] else { panic!("replaced") };
+        let told = crate::given::user([key("A", -45).in_state(notice.state(day(52))), key("NEW", 52).published()]);
+        for request in [leaked(), leaked_key("A")] {
+            assert!(matches!(asked_on(53, &told, &request), Verdict::Refused(Refusal::RestoredSince { .. })));
+        }
+    }
 }

@@ -217,8 +217,8 @@ impl Model {
             }
             for action in plan.actions.iter().take(steps) {
                 self.requests.take(request, action, &self.keys);
-                if let (Action::Restore { key, .. }, Request::Restore(restore)) = (action, request) {
-                    self.assert_not_disabled_since(key, restore.origin.requested_at);
+                if let Action::Restore { key, .. } = action {
+                    self.assert_not_disabled_since_its_restore(key);
                 }
             }
             self.apply(&plan.actions, steps, conditions);
@@ -235,9 +235,10 @@ impl Model {
         panic!("a request that never comes to its end: {request:?}");
     }
 
-    /// What was disabled after a restore was asked for stays so.
-    fn assert_not_disabled_since(&self, key: &AccessKeyId, asked: Timestamp) {
-        let since = self.disabled_by_tool.get(key).is_some_and(|at| at.as_second() > asked.as_second());
+    /// What was disabled after the newest restore of it was asked for stays so.
+    fn assert_not_disabled_since_its_restore(&self, key: &AccessKeyId) {
+        let restore = self.requests.newest_restore(key).expect("one has begun");
+        let since = self.disabled_by_tool.get(key).is_some_and(|at| at.as_second() > restore.as_second());
         let inactive = self.key(key).status == KeyStatus::Inactive;
         assert!(!(inactive && since), "{key} was disabled after its restore was asked for: {self:?}");
     }
@@ -340,6 +341,8 @@ impl Model {
             Action::Forget { key } => {
                 let gone = self.keys.iter().all(|held| held.id != *key);
                 assert!(gone || self.exempt_at == Some(now), "forgotten though it is there and its user not exempt");
+                // With it goes when the key was disabled: a restore that was asked for before and comes after it brings the key back.
+                self.disabled_by_tool.remove(key);
                 self.tags.remove(&state_tag(key));
                 self.requests.forget(key);
                 Vec::new()

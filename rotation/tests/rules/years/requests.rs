@@ -53,6 +53,11 @@ impl Requests {
         }
     }
 
+    /// When the newest restore was asked for that has begun with the key.
+    pub(crate) fn newest_restore(&self, key: &AccessKeyId) -> Option<Timestamp> {
+        self.restores.get(key).copied()
+    }
+
     fn assert_not_restored_since(&self, key: &AccessKeyId, made: Timestamp) {
         let since = self.restores.get(key).is_some_and(|restore| is_later(*restore, made));
         assert!(!since, "{key} was contained or deleted by a request that was made before its restore: {self:?}");
