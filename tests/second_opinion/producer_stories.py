@@ -207,7 +207,6 @@ STORIES = [
     a_request_about_a_key_that_aws_does_not_know_is_refused_and_not_sent,
     a_queue_that_is_not_there_is_told_by_its_setting,
     dead_letters_are_listed_by_reason_and_redriven_by_reason,
-    where_all_letters_go_to_one_standard_queue_sqs_moves_them,
     the_status_counts_every_queue,
     a_users_status_says_whether_its_new_key_has_been_installed,
     the_report_is_as_its_schema_says_with_something_in_every_list,
