@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::intent::is_from_the_future;
 use crate::key::{Key, LastUse, Published};
 use crate::request::MAX_REQUEST_AGE;
 use crate::state::{KeyState, KeyStateKind};
@@ -38,7 +39,7 @@ pub(crate) fn is_untold_re_enabled(key: &Key) -> bool {
 }
 
 /// When it was asked for that an active key be made so, or a person did it, while a request of before that may still come: whatever its
-/// owner has been told of since.
+/// owner has been told of since. A date that cannot be, as a mail service whose clock is wrong gives it, is none.
 pub(crate) fn restored(key: &Key, now: Timestamp) -> Option<Timestamp> {
     let state = key.state.as_ref()?;
     let restored = match state.kind {
@@ -46,7 +47,7 @@ pub(crate) fn restored(key: &Key, now: Timestamp) -> Option<Timestamp> {
         KeyStateKind::Notified | KeyStateKind::Forced => state.requested_at,
         KeyStateKind::Disabled => None,
     };
-    restored.filter(|at| now.duration_since(*at) <= MAX_REQUEST_AGE)
+    restored.filter(|at| !is_from_the_future(*at, now) && now.duration_since(*at) <= MAX_REQUEST_AGE)
 }
 
 /// Whether an operator's request may still be delivered again that has to find this record: its own, or that of a leak reported since.

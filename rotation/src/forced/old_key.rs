@@ -5,7 +5,6 @@ use jiff::{SignedDuration, Timestamp};
 use super::{ForcedRules, Obstacle};
 use crate::evidence::{disabled_record, known_publication, later, no_earlier, restored};
 use crate::ids::AccessKeyId;
-use crate::intent::is_from_the_future;
 use crate::key::{Key, KeyStatus};
 use crate::refusal::Refusal;
 use crate::state::{KeyState, KeyStateKind};
@@ -47,8 +46,7 @@ impl<'a> ForcedRules<'a> {
             Some(_) => Some(state.requested_at.unwrap_or(state.at)),
             None => restored(key, self.now),
         };
-        // A date that cannot be, as a mail service whose clock is wrong gives it, shields no key.
-        since.filter(|at| self.is_after_request(*at) && !is_from_the_future(*at, self.now)).map(|_| state.at)
+        since.filter(|at| self.is_after_request(*at)).map(|_| state.at)
     }
 
     fn key_on_record(&self) -> Option<OldKey<'a>> {

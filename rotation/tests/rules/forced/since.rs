@@ -62,8 +62,11 @@ fn a_request_of_more_than_14_days_ago_is_refused() {
 #[test]
 fn a_date_that_cannot_be_shields_no_leaked_key() {
     let restored = KeyState::new(KeyStateKind::Restored, day(400));
-    let user = user([key("A", 0).in_state(restored)]);
+    let user = user([key("A", -45).in_state(restored)]);
     assert_eq!(done(&user, &leaked())[0], contain("A"));
+    // Nor does a notice carry it on.
+    let [Action::Rotate { notice: Some(notice), .. }] = &on(50, &user)[..] else { panic!("replaced") };
+    assert_eq!(notice.requested_at, None);
 }
 
 #[test]
