@@ -11,6 +11,7 @@ pub mod delivery;
 mod groups;
 pub mod heartbeat;
 pub mod limits;
+mod receive_ahead;
 pub mod stop;
 
 use std::future::Future;

@@ -1,7 +1,7 @@
-//! Receiving, and what is said back to SQS: never more messages than are worked on, no spinning, each deletion by itself.
+//! Receiving, and what is said back to SQS: no more messages than are worked on or soon will be, no spinning, each deletion by itself.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use aws_sdk_sqs::types::MessageAttributeValue;
 use end_to_end::Stage;
@@ -32,7 +32,7 @@ fn in_flight(stage: &Stage) -> usize {
 }
 
 #[tokio::test]
-async fn a_worker_never_holds_more_messages_than_it_works_on() {
+async fn a_worker_holds_no_more_messages_than_it_works_on_while_its_work_is_long() {
     const AT_ONCE: usize = 3;
     let stage = Arc::new(Stage::with(false).await);
     send(&stage, &BODIES).await;
@@ -64,6 +64,57 @@ async fn a_worker_never_holds_more_messages_than_it_works_on() {
     finish.add_permits(AT_ONCE);
     until("all are done", || stage.waiting() == 0).await;
     assert_eq!(most.load(Ordering::SeqCst), AT_ONCE);
+    serving.abort();
+}
+
+/// Two pieces of work end, the second while a receive is under way: so twice that is received ahead with the next one, and waits.
+#[tokio::test]
+async fn while_work_is_short_and_the_queue_has_more_some_messages_wait_in_the_worker_for_the_next_free_places() {
+    const AT_ONCE: usize = 8;
+    let stage = Stage::with(false).await;
+    let bodies: Vec<String> = (0..20).map(|number| format!("account {number}")).collect();
+    send(&stage, &bodies.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let started = Arc::new(Mutex::new(Vec::new()));
+    let finish = Arc::new(Semaphore::new(0));
+    let handler = {
+        let (started, finish) = (started.clone(), finish.clone());
+        Work(move |received: Received| {
+            started.lock().expect("no test panics with it").push(received.body);
+            let finish = finish.clone();
+            async move {
+                finish.acquire().await.expect("it is never closed").forget();
+                Outcome::Done
+            }
+        })
+    };
+    let began = || started.lock().expect("no test panics with it").clone();
+    let deleted = || bodies.len() - messages(&stage).len();
+    let serving = serve(&stage, Limits { max_concurrent: AT_ONCE, ..limits() }, handler).await;
+    until("all places are taken", || began().len() == AT_ONCE).await;
+    let receives = HoldPlan { calls: Calls::new("sqs:ReceiveMessage"), at_call: 1, when: When::Before };
+    let receive = stage.world(|world| world.faults.hold(receives));
+    finish.add_permits(1);
+    until("the free place is received for", || receive.is_reached()).await;
+    finish.add_permits(1);
+    until("a second piece of work is done meanwhile", || deleted() == 2).await;
+    receive.release();
+
+    until("two messages wait for a place", || in_flight(&stage) == AT_ONCE + 2).await;
+    until("the others are worked on", || began().len() == AT_ONCE + 2).await;
+    let receives = calls(&stage, "ReceiveMessage");
+    finish.add_permits(1);
+    until("one of the two has its place", || began().len() == AT_ONCE + 3).await;
+    finish.add_permits(1);
+    until("so has the other", || began().len() == AT_ONCE + 4).await;
+    until("what is done is deleted", || deleted() == 4).await;
+    assert_eq!(began()[AT_ONCE + 2..], bodies[AT_ONCE + 2..AT_ONCE + 4], "the first received is the first");
+    assert_eq!(
+        (calls(&stage, "ReceiveMessage"), in_flight(&stage)),
+        (receives, AT_ONCE),
+        "no receive was needed for them"
+    );
+    finish.add_permits(bodies.len());
+    until("all are done", || stage.waiting() == 0).await;
     serving.abort();
 }
 

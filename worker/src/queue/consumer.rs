@@ -1,4 +1,4 @@
-//! The loop: receive no more than can be worked on, work on one message of a group at a time, end each delivery while others are
+//! The loop: receive what can be worked on, or soon can be, work on one message of a group at a time, end each delivery while others are
 //! received, stop in good order.
 
 use std::collections::HashMap;
@@ -22,7 +22,7 @@ use tracing::{Instrument, Span, error, info, info_span, warn};
 use super::batch_delete::BatchDeleter;
 use super::delivery::{Delivery, DeliveryEnd, OpenReceive, QueueContext};
 use super::groups::{MessageGroups, ReadDelivery, WorkItem};
-use super::limits::BATCH;
+use super::receive_ahead::ReceiveAhead;
 use super::{Failure, Handler, Limits, Outcome, Stop};
 
 /// How long a receive waits for messages at most, where the worker is to exit once there are none.
@@ -86,7 +86,8 @@ impl<H: Handler> Consumer<H> {
         while !(state.stopping && state.work.is_empty()) {
             let room = state.room();
             if receive.is_none() && room > 0 && !state.stopping {
-                receive = Some(Box::pin(self.receive_after(pause, room.min(BATCH), &stop)));
+                let at_most = state.ahead.begin(room);
+                receive = Some(Box::pin(self.receive_after(pause, at_most, &stop)));
             }
             tokio::select! {
                 biased;
@@ -98,6 +99,7 @@ impl<H: Handler> Consumer<H> {
                         Ok(received) => {
                             pauses.reset();
                             pause = Duration::ZERO;
+                            state.ahead.end(received.len(), self.context.limits.max_concurrent);
                             if received.is_empty() && state.is_drained().await {
                                 break;
                             }
@@ -170,6 +172,7 @@ struct ConsumerState<'a, H: Handler> {
     group_of: HashMap<Id, String>,
     stopping: bool,
     idle_since: Option<Instant>,
+    ahead: ReceiveAhead,
     report: ConsumerReport,
 }
 
@@ -183,6 +186,7 @@ impl<'a, H: Handler> ConsumerState<'a, H> {
             group_of: HashMap::new(),
             stopping: false,
             idle_since: None,
+            ahead: ReceiveAhead::default(),
             report: ConsumerReport::default(),
         }
     }
@@ -192,7 +196,7 @@ impl<'a, H: Handler> ConsumerState<'a, H> {
     fn room(&self) -> usize {
         let most = self.consumer.context.limits.max_concurrent;
         let ending_beyond = self.groups.ending().saturating_sub(most);
-        most.saturating_sub(self.groups.held() + ending_beyond)
+        (most + self.ahead.messages()).saturating_sub(self.groups.held() + ending_beyond)
     }
 
     /// Takes in what a receive brought, and starts what can be started.
@@ -220,7 +224,8 @@ impl<'a, H: Handler> ConsumerState<'a, H> {
     }
 
     fn start(&mut self) {
-        for (group, item) in self.groups.startable() {
+        let places = self.consumer.context.limits.max_concurrent.saturating_sub(self.groups.in_work());
+        for (group, item) in self.groups.startable(places) {
             let (context, handler) = (self.consumer.context.clone(), self.consumer.handler.clone());
             let stop = self.stop.clone();
             let work = async move {
@@ -240,6 +245,7 @@ impl<'a, H: Handler> ConsumerState<'a, H> {
         let group = self.group_of.remove(&task);
         match result {
             TaskResult::Finished(work) => {
+                self.ahead.work_done();
                 let context = self.consumer.context.clone();
                 let task = self.work.spawn(async move {
                     work.end(&context).await;

@@ -136,6 +136,11 @@ impl Delivery {
         &self.body
     }
 
+    /// When it was received.
+    pub(super) fn received(&self) -> Instant {
+        self.received
+    }
+
     /// Its message group; none on a standard queue.
     pub fn group(&self) -> Option<&str> {
         self.group.as_deref()

@@ -61,10 +61,13 @@ impl<R> MessageGroups<R> {
         group.waiting.push_back(read);
     }
 
-    /// The next piece of work of each group that has none under way, with the group's name.
-    pub(super) fn startable(&mut self) -> Vec<(String, WorkItem<R>)> {
+    /// The next piece of work of groups that have none under way, with the group's name; of so many groups at most, those first whose
+    /// message was received first.
+    pub(super) fn startable(&mut self, at_most: usize) -> Vec<(String, WorkItem<R>)> {
         let idle = self.groups.iter_mut().filter(|(_, group)| matches!(group.under_way, UnderWay::Nothing));
-        idle.filter_map(|(name, group)| Some((name.clone(), group.start()?))).collect()
+        let mut idle: Vec<_> = idle.filter(|(_, group)| !group.waiting.is_empty()).collect();
+        idle.sort_by_key(|(_, group)| group.waiting.front().map(|read| read.delivery.received()));
+        idle.into_iter().take(at_most).filter_map(|(name, group)| Some((name.clone(), group.start()?))).collect()
     }
 
     /// The group's piece of work is done, and its messages are not ended yet: the group's next one waits for that.
@@ -93,11 +96,16 @@ impl<R> MessageGroups<R> {
 
     /// Messages in work or waiting for their turn.
     pub(super) fn held(&self) -> usize {
+        self.in_work() + self.groups.values().map(|group| group.waiting.len()).sum::<usize>()
+    }
+
+    /// Messages that are worked on.
+    pub(super) fn in_work(&self) -> usize {
         let in_work = |group: &MessageGroup<R>| match group.under_way {
             UnderWay::Work(messages) => messages,
             UnderWay::Nothing | UnderWay::Ending(_) => 0,
         };
-        self.groups.values().map(|group| in_work(group) + group.waiting.len()).sum()
+        self.groups.values().map(in_work).sum()
     }
 
     /// Messages whose work is done and that are not ended yet.
