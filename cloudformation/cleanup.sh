@@ -33,6 +33,23 @@ could not be looked up.
 USAGE
 }
 
+# look_for_anything: where nothing is left to remove, this may be the wrong place. Roles are global: the workers' is there while a fleet is,
+# in whatever region. (The central store's key stays after a cleanup; it is where the fleet was.)
+look_for_anything() {
+    local stack status role
+    [[ -z $SET_STATUS ]] || return 0
+    for stack in "$FLEET_STACK" "$MONITORING_STACK" "$MEMBER_ROLE_STACK" "$LIST_ROLE_STACK" "$IMAGE_STACK"; do
+        stack_status status "$stack"
+        [[ -z $status ]] || return 0
+    done
+    if [[ -z $kms_status ]]; then
+        look_for role NoSuchEntity aws iam get-role --role-name iam-key-rotation-worker --query Role.Arn --output text
+        [[ -z $role ]] ||
+            fail "nothing of $PREFIX is in the account $ACCOUNT, region $region, but its workers' role $role is there: does the fleet run in another region, or under another KEY_ROTATION_PREFIX? Nothing was removed"
+    fi
+    say "Nothing of $PREFIX is in the account $ACCOUNT, region $region: it is removed already, or it is in another region, or under another KEY_ROTATION_PREFIX."
+}
+
 yes=false positional=()
 for argument; do
     case $argument in
@@ -43,10 +60,7 @@ for argument; do
     *) positional+=("$argument") ;;
     esac
 done
-if ((${#positional[@]} != 1)); then
-    usage >&2
-    exit 2
-fi
+((${#positional[@]} == 1)) || fail "it takes REGION, and options; --help has all"
 region=${positional[0]}
 need_region "$region"
 need aws "https://docs.aws.amazon.com/cli/"
@@ -54,6 +68,7 @@ need_credentials
 need_organization
 look_at_stack_set
 stack_status kms_status "$KMS_STACK"
+look_for_anything
 
 say "Account $ACCOUNT ($PARTITION), region $region, everything that begins with $PREFIX."
 if ! $PLAN && ! $yes; then

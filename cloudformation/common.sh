@@ -114,7 +114,7 @@ remove_stack() {
     change aws cloudformation delete-stack --stack-name "$name"
     if ! $PLAN; then
         aws cloudformation wait stack-delete-complete --stack-name "$name" ||
-            fail "the stack $name is not gone: aws cloudformation describe-stack-events --stack-name $name tells why (neither a group that has members is deleted nor a policy that users have: docs/deployment.md, taking it down)"
+            fail "the stack $name is not gone: aws cloudformation describe-stack-events --region $AWS_REGION --stack-name $name tells why (neither a group that has members is deleted nor a policy that users have: docs/deployment.md, taking it down)"
         say "The stack $name is gone."
     fi
 }

@@ -37,7 +37,7 @@ of roles. It takes some minutes; --audit also prints the two commands that stop 
   --build                  build an image from this checkout, if these sources have none yet: to upgrade [default where no fleet runs]
   --rebuild                build it in any case, on the newest base image
   --vpc ID --subnets IDS   where tasks run: subnets separated by commas [default: the default VPC, with public addresses]
-  --public-ip              give tasks public addresses in those subnets, for subnets without NAT
+  --public-ip              give tasks public addresses, for subnets without NAT [default: as it is; none in subnets that --subnets names]
   --ou ID                  deploy the member role to this unit instead of the whole organization, and have scheduled runs take these
                            units alone (RunIn); may be repeated. Later: this one as well [default: as it is]
   --external-id ID         external id of all roles [default: key-rotation-ORG_ID]
@@ -109,10 +109,8 @@ while (($#)); do
     shift
 done
 [[ -v asked[DryRunFlag] ]] || mode_alone=false
-if ((${#positional[@]} != 3)) && ! { $mode_alone && ((${#positional[@]} == 1)); }; then
-    usage >&2
-    exit 2
-fi
+((${#positional[@]} == 3)) || { $mode_alone && ((${#positional[@]} == 1)); } ||
+    fail "it takes REGION ADMIN_EMAIL ORG_ID, or REGION with --audit or --enforce alone; --help has all"
 region=${positional[0]} email=${positional[1]-} org=${positional[2]-}
 
 # ---- what is asked for, and what there is: refuse before anything is done -----------------------------------------------
@@ -149,7 +147,7 @@ look_at_stack() {
     done
     case $status in
     "" | REVIEW_IN_PROGRESS) ;;
-    ROLLBACK_COMPLETE) fail "the stack $name was never made ($status): aws cloudformation delete-stack --stack-name $name, first" ;;
+    ROLLBACK_COMPLETE) fail "the stack $name was never made ($status): aws cloudformation delete-stack --region $region --stack-name $name, first" ;;
     *_COMPLETE) there[$name]=$status ;;
     *) fail "the stack $name is in the state $status: wait for it, or mend it, first" ;;
     esac
@@ -190,6 +188,8 @@ if [[ -n $vpc ]]; then
     ask VpcId "$vpc"
     ask SubnetIds "$subnets"
     ask AssignPublicIp "${public_ip:-DISABLED}"
+elif [[ -n $public_ip ]]; then
+    ask AssignPublicIp "$public_ip"
 fi
 
 ask AWSOrgID "$org"
@@ -251,6 +251,7 @@ check_notices
 
 say "Fleet in account $ACCOUNT ($PARTITION), region $region; organization $org, managed by $MANAGEMENT_ACCOUNT."
 prerequisites
+look_at_sender
 
 # stack NAME TEMPLATE: makes or updates a stack with the settings that are asked for; what is not named keeps its value
 stack() {
@@ -277,7 +278,7 @@ stack() {
         there[$name]=made
         confirm "$name" "parameters_of_stack $name"
     else
-        fail "the stack $name failed: $said"$'\n'"aws cloudformation describe-stack-events --stack-name $name tells why"
+        fail "the stack $name failed: $said"$'\n'"aws cloudformation describe-stack-events --region $region --stack-name $name tells why"
     fi
 }
 
@@ -308,7 +309,7 @@ by_hand() {
     for name in ${names[$2]}; do
         settings+=" $(printf '%q' "$name=${effective[$name]}")"
     done
-    by_hand+=("aws cloudformation deploy --region $region --stack-name $1 --template-file $2 --capabilities CAPABILITY_NAMED_IAM --parameter-overrides$settings")
+    by_hand+=("aws cloudformation deploy --region $region --stack-name $1 --template-file $(printf '%q' "$here/$2") --capabilities CAPABILITY_NAMED_IAM --parameter-overrides$settings")
 }
 if [[ $ACCOUNT == "$MANAGEMENT_ACCOUNT" ]]; then
     step "The management account: the list role, and the member role, which StackSets do not deploy there"
@@ -329,7 +330,7 @@ deploy_stack_set
 
 step "The fleet"
 stack "$FLEET_STACK" fleet.yaml
-sender=${effective[SenderEmailAddress]:-$email} alarms=${effective[AlarmEmailAddress]:-$email}
+alarms=${effective[AlarmEmailAddress]:-$email}
 mode=${effective[DryRunFlag]} enforced=${effective[EnforceIn]} audit_mails=${effective[AuditMails]}
 
 if [[ $monitoring == --no-monitoring ]]; then
@@ -345,26 +346,15 @@ fi
 # ---- mail ---------------------------------------------------------------------------------------------------------------
 
 step "The sender $sender"
-# verification NAME IDENTITY: whether SES may send from it, in the variable NAME: True, False, or empty where SES does not know it
-verification() {
-    look_for "$1" NotFoundException aws sesv2 get-email-identity --email-identity "$2" --query VerifiedForSendingStatus --output text
-}
-verified=""
 if [[ $PARTITION == aws-cn ]]; then
     say "There is no SES in China: notices go to the workers' log."
+elif [[ $SENDER_VERIFIED == True ]]; then
+    say "Verified in SES."
+elif [[ -n $SENDER_VERIFIED ]]; then
+    say "Not verified yet: its owner has a mail with a link."
 else
-    verification verified "$sender"
-    # Its whole domain may be verified instead.
-    [[ $verified == True ]] || verification domain_verified "${sender##*@}"
-    if [[ $verified == True || ${domain_verified-} == True ]]; then
-        verified=True
-        say "Verified in SES."
-    elif [[ -n $verified ]]; then
-        say "Not verified yet: its owner has a mail with a link."
-    else
-        change aws sesv2 create-email-identity --email-identity "$sender" --query IdentityType --output text
-        say "Its owner gets a mail with a link: until it is followed, no notice can be sent, and without notice no key is disabled."
-    fi
+    change aws sesv2 create-email-identity --email-identity "$sender" --query IdentityType --output text
+    say "Its owner gets a mail with a link: until it is followed, no notice can be sent, and without notice no key is disabled."
 fi
 
 # ---- what next ----------------------------------------------------------------------------------------------------------
@@ -387,11 +377,11 @@ fi
 n=1
 next() { printf '%s. %s\n' "$n" "$*"; n=$((n + 1)); }
 [[ -z $BEHIND ]] ||
-    next "Mend what the reasons name, and run this again. (Of an instance that is INOPERABLE, first: aws cloudformation delete-stack-instances with --retain-stacks, and its stack in that account.)"
+    next "Mend what the reasons name, and run this again. (Of an instance that is INOPERABLE, first: aws cloudformation delete-stack-instances --region $region with --retain-stacks, and its stack in that account.)"
 for command in ${by_hand[@]+"${by_hand[@]}"}; do
-    next "With credentials of the management account $MANAGEMENT_ACCOUNT, in cloudformation/: $command"
+    next "With credentials of the management account $MANAGEMENT_ACCOUNT: $command"
 done
-[[ $verified == True || $PARTITION == aws-cn ]] || next "Follow the link in SES's mail to $sender."
+[[ $SENDER_VERIFIED == True || $PARTITION == aws-cn ]] || next "Follow the link in SES's mail to $sender."
 next "Confirm the subscription to alarms, in another mail to $alarms."
 if [[ $mode == False ]]; then
     what_it_does="this changes keys${enforced:+ in $enforced, and audits all others}"

@@ -50,7 +50,7 @@ set_mode_of() {
     say "Updating $name. Some minutes: workers in the new mode are started first, and the old ones act until they are stopped."
     change aws cloudformation update-stack --stack-name "$name" --capabilities CAPABILITY_NAMED_IAM "${update[@]}" --query StackId --output text
     aws cloudformation wait stack-update-complete --stack-name "$name" ||
-        fail "the stack $name is not updated: aws cloudformation describe-stack-events --stack-name $name tells why"
+        fail "the stack $name is not updated: aws cloudformation describe-stack-events --region $region --stack-name $name tells why"
     running[DryRunFlag]=$mode
     for parameter in "${!running[@]}"; do
         effective[$parameter]=${running[$parameter]}

@@ -14,20 +14,21 @@ Usage: operate.sh REGION COMMAND [ARGUMENT]...
 
 COMMAND and what follows are the producer's own (producer --help). With credentials of the fleet's account.
 
-Exit status: the command's own (0 done; 1 some or all of the work failed; 2 usage or settings wrong), or 3: it cannot be said whether it ran
-to its end.
+Exit status: the command's own (0 done; 1 some or all of the work failed; 2 usage or settings wrong), also 2 where there is no fleet and
+nothing was done, or 3: it cannot be said whether it ran to its end.
 USAGE
 }
 
 fail() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 3; }
+refuse() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 2; }
 
 case ${1:-} in
 -h | --help) usage; exit 0 ;;
 esac
-if (($# < 2)) || [[ ! $1 =~ ^[a-z]{2,4}(-[a-z]+)+-[0-9]+$ ]]; then
-    usage >&2
-    exit 2
-fi
+(($# > 0)) || refuse "it takes REGION and a command of the producer's; --help has examples"
+[[ $1 =~ ^[a-z]{2,4}(-[a-z]+)+-[0-9]+$ ]] || refuse "\"$1\" is not a region, as eu-west-1 is; --help has examples"
+(($# > 1)) || refuse "which command of the producer's? --help has examples"
+region=$1
 export AWS_REGION=$1 AWS_DEFAULT_REGION=$1 AWS_PAGER=""
 shift
 prefix=${KEY_ROTATION_PREFIX:-iam-key-rotation}
@@ -40,8 +41,9 @@ for word in "$@"; do
 done
 
 network=$(aws cloudformation describe-stacks --stack-name "$prefix-fleet" --output text \
-    --query "Stacks[0].Outputs[?OutputKey=='NetworkConfiguration'].OutputValue") || fail "the fleet's stack cannot be read; nothing was done"
-[[ $network == awsvpc* ]] || fail "the stack $prefix-fleet has no output NetworkConfiguration: update it first (deploy.sh); nothing was done"
+    --query "Stacks[0].Outputs[?OutputKey=='NetworkConfiguration'].OutputValue") ||
+    refuse "the fleet's stack $prefix-fleet cannot be read in $region (above: why); is it in another region, or under another KEY_ROTATION_PREFIX? Nothing was done"
+[[ $network == awsvpc* ]] || refuse "the stack $prefix-fleet has no output NetworkConfiguration: update it first (deploy.sh). Nothing was done"
 
 # Without a retry of the CLI's own: a request that went through unheard would be made twice.
 started=$(AWS_MAX_ATTEMPTS=1 aws ecs run-task --cluster "$prefix" --task-definition "$prefix-producer" --launch-type FARGATE \
@@ -63,7 +65,7 @@ show() {
     shown=$(wc -l <<<"$lines")
 }
 
-printf 'task %s; should this be interrupted, it goes on: aws logs tail --follow /%s/producer\n' "$id" "$prefix" >&2
+printf 'task %s; should this be interrupted, it goes on: aws logs tail --region %s --follow /%s/producer\n' "$id" "$region" "$prefix" >&2
 before=""
 unknown=0
 unanswered=0

@@ -1,10 +1,17 @@
 # What has to be so in AWS before a fleet is of use. Sourced, not run.
 # shellcheck shell=bash
-# Names set here are used by deploy.sh.
-# shellcheck disable=SC2034
+# Names set here are used by deploy.sh, and some of its here.
+# shellcheck disable=SC2034,SC2154
 
 # Each check says what is so. What cannot be found out is said as that: it is neither "fine" nor "missing".
 check() { printf '  %-34s %s\n' "$1" "$2"; }
+
+# check_unknown WHAT: that it cannot be found out, and what AWS said to it, in its last line
+check_unknown() {
+    local reason
+    reason=$(tail -n 1 "$SCRATCH/said")
+    check "$1" "cannot be found out from here${reason:+: $reason}"
+}
 
 prerequisites() {
     step "Before anything else"
@@ -18,7 +25,7 @@ prerequisites() {
 trusted_access() {
     local answer
     answer=$(aws cloudformation describe-organizations-access "${STACK_SET_CALLER[@]}" \
-        --query Status --output text 2>/dev/null) || answer=UNKNOWN
+        --query Status --output text 2>"$SCRATCH/said") || answer=UNKNOWN
     case $answer in
     ENABLED) TRUSTED_ACCESS=ENABLED; check "StackSets' trusted access" "is on" ;;
     DISABLED*)
@@ -27,7 +34,7 @@ trusted_access() {
             fail "CloudFormation has no trusted access to the organization: with credentials of the management account $MANAGEMENT_ACCOUNT, run aws cloudformation activate-organizations-access"
         check "StackSets' trusted access" "is off: this will switch it on"
         ;;
-    *) TRUSTED_ACCESS=UNKNOWN; check "StackSets' trusted access" "cannot be found out from here" ;;
+    *) TRUSTED_ACCESS=UNKNOWN; check_unknown "StackSets' trusted access" ;;
     esac
 }
 
@@ -38,14 +45,14 @@ mail_service() {
         check "SES" "is not offered in China: notices go to the workers' log"
         return
     fi
-    answer=$(aws sesv2 get-account --query '[ProductionAccessEnabled,SendQuota.Max24HourSend]' --output text 2>/dev/null) || answer=""
+    answer=$(aws sesv2 get-account --query '[ProductionAccessEnabled,SendQuota.Max24HourSend]' --output text 2>"$SCRATCH/said") || answer=""
     read -r production quota <<<"$answer"
     case $production in
     True) check "SES production access" "is granted; at most ${quota%.*} mails a day" ;;
     False)
         check "SES production access" "is NOT granted in $AWS_REGION: only verified addresses get mail. Ask for it: https://docs.aws.amazon.com/ses/latest/dg/request-production-access.html"
         ;;
-    *) check "SES production access" "cannot be found out from here" ;;
+    *) check_unknown "SES production access" ;;
     esac
 }
 
@@ -55,13 +62,37 @@ fargate_quota() {
     setting MaxWorkers workers
     # "Fargate On-Demand vCPU resource count".
     if most=$(aws service-quotas get-service-quota --service-code fargate --quota-code L-3032A538 \
-        --query Quota.Value --output text 2>/dev/null) && [[ $most =~ ^[0-9]+(\.[0-9]+)?$ ]]; then
+        --query Quota.Value --output text 2>"$SCRATCH/said") && [[ $most =~ ^[0-9]+(\.[0-9]+)?$ ]]; then
         if ((${most%.*} * 2 >= workers)); then
             check "Fargate's quota of vCPUs" "${most%.*}: enough for $workers workers of half a vCPU"
         else
             check "Fargate's quota of vCPUs" "${most%.*}: too few for $workers workers of half a vCPU: ask for more, or --set MaxWorkers"
         fi
     else
-        check "Fargate's quota of vCPUs" "cannot be found out from here"
+        check_unknown "Fargate's quota of vCPUs"
     fi
+}
+
+# look_at_sender: who sends the mails, in `sender`, and whether SES may send from it, in SENDER_VERIFIED: True, False, or empty where SES does
+# not know it. A domain's verification holds for its addresses and subdomains (SES's developer guide, creating and verifying identities): the
+# closest that SES knows decides.
+look_at_sender() {
+    local domain of_domain=""
+    setting SenderEmailAddress sender
+    sender=${sender:-$email}
+    SENDER_VERIFIED=""
+    [[ $PARTITION != aws-cn ]] || return 0
+    verification SENDER_VERIFIED "$sender"
+    [[ $SENDER_VERIFIED != True ]] || return 0
+    domain=${sender##*@}
+    while [[ -z $of_domain && $domain == *.* ]]; do
+        verification of_domain "$domain"
+        domain=${domain#*.}
+    done
+    [[ $of_domain != True ]] || SENDER_VERIFIED=True
+}
+
+# verification NAME IDENTITY: whether SES may send from it, in the variable NAME: True, False, or empty where SES does not know it
+verification() {
+    look_for "$1" NotFoundException aws sesv2 get-email-identity --email-identity "$2" --query VerifiedForSendingStatus --output text
 }

@@ -13,18 +13,19 @@ ask() {
     asked[$1]=$2
 }
 
-# By "TEMPLATE NAME" its default, its type, which values it may have, if these are listed, and the least and the most, if these are given;
-# and each template's names in its order.
-declare -A defaults=() types=() listed=() least=() most=() names=()
+# By "TEMPLATE NAME" its default, its type, which values it may have, if these are listed, the least and the most, if these are given, and the
+# pattern, with its meaning in words, if there is one; and each template's names in its order.
+declare -A defaults=() types=() listed=() least=() most=() patterns=() meanings=() names=()
 for template in fleet.yaml monitoring.yaml member-role.yaml org-list-role.yaml kms.yaml image-repository.yaml; do
-    while IFS=$'\037' read -r name value type allowed minimum maximum; do
+    while IFS=$'\037' read -r name value type allowed minimum maximum pattern meaning; do
         defaults["$template $name"]=$value types["$template $name"]=$type listed["$template $name"]=$allowed
         least["$template $name"]=$minimum most["$template $name"]=$maximum
+        patterns["$template $name"]=$pattern meanings["$template $name"]=$meaning
         names[$template]+="$name "
     done < <(awk '
         function told() {
-            if (name) print name "\037" value "\037" type "\037" allowed "\037" minimum "\037" maximum
-            value = type = allowed = minimum = maximum = ""
+            if (name) print name "\037" value "\037" type "\037" allowed "\037" minimum "\037" maximum "\037" pattern "\037" meaning
+            value = type = allowed = minimum = maximum = pattern = meaning = ""
         }
         /^[A-Za-z]/ { inside = /^Parameters:/ }
         !inside { next }
@@ -33,6 +34,8 @@ for template in fleet.yaml monitoring.yaml member-role.yaml org-list-role.yaml k
         /^    MinValue: / { minimum = $2 }
         /^    MaxValue: / { maximum = $2 }
         sub(/^    AllowedValues: \[/, "") { sub(/\].*/, ""); gsub(/[", ]+/, " "); allowed = $0 }
+        sub(/^    AllowedPattern: "/, "") { sub(/"$/, ""); pattern = $0 }
+        sub(/^    ConstraintDescription: /, "") { meaning = $0 }
         sub(/^    Default: /, "") { gsub(/"/, ""); value = $0 }
         END { told() }' "$here/$template")
 done
@@ -41,7 +44,7 @@ done
 takes() { [[ -v defaults["$1 $2"] ]]; }
 
 # check_asked: a value that CloudFormation would refuse, after other stacks have been changed, is refused before: what a template lists,
-# and numbers. (Patterns are CloudFormation's to check: they are Java's.) So is what CloudFormation takes and the programs do not.
+# patterns, and numbers. So is what CloudFormation takes and the programs do not.
 check_asked() {
     local name of
     for of in "${!types[@]}"; do
@@ -49,12 +52,31 @@ check_asked() {
         [[ -v asked[$name] ]] || continue
         [[ -z ${listed[$of]} || " ${listed[$of]} " == *" ${asked[$name]} "* ]] ||
             fail "$name=${asked[$name]}: it must be one of: ${listed[$of]# }"
+        check_pattern "$of"
         [[ ${types[$of]} == Number ]] || continue
         [[ ${asked[$name]} =~ ^[0-9]{1,9}$ ]] || fail "$name=${asked[$name]}: it must be a number"
         [[ -z ${least[$of]} ]] || ((10#${asked[$name]} >= ${least[$of]})) || fail "$name=${asked[$name]}: it must be at least ${least[$of]}"
         [[ -z ${most[$of]} ]] || ((10#${asked[$name]} <= ${most[$of]})) || fail "$name=${asked[$name]}: it must be at most ${most[$of]}"
     done
     check_together
+}
+
+in_whole() { [[ $1 =~ ^($2)$ ]]; }
+
+# check_pattern "TEMPLATE NAME": the templates' patterns are Java's, in whole; of what POSIX writes otherwise they use \w, \s and \. alone.
+check_pattern() {
+    local name=${1#* } pattern=${patterns[$1]} value said=0 LC_ALL=C
+    value=${asked[$name]}
+    # Not every POSIX knows an empty alternative.
+    [[ -n $pattern && ( -n $value || $pattern != "|"* ) ]] || return 0
+    pattern=${pattern#|}
+    pattern=${pattern//'\\w'/[:alnum:]_}
+    pattern=${pattern//'\\s'/[:space:]}
+    pattern=${pattern//'\\.'/[.]}
+    # 2: this machine's POSIX cannot count as far as the pattern does; it is CloudFormation's to check.
+    in_whole "$value" "$pattern" || said=$?
+    [[ $value != *[[:space:]]* ]] || value="\"$value\", with a space"
+    ((said != 1)) || fail "$name=$value: it ${meanings[$1]:-must be of the form ${patterns[$1]#|}}"
 }
 
 # setting NAME [CALLED]: the fleet's setting as it will be, in the variable CALLED, or else in one of the setting's own name
@@ -169,11 +191,20 @@ json_parameters() {
     printf ']'
 }
 
+# The change set that is being looked at, as options of the CLI. A plan leaves nothing, also where it is interrupted.
+change_set=()
+discard_change_set() {
+    ((${#change_set[@]} == 0)) || aws cloudformation delete-change-set "${change_set[@]}" >/dev/null 2>&1 || true
+    change_set=()
+}
+trap 'discard_change_set; rm -rf "$SCRATCH"' EXIT
+
 # show_changes STACK OPTION...: what an update of a running stack would change, by a change set that is thrown away
 show_changes() {
-    local name=$1 set=plan-$$ said changes=""
-    local which=(--stack-name "$name" --change-set-name "$set")
+    local name=$1 said changes=""
+    local which=(--stack-name "$name" --change-set-name "plan-$$")
     shift
+    change_set=("${which[@]}")
     if said=$(aws cloudformation create-change-set "${which[@]}" --change-set-type UPDATE --capabilities CAPABILITY_NAMED_IAM "$@" 2>&1); then
         # Where there is nothing to change it fails, and only its reason says so.
         aws cloudformation wait change-set-create-complete "${which[@]}" 2>/dev/null || true
@@ -182,7 +213,7 @@ show_changes() {
             --query 'Changes[].ResourceChange.[Action,LogicalResourceId,ResourceType,Replacement]' 2>&1) || said=$changes
     fi
     # Also where it was made and the answer got lost.
-    aws cloudformation delete-change-set "${which[@]}" >/dev/null 2>&1 || true
+    discard_change_set
     case $said in
     CREATE_COMPLETE*) say "would change in $name (action, resource, type, replaced?):"$'\n'"$changes" ;;
     *"didn't contain changes"* | *"No updates are to be performed"*) say "would change nothing in $name" ;;

@@ -100,7 +100,7 @@ def each_call_fails_once(world, name, start, command, asked=()):
         first = world.said
         assert status in (0, 1, 2), f"{what}: ended with {status}:\n{first}"
         if calls[index][2:3] in SAID_AS_UNKNOWN:
-            assert "cannot be found out from here" in first and "ended with" not in first, f"{what}: {first}"
+            assert "cannot be found out from here: An error occurred (Throttling)" in first and "ended with" not in first, f"{what}: {first}"
         if fault == "before" and calls[index][2:3] not in SAID_AS_UNKNOWN:
             assert status != 0 and ("Rate exceeded" in first or calls[index][0] == "docker"), f"{what}: it went on, as if that had been an answer:\n{first}"
         if status == 2:
@@ -219,6 +219,18 @@ def an_account_that_is_closed_holds_up_no_cleanup(world):
     assert kept == [f"OrganizationalUnitIds={ROOT},Accounts=444444444444,AccountFilterType=INTERSECTION"], kept
 
 
+def a_cleanup_in_the_wrong_place_does_not_say_that_all_is_gone(world):
+    cloud = Cloud()
+    cloud.roles.add("iam-key-rotation-worker")
+    world.expect(2, cloud, "cleanup.sh", "us-east-1", "--yes", says=("its workers' role", "in another region", "Nothing was removed"))
+    assert not any(map(changes, world.calls))
+    # What an interrupted cleanup left is removed, whosever that role is.
+    cloud.make_stack(IMAGE, {}, "")
+    world.expect(0, cloud, "cleanup.sh", "eu-west-1", "--yes")
+    assert not cloud.stacks
+    world.expect(0, Cloud(), "cleanup.sh", "eu-west-1", "--yes", says=("Nothing of iam-key-rotation is in the account",))
+
+
 def of_a_few_accounts_one_may_fail_before_the_rest_is_left_alone(world):
     cloud = deployed(world)
     world.deploy(cloud)
@@ -283,6 +295,51 @@ def in_china_nothing_enforces_before_the_log_is_notice_enough(world):
     world.refused(cloud, "--enforce", arguments=ALL[:1], says="--set NoticesInLog=True --enforce")
     world.deploy(cloud, "--set", "NoticesInLog=True", "--enforce")
     assert cloud.stacks[FLEET]["parameters"]["DryRunFlag"] == "False"
+
+
+# ---- what people are told -----------------------------------------------------------------------------------------------
+
+
+def an_address_of_a_verified_domain_is_not_verified_again(world):
+    for identities, sender, verified in (
+        ({"example.com": True}, "keys@example.com", True),
+        ({"example.com": True}, "keys@mail.example.com", True),
+        ({"keys@mail.example.com": False, "example.com": True}, "keys@mail.example.com", True),
+        ({"mail.example.com": False, "example.com": True}, "keys@mail.example.com", False),
+        ({"ample.com": True}, "keys@example.com", False),
+    ):
+        cloud = Cloud()
+        cloud.identities = dict(identities)
+        world.deploy(cloud, "--image", "i:1", "--sender", sender, says=("Verified in SES." if verified else f"Follow the link in SES's mail to {sender}",))
+        assert (sender in cloud.identities) == (sender in identities or not verified), cloud.identities
+
+
+def a_question_to_ses_that_fails_ends_a_run_before_anything_is_done(world):
+    cloud = Cloud()
+    world.expect(0, cloud.copy(), "deploy.sh", *ALL, "--image", "i:1")
+    for index in [index for index, call in enumerate(world.calls) if "get-email-identity" in call]:
+        assert world.run(cloud, ("deploy.sh", *ALL, "--image", "i:1"), index) == 2, world.said
+        assert not any(map(changes, world.calls)), world.said
+
+
+def a_command_that_is_told_names_the_region(world):
+    cloud = Cloud()
+    cloud.make_stack(FLEET, {}, "", "ROLLBACK_COMPLETE")
+    world.refused(cloud, says=f"aws cloudformation delete-stack --region eu-west-1 --stack-name {FLEET}, first")
+    cloud = deployed(world)
+    command = ("deploy.sh", *ALL, "--set", "MaxWorkers=5")
+    world.expect(0, cloud.copy(), *command)
+    making = next(index for index, call in enumerate(world.calls) if call[2] == "deploy")
+    assert world.run(cloud, command, making) == 1
+    assert "describe-stack-events --region eu-west-1 --stack-name" in world.said, world.said
+
+
+def what_is_missing_on_the_command_line_is_said(world):
+    for arguments in ((), ALL[:1], ALL[:2]):
+        world.refused(Cloud(), arguments=arguments, says="it takes REGION ADMIN_EMAIL ORG_ID, or REGION with --audit or --enforce")
+    world.refused(Cloud(), "--audit", arguments=(), says="it takes REGION ADMIN_EMAIL ORG_ID")
+    world.expect(2, Cloud(), "cleanup.sh", "--yes", says=("it takes REGION",))
+    assert not world.calls
 
 
 # ---- the mode, and the image --------------------------------------------------------------------------------------------
@@ -360,8 +417,26 @@ def a_value_that_a_template_does_not_take_is_refused_before_anything_is_done(wor
             ("RotationPeriod=0", "at least 1"), ("AuditRunInterval=32", "at most 31"), ("FullScanDays=0", "at least 1"),
             ("RecoveryGracePeriod=99999", "at most 36500"),
             ("LogRetentionDays=2", "one of: 1 3 5"), ("StoreSecretsInCentralAccount=yes", "True or False"),
+            ("EnforceIn=123456789012, 123456789013", 'EnforceIn="123456789012, 123456789013", with a space: it must be empty, or ids of'),
+            ("EnforceIn=12345", "it must be empty, or ids of organizational units and accounts"), ("RunIn=123456789012", "it must be of the form (r-"),
+            ("ExcludeAccounts=ou-abcd-11111111", "ids of accounts"), ("ExternalId=a b", "2 to 1224 letters"),
+            ("OperatorRoleArns=*", "ARNs of roles"), ("BreakGlassRoleName=a/b", "of the form"),
         ):
             world.refused(cloud, "--image", "i:1", "--set", setting, says=says)
+
+
+def a_value_that_a_template_takes_is_not_refused(world):
+    role = f"arn:aws:iam::{MANAGEMENT}:role/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_keys_*"
+    for setting in (f"EnforceIn=123456789012,{UNIT},{ROOT}", "ExcludeAccounts=123456789012,123456789013", f"RunIn={UNIT},{OTHER}", "ExternalId=",
+                    "ExternalId=a_b+c=d,e.f@g:h/i-j", f"OperatorRoleArns={role},{role}", "EnforceIn="):
+        world.deploy(Cloud(), "--image", "i:1", "--plan", "--set", setting)
+    # Java's patterns that mean the same to settings.sh (check_pattern): these escapes, in these places, and nothing that POSIX does not know.
+    for template in SCRIPTS.glob("*.yaml"):
+        for pattern in re.findall(r"^    AllowedPattern: (.*)", template.read_text(), flags=re.M):
+            sets, rest = re.findall(r"\[[^]]*\]", pattern), re.sub(r"\[[^]]*\]", "", pattern)
+            assert pattern[0] == pattern[-1] == '"' and not re.search(r"\(\?|[*+?}][?+]", rest), f"{template.name}: {pattern}"
+            escapes = set(re.findall(r"\\\\?(.)", "".join(sets))), set(re.findall(r"\\\\?(.)", rest))
+            assert escapes[0] <= {"w", "s"} and escapes[1] <= {"."}, f"{template.name}: {pattern}"
 
 
 def settings_that_the_workers_would_refuse_together_are_refused_before_anything_is_done(world):
@@ -405,6 +480,8 @@ def what_a_delegated_administrator_is_to_do_by_hand_keeps_its_settings(world):
     for command, setting in ((LISTER, "OrgListRole=our-list-role"), (MEMBER, "CreateExemptionGroup=No")):
         line = next(line for line in world.said.splitlines() if "With credentials of" in line and f"--stack-name {command}" in line)
         assert setting in line, line
+    for template in ("org-list-role.yaml", "member-role.yaml"):
+        assert f"--template-file {SCRIPTS / template} " in world.said, world.said
     world.deploy(cloud, "--plan", says=(f"--stack-name {LISTER}", f"--stack-name {MEMBER}"))
 
 

@@ -31,7 +31,8 @@ case "$*" in
 "cloudformation describe-change-set"*StatusReason*) echo CREATE_COMPLETE ;;
 "cloudformation describe-change-set"*) printf 'Modify\tWorkerTask\tAWS::ECS::TaskDefinition\tTrue\n' ;;
 "cloudformation create-change-set"*) printf '%s\n' "$@" > "${CHANGES:-/dev/null}" ;;
-"cloudformation wait"* | "cloudformation delete-change-set"*) ;;
+"cloudformation wait"*) [[ -z ${INTERRUPTED-} ]] || kill -TERM "$PPID" ;;
+"cloudformation delete-change-set"*) printf '%s\n' "$@" > "${DISCARDED:-/dev/null}" ;;
 *) echo "$*: not known here" >&2; exit 255 ;;
 esac
 AWS
@@ -92,10 +93,10 @@ plan 2 --sender nobody
 tells '"nobody" is not a mail address'
 echo "ok: what cannot be meant is refused"
 
-plan 0 --sender keys@example.com --alarms oncall@example.com --reply-to help@example.com --external-id 'a,b=c d'
+plan 0 --sender keys@example.com --alarms oncall@example.com --reply-to help@example.com --external-id 'a,b=c@d'
 tells "$(line AdminEmailAddress admin@example.com "asked for")" "$(line SenderEmailAddress keys@example.com "asked for")" \
     "$(line AlarmEmailAddress oncall@example.com "asked for")" "$(line ReplyToEmailAddress help@example.com "asked for")" \
-    "$(line ExternalId 'a,b=c d' "asked for")" "== The sender keys@example.com"
+    "$(line ExternalId 'a,b=c@d' "asked for")" "== The sender keys@example.com"
 echo "ok: sender, administrator, alarms and replies have addresses of their own"
 
 plan 0
@@ -109,7 +110,7 @@ tells "The stack iam-key-rotation-monitoring is gone already."
 echo "ok: alarms, queries and dashboard are made where they are asked for"
 
 # Of a running fleet: what is not named stays, what is named changes, and the plan shows what would come of it.
-printf '%s\t%s\n' ExternalId kept RotationPeriod 60 CpuArchitecture ARM64 DryRunFlag False StoreSecretsInCentralAccount False > "$work/running"
+printf '%s\t%s\n' ExternalId kept RotationPeriod 60 CpuArchitecture ARM64 DryRunFlag False StoreSecretsInCentralAccount False AssignPublicIp DISABLED > "$work/running"
 export RUNNING=$work/running CHANGES=$work/changes
 plan 0 --set InactivePeriod=75
 tells "$(line RotationPeriod 60 "as it is")" "$(line InactivePeriod 75 "asked for")" "$(line ExternalId kept "asked for")" \
@@ -119,6 +120,18 @@ for setting in '"RotationPeriod","ParameterValue":"60"' '"InactivePeriod","Param
     [[ $changes == *"$setting"* ]] || die "the change set lacks $setting"
 done
 echo "ok: the plan of a running fleet is a change set with what is and what is asked for"
+
+INTERRUPTED=yes DISCARDED=$work/discarded plan 143
+[[ $(cat "$work/discarded") == *$'--stack-name\niam-key-rotation-fleet\n--change-set-name\nplan-'* ]] || die "an interrupted plan leaves its change set"
+echo "ok: a plan that is interrupted leaves no change set"
+
+plan 0
+tells "$(line AssignPublicIp DISABLED "as it is")"
+plan 0 --public-ip
+tells "$(line AssignPublicIp ENABLED "asked for")"
+plan 0 --vpc vpc-2 --subnets subnet-3
+tells "$(line AssignPublicIp DISABLED "asked for")"
+echo "ok: public addresses are given to a running fleet where they are asked for"
 
 export MONITORED=yes
 plan 0

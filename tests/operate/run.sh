@@ -13,7 +13,7 @@ cat > "$place/aws" <<'STAND_IN'
 #!/usr/bin/env bash
 printf '%s\n' "$1 $2" >> "$PLACE/calls"
 case "$1 $2" in
-"cloudformation describe-stacks") cat "$PLACE/network" ;;
+"cloudformation describe-stacks") cat "$PLACE/network" || { echo "Stack with id iam-key-rotation-fleet does not exist" >&2; exit 254; } ;;
 "ecs run-task")
     while (($#)); do [[ $1 != --overrides ]] || printf '%s' "$2" > "$PLACE/overrides"; shift; done
     cat "$PLACE/started"
@@ -62,6 +62,7 @@ check "it ends as the command ends" "$status" 1
 check "each line is shown once" "$(cat "$place/out")" "$(cat "$place/log")"
 check "the command is the producer's, word for word" "$(python3 -c 'import json, sys; print(json.load(sys.stdin)["containerOverrides"][0]["command"])' < "$place/overrides")" \
     "['/usr/local/bin/producer', 'restore', '--account', '123456789012', '--user', 'a\"b\\\\c', '--wait']"
+check "how to follow it is said with its region" "$(grep -c 'aws logs tail --region eu-west-1 --follow /iam-key-rotation/producer' "$place/err")" 1
 check "it is started once" "$(grep -c run-task "$place/calls")" 1
 
 runs 'STOPPED\t0\tEssential container in task exited' status
@@ -83,12 +84,21 @@ runs 'STOPPED\t0\tx' status
 check "a task that was not started is not waited for" "$status $(grep -c describe-tasks "$place/calls")" "3 0"
 : > "$place/network"
 runs 'STOPPED\t0\tx' status
-check "without the stack's answer nothing is started" "$status $(grep -c run-task "$place/calls")" "3 0"
+check "without the stack's answer nothing is started" "$status $(grep -c run-task "$place/calls")" "2 0"
+rm "$place/network"
+runs 'STOPPED\t0\tx' status
+check "nor without the stack" "$status $(grep -c run-task "$place/calls")" "2 0"
+check "and that it may be elsewhere is said" "$(grep -c 'iam-key-rotation-fleet cannot be read in eu-west-1 .*another region.* Nothing was done' "$place/err")" 1
 reset
-for wrong in "" status "eu status"; do
+# wrong ARGUMENTS SAYS
+wrong() {
     status=0
     # shellcheck disable=SC2086 # several words
-    cloudformation/operate.sh $wrong > /dev/null 2>&1 || status=$?
-    check "\"operate.sh $wrong\" is no use of it" "$status" 2
-done
+    cloudformation/operate.sh $1 > "$place/out" 2> "$place/err" || status=$?
+    check "\"operate.sh $1\" is no use of it, and why is said" "$status $(cat "$place/out" "$place/err")" "2 operate.sh: $2"
+}
+wrong "" "it takes REGION and a command of the producer's; --help has examples"
+wrong status '"status" is not a region, as eu-west-1 is; --help has examples'
+wrong "nowhere status" '"nowhere" is not a region, as eu-west-1 is; --help has examples'
+wrong eu-west-1 "which command of the producer's? --help has examples"
 exit "$failed"
