@@ -61,7 +61,7 @@ check_asked() {
     check_together
 }
 
-in_whole() { [[ $1 =~ ^($2)$ ]]; }
+in_whole() { [[ $1 =~ ^($2)$ ]]; } 2>/dev/null
 
 # check_pattern "TEMPLATE NAME": the templates' patterns are Java's, in whole; of what POSIX writes otherwise they use \w, \s and \. alone.
 check_pattern() {
