@@ -47,12 +47,15 @@ takes() { [[ -v defaults["$1 $2"] ]]; }
 # patterns, and numbers. So is what CloudFormation takes and the programs do not.
 check_asked() {
     local name of
+    # A long pattern takes a while; the same one of several templates is looked at once.
+    local -A checked=()
     for of in "${!types[@]}"; do
         name=${of#* }
         [[ -v asked[$name] ]] || continue
         [[ -z ${listed[$of]} || " ${listed[$of]} " == *" ${asked[$name]} "* ]] ||
             fail "$name=${asked[$name]}: it must be one of: ${listed[$of]# }"
-        check_pattern "$of"
+        [[ ${checked[$name]-} == "${patterns[$of]}" ]] || check_pattern "$of"
+        checked[$name]=${patterns[$of]}
         [[ ${types[$of]} == Number ]] || continue
         [[ ${asked[$name]} =~ ^[0-9]{1,9}$ ]] || fail "$name=${asked[$name]}: it must be a number"
         [[ -z ${least[$of]} ]] || ((10#${asked[$name]} >= ${least[$of]})) || fail "$name=${asked[$name]}: it must be at least ${least[$of]}"
