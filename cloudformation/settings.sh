@@ -47,15 +47,12 @@ takes() { [[ -v defaults["$1 $2"] ]]; }
 # patterns, and numbers. So is what CloudFormation takes and the programs do not.
 check_asked() {
     local name of
-    # A long pattern takes a while; the same one of several templates is looked at once.
-    local -A checked=()
     for of in "${!types[@]}"; do
         name=${of#* }
         [[ -v asked[$name] ]] || continue
         [[ -z ${listed[$of]} || " ${listed[$of]} " == *" ${asked[$name]} "* ]] ||
             fail "$name=${asked[$name]}: it must be one of: ${listed[$of]# }"
-        [[ ${checked[$name]-} == "${patterns[$of]}" ]] || check_pattern "$of"
-        checked[$name]=${patterns[$of]}
+        check_pattern "$of"
         [[ ${types[$of]} == Number ]] || continue
         [[ ${asked[$name]} =~ ^[0-9]{1,9}$ ]] || fail "$name=${asked[$name]}: it must be a number"
         [[ -z ${least[$of]} ]] || ((10#${asked[$name]} >= ${least[$of]})) || fail "$name=${asked[$name]}: it must be at least ${least[$of]}"
@@ -64,7 +61,7 @@ check_asked() {
     check_together
 }
 
-in_whole() { [[ $1 =~ ^($2)$ ]]; } 2>/dev/null
+in_whole() { [[ $1 =~ ^($2)$ ]]; }
 
 # check_pattern "TEMPLATE NAME": the templates' patterns are Java's, in whole; of what POSIX writes otherwise they use \w, \s and \. alone.
 check_pattern() {

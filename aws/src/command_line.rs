@@ -1,13 +1,14 @@
 //! What the command lines of both programs have in common: errors that name the variable, help that shows the settings once,
 //! completions, manual pages, and the version.
 
-use std::ffi::OsString;
+use std::error::Error;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::LazyLock;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
+use clap::{Arg, Command, CommandFactory, FromArgMatches};
 use clap_complete::Shell;
 
 use crate::telemetry;
@@ -51,56 +52,80 @@ pub fn parse<C: CommandFactory + FromArgMatches>() -> C {
 /// Reads a command line.
 ///
 /// # Errors
-/// clap's, in which a value that came from a variable is told by the variable's name.
+/// clap's, in which a wrong value is told by the name that whoever set it knows it by; all that variables set wrong, together.
 pub fn try_parse<C: CommandFactory + FromArgMatches>(line: &[OsString]) -> Result<C, clap::Error> {
     let mut command = command::<C>();
-    let matches = command.try_get_matches_from_mut(line);
-    let matches: ArgMatches = matches.map_err(|error| by_variable(error, &command, line))?;
-    C::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
-}
-
-/// clap tells a wrong value by its flag, although nobody has written the flag.
-fn by_variable(error: clap::Error, command: &Command, line: &[OsString]) -> clap::Error {
-    if !matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation) {
-        return error;
-    }
-    let (Some(ContextValue::String(shown)), Some(ContextValue::String(value))) =
-        (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue))
-    else {
-        return error;
-    };
-    let Some(arg) = command.get_arguments().find(|arg| arg.to_string() == *shown) else { return error };
-    let flag = format!("--{}", arg.get_long().unwrap_or_default());
-    let written = line.iter().filter_map(|word| word.to_str()).any(|word| word.split('=').next() == Some(&flag));
-    match arg.get_env() {
-        Some(variable) if !written => {
-            let why = std::error::Error::source(&error).map_or_else(|| allowed(arg), ToString::to_string);
-            let message = format!("{} is wrong: \"{value}\" {why}\n", variable.to_string_lossy());
-            clap::Error::raw(error.kind(), message)
+    let mut sentences = Vec::new();
+    loop {
+        let error = match command.try_get_matches_from_mut(line) {
+            Ok(matches) if sentences.is_empty() => {
+                return C::from_arg_matches(&matches).map_err(|error| error.format(&mut command));
+            }
+            Ok(_) => break,
+            Err(error) => error,
+        };
+        match WrongValue::read(&error, &command, line) {
+            Some(WrongValue { sentence, variable }) => {
+                sentences.push(sentence);
+                // clap stops at the first. Without this variable it goes on to the next one.
+                let Some(variable) = variable else { break };
+                command = without_variable(command, &variable);
+            }
+            None if sentences.is_empty() => return Err(error),
+            None => break,
         }
-        Some(_) | None => error,
+    }
+    Err(clap::Error::raw(ErrorKind::InvalidValue, format!("{}\n", sentences.join("\n"))))
+}
+
+fn without_variable(command: Command, variable: &OsStr) -> Command {
+    let command = command.mut_args(|arg| match arg.get_env() == Some(variable) {
+        true => arg.env(None::<&'static str>),
+        false => arg,
+    });
+    command.mut_subcommands(|command| without_variable(command, variable))
+}
+
+/// A value that a setting or an option does not take.
+struct WrongValue {
+    /// With the flag, or the variable: clap names the flag although nobody has written it.
+    sentence: String,
+    /// The variable that it comes from.
+    variable: Option<OsString>,
+}
+
+impl WrongValue {
+    fn read(error: &clap::Error, command: &Command, line: &[OsString]) -> Option<Self> {
+        if !matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation) {
+            return None;
+        }
+        let (Some(ContextValue::String(shown)), Some(ContextValue::String(value))) =
+            (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue))
+        else {
+            return None;
+        };
+        let arg = argument(command, shown)?;
+        let flag = format!("--{}", arg.get_long()?);
+        let is_written = line.iter().filter_map(|word| word.to_str()).any(|word| word.split('=').next() == Some(&flag));
+        let variable = arg.get_env().filter(|_| !is_written).map(OsStr::to_owned);
+        let name = variable.as_ref().map_or(flag.into(), |variable| variable.to_string_lossy());
+        let why = error.source().map_or_else(|| not_a_choice(arg, value), ToString::to_string);
+        Some(Self { sentence: format!("{name} is wrong: {why}"), variable })
     }
 }
 
-/// Reads a setting that is on or off, in the spellings that people and other tools use for it.
-///
-/// # Errors
-/// None of them.
-pub fn boolean(text: &str) -> Result<bool, NotBoolean> {
-    match text.to_ascii_lowercase().as_str() {
-        "true" | "yes" | "on" | "1" => Ok(true),
-        "false" | "no" | "off" | "0" => Ok(false),
-        _ => Err(NotBoolean),
-    }
+/// The argument that clap shows so, of the program or of a command.
+fn argument<'a>(command: &'a Command, shown: &str) -> Option<&'a Arg> {
+    let own = command.get_arguments().find(|arg| arg.to_string() == shown);
+    own.or_else(|| command.get_subcommands().find_map(|command| argument(command, shown)))
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is neither true nor false (yes, no, on, off, 1 and 0 are understood too)")]
-pub struct NotBoolean;
-
-fn allowed(arg: &clap::Arg) -> String {
-    let values: Vec<String> = arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
-    format!("is not one of {}", values.join(", "))
+fn not_a_choice(arg: &Arg, value: &str) -> String {
+    let choices: Vec<String> = arg.get_possible_values().iter().map(|choice| choice.get_name().to_owned()).collect();
+    match choices.is_empty() {
+        true => format!("\"{value}\" is no value"),
+        false => format!("\"{value}\" is not one of {}", choices.join(", ")),
+    }
 }
 
 /// Prints a completion script for a shell.
@@ -151,6 +176,7 @@ mod tests {
     use clap::{Args, Parser, Subcommand};
 
     use super::*;
+    use crate::settings::whole;
 
     #[derive(Debug, Parser)]
     #[command(name = "program", version = version())]
@@ -164,7 +190,9 @@ mod tests {
     #[derive(Debug, Args)]
     struct Settings {
         /// How many
-        #[arg(long, env = "COMMAND_LINE_TEST_NUMBER", default_value_t = 1, global = true)]
+        #[arg(
+            long, env = "COMMAND_LINE_TEST_NUMBER", default_value_t = 1, value_parser = whole::<u32>("things", 0..=9), global = true
+        )]
         number: u32,
     }
 
@@ -196,7 +224,7 @@ mod tests {
     #[test]
     fn a_wrong_value_that_somebody_has_written_is_told_by_its_flag() {
         let error = try_parse::<Program>(&words("program act --number seven")).unwrap_err().to_string();
-        assert!(error.contains("'seven' for '--number <NUMBER>'"), "{error}");
+        assert_eq!(error, "error: --number is wrong: \"seven\" is not a whole number of things from 0 to 9\n");
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The way to AWS with the process's own credentials: one configuration, one HTTP client, one clock for all clients.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
+use aws_config::profile::Profile;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials;
@@ -10,11 +12,12 @@ use aws_sdk_sts::error::SdkError;
 use aws_sdk_sts::operation::get_caller_identity::{GetCallerIdentityError, GetCallerIdentityOutput};
 use aws_types::app_name::AppName;
 use aws_types::os_shim_internal::{Env, Fs};
-use rotation::names::Partition;
+use rotation::names::{Partition, is_region};
 use rotation::{AccessKeyId, AccountId};
 
 use crate::calls::CallCounter;
 use crate::clock::AwsClock;
+use crate::environment::{self, InvalidUrl, Way};
 use crate::error::{AwsError, ErrorClass};
 use crate::https::{self, CaBundleError};
 
@@ -58,6 +61,11 @@ pub enum ConnectionError {
     /// No region anywhere.
     #[error("no AWS region is set: set AWS_REGION, or a region in the profile that AWS_PROFILE names")]
     NoRegion,
+    /// A region that cannot be one, and what sets it.
+    #[error("{setting} is wrong: \"{region}\" is not a region, as eu-west-1 is")]
+    InvalidRegion { setting: String, region: String },
+    #[error(transparent)]
+    InvalidUrl(#[from] InvalidUrl),
     /// A profile that does not exist.
     #[error(
         "AWS_PROFILE is wrong: there is no profile \"{0}\" in AWS's configuration files (~/.aws/config, ~/.aws/credentials)"
@@ -66,6 +74,11 @@ pub enum ConnectionError {
     /// AWS's configuration files.
     #[error("AWS's configuration files cannot be read: {0}")]
     ConfigurationFiles(String),
+    /// A profile that a person has to sign in to.
+    #[error(
+        "the login of the profile \"{profile}\" (from AWS_PROFILE) is over or was never made ({why}): aws sso login --profile {profile}"
+    )]
+    NoLogin { profile: String, why: String },
     /// The credentials are wrong, or over.
     #[error("AWS does not accept the credentials: {0}")]
     CredentialsRefused(AwsError),
@@ -73,11 +86,28 @@ pub enum ConnectionError {
     #[error("AWS cannot be called: {0}")]
     NoAnswer(AwsError),
     /// Something answered that is not AWS.
-    #[error("AWS cannot be called: {0}: check AWS_ENDPOINT_URL and HTTPS_PROXY")]
-    NotAws(AwsError),
+    #[error("AWS cannot be called: {error}: check {to_check}")]
+    NotAws { error: AwsError, to_check: String },
     /// The certificate authorities that were asked for cannot be loaded.
     #[error(transparent)]
     CaBundle(#[from] CaBundleError),
+}
+
+impl ConnectionError {
+    /// Whether something that is set is wrong, so that another attempt is of no use; otherwise it is the network's fault, or a
+    /// person's who has not signed in.
+    pub fn is_of_settings(&self) -> bool {
+        match self {
+            ConnectionError::NoRegion
+            | ConnectionError::InvalidRegion { .. }
+            | ConnectionError::InvalidUrl(_)
+            | ConnectionError::UnknownProfile(_)
+            | ConnectionError::ConfigurationFiles(_)
+            | ConnectionError::CredentialsRefused(_)
+            | ConnectionError::CaBundle(_) => true,
+            ConnectionError::NoLogin { .. } | ConnectionError::NoAnswer(_) | ConnectionError::NotAws { .. } => false,
+        }
+    }
 }
 
 impl Connection {
@@ -92,9 +122,12 @@ impl Connection {
         if let Ok(name) = AppName::new(application) {
             loader = loader.app_name(name);
         }
-        check_profile().await?;
+        let text = |name: OsString| name.into_string().ok();
+        environment::check(std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))))?;
+        let profile_to_sign_in_to = profile_to_sign_in_to().await?;
         let mut connection = Self::from_sdk_config(loader.load().await)?;
-        connection.partition = own_partition(&connection).await?;
+        check_region(&connection.region)?;
+        connection.partition = own_partition(&connection, profile_to_sign_in_to).await?;
         Ok(connection)
     }
 
@@ -215,24 +248,51 @@ impl Connection {
     }
 }
 
-/// The SDK only says that it finds no region or no credentials where the profile does not exist.
-async fn check_profile() -> Result<(), ConnectionError> {
-    let Some(profile) = std::env::var("AWS_PROFILE").ok().filter(|profile| !profile.is_empty()) else { return Ok(()) };
+/// An endpoint's host is made of the region: what cannot be one is told before a host is looked for that nobody has.
+fn check_region(region: &str) -> Result<(), ConnectionError> {
+    if is_region(region) {
+        return Ok(());
+    }
+    let variable = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find(|name| std::env::var_os(name).is_some());
+    let setting = variable.unwrap_or("the region of the profile in AWS's configuration files").to_owned();
+    Err(ConnectionError::InvalidRegion { setting, region: region.to_owned() })
+}
+
+/// Makes sure that the profile of `AWS_PROFILE` is there: the SDK only says that it finds no region or no credentials. Gives the one
+/// that a person signs in to with IAM Identity Center, where the credentials come from such a login.
+async fn profile_to_sign_in_to() -> Result<Option<String>, ConnectionError> {
+    let Some(name) = std::env::var("AWS_PROFILE").ok().filter(|profile| !profile.is_empty()) else { return Ok(None) };
     let files = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await;
     let files = files.map_err(|error| ConnectionError::ConfigurationFiles(error.to_string()))?;
-    if files.get_profile(&profile).is_some() { Ok(()) } else { Err(ConnectionError::UnknownProfile(profile)) }
+    let Some(profile) = files.get_profile(&name) else { return Err(ConnectionError::UnknownProfile(name)) };
+    // A role's profile is entered from another one.
+    let source = profile.get("source_profile").and_then(|source| files.get_profile(source));
+    let has_login = |profile: &&Profile| profile.get("sso_session").is_some() || profile.get("sso_start_url").is_some();
+    Ok([Some(profile), source].into_iter().flatten().find(has_login).map(|profile| profile.name().to_owned()))
 }
 
 /// The partition of the ARN that AWS gives this process. `GetCallerIdentity` needs no permission, so a refusal is about the
 /// credentials. It is asked once, without the SDK's retries: somebody may be waiting for the answer.
-async fn own_partition(connection: &Connection) -> Result<Partition, ConnectionError> {
+async fn own_partition(
+    connection: &Connection,
+    profile_to_sign_in_to: Option<String>,
+) -> Result<Partition, ConnectionError> {
     let once = aws_sdk_sts::config::Builder::new().retry_config(RetryConfig::disabled());
     let answer = connection.sts().get_caller_identity().customize().config_override(once).send().await;
+    // The SDK's errors about a login have no types that can be told apart, only texts. What the profile says has to do.
+    if let Some(why) = answer.as_ref().err().and_then(AwsError::credentials_failure)
+        && let Some(profile) = profile_to_sign_in_to
+    {
+        return Err(ConnectionError::NoLogin { profile, why });
+    }
     let identity = Identity::read(answer).map_err(|error| {
         match matches!(error.class, ErrorClass::SessionEnded | ErrorClass::Denied | ErrorClass::Invalid) {
             true if error.code.is_some() => ConnectionError::CredentialsRefused(error),
             // Without a code it is another server that has answered, as a proxy's or a captive portal's.
-            true => ConnectionError::NotAws(error),
+            true => {
+                let to_check = Way::of_process(error.operation).to_check();
+                ConnectionError::NotAws { error, to_check }
+            }
             false => ConnectionError::NoAnswer(error),
         }
     })?;

@@ -13,6 +13,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use rotation::Reason;
 
 use self::cause::Cause;
+use crate::environment::Way;
 
 /// What an error means to whoever made the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -143,17 +144,30 @@ impl AwsError {
     }
 
     fn not_answered(operation: &'static str, cause: Option<Cause>, timeout: bool) -> Self {
+        let way = Way::of_process(operation);
         let what = match &cause {
-            Some(cause) => cause.sentence(),
-            None if timeout => {
-                "the endpoint could not be reached in time: check the network and HTTPS_PROXY".to_owned()
-            }
+            Some(cause) => cause.sentence(&way),
+            None if timeout => format!("{} could not be reached in time: check the network", way.destination()),
             None => "the connection broke".to_owned(),
         };
         let unsigned = cause.is_some_and(|cause| cause.is_credentials());
         // A container's or an instance's credentials may be there the next time, so this too is transient. But for a call that
         // was not signed, the request may have arrived and its answer been lost.
         Self { operation, class: ErrorClass::Transient, code: None, ambiguous: !unsigned, unsigned, what }
+    }
+
+    /// Why the source of the credentials failed, where a call was not sent because of it.
+    pub(crate) fn credentials_failure<E>(error: &SdkError<E, HttpResponse>) -> Option<String> {
+        let SdkError::DispatchFailure(failure) = error else { return None };
+        match failure.as_connector_error().and_then(|error| Cause::find(error))? {
+            Cause::CredentialsFailed(why) => Some(why),
+            Cause::NoCredentials
+            | Cause::CredentialsNotReached(_)
+            | Cause::UnknownHost(_)
+            | Cause::Refused
+            | Cause::Tls(_)
+            | Cause::Closed => None,
+        }
     }
 
     fn local(operation: &'static str, class: ErrorClass, what: &str) -> Self {

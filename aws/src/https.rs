@@ -5,6 +5,7 @@
 //! most of the SDK (see docs/decisions/build-time.md).
 
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -90,14 +91,26 @@ impl HttpClient for Lazy {
     }
 }
 
-/// The system's resolver as the SDK's default client uses it, but that a failure has a type: there it is an I/O error of no kind.
+/// A host's name could not be resolved.
+#[derive(Debug, thiserror::Error)]
+#[error("{host} has no address")]
+pub(crate) struct NoAddress {
+    pub(crate) host: String,
+    #[source]
+    pub(crate) error: io::Error,
+}
+
+/// The system's resolver as the SDK's default client uses it, but that a failure has a type, and the name: there it is an
+/// I/O error of no kind.
 #[derive(Debug, Clone)]
 struct SystemResolver;
 
 impl ResolveDns for SystemResolver {
     fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
         DnsFuture::new(async move {
-            let addresses = tokio::net::lookup_host((name, 0)).await.map_err(ResolveDnsError::new)?;
+            let addresses = tokio::net::lookup_host((name, 0)).await;
+            let addresses =
+                addresses.map_err(|error| ResolveDnsError::new(NoAddress { host: name.to_owned(), error }))?;
             Ok(addresses.map(|address| address.ip()).collect())
         })
     }

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod command_line;
 pub mod connection;
 pub mod credential_report;
+pub mod environment;
 pub mod error;
 pub mod https;
 pub mod iam;

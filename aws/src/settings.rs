@@ -1,19 +1,22 @@
 //! The settings producer and worker share. Each is a flag and an environment variable, the flag winning.
 //!
-//! Values are text until they are checked together, so that everything that is wrong is told at once, by the variable's name.
-//! A variable that is set but empty counts as not set: deployment templates write those.
+//! Text stays text until it is checked together, so that everything that is wrong is told at once, by the variable's name, and text
+//! that is empty counts as not set. Numbers, choices and switches are read with the command line ([`crate::command_line`]): an empty
+//! one is refused.
+
+mod values;
 
 use std::fmt::Display;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use rotation::UnusedKeys;
 use rotation::policy::PeriodName;
 
 use crate::queue::QueueUrl;
 use crate::session::MemberRole;
+
+pub use values::{ValueError, boolean, days, time_or_date, whole};
 
 /// The role's name where none is set: that of the tool this one takes over from.
 pub const DEFAULT_MEMBER_ROLE: &str = "asa-iam-key-rotation-lambda-assumed-role";
@@ -84,18 +87,6 @@ pub fn given(text: &Option<String>) -> Option<&str> {
     text.as_deref().map(str::trim).filter(|text| !text.is_empty())
 }
 
-/// `2027-03-01T02:00:00Z`, or `2027-03-01` for its first moment in UTC.
-///
-/// # Errors
-/// The text is neither.
-pub fn time_or_date(text: &str) -> Result<Timestamp, jiff::Error> {
-    match text.parse::<jiff::civil::Date>() {
-        // This parser takes a date out of a time without a zone as well: that is no answer to when.
-        Ok(date) if !text.contains(['T', 't', ' ']) => date.to_zoned(TimeZone::UTC).map(|day| day.timestamp()),
-        Ok(_) | Err(_) => text.parse(),
-    }
-}
-
 /// The variable that sets a period.
 pub fn period_variable(period: PeriodName) -> &'static str {
     match period {
@@ -108,6 +99,7 @@ pub fn period_variable(period: PeriodName) -> &'static str {
 }
 
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Queues")]
 pub struct QueueSettings {
     /// URL of the work queue. It is FIFO if its name ends in .fifo; both kinds work
     #[arg(long, env = "QUEUE_URL", value_name = "URL", global = true)]

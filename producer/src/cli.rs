@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
-use key_rotation_aws::connection::ConnectionError;
 use key_rotation_aws::settings::LogSettings;
 use key_rotation_aws::{Connection, command_line, telemetry};
 
@@ -47,17 +46,22 @@ pub struct Cli {
 }
 
 const PROGRAM_HELP: &str = "Examples:
-  producer schedule --dry-run                                     audit the whole organization
-  producer schedule --ou ou-ab12-34cd56ef --watch                 one unit, until it is done
-  producer force-rotate --access-key-id AKIA... --disable-old-now --wait    a leaked key
-  producer report --this-account                                  how every key stands, with nothing deployed
-  producer status
-  producer status --account 123456789012 --user alice             a user's keys: has the new one been installed?
+  # audit the whole organization
+  producer schedule --dry-run
+  # one unit, followed until it is done
+  producer schedule --ou ou-ab12-34cd56ef --watch
+  # a leaked key: disabled first, then replaced
+  producer force-rotate --access-key-id AKIA... --disable-old-now --wait
+  # how every key stands, with nothing deployed
+  producer report --this-account
+  # has a user's new key been installed?
+  producer status --account 123456789012 --user alice
+  # what workers have given up on
   producer dead-letters list
 
 Exit status: 0 done; 1 some or all of the work failed (what, on stderr); 2 usage or settings wrong, nothing was done.";
 
-const COMMAND_HELP: &str = "Settings (queues, roles, log format) and exit status: producer --help";
+const COMMAND_HELP: &str = "--json, settings (queues, roles, log format) and exit status: producer --help";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -112,7 +116,7 @@ pub enum DeadLettersCommand {
     Redrive(RedriveOptions),
     #[command(
         after_help = COMMAND_HELP,
-        override_usage = "producer dead-letters delete [--reason <REASON>] [--account <ID>]"
+        override_usage = "producer dead-letters delete --reason <REASON> [OPTIONS]\n       producer dead-letters delete --account <ID> [OPTIONS]"
     )]
     Delete(DeleteOptions),
 }
@@ -178,13 +182,9 @@ async fn connect(cli: &Cli) -> Result<(Settings, Connection), CommandError> {
 }
 
 async fn load() -> Result<Connection, CommandError> {
-    Connection::load("key-rotation-producer").await.map_err(|error| match error {
-        ConnectionError::NoAnswer(_) | ConnectionError::NotAws(_) => CommandError::Failed(error.to_string()),
-        ConnectionError::NoRegion
-        | ConnectionError::UnknownProfile(_)
-        | ConnectionError::ConfigurationFiles(_)
-        | ConnectionError::CredentialsRefused(_)
-        | ConnectionError::CaBundle(_) => CommandError::Usage(error.to_string()),
+    Connection::load("key-rotation-producer").await.map_err(|error| match error.is_of_settings() {
+        true => CommandError::Usage(error.to_string()),
+        false => CommandError::Failed(error.to_string()),
     })
 }
 
@@ -273,6 +273,51 @@ mod tests {
             assert!(!text.contains("--queue-url"), "{text}");
             assert!(text.lines().count() <= 40, "{command}: {} lines", text.lines().count());
         }
+    }
+
+    #[test]
+    fn examples_fit_into_eighty_columns() {
+        let widest = PROGRAM_HELP.lines().take_while(|line| !line.is_empty()).map(str::len).max();
+        assert!(widest <= Some(80), "{widest:?}");
+    }
+
+    #[test]
+    fn every_number_is_read_by_the_parser_that_says_what_it_counts() {
+        fn check(command: &clap::Command, words: &str) {
+            let numbers = ["DAYS", "SECONDS", "N"];
+            for arg in command.get_arguments().filter(|arg| {
+                arg.get_value_names().is_some_and(|names| names.iter().any(|name| numbers.contains(&name.as_str())))
+            }) {
+                let flag = arg.get_long().unwrap();
+                let error = parse(&format!("{words} --{flag} 90d")).unwrap_err().to_string();
+                assert!(
+                    error.starts_with(&format!("error: --{flag} is wrong: \"90d\" is not a whole number of ")),
+                    "{error}"
+                );
+            }
+            command.get_subcommands().for_each(|command| check(command, &format!("{words} {}", command.get_name())));
+        }
+        check(&Cli::command(), "producer");
+    }
+
+    #[test]
+    fn a_secret_that_was_pasted_for_an_access_key_id_is_refused_and_not_repeated() {
+        for secret in ["wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEYab", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"] {
+            for command in ["force-rotate", "restore --account 123456789012 --user alice"] {
+                let error = parse(&format!("producer {command} --access-key-id {secret}")).unwrap_err();
+                let told = format!("{error} {error:?}");
+                assert!(told.contains("--access-key-id is wrong: it is not an access key id"), "{told}");
+                assert!(!told.contains(&secret[..12]), "{told}");
+            }
+        }
+    }
+
+    #[test]
+    fn dead_letters_are_deleted_by_reason_or_account_and_never_all() {
+        assert!(parse("producer dead-letters delete --reason Refused --account 123456789012").is_ok());
+        let error = parse("producer dead-letters delete").unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("<--reason <REASON>|--account <ID>>"), "{error}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::command::CommandError;
-use crate::request::{RequestReport, RequestSender, WaitOptions};
+use crate::request::{RequestReport, RequestSender, WaitOptions, access_key_id};
 use crate::settings::Settings;
 
 /// Rotate one user's access key now, by user or by nothing but a leaked key's id.
@@ -31,7 +31,7 @@ pub struct ForceRotateOptions {
     pub user: Option<UserName>,
 
     /// The key to replace; its account and user are found out where they are not named
-    #[arg(long, value_name = "AKIA...")]
+    #[arg(long, value_name = "AKIA...", value_parser = access_key_id)]
     pub access_key_id: Option<AccessKeyId>,
 
     /// Contain first: make the old key inactive before anything else. It stays so even if a later step fails

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
+use key_rotation_aws::settings::whole;
 use key_rotation_aws::{AwsError, Connection, ErrorClass, RetryPolicy, SessionPolicy, iam};
 use rotation::cloudtrail::{CallsOf, LOOKUP_LIMITS, lookup_command};
 use rotation::names::session_name;
@@ -20,6 +21,24 @@ use crate::organization::{AccountLookup, Member, MemberState, Organization, take
 use crate::queue;
 use crate::settings::Settings;
 
+/// A day: what waits longer is a job of its own.
+pub(crate) const LONGEST_WAIT: u64 = 24 * 60 * 60;
+
+/// What stands in the place of an access key's id is not one. It is not repeated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "it is not an access key id, which is capital letters and digits as in AKIAIOSFODNN7EXAMPLE. If it was a secret access key, treat that as leaked: it is in this shell's history"
+)]
+pub(crate) struct NotAnAccessKeyId;
+
+/// Reads an access key's id, and refuses a secret access key, which would be sent and logged: AWS's ids have no lower-case letters.
+pub(crate) fn access_key_id(text: &str) -> Result<AccessKeyId, NotAnAccessKeyId> {
+    match AccessKeyId::new(text) {
+        Ok(id) if !text.contains(|c: char| c.is_ascii_lowercase()) => Ok(id),
+        Ok(_) | Err(_) => Err(NotAnAccessKeyId),
+    }
+}
+
 /// Whether to wait for the end.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct WaitOptions {
@@ -28,11 +47,11 @@ pub struct WaitOptions {
     pub wait: bool,
 
     /// Give up waiting after this many seconds; the message stays on its way
-    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = whole::<u64>("seconds", 0..=LONGEST_WAIT))]
     pub wait_timeout: u64,
 
     /// With --wait: believe an empty queue no sooner than this many seconds after sending, as SQS's counts lag
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = whole::<u64>("seconds", 0..=LONGEST_WAIT))]
     pub counts_lag_seconds: u64,
 }
 

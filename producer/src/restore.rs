@@ -7,7 +7,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::command::CommandError;
-use crate::request::{RequestReport, RequestSender, WaitOptions};
+use crate::request::{RequestReport, RequestSender, WaitOptions, access_key_id};
 use crate::settings::Settings;
 
 /// Make a user's disabled key active again, as long as it has not been deleted.
@@ -25,7 +25,7 @@ pub struct RestoreOptions {
     pub user: UserName,
 
     /// The key, where the user has two that are inactive
-    #[arg(long, value_name = "AKIA...")]
+    #[arg(long, value_name = "AKIA...", value_parser = access_key_id)]
     pub access_key_id: Option<AccessKeyId>,
 
     #[command(flatten)]

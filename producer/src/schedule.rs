@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use key_rotation_aws::Connection;
+use key_rotation_aws::settings::whole;
 use key_rotation_aws::telemetry::SUMMARY;
 use rotation::event::SCHEMA_VERSION;
 use rotation::names::session_name;
@@ -28,6 +29,7 @@ use crate::command::CommandError;
 use crate::enqueue::Enqueuer;
 use crate::organization::{Member, Organization, Scope, UnitOrAccount, enforced_accounts};
 use crate::queue;
+use crate::request::LONGEST_WAIT;
 use crate::settings::Settings;
 use crate::users::{ExpansionSummary, Users};
 use crate::watch::{self, WatchReport};
@@ -63,7 +65,7 @@ pub struct ScheduleOptions {
     pub watch: bool,
 
     /// With --watch: believe an empty queue no sooner than this many seconds after sending, as SQS's counts lag
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = whole::<u64>("seconds", 0..=LONGEST_WAIT))]
     pub counts_lag_seconds: u64,
 }
 

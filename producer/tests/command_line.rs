@@ -62,17 +62,102 @@ fn answering(answer: String) -> String {
 }
 
 #[test]
-fn an_endpoint_that_refuses_the_connection() {
+fn an_endpoint_or_a_proxy_that_refuses_the_connection_is_named() {
     let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
     let told = status(&[("AWS_ENDPOINT_URL", &format!("http://{free}"))]);
-    assert_told(&told, 1, "the endpoint refused the connection: check AWS_ENDPOINT_URL");
+    assert_told(&told, 1, &format!("http://{free} (AWS_ENDPOINT_URL) refused the connection"));
+    let told = status(&[("HTTPS_PROXY", &format!("http://me:pass-word@{free}"))]);
+    assert_told(&told, 1, &format!("http://{free} (HTTPS_PROXY) refused the connection"));
+    assert!(!told.1.contains("pass-word"), "{}", told.1);
 }
 
 #[test]
-fn an_endpoint_whose_name_has_no_address() {
+fn a_host_without_an_address_is_named_with_the_setting_that_it_comes_from() {
     // A label of more than 63 octets (RFC 1035) is nobody's, and nobody has to be asked.
-    let told = status(&[("AWS_ENDPOINT_URL", &format!("http://{}.invalid", "a".repeat(64)))]);
-    assert_told(&told, 1, "the host name of the endpoint has no address (DNS)");
+    let nobody = format!("{}.invalid", "a".repeat(64));
+    for variable in ["AWS_ENDPOINT_URL", "HTTPS_PROXY"] {
+        let told = status(&[(variable, &format!("http://{nobody}"))]);
+        assert_told(&told, 1, &format!("{nobody} has no address (DNS): is {variable}=http://{nobody} right"));
+    }
+}
+
+#[test]
+fn what_cannot_be_a_region_or_a_url_is_refused_before_any_call() {
+    let endpoint = answering("HTTP/1.1 500 Called\r\n\r\n".to_owned());
+    let endpoint = ("AWS_ENDPOINT_URL", &*format!("http://{endpoint}"));
+    for (variable, wrong, why) in [
+        ("AWS_REGION", "", "\"\" is not a region, as eu-west-1 is"),
+        ("AWS_REGION", "eu-west-1 ", "\"eu-west-1 \" is not a region, as eu-west-1 is"),
+        ("AWS_REGION", "nowhere", "\"nowhere\" is not a region, as eu-west-1 is"),
+        ("AWS_ENDPOINT_URL", "nonsense", "\"nonsense\" is no URL; it must begin with https:// or http://"),
+        ("AWS_ENDPOINT_URL_STS", "ftp://host", "\"ftp://host\" is no URL; it must begin with https:// or http://"),
+        ("https_proxy", "http://a b", "\"http://a b\" is no URL; it must begin with https:// or http://"),
+    ] {
+        assert_told(&status(&[endpoint, (variable, wrong)]), 2, &format!("{variable} is wrong: {why}"));
+    }
+}
+
+#[test]
+fn a_login_that_is_over_is_told_with_the_command_that_renews_it() {
+    let home = std::env::temp_dir().join(format!("key-rotation-login-{}", std::process::id()));
+    let config = home.join("config");
+    std::fs::create_dir_all(&home).expect("a directory");
+    let session = "[sso-session work]\nsso_start_url = https://work.awsapps.com/start\nsso_region = eu-west-1\n";
+    let of_account = "sso_account_id = 123456789012\nsso_role_name = Admin\n";
+    let profiles = format!(
+        "{session}[profile dev]\nsso_session = work\n{of_account}\
+         [profile old]\nsso_start_url = https://old.awsapps.com/start\nsso_region = eu-west-1\n{of_account}\
+         [profile role]\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = dev\n"
+    );
+    std::fs::write(&config, profiles).expect("a file");
+    for (profile, login) in [("dev", "dev"), ("old", "old"), ("role", "dev")] {
+        let variables = [
+            ("QUEUE_URL", QUEUE),
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_PROFILE", profile),
+            ("HOME", path(&home)),
+            ("AWS_CONFIG_FILE", path(&config)),
+        ];
+        let told = producer(&["status"], &variables);
+        assert_told(
+            &told,
+            1,
+            &format!("the login of the profile \"{login}\" (from AWS_PROFILE) is over or was never made ("),
+        );
+        assert!(told.1.trim_end().ends_with(&format!(": aws sso login --profile {login}")), "{}", told.1);
+    }
+    std::fs::remove_dir_all(&home).expect("it goes");
+}
+
+fn path(path: &std::path::Path) -> &str {
+    path.to_str().expect("text")
+}
+
+#[test]
+fn a_metadata_service_that_refuses_has_no_credentials() {
+    let refusing = answering("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned());
+    let service = ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*format!("http://{refusing}"));
+    let variables =
+        [("QUEUE_URL", QUEUE), ("AWS_REGION", "eu-west-1"), ("AWS_EC2_METADATA_DISABLED", "false"), service];
+    assert_told(&producer(&["status"], &variables), 1, "no AWS credentials were found: set AWS_PROFILE");
+}
+
+#[test]
+fn every_value_that_a_variable_does_not_take_is_told_at_once() {
+    let wrong =
+        [("ROTATION_PERIOD", "90d"), ("UNUSED_KEYS", "delete"), ("LOG_FORMAT", "xml"), ("IN_USE_EXTENSION", "")];
+    let told = producer(&["report", "--as-of", "tomorrow"], &wrong);
+    assert_eq!(told.0, Some(2), "{}", told.1);
+    for sentence in [
+        "ROTATION_PERIOD is wrong: \"90d\" is not a whole number of days from 0 to 36500",
+        "UNUSED_KEYS is wrong: \"delete\" is not one of rotate, retire",
+        "LOG_FORMAT is wrong: \"xml\" is not one of json, text",
+        "IN_USE_EXTENSION is wrong: \"\" is not a whole number of days from 0 to 36500",
+    ] {
+        let told = producer(&["report"], &wrong).1;
+        assert!(told.contains(sentence), "{sentence}: {told}");
+    }
+    assert!(told.1.contains("--as-of is wrong: \"tomorrow\" is neither a date (2027-03-01) nor"), "{}", told.1);
 }
 
 #[test]
@@ -133,13 +218,6 @@ fn a_region_that_is_not_set_is_wrong_usage() {
 fn a_queue_that_is_not_set_is_wrong_usage() {
     let told = producer(&["status"], &[("AWS_REGION", "eu-west-1")]);
     assert_told(&told, 2, "QUEUE_URL (--queue-url) is not set");
-}
-
-#[test]
-fn a_wrong_value_of_a_variable_is_told_by_the_variable() {
-    let told = producer(&["status"], &[("LOG_FORMAT", "xml")]);
-    assert_eq!(told.0, Some(2));
-    assert!(told.1.contains("LOG_FORMAT is wrong: \"xml\" is not one of json, text"), "{}", told.1);
 }
 
 #[test]

@@ -76,7 +76,7 @@ pub enum PeriodName {
 pub enum PolicyError {
     #[error("it must be at least 1 day")]
     LessThanADay(PeriodName),
-    #[error("it must be at most {LONGEST} days, but is {days}")]
+    #[error("it must be at most {LONGEST_PERIOD} days, but is {days}")]
     TooLong { period: PeriodName, days: u32 },
     #[error(
         "it must be greater than the rotation period, but is {inactive} days, and the rotation period {rotation}: the days between are the owner's time to install the new key"
@@ -98,7 +98,7 @@ impl PolicyError {
 }
 
 /// A hundred years: keeps every sum of periods far from overflow.
-const LONGEST: u32 = 36_500;
+pub const LONGEST_PERIOD: u32 = 36_500;
 
 impl Policy {
     /// Checks the periods.
@@ -115,7 +115,7 @@ impl Policy {
             (PeriodName::PendingActionWarn, pending_action_warn),
             (PeriodName::InUseExtension, in_use_extension),
         ] {
-            if days > LONGEST {
+            if days > LONGEST_PERIOD {
                 errors.push(PolicyError::TooLong { period, days });
             }
         }

@@ -25,7 +25,8 @@ use worker::{RawSettings, Settings, preview};
 #[command(
     name = "worker",
     version = command_line::version(),
-    override_usage = "worker [OPTIONS]\n       worker preview-mail [OPTIONS]"
+    override_usage = "worker [OPTIONS]\n       worker preview-mail [OPTIONS]",
+    after_help = EXAMPLES
 )]
 struct Cli {
     #[command(flatten)]
@@ -34,6 +35,15 @@ struct Cli {
     command: Option<Command>,
 }
 
+const EXAMPLES: &str = "Examples:
+  # work the queue off once, changing nothing
+  worker --drain
+  # the same, enforcing
+  DRY_RUN=false worker --drain
+  # the mails that an account's owners would get
+  worker preview-mail --account 123456789012 \\
+    --iam-assumed-role-name OrganizationAccountAccessRole";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Write mails as files, without sending any: of samples, or of the plan for an account
@@ -41,6 +51,7 @@ enum Command {
     /// Of samples nothing of AWS is needed. With --account the account is examined as the workers would examine it, through the
     /// member role and with a session that can only read, with the settings and templates they would have; --as-of says on
     /// which day. Nothing is changed, and no queue is touched. index.txt says who would get which mail.
+    #[command(after_help = "Settings (the role, periods, mail, ...) and exit status: worker --help")]
     PreviewMail(PreviewMail),
     /// Print a completion script for a shell, to be sourced.
     Completions {
@@ -99,9 +110,9 @@ async fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(problems) => return refuse(&problems),
     };
-    let connection = match Connection::load("key-rotation-worker").await {
+    let connection = match connect().await {
         Ok(connection) => connection,
-        Err(error) => return refuse(&[error.to_string()]),
+        Err(status) => return status,
     };
     let Settings { queue, dead_letter_queue, urgent_queue, .. } = &settings;
     let mut problems = in_other_region(queue, dead_letter_queue.as_ref(), urgent_queue.as_ref(), connection.region());
@@ -132,7 +143,10 @@ async fn preview_mail(raw: RawSettings, options: &PreviewMail) -> Result<ExitCod
     let (audit, out) = (options.audit, options.out.clone());
     let written = if let Some(account) = options.account.clone() {
         let settings = Settings::check_for_preview(raw)?;
-        let connection = Connection::load("key-rotation-worker").await.map_err(|error| vec![error.to_string()])?;
+        let connection = match connect().await {
+            Ok(connection) => connection,
+            Err(status) => return Ok(status),
+        };
         let notices = Notices::new(mail, None, connection.partition()).map_err(|error| vec![error.to_string()])?;
         let (user, name, email) = (options.user.clone(), options.account_name.clone(), options.account_email.clone());
         let plan = preview::PlanOptions { account, user, name, email, audit, out };
@@ -172,6 +186,15 @@ fn written(result: io::Result<()>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The way to AWS, or how the process ends without it, once it has said why: 2 where a setting is wrong, 1 where AWS could not be
+/// called.
+async fn connect() -> Result<Connection, ExitCode> {
+    Connection::load("key-rotation-worker").await.map_err(|error| {
+        say(&error.to_string());
+        if error.is_of_settings() { ExitCode::from(2) } else { ExitCode::FAILURE }
+    })
 }
 
 fn refuse(problems: &[String]) -> ExitCode {

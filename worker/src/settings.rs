@@ -16,6 +16,7 @@ use rotation::selection::FullScan;
 use rotation::{Period, Policy};
 
 pub use self::raw::RawSettings;
+use self::raw::{LimitSettings, PeriodSettings, RawMailSettings};
 use crate::notices::{AuditMails, MailSettings};
 use crate::queue::Limits;
 
@@ -27,9 +28,6 @@ const ATTEMPT_WAIT: Duration = Duration::from_secs(4);
 
 /// To look at a hundred users takes about two seconds; a credential report is worth waiting for a few times as long.
 const CREDENTIAL_REPORT_WAIT: Duration = Duration::from_secs(8);
-
-/// A year.
-const LONGEST_FULL_SCAN_DAYS: u32 = 365;
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -124,21 +122,19 @@ impl Settings {
     }
 
     fn check_rest(raw: RawSettings, queues: Queues, mut problems: Problems) -> Result<Self, Vec<String>> {
-        let raw = raw.without_blanks();
-        let policy = check_policy(&raw, &mut problems);
-        let limits = check_limits(&raw, &mut problems);
-        let replication_regions = store::check(&raw, &mut problems);
-        let readers = store::readers(&raw, &mut problems);
-        check_mail(&raw, &mut problems);
-        if raw.event_bus_name.as_deref().is_some_and(|name| !is_event_bus(name)) {
-            problems
-                .add("EVENT_BUS_NAME is wrong: it must be a bus's name (letters, digits or any of /._-) or its ARN");
+        let policy = check_policy(&raw.periods, &mut problems);
+        let limits = check_limits(&raw.limits, &mut problems);
+        let replication_regions = store::check(&raw.secrets, &mut problems);
+        let readers = store::readers(&raw.secrets, &mut problems);
+        let mail = check_mail(raw.mail, &mut problems);
+        let event_bus = raw::text(&raw.event_bus_name);
+        if let Some(name) = event_bus.as_deref().filter(|name| !is_event_bus(name)) {
+            problems.add(format!(
+                "EVENT_BUS_NAME is wrong: \"{name}\" is neither a bus's name (letters, digits or any of /._-) nor its ARN"
+            ));
         }
         if raw.as_of.is_some() && !raw.dry_run {
             problems.add("--as-of is for audit mode only: it cannot stand beside DRY_RUN=false");
-        }
-        if !(1..=LONGEST_FULL_SCAN_DAYS).contains(&raw.full_scan_days) {
-            problems.add(format!("FULL_SCAN_DAYS must be from 1 to {LONGEST_FULL_SCAN_DAYS}"));
         }
         if raw.iam_exemption_group.trim().is_empty() {
             problems.add("IAM_EXEMPTION_GROUP must name a group");
@@ -155,22 +151,22 @@ impl Settings {
             role,
             dry_run: raw.dry_run,
             policy,
-            exemption_group: raw.iam_exemption_group.clone(),
-            central_store: raw.store_secrets_in_central_account,
-            central_read_policy: raw.central_secret_read_policy.clone(),
-            kms_key_id: raw.secret_kms_key_id.clone(),
+            exemption_group: raw.iam_exemption_group,
+            central_store: raw.secrets.store_secrets_in_central_account,
+            central_read_policy: raw::text(&raw.secrets.central_secret_read_policy),
+            kms_key_id: raw::text(&raw.secrets.secret_kms_key_id),
             replication_regions,
             readers,
-            event_bus: raw.event_bus_name.clone(),
+            event_bus,
             limits,
-            urgent_concurrency: raw.max_concurrent_urgent_messages,
-            full_scan: FullScan::new(raw.full_scan_days, raw.audit_run_interval),
+            urgent_concurrency: raw.limits.max_concurrent_urgent_messages,
+            full_scan: FullScan::new(raw.limits.full_scan_days, mail.audit_run_interval),
             credential_report_wait: CREDENTIAL_REPORT_WAIT,
-            max_concurrent_users: raw.max_concurrent_users,
+            max_concurrent_users: raw.limits.max_concurrent_users,
             attempt_wait: ATTEMPT_WAIT,
             drain: raw.drain,
             as_of: raw.as_of,
-            mail: raw.into_mail(),
+            mail,
         })
     }
 
@@ -191,7 +187,7 @@ impl Settings {
     }
 }
 
-fn check_policy(raw: &RawSettings, problems: &mut Problems) -> Policy {
+fn check_policy(raw: &PeriodSettings, problems: &mut Problems) -> Policy {
     let period = Period {
         rotation: raw.rotation_period,
         inactive: raw.inactive_period,
@@ -205,7 +201,7 @@ fn check_policy(raw: &RawSettings, problems: &mut Problems) -> Policy {
     })
 }
 
-fn check_limits(raw: &RawSettings, problems: &mut Problems) -> Limits {
+fn check_limits(raw: &LimitSettings, problems: &mut Problems) -> Limits {
     let limits = Limits {
         max_concurrent: raw.max_concurrent_messages,
         visibility: Duration::from_secs(raw.visibility_timeout),
@@ -216,33 +212,23 @@ fn check_limits(raw: &RawSettings, problems: &mut Problems) -> Limits {
         drain_patience: Duration::from_secs(raw.drain_patience),
         ..Limits::default()
     };
-    if let Err(errors) = limits.check() {
-        errors.iter().for_each(|error| problems.add(error.to_string()));
-    }
-    for (name, value) in [
-        ("MAX_CONCURRENT_URGENT_MESSAGES", raw.max_concurrent_urgent_messages),
-        ("MAX_CONCURRENT_USERS", raw.max_concurrent_users),
-    ] {
-        if value == 0 {
-            problems.add(format!("{name} must be at least 1"));
-        }
+    if let Err(error) = limits.check() {
+        problems.add(error.to_string());
     }
     limits
 }
 
-fn check_mail(raw: &RawSettings, problems: &mut Problems) {
-    for (name, address) in [("SENDER_EMAIL", &raw.sender_email), ("ADMIN_SUMMARY_EMAIL", &raw.admin_summary_email)] {
-        if address.as_ref().is_some_and(|address| !address.contains('@')) {
-            problems.add(format!("{name} must be a mail address"));
+fn check_mail(raw: RawMailSettings, problems: &mut Problems) -> MailSettings {
+    let mail = raw.into_mail();
+    for (name, address) in [("SENDER_EMAIL", &mail.sender), ("ADMIN_SUMMARY_EMAIL", &mail.admin)] {
+        if let Some(address) = address.as_ref().filter(|address| !address.contains('@')) {
+            problems.add(format!("{name} is wrong: \"{address}\" is not a mail address"));
         }
     }
-    if raw.audit_run_interval == 0 {
-        problems.add("AUDIT_RUN_INTERVAL must be at least 1 day");
-    }
-    let is_administrators = raw.audit_mails == AuditMails::Administrator;
-    if is_administrators && raw.sender_email.is_some() && raw.admin_summary_email.is_none() {
+    if mail.audit_mails == AuditMails::Administrator && mail.sender.is_some() && mail.admin.is_none() {
         problems.add("AUDIT_MAILS=administrator needs ADMIN_SUMMARY_EMAIL: otherwise nobody would be mailed");
     }
+    mail
 }
 
 /// EventBridge API reference, `PutEventsRequestEntry`: `EventBusName` is a name of `[/\.\-_A-Za-z0-9]+` or an ARN, up to 1600.

@@ -1,10 +1,13 @@
 //! Why a call got no answer: found by the types in the error's chain of sources, never by its text.
 
 use std::error::Error;
-use std::io;
+use std::{io, iter};
 
+use aws_config::imds::client::error::{ImdsError, TokenError};
 use aws_credential_types::provider::error::CredentialsError;
-use aws_smithy_runtime_api::client::dns::ResolveDnsError;
+
+use crate::environment::Way;
+use crate::https::NoAddress;
 
 /// Why a call got no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,8 +16,10 @@ pub(super) enum Cause {
     NoCredentials,
     /// The source of the credentials failed, or its settings are wrong. The call was not sent.
     CredentialsFailed(String),
-    /// The host's name has no address.
-    UnknownHost,
+    /// The source of the credentials could not be reached, for this reason. The call was not sent.
+    CredentialsNotReached(Box<Cause>),
+    /// This name has no address.
+    UnknownHost(String),
     Refused,
     Tls(String),
     /// The connection was closed before the answer was complete.
@@ -27,20 +32,14 @@ const SET_CREDENTIALS: &str =
 impl Cause {
     /// Looks through an error and everything below it.
     pub(super) fn find(error: &(dyn Error + 'static)) -> Option<Self> {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            let cause = error
+        chain(error).find_map(|error| {
+            error
                 .downcast_ref::<CredentialsError>()
                 .map(Self::from)
                 .or_else(|| error.downcast_ref::<rustls::Error>().map(|error| Cause::Tls(error.to_string())))
-                .or_else(|| error.downcast_ref::<ResolveDnsError>().map(|_| Cause::UnknownHost))
-                .or_else(|| error.downcast_ref::<io::Error>().and_then(Self::from_io));
-            if cause.is_some() {
-                return cause;
-            }
-            next = error.source();
-        }
-        None
+                .or_else(|| error.downcast_ref::<NoAddress>().map(|error| Cause::UnknownHost(error.host.clone())))
+                .or_else(|| error.downcast_ref::<io::Error>().and_then(Self::from_io))
+        })
     }
 
     fn from_io(error: &io::Error) -> Option<Self> {
@@ -65,22 +64,26 @@ impl Cause {
     /// after the request has arrived.
     pub(super) fn is_credentials(&self) -> bool {
         match self {
-            Cause::NoCredentials | Cause::CredentialsFailed(_) => true,
-            Cause::UnknownHost | Cause::Refused | Cause::Tls(_) | Cause::Closed => false,
+            Cause::NoCredentials | Cause::CredentialsFailed(_) | Cause::CredentialsNotReached(_) => true,
+            Cause::UnknownHost(_) | Cause::Refused | Cause::Tls(_) | Cause::Closed => false,
         }
     }
 
-    /// What a person should know.
-    pub(super) fn sentence(&self) -> String {
+    /// What a person should know, of a call that takes this way.
+    pub(super) fn sentence(&self, way: &Way) -> String {
         match self {
             Cause::NoCredentials => format!("no AWS credentials were found: {SET_CREDENTIALS}"),
             Cause::CredentialsFailed(why) => {
                 format!("the AWS credentials could not be loaded ({why}): {SET_CREDENTIALS}")
             }
-            Cause::UnknownHost => "the host name of the endpoint has no address (DNS): check the network, AWS_REGION \
-                                   and AWS_ENDPOINT_URL"
-                .to_owned(),
-            Cause::Refused => "the endpoint refused the connection: check AWS_ENDPOINT_URL and HTTPS_PROXY".to_owned(),
+            Cause::CredentialsNotReached(cause) => {
+                format!("the AWS credentials could not be loaded: {}", cause.sentence(way))
+            }
+            Cause::UnknownHost(host) => {
+                let origin = way.origin_of(host);
+                format!("{host} has no address (DNS): is {origin} right, and does this machine have DNS?")
+            }
+            Cause::Refused => format!("{} refused the connection", way.destination()),
             Cause::Tls(why) => {
                 format!("the endpoint's TLS connection failed ({why}): behind a proxy of your own, set AWS_CA_BUNDLE")
             }
@@ -94,22 +97,46 @@ impl From<&CredentialsError> for Cause {
         match error {
             // A provider that could not be asked reports itself as not loaded: what it stumbled over is the cause.
             CredentialsError::CredentialsNotLoaded(_) => Cause::NoCredentials,
-            _ => Cause::CredentialsFailed(innermost(error)),
+            _ if chain(error).any(is_refusal_of_imds) => Cause::NoCredentials,
+            _ => match error.source().and_then(Cause::find) {
+                Some(cause) if !cause.is_credentials() => Cause::CredentialsNotReached(Box::new(cause)),
+                Some(_) | None => Cause::CredentialsFailed(innermost(error)),
+            },
         }
     }
 }
 
-/// The last source's sentence: those above only say that credentials could not be loaded.
+/// The instance metadata service is the last that is asked: where it refuses, there is nothing. (EC2 user guide, "Use the Instance
+/// Metadata Service": 403, "The request is not allowed or the IMDS is turned off".)
+fn is_refusal_of_imds(error: &(dyn Error + 'static)) -> bool {
+    let answered = |error: &ImdsError| matches!(error, ImdsError::ErrorResponse(answer) if answer.response().status().as_u16() == 403);
+    error.is::<TokenError>() || error.downcast_ref().is_some_and(answered)
+}
+
+/// An error and its sources.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    iter::successors(Some(error), |&error| error.source())
+}
+
+/// The last source's sentence: those above only say that credentials could not be loaded. An I/O error does not say of what: the one
+/// above it does.
 fn innermost(error: &(dyn Error + 'static)) -> String {
     let mut last = error;
+    let mut above = None;
     while let Some(source) = last.source() {
+        above = Some(last);
         last = source;
     }
-    last.to_string()
+    match above {
+        Some(above) if last.is::<io::Error>() => format!("{above}: {last}"),
+        Some(_) | None => last.to_string(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use aws_smithy_runtime_api::client::dns::ResolveDnsError;
+
     use super::*;
 
     #[derive(Debug, thiserror::Error)]
@@ -124,7 +151,8 @@ mod tests {
     fn the_cause_is_found_by_its_type_however_deep_it_lies() {
         assert_eq!(found(io::Error::from(io::ErrorKind::ConnectionRefused)), Some(Cause::Refused));
         assert_eq!(found(io::Error::from(io::ErrorKind::ConnectionReset)), Some(Cause::Closed));
-        assert_eq!(found(ResolveDnsError::new("no such host")), Some(Cause::UnknownHost));
+        let no_address = NoAddress { host: "nowhere".to_owned(), error: io::Error::other("no such host") };
+        assert_eq!(found(ResolveDnsError::new(no_address)), Some(Cause::UnknownHost("nowhere".to_owned())));
         assert_eq!(found(CredentialsError::not_loaded("none")), Some(Cause::NoCredentials));
         assert_eq!(found(io::Error::other("something else")), None);
     }
@@ -140,5 +168,8 @@ mod tests {
     fn what_is_wrong_with_the_credentials_is_told_by_the_innermost_error() {
         let wrong = CredentialsError::invalid_configuration(Above("the file has no [default]".into()));
         assert_eq!(found(wrong), Some(Cause::CredentialsFailed("the file has no [default]".to_owned())));
+        let closed =
+            CredentialsError::provider_error(Above(Box::new(io::Error::from(io::ErrorKind::ConnectionRefused))));
+        assert_eq!(found(closed), Some(Cause::CredentialsNotReached(Box::new(Cause::Refused))));
     }
 }

@@ -23,6 +23,8 @@ use crate::settings::Settings;
 /// Look at them first: `dead-letters list` with the same --reason and --account. Each is printed with its body, so that it can
 /// be sent again (with --show-addresses byte for byte). What a dead letter loses is a request, never a key.
 #[derive(Debug, Clone, Default, Args)]
+#[group(skip)]
+#[command(group = clap::ArgGroup::new("which").required(true).multiple(true).args(["reasons", "accounts"]))]
 pub struct DeleteOptions {
     #[command(flatten)]
     /// Which letters. Deleting without a filter is refused.

@@ -6,6 +6,7 @@ use std::fmt;
 use clap::Args;
 use jiff::Timestamp;
 use key_rotation_aws::Connection;
+use key_rotation_aws::settings::whole;
 use rotation::{AccountId, Reason};
 use serde::Serialize;
 
@@ -57,7 +58,7 @@ pub struct ListOptions {
     pub filter: Filter,
 
     /// Read no more letters than this
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole::<usize>("letters", 1..=1_000_000))]
     pub limit: usize,
 
     /// Leave mail addresses in bodies, which --json prints: in a task they would be in the log

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
-use key_rotation_aws::settings::{UnusedKeysOption, period_variable, time_or_date};
+use key_rotation_aws::settings::{UnusedKeysOption, days, period_variable, time_or_date, whole};
 use rotation::names::DEFAULT_EXEMPTION_GROUP;
 use rotation::policy::PolicyError;
 use rotation::{Period, Policy};
 
 use crate::command::CommandError;
 use crate::organization::Scope;
+use crate::request::LONGEST_WAIT;
 
 /// Report how every access key stands, as a page, a table and JSON, by reading alone.
 ///
@@ -35,7 +36,7 @@ pub struct ReportOptions {
     pub live: bool,
 
     /// Wait so many seconds for a credential report that is still being generated
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = whole::<u64>("seconds", 0..=LONGEST_WAIT))]
     pub report_timeout: u64,
 
     /// Count ages to this time to come (RFC 3339, or a date for its first moment in UTC), and forecast from it
@@ -68,21 +69,22 @@ pub enum FailOn {
 
 /// The workers' periods, by the same names.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Periods")]
 pub struct PeriodOptions {
     /// Days after which an active key gets a successor
-    #[arg(long, env = "ROTATION_PERIOD", value_name = "DAYS", default_value_t = 90)]
+    #[arg(long, env = "ROTATION_PERIOD", value_name = "DAYS", default_value_t = 90, value_parser = days)]
     pub rotation_period: u32,
 
     /// Days after which the replaced key is disabled; an older active key is overdue
-    #[arg(long, env = "INACTIVE_PERIOD", value_name = "DAYS", default_value_t = 100)]
+    #[arg(long, env = "INACTIVE_PERIOD", value_name = "DAYS", default_value_t = 100, value_parser = days)]
     pub inactive_period: u32,
 
     /// Least days between disabled and deleted
-    #[arg(long, env = "RECOVERY_GRACE_PERIOD", value_name = "DAYS", default_value_t = 10)]
+    #[arg(long, env = "RECOVERY_GRACE_PERIOD", value_name = "DAYS", default_value_t = 10, value_parser = days)]
     pub recovery_grace_period: u32,
 
     /// Days at most that a disable is put off while the old key is in use and its successor is not
-    #[arg(long, env = "IN_USE_EXTENSION", value_name = "DAYS", default_value_t = 0)]
+    #[arg(long, env = "IN_USE_EXTENSION", value_name = "DAYS", default_value_t = 0, value_parser = days)]
     pub in_use_extension: u32,
 
     /// What becomes of keys that were never used

@@ -1,5 +1,6 @@
-//! How much, how long, how often: the queue worker's numbers, checked against each other.
+//! How much, how long, how often: the queue worker's numbers, within their bounds and checked against each other.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// SQS: "maximum 12 hours from the first time that Amazon SQS receives the ReceiveMessage request" for all extensions.
@@ -8,6 +9,17 @@ pub const LONGEST_VISIBILITY: Duration = Duration::from_secs(12 * 60 * 60);
 pub const LONGEST_WAIT: Duration = Duration::from_secs(20);
 /// SQS API reference: entries of a batch, messages of a receive.
 pub const BATCH: usize = 10;
+
+/// `VISIBILITY_TIMEOUT`: it is renewed at a third of it, which has to leave time for the call.
+pub(crate) const VISIBILITY_SECONDS: RangeInclusive<u64> = 10..=LONGEST_VISIBILITY.as_secs();
+/// `MESSAGE_TIMEOUT`: whatever is renewed, SQS delivers a message again after 12 hours.
+pub(crate) const MESSAGE_TIMEOUT_SECONDS: RangeInclusive<u64> = 1..=LONGEST_VISIBILITY.as_secs() - 1;
+/// `RETRY_DELAY` and `MAX_RETRY_DELAY`: 11 hours leave one to work in.
+pub(crate) const RETRY_DELAY_SECONDS: RangeInclusive<u64> = 0..=11 * 60 * 60;
+/// `STOP_GRACE` and `DRAIN_PATIENCE`: as long as a message may take.
+pub(crate) const WAIT_SECONDS: RangeInclusive<u64> = 0..=LONGEST_VISIBILITY.as_secs();
+/// Messages, or users, at once: far above what AWS's rates per account admit.
+pub(crate) const AT_ONCE: RangeInclusive<u64> = 1..=10_000;
 
 /// The queue worker's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,30 +58,12 @@ impl Default for Limits {
     }
 }
 
-/// Numbers that contradict each other, or SQS.
+/// Numbers that contradict each other.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LimitsError {
-    /// Nothing would ever be worked on.
-    #[error("MAX_CONCURRENT_MESSAGES must be at least 1")]
-    NoConcurrency,
-    /// The heartbeat needs room.
-    #[error(
-        "VISIBILITY_TIMEOUT must be from 10 seconds to 12 hours, but is {0:?}: it is renewed at a third of it while work goes on"
-    )]
-    Visibility(Duration),
-    /// SQS takes a message away after 12 hours, whatever is renewed.
-    #[error(
-        "MESSAGE_TIMEOUT must be from 1 second to less than 12 hours, but is {0:?}: SQS delivers a message again after 12 hours in all"
-    )]
-    MessageTimeout(Duration),
     /// A delay in the wrong order.
     #[error("RETRY_DELAY ({first:?}) must not be greater than MAX_RETRY_DELAY ({longest:?})")]
     RetryOrder { first: Duration, longest: Duration },
-    /// A delay that SQS cannot keep.
-    #[error(
-        "MAX_RETRY_DELAY must be at most 11 hours, but is {0:?}: SQS keeps a message invisible for 12 hours in all"
-    )]
-    RetryTooLong(Duration),
     /// A message that failed at the end of its time could not be kept back as long as it should be.
     #[error(
         "MESSAGE_TIMEOUT ({timeout:?}) and MAX_RETRY_DELAY ({longest:?}) together must be at most 12 hours: SQS keeps a message invisible for 12 hours in all"
@@ -83,32 +77,18 @@ pub enum LimitsError {
 }
 
 impl Limits {
-    /// Checks the numbers.
+    /// Checks that the numbers, each within its bounds, go together.
     ///
     /// # Errors
-    /// All that is wrong with them.
-    pub fn check(&self) -> Result<(), Vec<LimitsError>> {
-        let mut errors = Vec::new();
-        if self.max_concurrent == 0 {
-            errors.push(LimitsError::NoConcurrency);
+    /// The first pair that does not.
+    pub fn check(&self) -> Result<(), LimitsError> {
+        let (first, timeout, longest) = (self.retry_delay, self.message_timeout, self.longest_retry);
+        if first > longest {
+            return Err(LimitsError::RetryOrder { first, longest });
         }
-        if self.visibility < Duration::from_secs(10) || self.visibility > LONGEST_VISIBILITY {
-            errors.push(LimitsError::Visibility(self.visibility));
+        if timeout + longest > LONGEST_VISIBILITY {
+            return Err(LimitsError::TooLongTogether { timeout, longest });
         }
-        if self.message_timeout < Duration::from_secs(1) || self.message_timeout >= LONGEST_VISIBILITY {
-            errors.push(LimitsError::MessageTimeout(self.message_timeout));
-        }
-        if self.retry_delay > self.longest_retry {
-            errors.push(LimitsError::RetryOrder { first: self.retry_delay, longest: self.longest_retry });
-        }
-        if self.longest_retry > Duration::from_secs(11 * 60 * 60) {
-            errors.push(LimitsError::RetryTooLong(self.longest_retry));
-        }
-        // Where one of them is wrong by itself, that is said already.
-        if errors.is_empty() && self.message_timeout + self.longest_retry > LONGEST_VISIBILITY {
-            let (timeout, longest) = (self.message_timeout, self.longest_retry);
-            errors.push(LimitsError::TooLongTogether { timeout, longest });
-        }
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
+        Ok(())
     }
 }

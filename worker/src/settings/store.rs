@@ -6,20 +6,20 @@ use key_rotation_aws::settings::Problems;
 use rotation::names::{Partition, is_region};
 use rotation::readers::{ReaderPattern, Readers};
 
-use super::RawSettings;
+use super::raw::{SecretSettings, text};
 
 /// Checks them; gives the regions to replicate to.
-pub(super) fn check(raw: &RawSettings, problems: &mut Problems) -> Vec<String> {
+pub(super) fn check(raw: &SecretSettings, problems: &mut Problems) -> Vec<String> {
     let central = raw.store_secrets_in_central_account;
     let regions: Vec<String> =
         raw.credential_replication_regions.iter().map(|region| region.trim().to_owned()).collect();
     let regions: Vec<String> = regions.into_iter().filter(|region| !region.is_empty()).collect();
-    if central && raw.secret_kms_key_id.is_none() {
+    if central && text(&raw.secret_kms_key_id).is_none() {
         problems.add(
             "STORE_SECRETS_IN_CENTRAL_ACCOUNT needs SECRET_KMS_KEY_ID: the AWS-managed key cannot be used from other accounts, so nobody could read the secrets",
         );
     }
-    if !central && raw.secret_kms_key_id.is_some() {
+    if !central && text(&raw.secret_kms_key_id).is_some() {
         problems.add(
             "SECRET_KMS_KEY_ID is for the central store only (STORE_SECRETS_IN_CENTRAL_ACCOUNT): in a user's own account nothing lets the user decrypt with it, so it could not read its secret",
         );
@@ -46,7 +46,7 @@ pub(super) fn check(raw: &RawSettings, problems: &mut Problems) -> Vec<String> {
 const MOST_READERS: usize = 10;
 
 /// Who may read secrets.
-pub(super) fn readers(raw: &RawSettings, problems: &mut Problems) -> Readers {
+pub(super) fn readers(raw: &SecretSettings, problems: &mut Problems) -> Readers {
     let central = raw.store_secrets_in_central_account;
     let mut read = |variable: &str, texts: &[String]| {
         let mut readers = Vec::new();

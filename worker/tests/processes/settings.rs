@@ -47,20 +47,47 @@ async fn settings_that_are_wrong_or_contradict_each_other_are_refused_in_one_sen
     assert_eq!(stage.world(|world| world.journal.total()), 0, "AWS was not called once");
 }
 
+/// Values that a setting does not take are read first; then what contradicts each other.
 #[tokio::test]
 async fn everything_that_is_wrong_is_said_at_once() {
     let stage = Stage::new().await;
-    let settings = [
+    let not_taken = [
         ("MAX_CONCURRENT_MESSAGES", "0"),
-        ("VISIBILITY_TIMEOUT", "1"),
-        ("RETRY_DELAY", "1000"),
-        ("INACTIVE_PERIOD", "1"),
-        ("SENDER_EMAIL", "nobody"),
+        ("VISIBILITY_TIMEOUT", "2m"),
+        ("ROTATION_PERIOD", ""),
+        ("UNUSED_KEYS", "delete"),
+        ("DRY_RUN", "fales"),
     ];
-    let said = refusal(&stage, &settings).await;
-    assert_eq!(said.lines().count(), settings.len(), "{said}");
-    for (name, _) in settings {
-        assert!(said.contains(name), "{name} is not in: {said}");
+    let contradicting = [("RETRY_DELAY", "1000"), ("INACTIVE_PERIOD", "1"), ("SENDER_EMAIL", "nobody")];
+    for settings in [not_taken.as_slice(), &contradicting] {
+        let said = refusal(&stage, settings).await;
+        for (name, value) in settings {
+            assert!(said.contains(name), "{name} is not in: {said}");
+            assert!(said.contains(value), "{value} is not in: {said}");
+        }
+    }
+}
+
+/// Nothing listens on the port 1. (TCPMUX, which no system has used for decades.)
+#[test]
+fn a_worker_that_cannot_call_aws_has_not_started_and_one_whose_settings_are_wrong_was_refused() {
+    let queue = ("QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/123456789012/work");
+    let usual = [queue, ("AWS_REGION", "eu-west-1"), ("AWS_EC2_METADATA_DISABLED", "true"), ("LOG_FORMAT", "text")];
+    let keys = [("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "secret")];
+    let closed = [keys.as_slice(), &[("AWS_ENDPOINT_URL", "http://127.0.0.1:1")]].concat();
+    for (settings, status, said) in [
+        ([].as_slice(), 1, "no AWS credentials were found"),
+        (&closed, 1, "http://127.0.0.1:1 (AWS_ENDPOINT_URL) refused the connection"),
+        (&[("AWS_REGION", "nowhere")], 2, "AWS_REGION is wrong: \"nowhere\" is not a region"),
+    ] {
+        for command in [["--drain"].as_slice(), &["preview-mail", "--account", "123456789012"]] {
+            let mut worker = Command::new(env!("CARGO_BIN_EXE_worker"));
+            let environment = [usual.as_slice(), settings].concat();
+            let output = worker.args(command).env_clear().envs(environment).output().expect("the program runs");
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(status), "{command:?}: {told}");
+            assert!(told.contains(said) && told.lines().count() == 1, "{command:?}: {told}");
+        }
     }
 }
 

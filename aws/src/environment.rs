@@ -1,0 +1,209 @@
+//! What the environment says about the way to AWS: endpoints and proxies. Checked by form before any call, and named where none gets
+//! through: whoever has to find out why sees the setting, with its value but without the user name and password in it.
+
+use std::fmt;
+
+/// A variable that leads somewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Setting {
+    variable: String,
+    /// The URL, or host and port, without user name and password.
+    place: String,
+}
+
+impl Setting {
+    fn new(variable: String, value: &str) -> Self {
+        let (scheme, rest) =
+            value.split_once("://").map_or(("", value), |(_, rest)| value.split_at(value.len() - rest.len()));
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        Self { variable, place: format!("{scheme}{host}{path}") }
+    }
+
+    fn names(&self, host: &str) -> bool {
+        let rest = self.place.split_once("://").map_or(self.place.as_str(), |(_, rest)| rest);
+        rest.strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/', '?', '#']))
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.variable, self.place)
+    }
+}
+
+/// A variable whose value leads nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{variable} is wrong: \"{place}\" is no URL; it must begin with https:// or http://")]
+pub struct InvalidUrl {
+    variable: String,
+    place: String,
+}
+
+/// Checks the endpoints and proxies that are set. The SDK ignores a proxy that it cannot read, and goes past it.
+pub(crate) fn check(variables: impl Iterator<Item = (String, String)>) -> Result<(), InvalidUrl> {
+    let mut wrong: Vec<InvalidUrl> = variables
+        .filter(|(variable, value)| match variable {
+            name if name.starts_with("AWS_ENDPOINT_URL") => !is_url(value, &["http", "https"]),
+            // As curl's: a proxy may be written without a scheme, and is switched off by an empty value.
+            name if PROXIES.concat().contains(&name.as_str()) => {
+                !value.is_empty() && !is_url(value, &["", "http", "https", "socks4", "socks4a", "socks5", "socks5h"])
+            }
+            _ => false,
+        })
+        .map(|(variable, value)| Setting::new(variable, &value))
+        .map(|Setting { variable, place }| InvalidUrl { variable, place })
+        .collect();
+    wrong.sort_by(|a, b| a.variable.cmp(&b.variable));
+    wrong.into_iter().next().map_or(Ok(()), Err)
+}
+
+fn is_url(text: &str, schemes: &[&str]) -> bool {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, port),
+        Some(_) | None => (host, "0"),
+    };
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._[]:".contains(&b);
+    schemes.contains(&scheme.to_ascii_lowercase().as_str())
+        && text.bytes().all(|b| b.is_ascii_graphic())
+        && !name.is_empty()
+        && name.bytes().all(allowed)
+        && port.parse::<u16>().is_ok()
+}
+
+/// Proxies for endpoints of `https://`, of `http://`, and of both, in the HTTP client's order.
+const PROXIES: [[&str; 2]; 3] =
+    [["HTTPS_PROXY", "https_proxy"], ["HTTP_PROXY", "http_proxy"], ["ALL_PROXY", "all_proxy"]];
+
+/// The way that calls of a service take, as far as the environment says it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// The endpoint and the proxy, where they are set. `NO_PROXY` is not looked at: a proxy that is not used is named all the same.
+    settings: Vec<Setting>,
+    region: Option<Setting>,
+}
+
+impl Way {
+    /// That of calls like this one, `sts:GetCallerIdentity`, in this process's environment.
+    pub(crate) fn of_process(operation: &str) -> Self {
+        Self::new(operation, |variable| std::env::var(variable).ok())
+    }
+
+    fn new(operation: &str, value: impl Fn(&str) -> Option<String>) -> Self {
+        let first = |variables: &[&str]| {
+            variables.iter().find_map(|variable| {
+                let value = value(variable).filter(|value| !value.is_empty())?;
+                Some(Setting::new((*variable).to_owned(), &value))
+            })
+        };
+        let of_service = format!("AWS_ENDPOINT_URL_{}", service(operation));
+        let endpoint = first(&[&of_service, "AWS_ENDPOINT_URL"]);
+        let [https, http, both] = PROXIES;
+        let is_plain = endpoint.as_ref().is_some_and(|endpoint| endpoint.place.starts_with("http://"));
+        let proxy = first(&[if is_plain { http } else { https }, both].concat());
+        Self {
+            settings: endpoint.into_iter().chain(proxy).collect(),
+            region: first(&["AWS_REGION", "AWS_DEFAULT_REGION"]),
+        }
+    }
+
+    /// Where a call goes: to the one that is set, or to one of them.
+    pub(crate) fn destination(&self) -> String {
+        match self.settings.is_empty() {
+            true => "the endpoint".to_owned(),
+            false => self.joined(|setting| format!("{} ({})", setting.place, setting.variable), " or "),
+        }
+    }
+
+    /// What to look at where something answers that is not AWS.
+    pub(crate) fn to_check(&self) -> String {
+        match self.settings.is_empty() {
+            true => "the network, in which something answers in AWS's place".to_owned(),
+            false => self.joined(Setting::to_string, " and "),
+        }
+    }
+
+    /// The setting that a host without an address comes from: one that names it, or the region, of which endpoints are made.
+    pub(crate) fn origin_of(&self, host: &str) -> String {
+        let named = self.settings.iter().find(|setting| setting.names(host));
+        named.or(self.region.as_ref()).map_or_else(|| "the region".to_owned(), Setting::to_string)
+    }
+
+    fn joined(&self, text: impl Fn(&Setting) -> String, between: &str) -> String {
+        self.settings.iter().map(text).collect::<Vec<_>>().join(between)
+    }
+}
+
+/// A service as the variables of endpoints name it. (AWS SDKs and Tools Reference Guide, "Service-specific endpoints".)
+fn service(operation: &str) -> String {
+    match operation.split(':').next().unwrap_or_default() {
+        "secretsmanager" => "SECRETS_MANAGER".to_owned(),
+        "ses" => "SESV2".to_owned(),
+        "events" => "EVENTBRIDGE".to_owned(),
+        prefix => prefix.to_ascii_uppercase(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(variables: &[(&str, &str)]) -> Vec<(String, String)> {
+        variables.iter().map(|(variable, value)| ((*variable).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn way(variables: &[(&str, &str)]) -> Way {
+        let value =
+            |name: &str| variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned());
+        Way::new("secretsmanager:GetSecretValue", value)
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused_by_its_variable_and_without_its_password() {
+        let told = |variable, value| check(set(&[(variable, value)]).into_iter()).map_err(|error| error.to_string());
+        for right in
+            ["http://127.0.0.1:1", "https://[::1]:8080/", "https://sts.eu-west-1.amazonaws.com", "http://u:p@h"]
+        {
+            assert_eq!(told("AWS_ENDPOINT_URL", right), Ok(()), "{right}");
+            assert_eq!(told("HTTPS_PROXY", right), Ok(()), "{right}");
+        }
+        for (variable, value) in
+            [("https_proxy", "proxy:3128"), ("ALL_PROXY", ""), ("HTTP_PROXY", "socks5://p:1"), ("AWS_X", "?")]
+        {
+            assert_eq!(told(variable, value), Ok(()), "{variable}={value}");
+        }
+        for wrong in ["", "nonsense", "ftp://host", "http://", "http://a b", "http://host:port", "https:/host"] {
+            let sentence =
+                format!("AWS_ENDPOINT_URL_STS is wrong: \"{wrong}\" is no URL; it must begin with https:// or http://");
+            assert_eq!(told("AWS_ENDPOINT_URL_STS", wrong), Err(sentence));
+        }
+        let proxy = told("HTTPS_PROXY", "ftp://user:password@proxy").unwrap_err();
+        assert!(proxy.starts_with("HTTPS_PROXY is wrong: \"ftp://proxy\""), "{proxy}");
+    }
+
+    #[test]
+    fn the_setting_that_leads_somewhere_is_named_and_no_other() {
+        let nothing = way(&[]);
+        assert_eq!(
+            (nothing.destination(), nothing.origin_of("h")),
+            ("the endpoint".to_owned(), "the region".to_owned())
+        );
+        let own =
+            way(&[("AWS_ENDPOINT_URL", "http://all"), ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "https://one:1/path")]);
+        assert_eq!(own.destination(), "https://one:1/path (AWS_ENDPOINT_URL_SECRETS_MANAGER)");
+        let proxy = way(&[
+            ("HTTPS_PROXY", "http://user:pass@word@proxy:3128"),
+            ("HTTP_PROXY", "http://other"),
+            ("AWS_REGION", "eu-west-11"),
+        ]);
+        assert_eq!(proxy.destination(), "http://proxy:3128 (HTTPS_PROXY)");
+        assert_eq!(proxy.origin_of("proxy"), "HTTPS_PROXY=http://proxy:3128");
+        assert_eq!(proxy.origin_of("sts.eu-west-11.amazonaws.com"), "AWS_REGION=eu-west-11");
+        let plain = way(&[("AWS_ENDPOINT_URL", "http://sandbox"), ("HTTPS_PROXY", "proxy"), ("all_proxy", "any:1")]);
+        assert_eq!(plain.destination(), "http://sandbox (AWS_ENDPOINT_URL) or any:1 (all_proxy)");
+        assert_eq!(plain.to_check(), "AWS_ENDPOINT_URL=http://sandbox and all_proxy=any:1");
+    }
+}
