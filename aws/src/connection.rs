@@ -76,7 +76,7 @@ pub enum ConnectionError {
     ConfigurationFiles(String),
     /// A profile that a person has to sign in to.
     #[error(
-        "the login of the profile \"{profile}\" (from AWS_PROFILE) is over or was never made ({why}): aws sso login --profile {profile}"
+        "the login of the profile \"{profile}\" is over or was never made ({why}): aws sso login --profile {profile}"
     )]
     NoLogin { profile: String, why: String },
     /// The credentials are wrong, or over.
@@ -261,14 +261,21 @@ fn check_region(region: &str) -> Result<(), ConnectionError> {
 /// Makes sure that the profile of `AWS_PROFILE` is there: the SDK only says that it finds no region or no credentials. Gives the one
 /// that a person signs in to with IAM Identity Center, where the credentials come from such a login.
 async fn profile_to_sign_in_to() -> Result<Option<String>, ConnectionError> {
-    let Some(name) = std::env::var("AWS_PROFILE").ok().filter(|profile| !profile.is_empty()) else { return Ok(None) };
-    let files = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await;
-    let files = files.map_err(|error| ConnectionError::ConfigurationFiles(error.to_string()))?;
-    let Some(profile) = files.get_profile(&name) else { return Err(ConnectionError::UnknownProfile(name)) };
+    let asked = std::env::var("AWS_PROFILE").ok().filter(|profile| !profile.is_empty());
+    let files = match aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await {
+        Ok(files) => files,
+        Err(error) if asked.is_some() => return Err(ConnectionError::ConfigurationFiles(error.to_string())),
+        // Nobody has asked for the files: the environment may have all that is needed.
+        Err(_) => return Ok(None),
+    };
+    let profile = files.get_profile(asked.as_deref().unwrap_or(files.selected_profile()));
+    if let (Some(name), None) = (asked, profile) {
+        return Err(ConnectionError::UnknownProfile(name));
+    }
     // A role's profile is entered from another one.
-    let source = profile.get("source_profile").and_then(|source| files.get_profile(source));
+    let source = profile.and_then(|profile| profile.get("source_profile")).and_then(|name| files.get_profile(name));
     let has_login = |profile: &&Profile| profile.get("sso_session").is_some() || profile.get("sso_start_url").is_some();
-    Ok([Some(profile), source].into_iter().flatten().find(has_login).map(|profile| profile.name().to_owned()))
+    Ok([profile, source].into_iter().flatten().find(has_login).map(|profile| profile.name().to_owned()))
 }
 
 /// The partition of the ARN that AWS gives this process. `GetCallerIdentity` needs no permission, so a refusal is about the

@@ -107,23 +107,20 @@ fn a_login_that_is_over_is_told_with_the_command_that_renews_it() {
     let profiles = format!(
         "{session}[profile dev]\nsso_session = work\n{of_account}\
          [profile old]\nsso_start_url = https://old.awsapps.com/start\nsso_region = eu-west-1\n{of_account}\
+         [default]\nsso_session = work\n{of_account}\
          [profile role]\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = dev\n"
     );
     std::fs::write(&config, profiles).expect("a file");
-    for (profile, login) in [("dev", "dev"), ("old", "old"), ("role", "dev")] {
+    for (profile, login) in [(Some("dev"), "dev"), (Some("old"), "old"), (Some("role"), "dev"), (None, "default")] {
         let variables = [
             ("QUEUE_URL", QUEUE),
             ("AWS_REGION", "eu-west-1"),
-            ("AWS_PROFILE", profile),
             ("HOME", path(&home)),
             ("AWS_CONFIG_FILE", path(&config)),
         ];
-        let told = producer(&["status"], &variables);
-        assert_told(
-            &told,
-            1,
-            &format!("the login of the profile \"{login}\" (from AWS_PROFILE) is over or was never made ("),
-        );
+        let asked: Vec<_> = variables.into_iter().chain(profile.map(|name| ("AWS_PROFILE", name))).collect();
+        let told = producer(&["status"], &asked);
+        assert_told(&told, 1, &format!("the login of the profile \"{login}\" is over or was never made ("));
         assert!(told.1.trim_end().ends_with(&format!(": aws sso login --profile {login}")), "{}", told.1);
     }
     std::fs::remove_dir_all(&home).expect("it goes");
