@@ -31,6 +31,7 @@ CONSUMER, DELIVERY, GROUPS = (f"worker/src/queue/{name}.rs" for name in ("consum
 ERRORS = "worker/src/error.rs"
 USER, INVENTORY, SELECTION = "worker/src/user.rs", "worker/src/inventory.rs", "rotation/src/selection.rs"
 IAM, IAM_READS = "worker/src/aws/iam.rs", "aws/src/iam.rs"
+SECRET_POLICIES = "worker/src/secret_policies.rs"
 ACCOUNT, NOTIFY = "worker/src/account.rs", "worker/src/account/notify.rs"
 LOOK, EXECUTE, ITEMS = (f"worker/src/user/{name}.rs" for name in ("look", "execute", "execute/items"))
 LIFECYCLE, INACTIVE = "rotation/src/lifecycle.rs", "rotation/src/lifecycle/inactive.rs"
@@ -297,7 +298,7 @@ MUTANTS = [
     ),
     mutant(
         "the exemption group is read to its first page",
-        (IAM, "Ok(page) => members.extend(page.users.into_iter().map(|user| user.user_name)),", "Ok(page) => {\n                    members.extend(page.users.into_iter().map(|user| user.user_name));\n                    break;\n                }"),
+        (IAM, "members.extend(page.users.into_iter().map(|user| user.user_name));", "members.extend(page.users.into_iter().map(|user| user.user_name));\n                    more = false;\n                    break;"),
     ),
     mutant(
         "the users are read to their first page",
@@ -610,6 +611,26 @@ MUTANTS = [
         "messages of one group are worked on side by side",
         (GROUPS, "filter(|(_, group)| matches!(group.under_way, UnderWay::Nothing))", "filter(|_| true)"),
         first="queue_worker",
+    ),
+    mutant(
+        "an answer without an error code counts as refused",
+        (ERROR, "code: None, ambiguous: true, unsigned: false, what }", "code: None, ambiguous: false, unsigned: false, what }"),
+        first="settling",
+    ),
+    mutant(
+        "a list that ends before its end is taken for whole",
+        (IAM_READS, "if more {", "if more && false {"),
+        first="lifecycle",
+    ),
+    mutant(
+        "who is put into the exemption group while an account is worked on is not exempt",
+        (USER, "decision.changes() && look::is_exempt_since", "false && look::is_exempt_since"),
+        first="settling",
+    ),
+    mutant(
+        "a user that was renamed cannot read its secret any more",
+        (SECRET_POLICIES, "owners.get(id.as_str()))", "owners.get(id.as_str())).filter(|owner| secret.name == secret_name(&account.job.account, &owner.name))"),
+        first="settling",
     ),
     mutant(
         "what was received ahead is worked on without a place for it",

@@ -119,15 +119,14 @@ impl AwsError {
             }
             SdkError::ServiceError(answer) => {
                 let status = answer.raw().status().as_u16();
-                let code = answer.err().code().map(str::to_owned);
-                let sentence = answer.err().message().unwrap_or("no reason given");
-                let class = classify(operation, code.as_deref().unwrap_or_default(), status);
-                let what = match &code {
-                    Some(code) => format!("{code}: {sentence}"),
-                    None => format!("an answer with the status {status} and no error code, which may not be AWS's own"),
+                let Some(code) = answer.err().code().map(str::to_owned) else {
+                    return Self::without_code(operation, status);
                 };
-                let ambiguous = status >= 500 || code.as_deref().is_some_and(is_servers_fault);
-                Self { operation, class, ambiguous, unsigned: false, what, code }
+                let sentence = answer.err().message().unwrap_or("no reason given");
+                let class = classify(operation, &code, status);
+                let what = format!("{code}: {sentence}");
+                let ambiguous = status >= 500 || is_servers_fault(&code);
+                Self { operation, class, ambiguous, unsigned: false, what, code: Some(code) }
             }
             other => Self::unknown(operation, &format!("{}", VariantName(&other))),
         }
@@ -136,6 +135,14 @@ impl AwsError {
     /// Whether another request was changing the same thing at the same time, so that this one was refused.
     pub fn is_concurrent_modification(&self) -> bool {
         matches!(self.code.as_deref(), Some("ConcurrentModification" | "ConcurrentModificationException"))
+    }
+
+    /// Every service gives its errors a code. An answer without one may be that of a proxy on the way, which has perhaps refused the answer
+    /// and not the request: it says nothing about what AWS did.
+    fn without_code(operation: &'static str, status: u16) -> Self {
+        let class = if status == 429 { ErrorClass::Throttled } else { ErrorClass::Transient };
+        let what = format!("an answer with the status {status} and no error code, which may not be AWS's own");
+        Self { operation, class, code: None, ambiguous: true, unsigned: false, what }
     }
 
     /// An answer of the service that lacks what it must have.

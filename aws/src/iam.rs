@@ -67,15 +67,17 @@ pub async fn all_users(iam: &Client) -> Result<Listing, AwsError> {
     let kinds = Some(vec![EntityType::User, EntityType::Group]);
     let call = iam.get_account_authorization_details().set_filter(kinds);
     let mut pages = call.into_paginator().page_size(MAX_ITEMS).send();
+    let mut more = false;
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| AwsError::new(OPERATION, error))?;
+        more = page.is_truncated;
         for user in page.user_detail_list.unwrap_or_default() {
             let name = user.user_name.ok_or_else(|| lacking("a user without a name"))?;
             let created = user.create_date.and_then(|date| Timestamp::from_second(date.secs()).ok());
             listing.users.push(UserRecord {
                 name: UserName::new(name).map_err(|_| lacking("not a user name"))?,
-                id: user.user_id.unwrap_or_default(),
-                arn: user.arn.unwrap_or_default(),
+                id: user.user_id.ok_or_else(|| lacking("a user without an id"))?,
+                arn: user.arn.ok_or_else(|| lacking("a user without an ARN"))?,
                 created: created.ok_or_else(|| lacking("a user without a creation date"))?,
                 groups: user.group_list,
                 tags: pairs(user.tags.unwrap_or_default()),
@@ -84,6 +86,7 @@ pub async fn all_users(iam: &Client) -> Result<Listing, AwsError> {
         let groups = page.group_detail_list.unwrap_or_default();
         listing.groups.extend(groups.into_iter().filter_map(|group| group.group_name));
     }
+    to_its_end(OPERATION, more)?;
     Ok(listing)
 }
 
@@ -97,8 +100,11 @@ pub async fn access_keys(iam: &Client, user: &UserName) -> Result<Vec<KeyRecord>
     let lacking = |what| AwsError::incomplete(OPERATION, what);
     let mut keys = Vec::new();
     let mut pages = iam.list_access_keys().user_name(user.as_str()).into_paginator().send();
+    let mut more = false;
     while let Some(page) = pages.next().await {
-        for key in page.map_err(|error| AwsError::new(OPERATION, error))?.access_key_metadata {
+        let page = page.map_err(|error| AwsError::new(OPERATION, error))?;
+        more = page.is_truncated;
+        for key in page.access_key_metadata {
             let id = key.access_key_id.ok_or_else(|| lacking("a key without an id"))?;
             let created = key.create_date.and_then(|date| Timestamp::from_second(date.secs()).ok());
             keys.push(KeyRecord {
@@ -112,6 +118,7 @@ pub async fn access_keys(iam: &Client, user: &UserName) -> Result<Vec<KeyRecord>
             });
         }
     }
+    to_its_end(OPERATION, more)?;
     Ok(keys)
 }
 
@@ -120,12 +127,16 @@ pub async fn access_keys(iam: &Client, user: &UserName) -> Result<Vec<KeyRecord>
 /// # Errors
 /// [`AwsError`].
 pub async fn user_tags(iam: &Client, user: &UserName) -> Result<Vec<(String, String)>, AwsError> {
+    const OPERATION: &str = "iam:ListUserTags";
     let mut tags = Vec::new();
     let mut pages = iam.list_user_tags().user_name(user.as_str()).into_paginator().send();
+    let mut more = false;
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| AwsError::new("iam:ListUserTags", error))?;
+        let page = page.map_err(|error| AwsError::new(OPERATION, error))?;
+        more = page.is_truncated;
         tags.extend(pairs(page.tags));
     }
+    to_its_end(OPERATION, more)?;
     Ok(tags)
 }
 
@@ -163,6 +174,19 @@ pub async fn owner_of(iam: &Client, key: &AccessKeyId) -> Result<Option<UserName
         Ok(answer) => Ok(answer.user_name.and_then(|name| UserName::new(name).ok())),
         Err(error) if matches!(error.class, ErrorClass::NotFound | ErrorClass::Denied) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// Whether a list was read to its end. The SDK goes by the marker alone: where a page says that more follows, and has no marker or the one
+/// before again, it ends as if that were all.
+///
+/// # Errors
+/// [`AwsError::incomplete`]: the last page said that more follows.
+pub fn to_its_end(operation: &'static str, more: bool) -> Result<(), AwsError> {
+    if more {
+        Err(AwsError::incomplete(operation, "a list that ends although it says that more follows"))
+    } else {
+        Ok(())
     }
 }
 

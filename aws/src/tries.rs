@@ -49,6 +49,7 @@ impl Intercept for Tries {
         _cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let succeeded = matches!(context.output_or_error(), Some(Ok(_)));
+        // Without a code it is tried no more, so that the error itself tells (`AwsError::new`).
         let refused = context.response().is_some_and(|answer| answer.status().is_client_error());
         if !succeeded && !refused {
             self.unanswered.store(true, Ordering::Relaxed);

@@ -251,13 +251,14 @@ impl Job {
         self.run_id.filter(|_| is_leak).map(|run_id| format!("{}/{run_id}", self.account))
     }
 
-    /// What scheduled work it asks for: of several messages that ask for the same, doing the newest does them all. `None` for
-    /// an operator's request, which is carried out for its own sake.
+    /// What scheduled work it asks for, and who is told: of several messages that ask for the same, doing the newest does them all. `None`
+    /// for an operator's request, which is carried out for its own sake.
     pub fn scheduled_work(&self) -> Option<String> {
         let mode = if self.dry_run { "audit" } else { "as configured" };
+        let told = self.email.as_deref().unwrap_or("nobody by name");
         match &self.task {
-            Task::Account => Some(format!("{} {mode}", self.account)),
-            Task::User(user) => Some(format!("{}/{user} {mode}", self.account)),
+            Task::Account => Some(format!("{} {mode}, told {told}", self.account)),
+            Task::User(user) => Some(format!("{}/{user} {mode}, told {told}", self.account)),
             Task::ForceRotate(_) | Task::Restore { .. } => None,
         }
     }

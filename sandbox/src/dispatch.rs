@@ -10,6 +10,7 @@ use crate::cloud::Cloud;
 use crate::faults::{Fate, Fault, Held, Site};
 use crate::journal::{CallRecord, Outcome, is_mutating};
 use crate::refusal;
+use crate::wire::answer::Spoiling;
 use crate::wire::request::Request;
 use crate::world::{Refused, World};
 
@@ -38,8 +39,8 @@ pub(crate) enum RequestFate {
     Drop {
         stall: bool,
     },
-    /// Carry it out and answer so that nobody can read it.
-    Garble,
+    /// Carry it out and answer so that it is of no use.
+    Spoil(Spoiling),
     /// Carry it out and close the connection, at once or when the caller has waited long enough.
     Withhold {
         stall: bool,
@@ -91,7 +92,9 @@ impl PendingRequest {
             Fate::CarryOut => RequestFate::Answer,
             Fate::DeadBefore | Fate::Hit(Fault::DropBefore) => RequestFate::Drop { stall: false },
             Fate::DiesAfter | Fate::Hit(Fault::LoseAnswer) => RequestFate::Withhold { stall: false },
-            Fate::Hit(Fault::GarbleAnswer) => RequestFate::Garble,
+            Fate::Hit(Fault::GarbleAnswer) => RequestFate::Spoil(Spoiling::Garble),
+            Fate::Hit(Fault::ProxyAnswer) => RequestFate::Spoil(Spoiling::Replace),
+            Fate::Hit(Fault::LoseMarker) => RequestFate::Spoil(Spoiling::LoseMarker),
             Fate::Hit(Fault::StallBefore) => RequestFate::Drop { stall: true },
             Fate::Hit(Fault::StallAfter) => RequestFate::Withhold { stall: true },
             Fate::Hit(Fault::Throttle) => RequestFate::Refuse(Refusal::Throttled),
@@ -112,7 +115,7 @@ impl PendingRequest {
             RequestFate::Refuse(Refusal::Throttled) => Err(refusal::throttled(self.request.service)),
             RequestFate::Refuse(Refusal::ServerError) => Err(refusal::server_error(self.request.service)),
             RequestFate::Refuse(Refusal::Concurrent) => Err(refusal::concurrent()),
-            RequestFate::Answer | RequestFate::Garble | RequestFate::Withhold { .. } => self.ask(cloud),
+            RequestFate::Answer | RequestFate::Spoil(_) | RequestFate::Withhold { .. } => self.ask(cloud),
         };
         match (self.fate, reply) {
             (RequestFate::Withhold { .. }, _) => {

@@ -104,6 +104,10 @@ pub enum Fault {
     LoseAnswer,
     /// It is carried out, and the answer arrives without its first byte, so that nobody can read it.
     GarbleAnswer,
+    /// It is carried out, and a proxy on the way answers instead, with the status 403 and a page of its own.
+    ProxyAnswer,
+    /// It is carried out, and a list of IAM's says that more follows, but not where.
+    LoseMarker,
     /// Nothing is carried out, and no answer comes until the caller gives up.
     StallBefore,
     /// It is carried out, and no answer comes until the caller gives up.

@@ -214,10 +214,13 @@ async fn carry_out(shared: &Shared, request: Request) -> Result<HttpResponse, Cl
 }
 
 fn respond(cloud: &Cloud, pending: &PendingRequest, reply: &Reply, number: u64) -> HttpResponse {
-    let garbled = pending.fate == RequestFate::Garble;
+    let spoiling = match pending.fate {
+        RequestFate::Spoil(spoiling) => Some(spoiling),
+        RequestFate::Answer | RequestFate::Refuse(_) | RequestFate::Drop { .. } | RequestFate::Withhold { .. } => None,
+    };
     let context = context(cloud, pending.request.service, &pending.request.operation, number);
     let now = context.now + pending.date_off_by;
-    answer::encode(&Context { garbled, now, ..context }, reply)
+    answer::encode(&Context { spoiling, now, ..context }, reply)
 }
 
 /// The request's id is the call's number in the journal, written as a UUID.
@@ -227,6 +230,6 @@ fn context<'a>(cloud: &Cloud, service: crate::call::Service, operation: &'a str,
         operation,
         request_id: Uuid::from_u128(number.into()).to_string(),
         now: cloud.now(),
-        garbled: false,
+        spoiling: None,
     }
 }

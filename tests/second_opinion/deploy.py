@@ -48,7 +48,7 @@ fi
 """.format(prefix=PREFIX)
 
 
-# moto, with three things put right. A stack's parameters are texts: it takes numbers and lists for different from themselves, and so
+# moto, with four things put right. Nobody is on a list of suppressed addresses, which it does not have. A stack's parameters are texts: it takes numbers and lists for different from themselves, and so
 # an update without changes for one. A stack made by a change set has outputs, too. A stack set says what units it is deployed to.
 SERVER = """
 from moto.cloudformation import models
@@ -77,6 +77,8 @@ def with_units(self, accounts, regions, parameters, deployment_targets, permissi
     return made
 Instances.create_instances = with_units
 models.StackSet.organizational_unit_ids = property(lambda self: sorted(getattr(self.instances, "units", [])))
+from moto.sesv2.responses import SESV2Response
+SESV2Response.get_suppressed_destination = lambda _: (404, {"x-amzn-errortype": "NotFoundException"}, "{}")
 from moto.server import main
 main()
 """

@@ -116,11 +116,14 @@ class Moto(StandIn):
     def __init__(self):
         from moto.organizations.utils import PAGINATION_MODEL
         from moto.server import ThreadedMotoServer
+        from moto.sesv2.responses import SESV2Response
 
         # Neither each call nor what moto has not implemented: what comes of that is seen by who calls.
         logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
         # As AWS documents it: 20 accounts a page. moto's are 100.
         PAGINATION_MODEL["list_accounts"]["limit_default"] = 20
+        # It has no list of suppressed addresses: nobody is on it.
+        SESV2Response.get_suppressed_destination = lambda _: (404, {"x-amzn-errortype": "NotFoundException"}, "{}")
         self.server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         self.server.start()
         host, port = self.server.get_host_and_port()

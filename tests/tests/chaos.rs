@@ -57,6 +57,8 @@ fn faults(cloud: &mut Cloud, rng: &mut ChaCha8Rng) {
         (Fault::DropBefore, 0.04),
         (Fault::LoseAnswer, 0.04),
         (Fault::GarbleAnswer, 0.02),
+        (Fault::ProxyAnswer, 0.02),
+        (Fault::LoseMarker, 0.02),
     ];
     // Storing and publishing: an earlier try that took effect behind a last one that was refused.
     if rng.random_bool(0.3) {

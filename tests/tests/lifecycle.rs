@@ -5,6 +5,7 @@ use end_to_end::{ACCOUNT, OWNER, Stage, USER};
 use rotation::{Task, UserName};
 use sandbox::KeySpec;
 use sandbox::call::Service;
+use sandbox::faults::{Calls, Fault, Rule};
 use sandbox::journal::Effect;
 
 #[tokio::test]
@@ -185,6 +186,30 @@ async fn where_it_cannot_be_read_who_is_exempt_nobody_is_touched_and_the_message
             assert_eq!(world.journal.mutating_calls(Service::Iam).count(), 0, "{action}");
             assert!(world.mail.outbox().is_empty(), "{action}");
         });
+    }
+}
+
+/// The SDK ends a list at a page without a marker, whatever else the page says.
+#[tokio::test]
+async fn a_list_that_ends_although_it_says_that_more_follows_is_no_list_and_the_message_is_retried() {
+    let user = UserName::new(USER).expect("a user name");
+    for (task, action) in [
+        (Task::Account, "iam:GetAccountAuthorizationDetails"),
+        (Task::User(user.clone()), "iam:GetGroup"),
+        (Task::User(user.clone()), "iam:ListUserTags"),
+        (Task::User(user), "iam:ListAccessKeys"),
+    ] {
+        let stage = Stage::new().await;
+        stage.user(&[KeySpec::aged(95)]);
+        stage.world(|world| {
+            world.add_group(ACCOUNT, "IAMKeyRotationExemptionGroup");
+            let calls = Calls::new(action);
+            world.faults.add(Rule { calls, fault: Fault::LoseMarker, rate: 1.0, times: None });
+        });
+        stage.send(&stage.job(task)).await;
+        stage.work().await;
+        assert_eq!((stage.keys().len(), stage.waiting()), (1, 1), "{action}");
+        stage.world(|world| assert_eq!(world.journal.mutating_calls(Service::Iam).count(), 0, "{action}"));
     }
 }
 

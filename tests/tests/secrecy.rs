@@ -70,6 +70,7 @@ const TROUBLES: &[Trouble] = &[
     Trouble::None,
     Trouble::Once("iam:CreateAccessKey", Fault::LoseAnswer),
     Trouble::Once("iam:CreateAccessKey", Fault::GarbleAnswer),
+    Trouble::Once("iam:CreateAccessKey", Fault::ProxyAnswer),
     Trouble::Once("sts:AssumeRole", Fault::GarbleAnswer),
     Trouble::Once("secretsmanager:PutSecretValue", Fault::GarbleAnswer),
     Trouble::Once("secretsmanager:PutSecretValue", Fault::ServerError),

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::aws::iam::{Iam, UserRecord};
 use crate::context::{AccountContext, UserContext, WorkerContext};
 use crate::error::{JobError, StepError};
-use crate::inventory::{self, Inventory, SelectionInput};
+use crate::inventory::{self, Inventory, RecentMembers, SelectionInput};
 use crate::notices::{Digest, DigestItem};
 use crate::pace::UserPace;
 use crate::queue::{Message, Outcome, Stop};
@@ -87,6 +87,7 @@ async fn process_account(
         full_scan: worker.settings.full_scan,
         origin: origin(job, message)?,
         message_id: &message.id,
+        recent_members: RecentMembers::default(),
         stop,
         counter,
     };
@@ -118,6 +119,7 @@ pub async fn preview(worker: &WorkerContext, job: &Job) -> Result<Digest, JobErr
         full_scan: FullScan::EVERY_RUN,
         origin: RequestOrigin { id: Uuid::nil(), requested_at: worker.connection.clock().now(), redelivered: false },
         message_id: "preview",
+        recent_members: RecentMembers::default(),
         stop: &Stop::default(),
         counter: &MessageCounter::default(),
     };

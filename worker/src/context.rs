@@ -10,6 +10,7 @@ use rotation::{AccountId, Event, EventKind, Exemption, Job, RequestOrigin, UserN
 use crate::aws::iam::UserRecord;
 use crate::aws::secrets::Secrets;
 use crate::events::Events;
+use crate::inventory::RecentMembers;
 use crate::notices::Notices;
 use crate::queue::Stop;
 use crate::settings::Settings;
@@ -53,6 +54,8 @@ pub struct AccountContext<'a> {
     pub origin: RequestOrigin,
     /// The message's id; the same for every delivery.
     pub message_id: &'a str,
+    /// Who has been put into the exemption group since the users were listed.
+    pub recent_members: RecentMembers,
     /// Once set, no further user is begun.
     pub stop: &'a Stop,
     pub counter: &'a MessageCounter,

@@ -3,6 +3,8 @@
 //! Of a whole account it is chosen (by `rotation::selection`) from one listing of its users and from its credential report, so
 //! that an account in which nothing is due costs a few calls. A user that a message names is always looked at.
 
+mod recent_members;
+
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -15,6 +17,8 @@ use rotation::{AccessKeyId, AccountId, Policy, User, UserName};
 use tracing::{debug, info, warn};
 
 use crate::aws::iam::{Iam, UserRecord};
+
+pub use recent_members::RecentMembers;
 
 /// For so few users the credential report is not asked for: to look at them costs no more calls.
 const MAX_USERS_WITHOUT_REPORT: usize = 3;

@@ -1,16 +1,17 @@
 //! The policies of secrets that are there already, brought to what the settings say now: a new reader need not wait until each user's
 //! next rotation. One call for a hundred secrets tells which are not as they should be.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use key_rotation_aws::{AwsError, MIN_SESSION_FOR_ONE_USER, MemberSession};
 use rotation::Task;
 use rotation::job::Whom;
-use rotation::names::{secret_name, secret_prefix};
+use rotation::names::{SECRET_USER_ID_TAG, secret_name, secret_prefix};
 use rotation::user::UserTags;
 use tracing::{info, warn};
 
 use crate::aws::iam::{Iam, UserRecord};
+use crate::aws::secrets::ListedSecret;
 use crate::context::{AccountContext, UserContext};
 use crate::error::StepError;
 use crate::inventory::Inventory;
@@ -44,11 +45,12 @@ async fn rewrite(account: &AccountContext<'_>, inventory: &Inventory) -> Result<
         },
     };
     let prefix = one.map_or_else(|| secret_prefix(id), |user| secret_name(id, user));
-    let owners: HashMap<String, &UserRecord> =
-        inventory.everybody().map(|record| (secret_name(id, &record.name), record)).collect();
+    // By the owner's id: a user that has been renamed keeps the secret that has its former name, whose policy shuts out its new ARN.
+    let owners: HashMap<&str, &UserRecord> = inventory.everybody().map(|record| (record.id.as_str(), record)).collect();
     let (mut rewritten, mut failed) = (0, 0);
     for secret in store(account, &session).list(&prefix).await? {
-        let Some(record) = owners.get(&secret.name) else { continue };
+        let owner = secret.tags.get(SECRET_USER_ID_TAG).and_then(|id| owners.get(id.as_str()));
+        let Some(record) = owner else { continue };
         let user = UserContext::new(account, record, false);
         if account.stop.is_asked() || failed == MAX_FAILURES {
             break;
@@ -57,7 +59,7 @@ async fn rewrite(account: &AccountContext<'_>, inventory: &Inventory) -> Result<
             continue;
         }
         let session = account.sessions.with_at_least(MIN_SESSION_FOR_ONE_USER).await?;
-        match rewrite_one(&user, &session, &secret.tags).await {
+        match rewrite_one(&user, &session, &secret).await {
             Ok(is_rewritten) => (rewritten, failed) = (rewritten + usize::from(is_rewritten), 0),
             Err(error) => {
                 warn!(%error, user = %record.name, "the resource policy of a secret could not be brought up to date");
@@ -70,18 +72,14 @@ async fn rewrite(account: &AccountContext<'_>, inventory: &Inventory) -> Result<
 
 /// Whether it was written. It is not while an attempt may be at work, or has left its intent: that one prepares the secret itself, and
 /// its trace would be lost. So the trace is read first, and then whether there is an intent.
-async fn rewrite_one(
-    user: &UserContext<'_>,
-    session: &MemberSession,
-    secret_tags: &BTreeMap<String, String>,
-) -> Result<bool, AwsError> {
-    let destination = Destination::new(user, session);
+async fn rewrite_one(user: &UserContext<'_>, session: &MemberSession, secret: &ListedSecret) -> Result<bool, AwsError> {
+    let destination = Destination { name: secret.name.clone(), ..Destination::new(user, session) };
     let last_attempt = destination.last_attempt().await?;
     let tags = Iam::new(session).user_tags(user.user).await?;
     let tags = UserTags::from_pairs(&tags);
     if !tags.intents.is_empty() || !tags.unreadable.is_empty() {
         return Ok(false);
     }
-    destination.write_policy(user, secret_tags, last_attempt).await?;
+    destination.write_policy(user, &secret.tags, last_attempt).await?;
     Ok(true)
 }

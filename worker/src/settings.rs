@@ -26,6 +26,9 @@ const NO_QUEUE: &str = "https://sqs.invalid/000000000000/none";
 /// An attempt takes a second or two, and some seconds where calls are throttled.
 const ATTEMPT_WAIT: Duration = Duration::from_secs(4);
 
+/// To read the group's members again is one call for a thousand of them.
+const MEMBERS_KNOWN_FOR: Duration = Duration::from_secs(30);
+
 /// To look at a hundred users takes about two seconds; a credential report is worth waiting for a few times as long.
 const CREDENTIAL_REPORT_WAIT: Duration = Duration::from_secs(8);
 
@@ -60,6 +63,8 @@ pub struct Settings {
     pub urgent_concurrency: usize,
     /// How often every user is looked at, whatever the credential report says.
     pub full_scan: FullScan,
+    /// How long it is believed who is in the exemption group, before something is done to a key.
+    pub members_known_for: Duration,
     /// How long a credential report that is being generated is waited for.
     pub credential_report_wait: Duration,
     /// Users of one account worked on at once at most.
@@ -93,6 +98,7 @@ impl Settings {
             limits: Limits::default(),
             urgent_concurrency: 4,
             full_scan: FullScan::new(14, 1),
+            members_known_for: MEMBERS_KNOWN_FOR,
             credential_report_wait: CREDENTIAL_REPORT_WAIT,
             max_concurrent_users: 16,
             attempt_wait: ATTEMPT_WAIT,
@@ -161,6 +167,7 @@ impl Settings {
             limits,
             urgent_concurrency: raw.limits.max_concurrent_urgent_messages,
             full_scan: FullScan::new(raw.limits.full_scan_days, mail.audit_run_interval),
+            members_known_for: MEMBERS_KNOWN_FOR,
             credential_report_wait: CREDENTIAL_REPORT_WAIT,
             max_concurrent_users: raw.limits.max_concurrent_users,
             attempt_wait: ATTEMPT_WAIT,

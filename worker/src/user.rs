@@ -121,6 +121,10 @@ async fn run_round(context: &UserContext<'_>, glance: Glance, collected: Collect
                 decision = decide::decide(context, &snapshot, &request)?;
             }
         }
+        if decision.changes() && look::is_exempt_since(context, &session).await? {
+            snapshot.user.in_exemption_group = true;
+            decision = decide::decide(context, &snapshot, &request)?;
+        }
         Ok::<_, UserError>((session, snapshot, decision))
     };
     match decided.await {

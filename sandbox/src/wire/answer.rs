@@ -12,6 +12,17 @@ use super::sqs::query_error_code;
 use super::{Protocol, xml::Xml};
 use crate::call::{Answer, ApiError, Reply, Service};
 
+/// How an answer is spoiled on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spoiling {
+    /// Its body arrives without its first byte.
+    Garble,
+    /// A proxy's page arrives instead.
+    Replace,
+    /// A list of IAM's says that more follows, but not where.
+    LoseMarker,
+}
+
 /// What an answer is about.
 #[derive(Debug, Clone)]
 pub struct Context<'a> {
@@ -20,9 +31,11 @@ pub struct Context<'a> {
     pub operation: &'a str,
     pub request_id: String,
     pub now: Timestamp,
-    /// Whether its body arrives without its first byte.
-    pub garbled: bool,
+    pub spoiling: Option<Spoiling>,
 }
+
+/// What a proxy says that lets no secrets pass.
+const PROXY_PAGE: &str = "<html><body>Blocked by your organization's policy</body></html>";
 
 pub type HttpResponse = Response<Full<Bytes>>;
 
@@ -33,8 +46,11 @@ pub fn encode(context: &Context<'_>, reply: &Reply) -> HttpResponse {
         Ok(Answer::Json(document) | Answer::Wait { otherwise: document, .. }) => (200, document.to_string()),
         Err(error) => (error.status, refusal(context, error)),
     };
-    if context.garbled && !body.is_empty() {
-        body.remove(0);
+    match context.spoiling {
+        Some(Spoiling::Garble) if !body.is_empty() => drop(body.remove(0)),
+        Some(Spoiling::Replace) => return respond(403, "text/html", PROXY_PAGE.to_owned(), context.now),
+        Some(Spoiling::LoseMarker) => body = body.replace("<IsTruncated>false<", "<IsTruncated>true<"),
+        Some(Spoiling::Garble) | None => {}
     }
     let content_type = match context.service.protocol() {
         Protocol::Query => "text/xml",
@@ -127,7 +143,7 @@ mod tests {
 
     fn context(service: Service) -> Context<'static> {
         let now = "2026-11-22T10:00:00Z".parse().expect("an instant");
-        Context { service, operation: "ListUsers", request_id: "id-1".into(), now, garbled: false }
+        Context { service, operation: "ListUsers", request_id: "id-1".into(), now, spoiling: None }
     }
 
     #[test]

@@ -40,7 +40,7 @@ async fn no_answer_lost_before_a_plain_refusal_loses_a_key_a_secret_or_a_message
     for (scenario, expected) in &all {
         let operations: BTreeSet<&String> = expected.calls.iter().collect();
         for operation in operations {
-            for first in [Fault::LoseAnswer, Fault::GarbleAnswer] {
+            for first in [Fault::LoseAnswer, Fault::GarbleAnswer, Fault::ProxyAnswer] {
                 for then in [Fault::Throttle, Fault::ServerError] {
                     trials.push(lost_then(scenario, expected, operation.clone(), first, then));
                 }

@@ -3,6 +3,7 @@
 use end_to_end::scenario::{publish, remember};
 use end_to_end::{ACCOUNT, OWNER, Stage, USER, secret};
 use sandbox::KeySpec;
+use sandbox::faults::{Calls, Fault, Rule};
 use sandbox::serve::REGION;
 use sandbox::world::MANAGEMENT_ACCOUNT;
 
@@ -128,6 +129,34 @@ async fn whether_ses_would_deliver_is_unknown_without_the_right_to_ask_and_unkno
     assert!(!stage.is_told(&old));
     let dead = stage.dead_letters().await;
     assert!(dead[0].1.contains("ses:GetSuppressedDestination"), "{dead:?}");
+}
+
+#[tokio::test]
+async fn a_proxys_page_instead_of_an_answer_says_nothing_about_whether_ses_would_deliver() {
+    let stage = Stage::new().await;
+    let old = stage.user(&[KeySpec::aged(95)]).remove(0);
+    suppress(&stage, &[OWNER]);
+    let calls = Calls::new("ses:GetSuppressedDestination");
+    stage.world(|world| world.faults.add(Rule { calls, fault: Fault::ProxyAnswer, rate: 1.0, times: None }));
+    run_to_the_end(&stage).await;
+    assert!(!stage.is_told(&old));
+    let dead = stage.dead_letters().await;
+    assert!(dead[0].1.contains("ses:GetSuppressedDestination"), "{dead:?}");
+}
+
+#[tokio::test]
+async fn what_is_found_once_and_ses_takes_no_mail_about_just_now_is_a_dead_letter_that_tells_it() {
+    let stage = Stage::new().await;
+    let keys = stage.user(&[KeySpec::aged(101).used_days_ago(1), KeySpec::aged(11)]);
+    remember(&stage, &keys[0], "notified", 11);
+    publish(&stage, &keys[1]);
+    let delete = stage.session().await.secrets_manager().delete_secret().secret_id(secret()).send().await;
+    delete.expect("it is scheduled for deletion");
+    let calls = Calls::new("ses:SendEmail");
+    stage.world(|world| world.faults.add(Rule { calls, fault: Fault::Throttle, rate: 1.0, times: None }));
+    stage.run().await;
+    let dead = stage.dead_letters().await;
+    assert!(dead.len() == 1 && dead[0].0 == "Undeliverable" && dead[0].1.contains(USER), "{dead:?}");
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! What interrupted attempts left, and what a person has made meanwhile: settled, or left alone.
 
 use end_to_end::scenario::{leave_intent, leave_pending, leave_settling_intent, leave_trace, publish};
-use end_to_end::{ACCOUNT, Stage};
+use end_to_end::{ACCOUNT, Stage, secret};
 use jiff::SignedDuration;
 use sandbox::KeySpec;
+use sandbox::faults::{Calls, Fault, Rule};
 
 use crate::{due, intents, made_half_an_hour_ago};
 
@@ -59,16 +60,39 @@ async fn a_key_without_a_version_whose_use_cannot_be_read_stays_until_it_can() {
 
 #[tokio::test]
 async fn a_pending_key_of_an_attempt_that_died_is_published_and_no_other_is_made() {
+    for secret_is_to_be_deleted in [false, true] {
+        let stage = Stage::new().await;
+        let keys = stage.user(&[due(), made_half_an_hour_ago()]);
+        publish(&stage, &keys[0]);
+        leave_pending(&stage, &keys[1]);
+        leave_intent(&stage, &keys[0], 30);
+        if secret_is_to_be_deleted {
+            let delete = stage.session().await.secrets_manager().delete_secret().secret_id(secret()).send().await;
+            delete.expect("it is scheduled for deletion");
+        }
+        stage.run().await;
+        assert_eq!(stage.published_key().as_ref(), Some(&keys[1]));
+        assert_eq!(stage.keys(), [(keys[0].clone(), true), (keys[1].clone(), true)]);
+        assert_eq!((intents(&stage), stage.waiting()), (0, 0));
+        assert!(stage.state_of(&keys[0]).is_some_and(|state| state.starts_with("notified=")), "and its owner is told");
+    }
+}
+
+/// A proxy lets no secret pass: the key is there, and nobody has its secret.
+#[tokio::test]
+async fn a_key_whose_answer_a_proxy_has_kept_is_deleted_and_another_is_made() {
     let stage = Stage::new().await;
-    let keys = stage.user(&[due(), made_half_an_hour_ago()]);
-    publish(&stage, &keys[0]);
-    leave_pending(&stage, &keys[1]);
-    leave_intent(&stage, &keys[0], 30);
+    let old = stage.user(&[due()]).remove(0);
+    let calls = Calls::new("iam:CreateAccessKey");
+    stage.world(|world| world.faults.add(Rule { calls, fault: Fault::ProxyAnswer, rate: 1.0, times: Some(1) }));
     stage.run().await;
-    assert_eq!(stage.published_key().as_ref(), Some(&keys[1]));
-    assert_eq!(stage.keys(), [(keys[0].clone(), true), (keys[1].clone(), true)]);
-    assert_eq!((intents(&stage), stage.waiting()), (0, 0));
-    assert!(stage.state_of(&keys[0]).is_some_and(|state| state.starts_with("notified=")), "and its owner is told");
+    let kept = stage.keys().into_iter().map(|(id, _)| id).find(|id| *id != old).expect("the key is there");
+    stage.pass(SignedDuration::from_mins(30));
+    stage.run().await;
+    let published = stage.published_key().expect("it has a successor");
+    assert_ne!(published, kept);
+    assert_eq!(stage.keys(), [(old, true), (published, true)]);
+    assert_eq!(intents(&stage), 0);
 }
 
 #[tokio::test]

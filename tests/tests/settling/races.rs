@@ -1,12 +1,13 @@
 //! Two workers on one user, one of which stands still at the worst moment.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use end_to_end::scenario::{publish, remember};
 use end_to_end::violations::violations;
 use end_to_end::{ACCOUNT, Stage, USER};
 use jiff::SignedDuration;
 use sandbox::KeySpec;
+use sandbox::call::Service;
 use sandbox::faults::When;
 use worker::Settings;
 
@@ -69,6 +70,50 @@ async fn a_user_that_is_exempt_since_it_was_listed_gets_no_successor() {
     work.goes_on().await;
     assert_eq!((stage.keys().len(), stage.waiting(), intents(&stage)), (1, 0, 0));
     assert_eq!(stage.mails().len(), 0);
+}
+
+#[tokio::test]
+async fn a_user_that_has_been_put_into_the_exemption_group_since_it_was_listed_is_left_alone() {
+    for (keys, last_read) in [
+        (vec![due()], "secretsmanager:DescribeSecret"),
+        (vec![KeySpec::aged(101).used_days_ago(1), KeySpec::aged(11)], "iam:GetAccessKeyLastUsed"),
+    ] {
+        let stage = Stage::new().await;
+        let keys = stage.user(&keys);
+        if let [old, new] = keys.as_slice() {
+            publish(&stage, new);
+            remember(&stage, old, "notified", 11);
+        }
+        stage.schedule().await;
+        let settings = Settings { members_known_for: Duration::ZERO, ..stage.settings() };
+        let work = Still::at(&stage, "worker", last_read, When::After, settings).await;
+        stage.world(|world| world.add_group_member(ACCOUNT, "IAMKeyRotationExemptionGroup", USER));
+        work.goes_on().await;
+        let as_before: Vec<_> = keys.into_iter().map(|key| (key, true)).collect();
+        assert_eq!((stage.keys(), stage.waiting(), intents(&stage)), (as_before, 0, 0));
+        assert_eq!(stage.mails().len(), 0);
+    }
+}
+
+/// Between the look and the attempt a person deletes the key that is to be replaced, or makes another.
+#[tokio::test]
+async fn an_attempt_makes_no_key_where_the_users_keys_are_no_longer_those_of_its_plan() {
+    for deleted in [true, false] {
+        let stage = Stage::new().await;
+        let old = stage.user(&[due()]).remove(0);
+        stage.schedule().await;
+        let work = Still::at(&stage, "worker", "secretsmanager:DescribeSecret", When::After, stage.settings()).await;
+        if deleted {
+            let delete =
+                stage.session().await.iam().delete_access_key().user_name(USER).access_key_id(&old).send().await;
+            delete.expect("it is deleted");
+        } else {
+            stage.world(|world| world.add_key(ACCOUNT, USER, &KeySpec::aged(0)));
+        }
+        work.goes_on().await;
+        let made = stage.world(|world| world.journal.count(Service::Iam, "CreateAccessKey"));
+        assert_eq!((made, intents(&stage)), (0, 0), "deleted: {deleted}");
+    }
 }
 
 #[tokio::test]

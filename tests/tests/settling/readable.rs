@@ -23,11 +23,16 @@ async fn to_be_disabled(stage: &Stage) -> (String, String) {
 
 /// Whether the user itself may read its secret, by the secret's policy and key.
 fn owner_reads(stage: &Stage, central: bool) -> bool {
+    reads(stage, central, USER)
+}
+
+/// Whether this user may read the secret of [`USER`].
+fn reads(stage: &Stage, central: bool, user: &str) -> bool {
     let account = if central { MANAGEMENT_ACCOUNT } else { ACCOUNT };
     stage.world(|world| {
         let world = &*world;
         let secret = world.secrets.secret(account, REGION, &secret()).expect("the secret");
-        secret.deletion.is_none() && may_read(world, ACCOUNT, USER, REGION, secret)
+        secret.deletion.is_none() && may_read(world, ACCOUNT, user, REGION, secret)
     })
 }
 
@@ -157,6 +162,18 @@ async fn a_user_that_has_a_renamed_ones_name_does_not_get_its_secret() {
         letters.iter().any(|(kind, why, _)| kind == "SecretOfAnother" && why.contains("another user")),
         "{letters:?}"
     );
+}
+
+#[tokio::test]
+async fn a_user_that_is_renamed_reads_the_secret_that_has_its_former_name_after_the_next_run() {
+    let stage = Stage::new().await;
+    stage.user(&[due()]);
+    stage.run().await;
+    assert!(owner_reads(&stage, false));
+    stage.world(|world| world.rename_user(ACCOUNT, USER, "renamed"));
+    assert!(!reads(&stage, false, "renamed"), "the policy names the user by its former ARN");
+    stage.run().await;
+    assert!(reads(&stage, false, "renamed"));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use super::AccountReport;
 use crate::context::AccountContext;
 use crate::error::{JobError, StepError};
 use crate::events::from_item;
-use crate::notices::{self, Digest, DigestItem, DigestReport, IncompleteUser};
+use crate::notices::{self, Digest, DigestItem, DigestReport, IncompleteUser, News};
 use crate::queue::Outcome;
 use crate::recorder::TagRecorder;
 
@@ -78,15 +78,25 @@ fn incomplete_user(user: &UserName, error: &StepError) -> IncompleteUser {
     IncompleteUser { user: user.clone(), reason: error.reason(), error: error.to_string() }
 }
 
-/// Whether what had to be told was told: what can be tried again is, and what cannot is for a person.
+/// Whether what had to be told was told: what can be tried again is, and what cannot is for a person. So is a finding that the next try
+/// would not make again, whatever its mail has failed for.
 fn mail_outcome(digest: &Digest, report: &DigestReport) -> Result<(), JobError> {
-    if let Some(failure) = report.failures.iter().find(|failure| failure.retryable) {
-        return Err(JobError::Mail(failure.to_string()));
-    }
-    let untold =
-        digest.items.iter().enumerate().any(|(i, item)| !item.news.can_wait() && !report.accepted.contains_key(&i));
-    match report.failures.first() {
-        Some(failure) if untold && !digest.dry_run => Err(JobError::Undeliverable(failure.to_string())),
-        Some(_) | None => Ok(()),
+    let accepted = |i: &usize| report.accepted.contains_key(i);
+    let untold = || digest.items.iter().enumerate().filter(|(i, item)| !item.news.can_wait() && !accepted(i));
+    let found_once = untold().find_map(|(_, item)| match &item.news {
+        News::Finding(finding) if !digest.dry_run => Some((item, finding)),
+        _ => None,
+    });
+    let retryable = report.failures.iter().find(|failure| failure.retryable);
+    match (retryable.or(report.failures.first()), found_once) {
+        (None, _) => Ok(()),
+        (Some(failure), Some((item, finding))) => {
+            Err(JobError::Undeliverable(format!("{failure}. Nobody was told about the user {}: {finding}", item.user)))
+        }
+        (Some(failure), None) if failure.retryable => Err(JobError::Mail(failure.to_string())),
+        (Some(failure), None) if !digest.dry_run && untold().next().is_some() => {
+            Err(JobError::Undeliverable(failure.to_string()))
+        }
+        (Some(_), None) => Ok(()),
     }
 }

@@ -63,15 +63,20 @@ impl<'a> Iam<'a> {
 
     /// The members of a group, to the last page. `None`: there is no such group.
     pub async fn group_members(self, group: &str) -> Result<Option<Vec<String>>, AwsError> {
-        let mut members = Vec::new();
+        const OPERATION: &str = "iam:GetGroup";
+        let (mut members, mut more) = (Vec::new(), false);
         let mut pages = self.0.get_group().group_name(group).into_paginator().page_size(MAX_ITEMS).send();
         while let Some(page) = pages.next().await {
-            match page.map_err(|error| AwsError::new("iam:GetGroup", error)) {
-                Ok(page) => members.extend(page.users.into_iter().map(|user| user.user_name)),
+            match page.map_err(|error| AwsError::new(OPERATION, error)) {
+                Ok(page) => {
+                    more = page.is_truncated;
+                    members.extend(page.users.into_iter().map(|user| user.user_name));
+                }
                 Err(error) if error.class == ErrorClass::NotFound && members.is_empty() => return Ok(None),
                 Err(error) => return Err(error),
             }
         }
+        iam::to_its_end(OPERATION, more)?;
         Ok(Some(members))
     }
 
@@ -92,15 +97,19 @@ impl<'a> Iam<'a> {
     /// Whether a managed policy is attached to the user itself, looked for to the last page. IAM does not distinguish the case of
     /// a policy's name.
     pub async fn has_policy(self, user: &UserName, policy_arn: &str) -> Result<bool, AwsError> {
+        const OPERATION: &str = "iam:ListAttachedUserPolicies";
         let call = self.0.list_attached_user_policies().user_name(user.as_str());
+        let mut more = false;
         let mut pages = call.into_paginator().page_size(MAX_ITEMS).send();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| AwsError::new("iam:ListAttachedUserPolicies", error))?;
+            let page = page.map_err(|error| AwsError::new(OPERATION, error))?;
+            more = page.is_truncated;
             let mut attached = page.attached_policies.unwrap_or_default().into_iter();
             if attached.any(|policy| policy.policy_arn.is_some_and(|arn| arn.eq_ignore_ascii_case(policy_arn))) {
                 return Ok(true);
             }
         }
+        iam::to_its_end(OPERATION, more)?;
         Ok(false)
     }
 

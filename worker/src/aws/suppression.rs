@@ -9,7 +9,6 @@ use aws_sdk_sesv2::config::retry::RetryConfig;
 use key_rotation_aws::{AwsError, ErrorClass};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use tracing::warn;
 
 /// How long an answer is taken to hold. A bounce that comes later is seen an hour later.
 const KNOWN_FOR: Duration = Duration::from_secs(3600);
@@ -76,11 +75,6 @@ impl SuppressionList {
             Err(error) if error.class == ErrorClass::NotFound => Ok(Deliverability::Expected),
             // API reference, `GetSuppressedDestination`: "The input you provided is invalid", and the address is all the input.
             Err(error) if error.code.as_deref() == Some("BadRequestException") => Ok(Deliverability::Malformed),
-            // A mail service that has no such list.
-            Err(error) if error.class == ErrorClass::Invalid => {
-                warn!(%error, "SES's suppression list cannot be asked about a recipient: an accepted mail counts as delivered");
-                Ok(Deliverability::Expected)
-            }
             Err(error) => Err(error),
         }
     }

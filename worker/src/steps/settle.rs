@@ -43,6 +43,10 @@ pub async fn settle(
                 verify(context, session, &key.id).await?;
             }
         } else if holds && key.status == KeyStatus::Active && !is_beaten(key, record.as_ref(), keys, old_intents) {
+            // Secrets Manager changes nothing of a secret that is scheduled for deletion.
+            if record.as_ref().is_some_and(|record| record.deleted) {
+                destination.secrets.restore(&destination.name).await?;
+            }
             let expected = record.as_ref().and_then(|record| record.published_version()).map(str::to_owned);
             publish(destination, &key.id, expected.as_deref()).await?;
             verify(context, session, &key.id).await?;

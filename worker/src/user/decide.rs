@@ -29,6 +29,16 @@ impl Decision {
     }
 }
 
+impl Decision {
+    /// Whether something is done or announced that an exemption keeps from being done.
+    pub(super) fn changes(&self) -> bool {
+        match self {
+            Decision::Settle => false,
+            Decision::Act(plan) => plan.actions.iter().any(Action::changes),
+        }
+    }
+}
+
 /// The containment of a leaked key, where keys and tags say which one it is: it waits for nothing else, least of all for a service
 /// that does not answer.
 pub(super) fn contain_at_once(context: &UserContext<'_>, user: &User, request: &Request) -> Option<Decision> {

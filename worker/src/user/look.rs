@@ -161,6 +161,21 @@ pub(super) async fn tags_are_as_listed(context: &UserContext<'_>, session: &Memb
     Ok(now.len() == listed.len() && now.iter().all(|tag| listed.contains(tag)))
 }
 
+/// Whether the user has been put into the exemption group since it was listed. Only scheduled work asks: a request reads the group itself,
+/// right before.
+///
+/// # Errors
+/// [`StepError::Aws`].
+pub(super) async fn is_exempt_since(context: &UserContext<'_>, session: &MemberSession) -> Result<bool, StepError> {
+    let account = context.account;
+    if account.dry_run || account.job.is_operators_request() {
+        return Ok(false);
+    }
+    let settings = &account.worker.settings;
+    let (group, known_for) = (&settings.exemption_group, settings.members_known_for);
+    Ok(account.recent_members.contain(session, group, context.user, known_for).await?)
+}
+
 async fn keys_and_tags(
     context: &UserContext<'_>,
     session: &MemberSession,
