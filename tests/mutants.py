@@ -614,7 +614,7 @@ MUTANTS = [
     ),
     mutant(
         "an answer without an error code counts as refused",
-        (ERROR, "code: None, ambiguous: true, unsigned: false, what }", "code: None, ambiguous: false, unsigned: false, what }"),
+        (ERROR, "code: None, ambiguous: true, unsigned: false, foreign: true, what }", "code: None, ambiguous: false, unsigned: false, foreign: true, what }"),
         first="settling",
     ),
     mutant(

@@ -253,7 +253,9 @@ fn check_region(region: &str) -> Result<(), ConnectionError> {
     if is_region(region) {
         return Ok(());
     }
-    let variable = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find(|name| std::env::var_os(name).is_some());
+    let variable = ["AWS_REGION", "AWS_DEFAULT_REGION"]
+        .into_iter()
+        .find(|name| std::env::var(name).is_ok_and(|value| value == region));
     let setting = variable.unwrap_or("the region of the profile in AWS's configuration files").to_owned();
     Err(ConnectionError::InvalidRegion { setting, region: region.to_owned() })
 }
@@ -293,14 +295,22 @@ async fn own_partition(
         return Err(ConnectionError::NoLogin { profile, why });
     }
     let identity = Identity::read(answer).map_err(|error| {
-        match matches!(error.class, ErrorClass::SessionEnded | ErrorClass::Denied | ErrorClass::Invalid) {
-            true if error.code.is_some() => ConnectionError::CredentialsRefused(error),
-            // Without a code it is another server that has answered, as a proxy's or a captive portal's.
-            true => {
-                let to_check = Way::of_process(error.operation).to_check();
-                ConnectionError::NotAws { error, to_check }
+        if error.foreign {
+            let to_check = Way::of_process(error.operation).to_check();
+            return ConnectionError::NotAws { error, to_check };
+        }
+        match error.class {
+            ErrorClass::SessionEnded | ErrorClass::Denied | ErrorClass::Invalid => {
+                ConnectionError::CredentialsRefused(error)
             }
-            false => ConnectionError::NoAnswer(error),
+            ErrorClass::Throttled
+            | ErrorClass::Transient
+            | ErrorClass::NotFound
+            | ErrorClass::Conflict
+            | ErrorClass::LimitExceeded
+            | ErrorClass::Rejected
+            | ErrorClass::SendingOff
+            | ErrorClass::NotEnabled => ConnectionError::NoAnswer(error),
         }
     })?;
     Partition::from_arn(&identity.arn)

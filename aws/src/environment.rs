@@ -15,9 +15,9 @@ impl Setting {
     fn new(variable: String, value: &str) -> Self {
         let (scheme, rest) =
             value.split_once("://").map_or(("", value), |(_, rest)| value.split_at(value.len() - rest.len()));
-        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        Self { variable, place: format!("{scheme}{host}{path}") }
+        // A password may hold what would end the host.
+        let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+        Self { variable, place: format!("{scheme}{place}") }
     }
 
     fn names(&self, host: &str) -> bool {
@@ -44,6 +44,8 @@ pub struct InvalidUrl {
 pub(crate) fn check(variables: impl Iterator<Item = (String, String)>) -> Result<(), InvalidUrl> {
     let mut wrong: Vec<InvalidUrl> = variables
         .filter(|(variable, value)| match variable {
+            // The SDK takes an empty one for none.
+            name if name == "AWS_ENDPOINT_URL" => !value.is_empty() && !is_url(value, &["http", "https"]),
             name if name.starts_with("AWS_ENDPOINT_URL") => !is_url(value, &["http", "https"]),
             // As curl's: a proxy may be written without a scheme, and is switched off by an empty value.
             name if PROXIES.concat().contains(&name.as_str()) => {
@@ -60,7 +62,7 @@ pub(crate) fn check(variables: impl Iterator<Item = (String, String)>) -> Result
 
 fn is_url(text: &str, schemes: &[&str]) -> bool {
     let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let (name, port) = match host.rsplit_once(':') {
         Some((name, port)) if !port.ends_with(']') => (name, port),
@@ -68,6 +70,7 @@ fn is_url(text: &str, schemes: &[&str]) -> bool {
     };
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._[]:".contains(&b);
     schemes.contains(&scheme.to_ascii_lowercase().as_str())
+        && !path.contains('@')
         && text.bytes().all(|b| b.is_ascii_graphic())
         && !name.is_empty()
         && name.bytes().all(allowed)
@@ -180,8 +183,16 @@ mod tests {
                 format!("AWS_ENDPOINT_URL_STS is wrong: \"{wrong}\" is no URL; it must begin with https:// or http://");
             assert_eq!(told("AWS_ENDPOINT_URL_STS", wrong), Err(sentence));
         }
-        let proxy = told("HTTPS_PROXY", "ftp://user:password@proxy").unwrap_err();
-        assert!(proxy.starts_with("HTTPS_PROXY is wrong: \"ftp://proxy\""), "{proxy}");
+        assert_eq!(told("AWS_ENDPOINT_URL", ""), Ok(()));
+        for wrong in [
+            "ftp://user:secret@proxy",
+            "http://user:sec/ret@proxy",
+            "http://user:12#secret@proxy",
+            "http:/user:secret@proxy",
+        ] {
+            let proxy = told("HTTPS_PROXY", wrong).unwrap_err();
+            assert!(proxy.contains("proxy\" is no URL") && !proxy.contains("ret"), "{proxy}");
+        }
     }
 
     #[test]

@@ -94,6 +94,8 @@ pub struct AwsError {
     pub ambiguous: bool,
     /// Whether there were no credentials to sign the call with. A person at a terminal need not wait for that to pass.
     pub unsigned: bool,
+    /// Whether the answer may be another server's, a proxy's or a captive portal's, and not AWS's.
+    pub foreign: bool,
     what: String,
 }
 
@@ -126,7 +128,7 @@ impl AwsError {
                 let class = classify(operation, &code, status);
                 let what = format!("{code}: {sentence}");
                 let ambiguous = status >= 500 || is_servers_fault(&code);
-                Self { operation, class, ambiguous, unsigned: false, what, code: Some(code) }
+                Self { operation, class, ambiguous, unsigned: false, foreign: false, what, code: Some(code) }
             }
             other => Self::unknown(operation, &format!("{}", VariantName(&other))),
         }
@@ -142,7 +144,7 @@ impl AwsError {
     fn without_code(operation: &'static str, status: u16) -> Self {
         let class = if status == 429 { ErrorClass::Throttled } else { ErrorClass::Transient };
         let what = format!("an answer with the status {status} and no error code, which may not be AWS's own");
-        Self { operation, class, code: None, ambiguous: true, unsigned: false, what }
+        Self { operation, class, code: None, ambiguous: true, unsigned: false, foreign: true, what }
     }
 
     /// An answer of the service that lacks what it must have.
@@ -160,7 +162,15 @@ impl AwsError {
         let unsigned = cause.is_some_and(|cause| cause.is_credentials());
         // A container's or an instance's credentials may be there the next time, so this too is transient. But for a call that
         // was not signed, the request may have arrived and its answer been lost.
-        Self { operation, class: ErrorClass::Transient, code: None, ambiguous: !unsigned, unsigned, what }
+        Self {
+            operation,
+            class: ErrorClass::Transient,
+            code: None,
+            ambiguous: !unsigned,
+            unsigned,
+            foreign: false,
+            what,
+        }
     }
 
     /// Why the source of the credentials failed, where a call was not sent because of it.
@@ -178,12 +188,12 @@ impl AwsError {
     }
 
     fn local(operation: &'static str, class: ErrorClass, what: &str) -> Self {
-        Self { operation, class, code: None, ambiguous: false, unsigned: false, what: what.to_owned() }
+        Self { operation, class, code: None, ambiguous: false, unsigned: false, foreign: false, what: what.to_owned() }
     }
 
     fn unknown(operation: &'static str, what: &str) -> Self {
         let class = ErrorClass::Transient;
-        Self { operation, class, code: None, ambiguous: true, unsigned: false, what: what.to_owned() }
+        Self { operation, class, code: None, ambiguous: true, unsigned: false, foreign: false, what: what.to_owned() }
     }
 }
 

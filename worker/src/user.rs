@@ -122,6 +122,10 @@ async fn run_round(context: &UserContext<'_>, glance: Glance, collected: Collect
             }
         }
         if decision.changes() && look::is_exempt_since(context, &session).await? {
+            // What it makes void rests on the tags.
+            if snapshot.tags_as_listed {
+                snapshot = look::read(context, &session, &collected.recorded).await?;
+            }
             snapshot.user.in_exemption_group = true;
             decision = decide::decide(context, &snapshot, &request)?;
         }

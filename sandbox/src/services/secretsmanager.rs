@@ -43,6 +43,10 @@ pub struct State {
     /// What readers may still see of secrets changed a moment ago; `None` where there was none.
     #[serde(skip)]
     stale_views: BTreeMap<Address, StaleView<Option<Secret>>>,
+    /// Whether `PutSecretValue` does not say that it has published the value. (Its API reference promises the labels of the version, and says
+    /// nothing of those that Secrets Manager moves by itself.)
+    #[serde(skip)]
+    pub hides_publication: bool,
 }
 
 /// Where a secret is.

@@ -146,17 +146,27 @@ async fn a_proxys_page_instead_of_an_answer_says_nothing_about_whether_ses_would
 
 #[tokio::test]
 async fn what_is_found_once_and_ses_takes_no_mail_about_just_now_is_a_dead_letter_that_tells_it() {
-    let stage = Stage::new().await;
-    let keys = stage.user(&[KeySpec::aged(101).used_days_ago(1), KeySpec::aged(11)]);
-    remember(&stage, &keys[0], "notified", 11);
-    publish(&stage, &keys[1]);
-    let delete = stage.session().await.secrets_manager().delete_secret().secret_id(secret()).send().await;
-    delete.expect("it is scheduled for deletion");
-    let calls = Calls::new("ses:SendEmail");
-    stage.world(|world| world.faults.add(Rule { calls, fault: Fault::Throttle, rate: 1.0, times: None }));
-    stage.run().await;
-    let dead = stage.dead_letters().await;
-    assert!(dead.len() == 1 && dead[0].0 == "Undeliverable" && dead[0].1.contains(USER), "{dead:?}");
+    // Once, and for longer; with another user of the account that is to be tried again.
+    for (fault, times, letters) in [(Fault::ProxyAnswer, Some(1), 0), (Fault::Throttle, None, 1)] {
+        let stage = Stage::new().await;
+        let keys = stage.user(&[KeySpec::aged(101).used_days_ago(1), KeySpec::aged(11)]);
+        remember(&stage, &keys[0], "notified", 11);
+        publish(&stage, &keys[1]);
+        stage.user_named("other", &[KeySpec::aged(95)]);
+        let delete = stage.session().await.secrets_manager().delete_secret().secret_id(secret()).send().await;
+        delete.expect("it is scheduled for deletion");
+        stage.world(|world| {
+            let rule = |action, fault, times| Rule { calls: Calls::new(action), fault, rate: 1.0, times };
+            world.faults.add(rule("ses:SendEmail", fault, times));
+            world.faults.add(rule("iam:CreateAccessKey", Fault::Throttle, Some(1)));
+        });
+        stage.run().await;
+        let dead = stage.dead_letters().await;
+        let quoted = dead.iter().filter(|(kind, why, _)| kind == "Undeliverable" && why.contains(USER)).count();
+        assert_eq!(quoted, letters, "{dead:?}");
+        let mails = new_mails(&stage);
+        assert_eq!(mails.iter().any(|(_, subject)| subject.contains(USER)), letters == 0, "{mails:?}");
+    }
 }
 
 #[tokio::test]

@@ -70,9 +70,9 @@ async fn a_worker_holds_no_more_messages_than_it_works_on_while_its_work_is_long
 /// Two pieces of work end, the second while a receive is under way: so twice that is received ahead with the next one, and waits.
 #[tokio::test]
 async fn while_work_is_short_and_the_queue_has_more_some_messages_wait_in_the_worker_for_the_next_free_places() {
-    const AT_ONCE: usize = 8;
+    const AT_ONCE: usize = 16;
     let stage = Stage::with(false).await;
-    let bodies: Vec<String> = (0..20).map(|number| format!("account {number}")).collect();
+    let bodies: Vec<String> = (0..30).map(|number| format!("account {number}")).collect();
     send(&stage, &bodies.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let started = Arc::new(Mutex::new(Vec::new()));
     let finish = Arc::new(Semaphore::new(0));

@@ -54,6 +54,8 @@ async fn a_first_version_that_publishes_itself_is_not_undone_while_looks_show_no
     stage.schedule().await;
     // The secret is there, without a version, and the first look shows it so.
     let work = Still::at(&stage, "worker", "secretsmanager:PutSecretValue", When::Before, stage.settings()).await;
+    // Nor does the answer tell that the version is published.
+    stage.world(|world| world.secrets.hides_publication = true);
     reads_lag(&stage);
     fails(&stage, "secretsmanager:UpdateSecretVersionStage", Fault::Throttle, None);
     work.goes_on().await;

@@ -81,18 +81,24 @@ async fn a_pending_key_of_an_attempt_that_died_is_published_and_no_other_is_made
 /// A proxy lets no secret pass: the key is there, and nobody has its secret.
 #[tokio::test]
 async fn a_key_whose_answer_a_proxy_has_kept_is_deleted_and_another_is_made() {
-    let stage = Stage::new().await;
-    let old = stage.user(&[due()]).remove(0);
-    let calls = Calls::new("iam:CreateAccessKey");
-    stage.world(|world| world.faults.add(Rule { calls, fault: Fault::ProxyAnswer, rate: 1.0, times: Some(1) }));
-    stage.run().await;
-    let kept = stage.keys().into_iter().map(|(id, _)| id).find(|id| *id != old).expect("the key is there");
-    stage.pass(SignedDuration::from_mins(30));
-    stage.run().await;
-    let published = stage.published_key().expect("it has a successor");
-    assert_ne!(published, kept);
-    assert_eq!(stage.keys(), [(old, true), (published, true)]);
-    assert_eq!(intents(&stage), 0);
+    for secret_is_to_be_deleted in [false, true] {
+        let stage = Stage::new().await;
+        let old = stage.user(&[due()]).remove(0);
+        let calls = Calls::new("iam:CreateAccessKey");
+        stage.world(|world| world.faults.add(Rule { calls, fault: Fault::ProxyAnswer, rate: 1.0, times: Some(1) }));
+        stage.run().await;
+        let kept = stage.keys().into_iter().map(|(id, _)| id).find(|id| *id != old).expect("the key is there");
+        if secret_is_to_be_deleted {
+            let delete = stage.session().await.secrets_manager().delete_secret().secret_id(secret()).send().await;
+            delete.expect("it is scheduled for deletion");
+        }
+        stage.pass(SignedDuration::from_mins(30));
+        stage.run().await;
+        let published = stage.published_key().expect("it has a successor");
+        assert_ne!(published, kept);
+        assert_eq!(stage.keys(), [(old, true), (published, true)]);
+        assert_eq!(intents(&stage), 0);
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! Published means that the owner can read it: what happened to a secret since is mended before the owner depends on it, and whose
 //! it is stays known.
 
-use end_to_end::scenario::{publish, remember};
+use end_to_end::scenario::{leave_trace, publish, remember};
 use end_to_end::{ACCOUNT, Stage, USER, secret};
 use rotation::names::version_id;
+use rotation::secret_policy::last_attempt;
 use sandbox::KeySpec;
 use sandbox::serve::REGION;
 use sandbox::services::secretsmanager::may_read;
@@ -112,6 +113,25 @@ async fn a_central_secret_without_its_kms_key_gets_it_before_a_key_is_stored_or_
     stage.work_with(&central(&stage)).await;
     assert!(stage.keys().iter().all(|(_, active)| *active), "the owner's working key stays");
     assert!(owner_reads(&stage, true));
+}
+
+#[tokio::test]
+async fn a_secret_that_is_mended_before_a_disable_keeps_the_trace_of_the_last_attempt() {
+    let stage = Stage::new().await;
+    let (_, new) = to_be_disabled(&stage).await;
+    publish(&stage, &new);
+    leave_trace(&stage, ACCOUNT, 30);
+    let trace = async || {
+        let answer = stage.session().await.secrets_manager().get_resource_policy().secret_id(secret()).send().await;
+        let policy = answer.expect("an answer").resource_policy.expect("a policy");
+        last_attempt(&serde_json::from_str(&policy).expect("JSON"))
+    };
+    let before = trace().await;
+    let delete = stage.session().await.secrets_manager().delete_secret().secret_id(secret()).send().await;
+    delete.expect("it is scheduled for deletion");
+    stage.run().await;
+    assert!(owner_reads(&stage, false), "it is mended");
+    assert!(before.is_some() && trace().await == before);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! What owners are told of an account, once its users have been worked on, and what that means for the message.
 
+use std::time::Duration;
+
 use rotation::UserName;
 
 use super::AccountReport;
@@ -9,6 +11,9 @@ use crate::events::from_item;
 use crate::notices::{self, Digest, DigestItem, DigestReport, IncompleteUser, News};
 use crate::queue::Outcome;
 use crate::recorder::TagRecorder;
+
+/// After a mail service has refused a mail with the SDK's tries.
+const BEFORE_TOLD_AGAIN: Duration = Duration::from_secs(2);
 
 impl AccountContext<'_> {
     /// Tells the owners, and records what was told once it is accepted.
@@ -31,7 +36,12 @@ impl AccountContext<'_> {
             let mut recorder = TagRecorder::new(self);
             let sent = self.worker.notices.deliver(&digest, &mut recorder).await;
             self.counter.count_mails(sent.mails, sent.failures.len());
-            outcome = recorder.finish().and_then(|()| mail_outcome(&digest, &sent));
+            let found_once = self.tell_findings_again(untold_findings(&digest, &sent), &mut recorder).await;
+            outcome = found_once.and_then(|()| recorder.finish()).and_then(|()| mail_outcome(&digest, &sent));
+            // For whatever else the message came again, they would not be found again.
+            if let Err(JobError::Undeliverable(_)) = &outcome {
+                return outcome;
+            }
         }
         // Where nothing more is to be tried but a mail, that is: what was done is told before the message ends. (Where a new key could not be
         // stored another worker would make one more: then the next run tells it.)
@@ -51,6 +61,37 @@ impl AccountContext<'_> {
             return Err(JobError::Users { failed, now });
         }
         outcome
+    }
+
+    /// Tells what no later try of the message would find again, once more.
+    async fn tell_findings_again(
+        &self,
+        findings: Vec<DigestItem>,
+        recorder: &mut TagRecorder<'_>,
+    ) -> Result<(), JobError> {
+        if findings.is_empty() {
+            return Ok(());
+        }
+        tokio::time::sleep(BEFORE_TOLD_AGAIN).await;
+        let digest = self.digest(findings, &[]);
+        let sent = self.worker.notices.deliver(&digest, recorder).await;
+        self.counter.count_mails(sent.mails, sent.failures.len());
+        let untold = untold_findings(&digest, &sent);
+        let (Some(failure), false) = (sent.failures.first(), untold.is_empty()) else { return Ok(()) };
+        let findings = untold.iter().filter_map(|item| match &item.news {
+            News::Finding(finding) => Some(format!("{}: {finding}", item.user)),
+            News::Rotated { .. }
+            | News::Noticed { .. }
+            | News::Disabled { .. }
+            | News::Contained
+            | News::Deleted
+            | News::FoundInactive { .. }
+            | News::Restored { .. }
+            | News::Upcoming { .. }
+            | News::Postponed { .. } => None,
+        });
+        let findings: Vec<String> = findings.collect();
+        Err(JobError::Undeliverable(format!("{failure}. Nobody was told this, by user: {}", findings.join("; "))))
     }
 
     /// All there is to tell.
@@ -78,25 +119,27 @@ fn incomplete_user(user: &UserName, error: &StepError) -> IncompleteUser {
     IncompleteUser { user: user.clone(), reason: error.reason(), error: error.to_string() }
 }
 
-/// Whether what had to be told was told: what can be tried again is, and what cannot is for a person. So is a finding that the next try
-/// would not make again, whatever its mail has failed for.
+/// Whether what had to be told was told: what can be tried again is, and what cannot is for a person.
 fn mail_outcome(digest: &Digest, report: &DigestReport) -> Result<(), JobError> {
-    let accepted = |i: &usize| report.accepted.contains_key(i);
-    let untold = || digest.items.iter().enumerate().filter(|(i, item)| !item.news.can_wait() && !accepted(i));
-    let found_once = untold().find_map(|(_, item)| match &item.news {
-        News::Finding(finding) if !digest.dry_run => Some((item, finding)),
-        _ => None,
-    });
-    let retryable = report.failures.iter().find(|failure| failure.retryable);
-    match (retryable.or(report.failures.first()), found_once) {
-        (None, _) => Ok(()),
-        (Some(failure), Some((item, finding))) => {
-            Err(JobError::Undeliverable(format!("{failure}. Nobody was told about the user {}: {finding}", item.user)))
-        }
-        (Some(failure), None) if failure.retryable => Err(JobError::Mail(failure.to_string())),
-        (Some(failure), None) if !digest.dry_run && untold().next().is_some() => {
+    if let Some(failure) = report.failures.iter().find(|failure| failure.retryable) {
+        return Err(JobError::Mail(failure.to_string()));
+    }
+    match report.failures.first() {
+        Some(failure) if untold(digest, report).next().is_some() && !digest.dry_run => {
             Err(JobError::Undeliverable(failure.to_string()))
         }
-        (Some(_), None) => Ok(()),
+        Some(_) | None => Ok(()),
     }
+}
+
+/// What the next try of the message would not find again. (An audit does.)
+fn untold_findings(digest: &Digest, report: &DigestReport) -> Vec<DigestItem> {
+    let is_finding = |item: &&DigestItem| matches!(item.news, News::Finding(_)) && !digest.dry_run;
+    untold(digest, report).filter(is_finding).cloned().collect()
+}
+
+/// What nobody has been told and the next run would not tell by itself.
+fn untold<'d>(digest: &'d Digest, report: &'d DigestReport) -> impl Iterator<Item = &'d DigestItem> {
+    let all = digest.items.iter().enumerate();
+    all.filter(|(i, item)| !item.news.can_wait() && !report.accepted.contains_key(i)).map(|(_, item)| item)
 }

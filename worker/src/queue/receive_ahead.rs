@@ -1,13 +1,13 @@
 //! How many messages are received before there is a place for them.
 //!
 //! A place that becomes free is empty until a receive is answered, which is a fifth of the time that an account takes with which nothing
-//! is to be done. Messages that wait in the worker bridge it. But they wait there although another worker may have a place: so they are
-//! few, and only while the queue has more than is asked for and work is short.
+//! is to be done. Messages that wait in the worker bridge it. But they wait there although another worker may have a place, and where work
+//! has become long meanwhile, for long: so they are few, and only while the queue has more than is asked for and work is short.
 
 use super::limits::BATCH;
 
 /// At most this part of the messages that are worked on at once is received ahead.
-const PART: usize = 4;
+const PART: usize = 8;
 
 /// What the last receive was like, and what follows from it for the next.
 #[derive(Debug, Default)]
@@ -46,17 +46,17 @@ impl ReceiveAhead {
 mod tests {
     use super::*;
 
-    /// What is received ahead of 16 places after a receive for `room` messages brings these, while so much work is done.
+    /// What is received ahead of 32 places after a receive for `room` messages brings these, while so much work is done.
     fn ahead(room: usize, received: usize, done: usize) -> usize {
         let mut ahead = ReceiveAhead::default();
         ahead.begin(room);
         (0..done).for_each(|_| ahead.work_done());
-        ahead.end(received, 16);
+        ahead.end(received, 32);
         ahead.messages()
     }
 
     #[test]
-    fn twice_what_is_done_during_a_receive_is_received_ahead_but_a_quarter_of_the_places_at_most() {
+    fn twice_what_is_done_during_a_receive_is_received_ahead_but_an_eighth_of_the_places_at_most() {
         assert_eq!([ahead(1, 1, 0), ahead(1, 1, 1), ahead(1, 1, 2), ahead(1, 1, 9)], [0, 2, 4, 4]);
     }
 

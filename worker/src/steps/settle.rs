@@ -33,6 +33,11 @@ pub async fn settle(
         !named(old_intents, &key.id) && old_intents.iter().any(|intent| intent.may_have_made(key.created))
     };
     for key in keys.iter().filter(may_be_theirs) {
+        // Of a secret that is scheduled for deletion Secrets Manager neither changes nor tells anything else.
+        if let Some(record) = record.as_mut().filter(|record| record.deleted) {
+            destination.secrets.restore(&destination.name).await?;
+            record.deleted = false;
+        }
         let publishes = record.as_ref().is_some_and(|record| record.publishes(&key.id));
         let holds = record.as_ref().is_some_and(|record| record.holds(&key.id));
         if publishes {
@@ -43,10 +48,6 @@ pub async fn settle(
                 verify(context, session, &key.id).await?;
             }
         } else if holds && key.status == KeyStatus::Active && !is_beaten(key, record.as_ref(), keys, old_intents) {
-            // Secrets Manager changes nothing of a secret that is scheduled for deletion.
-            if record.as_ref().is_some_and(|record| record.deleted) {
-                destination.secrets.restore(&destination.name).await?;
-            }
             let expected = record.as_ref().and_then(|record| record.published_version()).map(str::to_owned);
             publish(destination, &key.id, expected.as_deref()).await?;
             verify(context, session, &key.id).await?;

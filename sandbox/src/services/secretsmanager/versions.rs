@@ -76,8 +76,10 @@ pub(super) fn put_value(state: &mut State, world: &mut World, call: &Call, now: 
     let version = version_id(world, wanted.content.client_request_token.as_deref())?;
     let secret = state.at_mut(&address)?;
     let stored = store(secret, &version, value, &stages, now)?;
-    let answer =
-        json!({ "ARN": secret.arn, "Name": secret.name, "VersionId": version, "VersionStages": stored.stages });
+    let (arn, name) = (secret.arn.clone(), secret.name.clone());
+    let mut told = stored.stages.clone();
+    told.retain(|stage| !state.hides_publication || stage != CURRENT);
+    let answer = json!({ "ARN": arn, "Name": name, "VersionId": version, "VersionStages": told });
     let effects = effects(&address.name, &version, stored);
     changed(state, world, call, now, &address, effects);
     Ok(Answer::Json(answer))
