@@ -78,7 +78,9 @@ def with_units(self, accounts, regions, parameters, deployment_targets, permissi
 Instances.create_instances = with_units
 models.StackSet.organizational_unit_ids = property(lambda self: sorted(getattr(self.instances, "units", [])))
 from moto.sesv2.responses import SESV2Response
-SESV2Response.get_suppressed_destination = lambda _: (404, {"x-amzn-errortype": "NotFoundException"}, "{}")
+from moto.sesv2.urls import url_paths
+url_paths["{0}/v2/email/suppression/addresses/(?P<EmailAddress>[^/]+)$"] = SESV2Response.dispatch
+SESV2Response.get_suppressed_destination = lambda _: (404, {"status": "404", "x-amzn-errortype": "NotFoundException"}, "{}")
 from moto.server import main
 main()
 """

@@ -108,6 +108,10 @@ class StandIn:
         return work, dead
 
 
+# moto takes the status from the headers.
+NOBODY_IS_ON_THE_LIST = {"status": "404", "x-amzn-errortype": "NotFoundException"}
+
+
 class Moto(StandIn):
     """moto's server, on a thread of this process."""
 
@@ -117,13 +121,15 @@ class Moto(StandIn):
         from moto.organizations.utils import PAGINATION_MODEL
         from moto.server import ThreadedMotoServer
         from moto.sesv2.responses import SESV2Response
+        from moto.sesv2.urls import url_paths
 
         # Neither each call nor what moto has not implemented: what comes of that is seen by who calls.
         logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
         # As AWS documents it: 20 accounts a page. moto's are 100.
         PAGINATION_MODEL["list_accounts"]["limit_default"] = 20
         # It has no list of suppressed addresses: nobody is on it.
-        SESV2Response.get_suppressed_destination = lambda _: (404, {"x-amzn-errortype": "NotFoundException"}, "{}")
+        url_paths["{0}/v2/email/suppression/addresses/(?P<EmailAddress>[^/]+)$"] = SESV2Response.dispatch
+        SESV2Response.get_suppressed_destination = lambda _: (404, NOBODY_IS_ON_THE_LIST, "{}")
         self.server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         self.server.start()
         host, port = self.server.get_host_and_port()
