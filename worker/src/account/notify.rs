@@ -36,12 +36,9 @@ impl AccountContext<'_> {
             let mut recorder = TagRecorder::new(self);
             let sent = self.worker.notices.deliver(&digest, &mut recorder).await;
             self.counter.count_mails(sent.mails, sent.failures.len());
-            let found_once = self.tell_findings_again(untold_findings(&digest, &sent), &mut recorder).await;
-            outcome = found_once.and_then(|()| recorder.finish()).and_then(|()| mail_outcome(&digest, &sent));
-            // For whatever else the message came again, they would not be found again.
-            if let Err(JobError::Undeliverable(_)) = &outcome {
-                return outcome;
-            }
+            // Before all else, as for whatever else the message came again, they would not be found again.
+            self.tell_findings(&digest, &sent, &mut recorder).await?;
+            outcome = recorder.finish().and_then(|()| mail_outcome(&digest, &sent));
         }
         // Where nothing more is to be tried but a mail, that is: what was done is told before the message ends. (Where a new key could not be
         // stored another worker would make one more: then the next run tells it.)
@@ -63,35 +60,30 @@ impl AccountContext<'_> {
         outcome
     }
 
-    /// Tells what no later try of the message would find again, once more.
-    async fn tell_findings_again(
+    /// Sees to it that what no later try of the message would find again does not go untold: told once more, where that may help, and else
+    /// in a dead letter.
+    async fn tell_findings(
         &self,
-        findings: Vec<DigestItem>,
+        digest: &Digest,
+        sent: &DigestReport,
         recorder: &mut TagRecorder<'_>,
     ) -> Result<(), JobError> {
-        if findings.is_empty() {
-            return Ok(());
+        let (mut untold, mut failure) = (untold_findings(digest, sent), sent.failures.first().cloned());
+        if !untold.is_empty() && sent.failures.iter().any(|failure| failure.retryable) {
+            tokio::time::sleep(BEFORE_TOLD_AGAIN).await;
+            let digest = self.digest(untold, &[]);
+            let again = self.worker.notices.deliver(&digest, recorder).await;
+            self.counter.count_mails(again.mails, again.failures.len());
+            (untold, failure) = (untold_findings(&digest, &again), again.failures.first().cloned());
         }
-        tokio::time::sleep(BEFORE_TOLD_AGAIN).await;
-        let digest = self.digest(findings, &[]);
-        let sent = self.worker.notices.deliver(&digest, recorder).await;
-        self.counter.count_mails(sent.mails, sent.failures.len());
-        let untold = untold_findings(&digest, &sent);
-        let (Some(failure), false) = (sent.failures.first(), untold.is_empty()) else { return Ok(()) };
-        let findings = untold.iter().filter_map(|item| match &item.news {
-            News::Finding(finding) => Some(format!("{}: {finding}", item.user)),
-            News::Rotated { .. }
-            | News::Noticed { .. }
-            | News::Disabled { .. }
-            | News::Contained
-            | News::Deleted
-            | News::FoundInactive { .. }
-            | News::Restored { .. }
-            | News::Upcoming { .. }
-            | News::Postponed { .. } => None,
-        });
-        let findings: Vec<String> = findings.collect();
-        Err(JobError::Undeliverable(format!("{failure}. Nobody was told this, by user: {}", findings.join("; "))))
+        let findings: Vec<String> = untold.iter().filter_map(by_user).collect();
+        match failure {
+            Some(failure) if !findings.is_empty() => {
+                let findings = findings.join("; ");
+                Err(JobError::Undeliverable(format!("{failure}. Nobody was told this, by user: {findings}")))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// All there is to tell.
@@ -136,6 +128,11 @@ fn mail_outcome(digest: &Digest, report: &DigestReport) -> Result<(), JobError> 
 fn untold_findings(digest: &Digest, report: &DigestReport) -> Vec<DigestItem> {
     let is_finding = |item: &&DigestItem| matches!(item.news, News::Finding(_)) && !digest.dry_run;
     untold(digest, report).filter(is_finding).cloned().collect()
+}
+
+fn by_user(item: &DigestItem) -> Option<String> {
+    let News::Finding(finding) = &item.news else { return None };
+    Some(format!("{}: {finding}", item.user))
 }
 
 /// What nobody has been told and the next run would not tell by itself.
