@@ -81,6 +81,10 @@ pub enum Refusal {
         "the access key {key} of the user {user} was reported as leaked at {at}, after the request to restore it was made: it stays disabled. If it is to be restored all the same, make the request anew"
     )]
     LeakedSince { user: UserName, key: AccessKeyId, at: Timestamp },
+    #[error(
+        "another restore of the access key {key} of the user {user}, asked for at {at}, after this one, has begun or is done: it counts instead of this one"
+    )]
+    RestoreSince { user: UserName, key: AccessKeyId, at: Timestamp },
     /// To be restored: too late, or never this user's.
     #[error(
         "the user {user} has no access key {key}: if it has been deleted it is too late, a deleted key cannot be brought back; its successor is in Secrets Manager"
@@ -94,6 +98,11 @@ pub enum Refusal {
     AuditRestoresNothing,
     #[error("the user {user} has two inactive access keys, {}: name the one to be restored", .keys.iter().map(AccessKeyId::as_str).collect::<Vec<_>>().join(" and "))]
     SeveralInactive { user: UserName, keys: Vec<AccessKeyId> },
+    /// No key named, delivered before, and the only inactive key need not be the one that was so at that time.
+    #[error(
+        "the request names no key, and it is not on record that the access key {key} of the user {user} was inactive when it was made: if that key is meant, make the request anew and name it"
+    )]
+    PerhapsNotMeant { user: UserName, key: AccessKeyId },
 }
 
 /// The field of a message that would have made the difference. How it is spelled where the request is written (a field, an
@@ -117,7 +126,7 @@ impl Refusal {
             Refusal::Exempt { .. } => &[RequestOption::OverrideExemption],
             Refusal::TwoActiveKeys { .. } => &[RequestOption::AccessKeyId, RequestOption::DisableOldNow],
             Refusal::NamedKeyWouldHaveToGo { .. } => &[RequestOption::DisableOldNow],
-            Refusal::SeveralInactive { .. } => &[RequestOption::AccessKeyId],
+            Refusal::SeveralInactive { .. } | Refusal::PerhapsNotMeant { .. } => &[RequestOption::AccessKeyId],
             Refusal::TooOld { .. }
             | Refusal::FromTheFuture { .. }
             | Refusal::Protected { .. }
@@ -132,6 +141,7 @@ impl Refusal {
             | Refusal::NoRoomForSuccessor { .. }
             | Refusal::DisabledSince { .. }
             | Refusal::LeakedSince { .. }
+            | Refusal::RestoreSince { .. }
             | Refusal::Gone { .. }
             | Refusal::NothingInactive { .. }
             | Refusal::AuditRestoresNothing => &[],

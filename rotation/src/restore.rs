@@ -45,6 +45,9 @@ fn plan(now: Timestamp, policy: &Policy, user: &User, request: &RestoreRequest, 
     if let Some(at) = leaked_since(key, request) {
         return Err(Refusal::LeakedSince { user: user.name.clone(), key: key.id.clone(), at });
     }
+    if let Some(at) = restore_since(key, request) {
+        return Err(Refusal::RestoreSince { user: user.name.clone(), key: key.id.clone(), at });
+    }
     let (policy, _) = user.policy(policy);
     let disable_due = after(now, policy.install_grace());
     let (id, requested_at) = (request.origin.id, request.origin.requested_at);
@@ -116,6 +119,14 @@ fn leaked_since(key: &Key, request: &RestoreRequest) -> Option<Timestamp> {
     state.leak_reported().filter(|at| later(*at, request.origin.requested_at))
 }
 
+/// When another restore of the key was asked for that has begun, if that was after the request was made: this one would take its place
+/// on record, and with it the date that tells which requests came before.
+fn restore_since(key: &Key, request: &RestoreRequest) -> Option<Timestamp> {
+    let is_of_restore = |state: &&KeyState| state.restoring.is_some() || state.kind == KeyStateKind::Restored;
+    let asked = key.state.as_ref().filter(is_of_restore)?.requested_at?;
+    later(asked, request.origin.requested_at).then_some(asked)
+}
+
 fn key_to_restore<'a>(user: &'a User, request: &RestoreRequest) -> Result<&'a Key, Refusal> {
     let name = || user.name.clone();
     if let Some(named) = &request.access_key_id {
@@ -130,17 +141,24 @@ fn key_to_restore<'a>(user: &'a User, request: &RestoreRequest) -> Result<&'a Ke
         return Err(Refusal::Gone { user: name(), key: gone.clone() });
     }
     let inactive: Vec<&Key> = user.keys.iter().filter(|key| key.status == KeyStatus::Inactive).collect();
-    match inactive.as_slice() {
-        [only] => Ok(only),
-        [] => {
-            let re_enabled = |key: &&Key| disabled_record(key).is_some();
-            user.keys.iter().find(re_enabled).ok_or_else(|| Refusal::NothingInactive { user: name() })
-        }
+    let meant = match inactive.as_slice() {
+        [only] => *only,
+        [] => return Err(Refusal::NothingInactive { user: name() }),
         several => {
             let keys = several.iter().map(|key| key.id.clone()).collect();
-            Err(Refusal::SeveralInactive { user: name(), keys })
+            return Err(Refusal::SeveralInactive { user: name(), keys });
         }
+    };
+    // An earlier delivery may have begun with another key, and its record be written over by now.
+    if request.origin.redelivered && !was_inactive_before(meant, request) {
+        return Err(Refusal::PerhapsNotMeant { user: name(), key: meant.id.clone() });
     }
+    Ok(meant)
+}
+
+/// Whether it is on record that the key was disabled before the request was made, and nothing since.
+fn was_inactive_before(key: &Key, request: &RestoreRequest) -> bool {
+    disabled_record(key).is_some_and(|state| state.restoring.is_none() && !later(state.at, request.origin.requested_at))
 }
 
 fn is_restored_by(key: &Key, request: &RestoreRequest) -> bool {

@@ -219,7 +219,7 @@ impl Model {
                 return waits.unwrap_or(Delivered::Ended);
             }
             for action in plan.actions.iter().take(steps) {
-                self.requests.take(request, action, &self.keys);
+                self.requests.take(request, action, &self.keys, &user);
                 if let Action::Restore { key, .. } = action {
                     self.assert_not_disabled_since_its_restore(key);
                 }
@@ -309,7 +309,10 @@ impl Model {
             }
             Action::Announce { key, what, state } => {
                 let says = match what {
-                    Announcement::Disabled { delete_due } => Says::IsInactive(Some(*delete_due)),
+                    Announcement::Disabled { delete_due } => {
+                        self.inactive_since.entry(key.clone()).or_insert(now);
+                        Says::IsInactive(Some(*delete_due))
+                    }
                     Announcement::Contained => Says::IsInactive(None),
                     Announcement::Successor { .. } => Says::HasSuccessor,
                     Announcement::Deleted => Says::IsDeleted,
@@ -414,6 +417,7 @@ impl Model {
     pub(crate) fn lose_state_tags(&mut self) {
         self.tags.retain(|key, _| !key.starts_with(STATE_TAG_PREFIX));
         self.untold_deletions.clear();
+        self.disabled_by_tool.clear();
         self.requests.forget_all();
     }
 }

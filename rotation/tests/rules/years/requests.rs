@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rotation::plan::DeleteReason;
-use rotation::{AccessKeyId, Action, KeyState, KeyStatus, Request};
+use rotation::{AccessKeyId, Action, KeyState, KeyStateKind, KeyStatus, Request, User};
 use uuid::Uuid;
 
 use super::model::ModelKey;
@@ -22,15 +22,24 @@ pub(crate) struct Requests {
 
 impl Requests {
     /// Checks one step of a request before it is taken.
-    pub(crate) fn take(&mut self, request: &Request, action: &Action, keys: &[ModelKey]) {
+    pub(crate) fn take(&mut self, request: &Request, action: &Action, keys: &[ModelKey], seen: &User) {
         match (request, action) {
             (Request::Restore(restore), Action::Record { key, .. } | Action::Restore { key, .. }) => {
                 let made = restore.origin.requested_at;
                 let first = self.begun_with.entry(restore.origin.id).or_insert_with(|| key.clone());
-                assert_eq!(first, key, "a restore took another key than the one it had begun with");
+                // What it began with may be written over. Another key that was inactive when it was made may be the one that is meant.
+                let was_inactive = seen
+                    .keys
+                    .iter()
+                    .find(|held| held.id == *key)
+                    .and_then(|key| key.state.as_ref())
+                    .is_some_and(|state| state.kind == KeyStateKind::Disabled && !is_later(state.at, made));
+                assert!(first == key || was_inactive, "a restore took {key}, but had begun with {first}: {seen:?}");
                 let is_inactive = keys.iter().any(|held| held.id == *key && held.status == KeyStatus::Inactive);
                 if is_inactive && matches!(action, Action::Restore { .. }) {
-                    let reported_since = self.leaks.get(key).is_some_and(|leak| is_later(*leak, made));
+                    // Unless a restore that was made after the report has begun with it too.
+                    let newest = self.newest_restore(key).map_or(made, |newest| newest.max(made));
+                    let reported_since = self.leaks.get(key).is_some_and(|leak| is_later(*leak, newest));
                     assert!(!reported_since, "{key} was restored, though its leak was reported since: {self:?}");
                 }
                 keep_newest(&mut self.restores, key, made);
