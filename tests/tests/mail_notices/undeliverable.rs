@@ -103,6 +103,27 @@ async fn a_deletion_that_nobody_can_be_told_is_a_dead_letter_in_each_run_until_s
     assert_eq!(stage.dead_letters().await.len(), 2);
 }
 
+/// Its letter says that nobody is told: what can still be done for the account's other users is not given up with it.
+#[tokio::test]
+async fn a_deletion_that_nobody_can_be_told_ends_no_message_while_another_user_is_tried_again() {
+    let stage = Stage::new().await;
+    let old = stage.user(&[KeySpec::aged(120).inactive(), KeySpec::aged(15).used_days_ago(1)]).remove(0);
+    remember(&stage, &old, "disabled", 11);
+    stage.user_named("other", &[KeySpec::aged(95)]);
+    suppress(&stage, &[OWNER]);
+    let calls = Calls::new("iam:CreateAccessKey");
+    stage.world(|world| world.faults.add(Rule { calls, fault: Fault::Throttle, rate: 1.0, times: None }));
+    stage.run().await;
+    assert_eq!((stage.keys().len(), stage.waiting()), (1, 1), "deleted, and the other user is tried again");
+    assert_eq!(stage.dead_letters().await, []);
+    stage.world(|world| world.faults.rules.clear());
+    stage.pass(jiff::SignedDuration::from_mins(16));
+    stage.work().await;
+    assert_eq!(stage.keys_of("other").len(), 2, "what could be done is done");
+    let dead = stage.dead_letters().await;
+    assert!(dead.len() == 1 && dead[0].0 == "Undeliverable" && stage.waiting() == 0, "{dead:?}");
+}
+
 #[tokio::test]
 async fn what_is_found_once_and_nobody_can_be_told_is_a_dead_letter() {
     let stage = Stage::new().await;

@@ -308,11 +308,11 @@ impl Model {
                 mail(key, state.clone(), Says::IsInactive(Some(*delete_due)))
             }
             Action::Announce { key, what, state } => {
+                if matches!(what, Announcement::Disabled { .. } | Announcement::Contained) {
+                    self.inactive_since.entry(key.clone()).or_insert(now);
+                }
                 let says = match what {
-                    Announcement::Disabled { delete_due } => {
-                        self.inactive_since.entry(key.clone()).or_insert(now);
-                        Says::IsInactive(Some(*delete_due))
-                    }
+                    Announcement::Disabled { delete_due } => Says::IsInactive(Some(*delete_due)),
                     Announcement::Contained => Says::IsInactive(None),
                     Announcement::Successor { .. } => Says::HasSuccessor,
                     Announcement::Deleted => Says::IsDeleted,

@@ -26,15 +26,13 @@ impl Requests {
         match (request, action) {
             (Request::Restore(restore), Action::Record { key, .. } | Action::Restore { key, .. }) => {
                 let made = restore.origin.requested_at;
-                let first = self.begun_with.entry(restore.origin.id).or_insert_with(|| key.clone());
+                let first = self.begun_with.insert(restore.origin.id, key.clone()).unwrap_or_else(|| key.clone());
                 // What it began with may be written over. Another key that was inactive when it was made may be the one that is meant.
-                let was_inactive = seen
-                    .keys
-                    .iter()
-                    .find(|held| held.id == *key)
+                let held = seen.keys.iter().find(|held| held.id == *key);
+                let was_inactive = held
                     .and_then(|key| key.state.as_ref())
                     .is_some_and(|state| state.kind == KeyStateKind::Disabled && !is_later(state.at, made));
-                assert!(first == key || was_inactive, "a restore took {key}, but had begun with {first}: {seen:?}");
+                assert!(first == *key || was_inactive, "a restore took {key}, but had begun with {first}: {seen:?}");
                 let is_inactive = keys.iter().any(|held| held.id == *key && held.status == KeyStatus::Inactive);
                 if is_inactive && matches!(action, Action::Restore { .. }) {
                     // Unless a restore that was made after the report has begun with it too.
