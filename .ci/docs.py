@@ -221,6 +221,18 @@ def stop():
             problems.append(f"fleet.yaml has other names than the commands that stop workers: not {name}")
 
 
+def tests_that_noticed():
+    """The tests that docs/testing.md names beside the mutants are there: a name that no test has would match none, and pass."""
+    rows = re.findall(r"^\| .+? \| `\w+` \| (.+?) \|$", (ROOT / "docs/testing.md").read_text(), re.M)
+    sources = "".join((ROOT / name).read_text() for name in subprocess.run(["git", "ls-files", "*.rs"], cwd=ROOT, text=True, capture_output=True, check=True).stdout.split())
+    for row in rows:
+        name = re.sub(r"[^a-z0-9]+", "_", row.lower().replace("'", ""))
+        if f"fn {name}(" not in sources:
+            problems.append(f"docs/testing.md: there is no test \"{row}\"")
+    if len(rows) < 90:
+        problems.append(f"only {len(rows)} tests beside mutants were found")
+
+
 def run_by_ci():
     """The README's own commands are stages, word for word."""
     stages = (ROOT / ".ci/run").read_text()
@@ -257,7 +269,7 @@ def main():
     missing = [program for program in PROGRAMS if not (BUILT / program).exists()]
     if missing:
         sys.exit(f"not built: {', '.join(missing)} (cargo build --release --workspace)")
-    for check in (links, commands, settings, stack, parameters, same_parameters, stop, run_by_ci, of_scripts):
+    for check in (links, commands, settings, stack, parameters, same_parameters, stop, tests_that_noticed, run_by_ci, of_scripts):
         check()
     print("\n".join(sorted(set(problems))) or "links, commands and settings of the documentation are right")
     sys.exit(1 if problems else 0)

@@ -94,7 +94,7 @@ MUTANTS = [
     ),
     mutant(
         "young intents of others are not waited for",
-        (INTENT, "others.iter().filter(|intent| !intent.is_old(now)).collect();", "others.iter().filter(|intent| !intent.is_old(now) && false).collect();"),
+        (INTENT, "others.iter().filter(|intent| !intent.is_expired(now)).collect();", "others.iter().filter(|intent| !intent.is_expired(now) && false).collect();"),
     ),
     mutant(
         "of two attempts that meet both keep their intents",
@@ -107,7 +107,7 @@ MUTANTS = [
     ),
     mutant(
         "a silent attempt is waited for as one that is under way",
-        (INTENT, "now > intent.silent_from()", "now > intent.old_from()"),
+        (INTENT, "now > intent.silent_from()", "now > intent.expires_at()"),
     ),
     mutant(
         "a plan is carried out on other keys than it was made on",
@@ -127,7 +127,7 @@ MUTANTS = [
     ),
     mutant(
         "an intent is believed though no attempt was at work",
-        (SETTLE, "if !old_intents.iter().any(is_theirs) {", "if !old_intents.iter().any(is_theirs) && false {"),
+        (SETTLE, "if !expired_intents.iter().any(is_theirs) {", "if !expired_intents.iter().any(is_theirs) && false {"),
     ),
     mutant(
         "an attempt leaves no trace on the secret",
@@ -176,7 +176,7 @@ MUTANTS = [
     ),
     mutant(
         "settling publishes a pending key over another attempt's live one",
-        (SETTLE, " && !is_beaten(key, record.as_ref(), keys, old_intents) {", " && (true || is_beaten(key, record.as_ref(), keys, old_intents)) {"),
+        (SETTLE, " && !is_beaten(key, record.as_ref(), keys, expired_intents) {", " && (true || is_beaten(key, record.as_ref(), keys, expired_intents)) {"),
     ),
     mutant(
         "a published key has to be active to be settled",
@@ -193,7 +193,7 @@ MUTANTS = [
     ),
     mutant(
         "a tag that was set after the listing does not count",
-        (ROTATE, "tags.is_none_or(|planned| seen.says_the_same(planned))", "tags.is_none_or(|planned| seen.says_the_same(planned) || true)"),
+        (ROTATE, "tags.is_none_or(|planned| seen.is_equivalent_to(planned))", "tags.is_none_or(|planned| seen.is_equivalent_to(planned) || true)"),
     ),
     mutant(
         "no user has a turn to be looked at",
@@ -242,7 +242,7 @@ MUTANTS = [
     ),
     mutant(
         "a deletion, or what is found once, that nobody can be told is a message done",
-        (NOTIFY, "!item.news.can_wait() &&", "item.record.is_some() &&"),
+        (NOTIFY, "!item.news.is_made_again() &&", "item.record.is_some() &&"),
         first="mail_notices",
     ),
     mutant(
@@ -252,7 +252,7 @@ MUTANTS = [
     ),
     mutant(
         "the owner is told before the key is published",
-        (EXECUTE, "match self.attempt(kind).await? {", "self.collect_item(old, News::Rotated { successor: None, disable_due }, record);\n        match self.attempt(kind).await? {"),
+        (EXECUTE, "match self.attempt(kind).await? {", "self.collect_item(old, News::Rotated { successor: None, disable_due }, record(None));\n        match self.attempt(kind).await? {"),
     ),
     mutant(
         "what was told is recorded whether or not the mail was accepted",
@@ -343,7 +343,7 @@ MUTANTS = [
     ),
     mutant(
         "a published key in use goes in favour of one made by hand",
-        ("rotation/src/lifecycle.rs", "if known_publication(key)? && !known_publication(successor)? && self.was_used_of_late(key)? {", "if false {"),
+        ("rotation/src/lifecycle.rs", "if known_publication(key)? && !known_publication(successor)? && self.was_used_within_install_grace(key)? {", "if false {"),
         first="rules",
     ),
     mutant(
@@ -364,7 +364,7 @@ MUTANTS = [
     ),
     mutant(
         "a message is done although some of its users failed",
-        ("worker/src/account/notify.rs", "return Err(JobError::Users { failed, now });", "let _ = now;"),
+        ("worker/src/account/notify.rs", "return Err(JobError::Users { failed: self.failed, now });", "let _ = now;"),
     ),
     mutant(
         "the central store is written to after the session's end",

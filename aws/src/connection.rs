@@ -17,7 +17,7 @@ use rotation::{AccessKeyId, AccountId};
 
 use crate::calls::CallCounter;
 use crate::clock::AwsClock;
-use crate::environment::{self, InvalidUrl, Way};
+use crate::environment::{self, EndpointSettings, InvalidUrl};
 use crate::error::{AwsError, ErrorClass};
 use crate::https::{self, CaBundleError};
 
@@ -178,8 +178,8 @@ impl Connection {
         &self.calls
     }
 
-    /// The same, counting for itself from now on.
-    pub fn counting_anew(&self) -> Self {
+    /// The same connection with a call counter of its own, which starts at zero.
+    pub fn with_own_counter(&self) -> Self {
         Self { calls: CallCounter::default(), ..self.clone() }
     }
 
@@ -296,7 +296,7 @@ async fn own_partition(
     }
     let identity = Identity::read(answer).map_err(|error| {
         if error.foreign {
-            let to_check = Way::of_process(error.operation).to_check();
+            let to_check = EndpointSettings::of_process(error.operation).what_to_check();
             return ConnectionError::NotAws { error, to_check };
         }
         match error.class {
@@ -309,7 +309,7 @@ async fn own_partition(
             | ErrorClass::Conflict
             | ErrorClass::LimitExceeded
             | ErrorClass::Rejected
-            | ErrorClass::SendingOff
+            | ErrorClass::SendingPaused
             | ErrorClass::NotEnabled => ConnectionError::NoAnswer(error),
         }
     })?;

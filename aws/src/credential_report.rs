@@ -165,7 +165,7 @@ fn failure(error: AwsError) -> CredentialReportError {
         | ErrorClass::Conflict
         | ErrorClass::LimitExceeded
         | ErrorClass::Rejected
-        | ErrorClass::SendingOff
+        | ErrorClass::SendingPaused
         | ErrorClass::NotEnabled
         | ErrorClass::Invalid => CredentialReportError::Aws(error),
     }

@@ -81,15 +81,15 @@ fn is_url(text: &str, schemes: &[&str]) -> bool {
 const PROXIES: [[&str; 2]; 3] =
     [["HTTPS_PROXY", "https_proxy"], ["HTTP_PROXY", "http_proxy"], ["ALL_PROXY", "all_proxy"]];
 
-/// The way that calls of a service take, as far as the environment says it.
+/// Where calls of a service go by the environment of this process: its endpoint, proxy and region.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Way {
+pub(crate) struct EndpointSettings {
     /// The endpoint and the proxy, where they are set. `NO_PROXY` is not looked at: a proxy that is not used is named all the same.
     settings: Vec<Setting>,
     region: Option<Setting>,
 }
 
-impl Way {
+impl EndpointSettings {
     /// That of calls like this one, `sts:GetCallerIdentity`, in this process's environment.
     pub(crate) fn of_process(operation: &str) -> Self {
         Self::new(operation, |variable| std::env::var(variable).ok())
@@ -122,7 +122,7 @@ impl Way {
     }
 
     /// What to look at where something answers that is not AWS.
-    pub(crate) fn to_check(&self) -> String {
+    pub(crate) fn what_to_check(&self) -> String {
         match self.settings.is_empty() {
             true => "the network, in which something answers in AWS's place".to_owned(),
             false => self.joined(Setting::to_string, " and "),
@@ -158,10 +158,10 @@ mod tests {
         variables.iter().map(|(variable, value)| ((*variable).to_owned(), (*value).to_owned())).collect()
     }
 
-    fn way(variables: &[(&str, &str)]) -> Way {
+    fn way(variables: &[(&str, &str)]) -> EndpointSettings {
         let value =
             |name: &str| variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned());
-        Way::new("secretsmanager:GetSecretValue", value)
+        EndpointSettings::new("secretsmanager:GetSecretValue", value)
     }
 
     #[test]
@@ -215,6 +215,6 @@ mod tests {
         assert_eq!(proxy.origin_of("sts.eu-west-11.amazonaws.com"), "AWS_REGION=eu-west-11");
         let plain = way(&[("AWS_ENDPOINT_URL", "http://sandbox"), ("HTTPS_PROXY", "proxy"), ("all_proxy", "any:1")]);
         assert_eq!(plain.destination(), "http://sandbox (AWS_ENDPOINT_URL) or any:1 (all_proxy)");
-        assert_eq!(plain.to_check(), "AWS_ENDPOINT_URL=http://sandbox and all_proxy=any:1");
+        assert_eq!(plain.what_to_check(), "AWS_ENDPOINT_URL=http://sandbox and all_proxy=any:1");
     }
 }

@@ -13,7 +13,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use rotation::Reason;
 
 use self::cause::Cause;
-use crate::environment::Way;
+use crate::environment::EndpointSettings;
 
 /// What an error means to whoever made the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,7 +35,7 @@ pub enum ErrorClass {
     /// The mail service will not send this mail from this sender or to this recipient.
     Rejected,
     /// The mail service does not send at all for this account just now.
-    SendingOff,
+    SendingPaused,
     /// The region, or a service in it, is not enabled for the account.
     NotEnabled,
     /// The request is wrong: trying again will not help.
@@ -53,7 +53,7 @@ impl ErrorClass {
             | ErrorClass::Conflict
             | ErrorClass::LimitExceeded
             | ErrorClass::Rejected
-            | ErrorClass::SendingOff
+            | ErrorClass::SendingPaused
             | ErrorClass::NotEnabled
             | ErrorClass::Invalid => false,
         }
@@ -71,7 +71,7 @@ impl From<ErrorClass> for Reason {
             ErrorClass::NotFound => Reason::NotFound,
             ErrorClass::Conflict => Reason::Conflict,
             ErrorClass::LimitExceeded => Reason::LimitExceeded,
-            ErrorClass::Rejected | ErrorClass::SendingOff => Reason::Mail,
+            ErrorClass::Rejected | ErrorClass::SendingPaused => Reason::Mail,
             ErrorClass::NotEnabled => Reason::NotEnabled,
             ErrorClass::Invalid => Reason::Invalid,
         }
@@ -153,7 +153,7 @@ impl AwsError {
     }
 
     fn not_answered(operation: &'static str, cause: Option<Cause>, timeout: bool) -> Self {
-        let way = Way::of_process(operation);
+        let way = EndpointSettings::of_process(operation);
         let what = match &cause {
             Some(cause) => cause.sentence(&way),
             None if timeout => format!("{} could not be reached in time: check the network", way.destination()),
@@ -286,7 +286,7 @@ const CODES: &[(ErrorClass, &[&str])] = &[
     ),
     (ErrorClass::LimitExceeded, &["LimitExceeded"]),
     (ErrorClass::Rejected, &["MessageRejected", "MailFromDomainNotVerifiedException"]),
-    (ErrorClass::SendingOff, &["AccountSuspendedException", "SendingPausedException"]),
+    (ErrorClass::SendingPaused, &["AccountSuspendedException", "SendingPausedException"]),
     (ErrorClass::Transient, &["RequestTimeout", "RequestTimeoutException", "IDPCommunicationError"]),
 ];
 

@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Directive;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -34,8 +35,7 @@ static FORMAT: OnceLock<LogFormat> = OnceLock::new();
 /// Starts logging for the process. A second call does nothing.
 pub fn init(settings: &LogSettings) {
     let format = *FORMAT.get_or_init(|| settings.log_format.unwrap_or_else(default_format));
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filter());
     // Fails only where a subscriber is set already, as in a test that captures what is logged.
     let _already_set = match format {
         LogFormat::Json => {
@@ -48,6 +48,20 @@ pub fn init(settings: &LogSettings) {
             registry.with(lines).try_init()
         }
     };
+}
+
+/// What `RUST_LOG` says, but for what is more than a log: without a mail service the notices are what owners are told, events tell machines,
+/// and summaries carry the metrics that alarms watch.
+fn filter() -> EnvFilter {
+    complete(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER)))
+}
+
+fn complete(filter: EnvFilter) -> EnvFilter {
+    [NOTICE, EVENT, SUMMARY].into_iter().fold(filter, |filter, target| filter.add_directive(always(target)))
+}
+
+fn always(target: &str) -> Directive {
+    format!("{target}=info").parse().expect("a target and a level")
 }
 
 /// Says on stderr why a program does not do, or has not done, what it was asked for. Where the log is JSON this is a line of it:
@@ -94,4 +108,21 @@ fn log_panic(panic: &panic::PanicHookInfo<'_>) {
     let message = panic.payload_as_str().unwrap_or("no reason given");
     let place = panic.location().map(ToString::to_string);
     tracing::error!(place, "panicked: {message}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_filter_hides_what_owners_are_told_nor_events_nor_summaries() {
+        for filter in ["warn", "error", "off", "notice=off,event=error,summary=warn"] {
+            let complete = complete(EnvFilter::new(filter)).to_string();
+            for always in ["notice=info", "event=info", "summary=info"] {
+                assert!(complete.split(',').any(|directive| directive == always), "{filter}: {complete}");
+            }
+        }
+        let finer = complete(EnvFilter::new("trace")).to_string();
+        assert!(finer.contains("trace"), "{finer}");
+    }
 }

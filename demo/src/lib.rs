@@ -34,7 +34,7 @@ pub struct DemoArgs {
     /// Users in each account
     #[arg(long, default_value_t = 13)]
     pub users_per_account: usize,
-    /// Simulated days, with one scheduled run each
+    /// Simulated days: one scheduled run at the start, and one after each day
     #[arg(long, default_value_t = 110)]
     pub days: u32,
     /// Workers side by side

@@ -18,7 +18,7 @@ use crate::settings::{InvalidSettings, RawSettings, Settings};
 use crate::status::StatusOptions;
 use crate::{dead_letters, force_rotate, report, restore, schedule, status};
 
-/// Puts an AWS Organization's access keys up for rotation, and carries out an operator's requests.
+/// Queues the accounts of an AWS Organization for access key rotation, and sends operators' requests to the workers.
 ///
 /// Messages go onto an SQS queue; workers do the work. Every setting is a flag and an environment variable, the flag winning;
 /// AWS's own variables (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL, ...) work as everywhere.

@@ -80,7 +80,7 @@ impl<'a> Follower<'a> {
             Expectation::Audited => Err("an audit leaves nothing to be seen".to_owned()),
             Expectation::Rotated(_) | Expectation::Restored { .. } => {
                 open_observer(connection, settings, &request).await.inspect_err(|why| {
-                    tracing::warn!(account = %request.account, error = why, "the account cannot be looked into while waiting");
+                    tracing::warn!(account = %request.account, error = why, "the account cannot be read while waiting");
                 })
             }
         };
@@ -129,7 +129,7 @@ impl<'a> Follower<'a> {
     async fn look_into_account(&mut self) -> Progress {
         let (observer, before) = match &self.observer {
             Ok(observed) => observed,
-            Err(why) => return Progress::Pending(format!("the account cannot be looked into ({why})")),
+            Err(why) => return Progress::Pending(format!("the account cannot be read ({why})")),
         };
         match observer.snapshot().await {
             Ok(now) => self.request.expectation.progress(before, &now, self.request.requested_at),

@@ -11,7 +11,7 @@ use crate::command::CommandError;
 use crate::request::{RequestReport, RequestSender, WaitOptions, access_key_id};
 use crate::settings::Settings;
 
-/// Rotate one user's access key now, by user or by nothing but a leaked key's id.
+/// Rotate one user's access key now, found by its name, or by nothing but a leaked key's id.
 ///
 /// The old key stays active for the install grace, unless --disable-old-now makes it inactive before anything else. An
 /// inactive key of the user is deleted, as IAM allows only two. A user with two active keys has to give one up: name it with

@@ -13,7 +13,7 @@ use rotation::AccountId;
 use tokio::sync::RwLock;
 
 pub use enforcement::{UnitOrAccount, enforced_accounts};
-pub use scope::{LeftOut, ListingSummary, MemberState, Resolved, Scope, UnitId};
+pub use scope::{ListingSummary, MemberState, ResolvedScope, Scope, SkippedAccounts, UnitId};
 
 use crate::settings::OrgListRole;
 

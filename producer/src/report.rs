@@ -34,7 +34,7 @@ use self::access::AccessMethod;
 use self::account::AccountReader;
 use self::document::{Read, Source, Summary};
 use self::evaluate::Basis;
-use self::gather::Gathered;
+use self::gather::AccountRecords;
 use self::progress::ProgressDisplay;
 use crate::command::{CommandError, Report, count};
 use crate::organization::Organization;
@@ -90,7 +90,7 @@ async fn make(
     access: &AccountAccess,
     options: &ReportOptions,
     run_id: Uuid,
-) -> Result<(Document, Gathered), CommandError> {
+) -> Result<(Document, AccountRecords), CommandError> {
     let policy = options.periods.policy()?;
     if let Some(as_of) = options.as_of {
         // Any answer sets AWS's clock.
@@ -124,7 +124,7 @@ async fn gather(
     options: &ReportOptions,
     run_id: Uuid,
     progress: &ProgressDisplay,
-) -> Result<Gathered, CommandError> {
+) -> Result<AccountRecords, CommandError> {
     let session_name = session_name(&run_id);
     let report_timeout = Duration::from_secs(options.report_timeout);
     let reader = |method| AccountReader {
@@ -137,7 +137,7 @@ async fn gather(
         let account = own_account(connection).await?;
         progress.found();
         let record = gather::one(account, None, reader(AccessMethod::Own(connection)), progress).await;
-        return Ok(Gathered { accounts: vec![record], ..Gathered::default() });
+        return Ok(AccountRecords { accounts: vec![record], ..AccountRecords::default() });
     }
     let organization = Organization::new(connection, access.org_list.as_ref(), &session_name);
     let resolved = options.scope.resolve(&organization).await?;
@@ -158,7 +158,7 @@ async fn own_account(connection: &Connection) -> Result<AccountId, CommandError>
     Ok(identity.account)
 }
 
-fn problems(document: &Document, gathered: &Gathered) -> Vec<String> {
+fn problems(document: &Document, gathered: &AccountRecords) -> Vec<String> {
     let mut problems = Vec::new();
     if let Some(error) = &gathered.broken_off {
         problems.push(format!("the list of accounts broke off, those after it are not in the report: {error}"));
@@ -189,7 +189,7 @@ fn first_of(mut all: Vec<String>, what: &str) -> Vec<String> {
     all
 }
 
-fn remarks(gathered: &Gathered) -> Vec<String> {
+fn remarks(gathered: &AccountRecords) -> Vec<String> {
     let as_named = gathered
         .as_named
         .iter()

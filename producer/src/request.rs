@@ -149,7 +149,7 @@ impl<'a> RequestSender<'a> {
             ))),
             Ok(AccountLookup::Member(member)) => {
                 if member.state != MemberState::Active {
-                    tracing::warn!(%account, "the account is {}: the worker may not get in", member.state);
+                    tracing::warn!(%account, "the account is {}: the worker may not be able to assume its role there", member.state);
                 }
                 Ok(RequestedAccount { member, remarks: Vec::new() })
             }

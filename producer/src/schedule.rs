@@ -37,7 +37,7 @@ use crate::watch::{self, WatchReport};
 /// What stands between two stages at most.
 const BETWEEN_STAGES: usize = 100;
 
-/// Put the whole organization, some units or some accounts on the queue.
+/// Send one message per account to the work queue, for the whole organization or for some units or accounts.
 ///
 /// Without --ou and --account: every account whose state is ACTIVE. Which keys are due, and whether anything is changed at
 /// all, is decided by the workers: they only report unless they run with DRY_RUN=false. So a roll-out in stages is: audit

@@ -160,7 +160,7 @@ impl Reason {
         let (redrive, text) = match self {
             Reason::MalformedMessage => (
                 DoesNotHelp,
-                "The body is not a message this tool understands. Correct whoever sent it, and delete the dead letter.",
+                "The body is not a message this tool understands. Correct the sender, then delete the dead letter.",
             ),
             Reason::Refused => (
                 DoesNotHelp,
@@ -188,11 +188,11 @@ impl Reason {
             ),
             Reason::Throttled | Reason::Transient | Reason::SessionEnded | Reason::Timeout => (
                 Helps,
-                "AWS was slow, could not be reached, or refused to be called so often, in every delivery. Find out who else calls IAM in the account, if it returns.",
+                "AWS did not answer in time, could not be reached, or throttled the calls, in every delivery. If it happens again, find out what else calls IAM in the account.",
             ),
             Reason::Conflict | Reason::Ambiguous | Reason::OthersAtWork | Reason::Outrun | Reason::Changed => (
                 Helps,
-                "The user was being changed in every delivery, or an interrupted rotation was not old enough to be settled. Wait 20 minutes before redriving; if it returns, find out who else changes the user's keys.",
+                "The user was being changed in every delivery, or an interrupted rotation was not old enough to be settled. Wait 20 minutes before redriving; if it happens again, find out who else changes the user's keys.",
             ),
             Reason::SecretOfAnother => (
                 HelpsOnceCorrected,
@@ -200,7 +200,7 @@ impl Reason {
             ),
             Reason::Undecided => (
                 HelpsOnceCorrected,
-                "A last use or a publication could not be found out, so nothing was changed. See whether the role may read it, and whether the account is throttled.",
+                "A key's last use, or which key is published, could not be read, so nothing was changed. See whether the role may read it, and whether the account is throttled.",
             ),
             Reason::LimitExceeded => (
                 HelpsOnceCorrected,

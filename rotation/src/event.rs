@@ -52,7 +52,7 @@ kinds! {
     /// The owner was told that the key will be disabled: its clock runs.
     Notified: "notified", "Access Key Owner Notified", "the owner was told that the key will be disabled", "the owner would be told that the key will be disabled";
     /// The owner is reminded of what comes.
-    Upcoming: "upcoming", "Access Key Action Upcoming", "something comes that the owner is reminded of", "something would come that the owner is reminded of";
+    Upcoming: "upcoming", "Access Key Action Upcoming", "an action on the key is due soon: its owner is reminded", "an action on the key would be due soon: its owner is reminded";
     /// A disable was due, and is put off because the key is in use and its successor is not.
     Postponed: "postponed", "Access Key Disable Postponed", "the disable is put off: the key is in use and its successor is not", "the disable would be put off: the key is in use and its successor is not";
     /// The key was made inactive when it was due.

@@ -57,12 +57,12 @@ pub(crate) fn may_come_again(state: &KeyState, now: Timestamp) -> bool {
     is_of_request && now.duration_since(newest) <= MAX_REQUEST_AGE
 }
 
-/// In whole seconds, as tags and IAM's creation times are.
+/// Whether `at` is not before `since`, in whole seconds, as tags and IAM's creation times are.
 pub fn no_earlier(at: Timestamp, since: Timestamp) -> bool {
     at.as_second() >= since.as_second()
 }
 
-/// The same: within one second neither of two is later than the other.
+/// Whether `at` is after `than`, in whole seconds: within one second neither of two is later than the other.
 pub fn later(at: Timestamp, than: Timestamp) -> bool {
     at.as_second() > than.as_second()
 }

@@ -358,7 +358,7 @@ impl<'a> ForcedRules<'a> {
         }
     }
 
-    // ---- words ----------------------------------------------------------------------------------------------------
+    // ---- actions and records ----------------------------------------------------------------------------------------------------
 
     fn contain(&self, key: &Key) -> Action {
         Action::Contain { key: key.id.clone(), state: self.just_contained(key) }

@@ -71,12 +71,12 @@ impl Intent {
     }
 
     /// Whether whoever wrote it can no longer do anything in the member account: its session has ended.
-    pub fn is_old(&self, now: Timestamp) -> bool {
-        now > self.old_from()
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        now > self.expires_at()
     }
 
     /// When it becomes old.
-    pub fn old_from(&self) -> Timestamp {
+    pub fn expires_at(&self) -> Timestamp {
         fence_after(self.written)
     }
 
@@ -98,7 +98,7 @@ impl Intent {
             return false;
         }
         let from = self.written.checked_sub(CLOCK_TOLERANCE).unwrap_or(Timestamp::MIN);
-        from <= created && created <= self.old_from()
+        from <= created && created <= self.expires_at()
     }
 
     /// Whether an attempt has prepared the secret, which comes before it makes a key, that is this one or can have met it: `attempt` is
@@ -132,9 +132,9 @@ pub enum Turn {
 impl Turn {
     /// What the attempt `own` does about these, or one that has written no intent.
     pub fn new(own: Option<Uuid>, others: &[Intent], now: Timestamp) -> Self {
-        let young: Vec<&Intent> = others.iter().filter(|intent| !intent.is_old(now)).collect();
+        let young: Vec<&Intent> = others.iter().filter(|intent| !intent.is_expired(now)).collect();
         let silent = young.iter().filter(|intent| now > intent.silent_from() || intent.is_from_the_future(now));
-        if let Some(until) = silent.map(|intent| intent.old_from()).max() {
+        if let Some(until) = silent.map(|intent| intent.expires_at()).max() {
             // No message waits for the date of a tag from the future.
             return Turn::BackOff { until: until.min(fence_after(now)) };
         }
@@ -195,7 +195,7 @@ mod tests {
         }
         let session_ends = later(60) + SignedDuration::from_secs(SESSION_SECONDS.into());
         assert!(
-            intent.old_from().duration_since(session_ends) >= SignedDuration::from_mins(4),
+            intent.expires_at().duration_since(session_ends) >= SignedDuration::from_mins(4),
             "longer than reads lag"
         );
     }

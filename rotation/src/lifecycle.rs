@@ -189,7 +189,7 @@ impl LifecycleRules {
                 Some(other) => self.one_active_one_inactive(only, other).into_iter().collect(),
                 None => self.one_active(only).into_iter().collect(),
             },
-            ([older, newer, ..], []) => self.two_active_and_one_left(older, newer)?,
+            ([older, newer, ..], []) => self.two_active_and_the_remaining_one(older, newer)?,
         });
         Ok(actions)
     }
@@ -246,8 +246,8 @@ impl LifecycleRules {
     }
 
     fn retire(&self, key: &Key) -> Option<Action> {
-        // A notice from before the key was due told of something else; and so did one that named a successor.
-        let told = self.notice_since(key, self.due(key)).filter(|noticed| noticed.kind != KeyStateKind::Forced);
+        // A notice from before the key was due told of something else; so did one that named a successor, and one that the key is active again.
+        let told = self.notice_since(key, self.due(key)).filter(|noticed| noticed.kind == KeyStateKind::Notified);
         let Some(noticed) = told else {
             let notice = self.notice(key, NoticeKind::Retired, self.grace_from(self.now));
             return Some(Action::Notify { key: key.id.clone(), notice });
@@ -293,7 +293,7 @@ impl LifecycleRules {
     // ---- two active keys ----------------------------------------------------------------------------------------
 
     /// If one of them goes now, the other is left, and may be one to retire.
-    fn two_active_and_one_left(&self, older: &Key, newer: &Key) -> Known<Vec<Action>> {
+    fn two_active_and_the_remaining_one(&self, older: &Key, newer: &Key) -> Known<Vec<Action>> {
         let mut actions: Vec<Action> = self.two_active(older, newer)?.into_iter().collect();
         if let [Action::Disable { key, .. }] = actions.as_slice() {
             let left = if *key == older.id { newer } else { older };
@@ -406,7 +406,7 @@ impl LifecycleRules {
             let finding = Finding::SuccessorNotInHand { old: key.id.clone(), new: successor.id.clone() };
             return Ok(Some(Action::ReportFinding(finding)));
         }
-        if known_publication(key)? && !known_publication(successor)? && self.was_used_of_late(key)? {
+        if known_publication(key)? && !known_publication(successor)? && self.was_used_within_install_grace(key)? {
             let finding = Finding::PublishedKeyInUse { old: key.id.clone(), new: successor.id.clone() };
             return Ok(Some(Action::ReportFinding(finding)));
         }
@@ -417,8 +417,8 @@ impl LifecycleRules {
         Ok(Some(self.disable(key, DisablePrecondition::SuccessorInHand { successor: successor.id.clone() })))
     }
 
-    /// Whether the key was used within the install grace: its owner's time to go over to another.
-    fn was_used_of_late(&self, key: &Key) -> Known<bool> {
+    /// The install grace is its owner's time to change to another key.
+    fn was_used_within_install_grace(&self, key: &Key) -> Known<bool> {
         let from = before(self.now, self.policy.install_grace());
         Ok(known_use(key)?.is_some_and(|when| when >= from))
     }

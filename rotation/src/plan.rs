@@ -1,7 +1,8 @@
 //! What is to be done about one user.
 //!
 //! There is no step from active to deleted: [`Action::Delete`] takes a [`Deletable`], and the only ways to one are a key
-//! that has been inactive for the recovery grace, and an operator's request that has just contained the key.
+//! that has been inactive for the recovery grace, an inactive key whose place an operator's request needs, and a key that
+//! such a request has just contained.
 
 use jiff::Timestamp;
 use uuid::Uuid;

@@ -8,11 +8,11 @@ use crate::ids::{AccessKeyId, UserName};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error(
-        "the request was made at {requested_at}, more than 14 days ago: the user may not be as it was then. If it is still meant, make it anew"
+        "the request was made at {requested_at}, more than 14 days ago: the user may have changed since. If it is still needed, send a new request"
     )]
     TooOld { requested_at: Timestamp },
     #[error(
-        "the request says that it was made at {requested_at}, but it was sent at {sent}: correct the clock of whoever makes the requests, and make it anew"
+        "the request says that it was made at {requested_at}, but it was sent at {sent}: correct the clock of whoever sends the requests, and send a new one"
     )]
     FromTheFuture { requested_at: Timestamp, sent: Timestamp },
     #[error(
@@ -61,11 +61,11 @@ pub enum Refusal {
 
     /// No key named, and the only active one is not the one that the operator can have meant.
     #[error(
-        "the active access key {key} of the user {user} was created after the request was made, so it is not the one that was meant; if it is, make the request anew and name it"
+        "the active access key {key} of the user {user} was created after the request was made, so it is not the one that was meant; if it is, send a new request that names it"
     )]
     CreatedSince { user: UserName, key: AccessKeyId },
     #[error(
-        "the access key {key} of the user {user} was made active again at {at}, or is about to be by a restore, which was asked for after the request was made; if it is to be replaced all the same, make the request anew"
+        "the access key {key} of the user {user} was made active again at {at}, or is about to be by a restore, which was asked for after the request was made; if it is to be replaced all the same, send a new request"
     )]
     RestoredSince { user: UserName, key: AccessKeyId, at: Timestamp },
     #[error(
@@ -74,11 +74,11 @@ pub enum Refusal {
     NoRoomForSuccessor { user: UserName, key: AccessKeyId },
 
     #[error(
-        "the access key {key} of the user {user} was disabled at {at}, after the request to restore it was made: it stays disabled. Find out why; if it is to be restored all the same, make the request anew"
+        "the access key {key} of the user {user} was disabled at {at}, after the request to restore it was made: it stays disabled. Find out why; if it is to be restored all the same, send a new request"
     )]
     DisabledSince { user: UserName, key: AccessKeyId, at: Timestamp },
     #[error(
-        "the access key {key} of the user {user} was reported as leaked at {at}, after the request to restore it was made: it stays disabled. If it is to be restored all the same, make the request anew"
+        "the access key {key} of the user {user} was reported as leaked at {at}, after the request to restore it was made: it stays disabled. If it is to be restored all the same, send a new request"
     )]
     LeakedSince { user: UserName, key: AccessKeyId, at: Timestamp },
     #[error(
@@ -94,13 +94,13 @@ pub enum Refusal {
         "the user {user} has no inactive access key: there is nothing to restore; a key that has been deleted cannot be brought back"
     )]
     NothingInactive { user: UserName },
-    #[error("this worker only audits: it makes no key active again")]
+    #[error("this worker only audits: it cannot make a key active again")]
     AuditRestoresNothing,
     #[error("the user {user} has two inactive access keys, {}: name the one to be restored", .keys.iter().map(AccessKeyId::as_str).collect::<Vec<_>>().join(" and "))]
     SeveralInactive { user: UserName, keys: Vec<AccessKeyId> },
     /// No key named, delivered before, and the only inactive key need not be the one that was so at that time.
     #[error(
-        "the request names no key, and it is not on record that the access key {key} of the user {user} was inactive when it was made: if that key is meant, make the request anew and name it"
+        "the request names no key, and it is not on record that the access key {key} of the user {user} was inactive when it was made: if that key is meant, send a new request that names it"
     )]
     PerhapsNotMeant { user: UserName, key: AccessKeyId },
 }

@@ -31,11 +31,6 @@ impl FullScan {
         Self { days: days.max(1), run_interval: run_interval.max(1) }
     }
 
-    /// Whether every run looks at everybody.
-    pub fn is_every_run(self) -> bool {
-        self.days <= self.run_interval
-    }
-
     /// Whether the user's turn falls on the run's day, or on one of the days since the run before it. The turns of an account's users spread
     /// evenly over the days, and those of users that have the same name in many accounts do too.
     fn is_scan_day_of(self, account: &AccountId, user: &User, run: Timestamp) -> bool {

@@ -113,8 +113,8 @@ impl KeyState {
         Self { told: false, void: true, ..self }
     }
 
-    /// Whether both are about the same event, whatever has been told of it.
-    pub fn is_the_same(&self, other: &Self) -> bool {
+    /// Whether both record the same kind of state for the same operator's request, whatever has been told of it. False without a request.
+    pub fn is_of_same_request(&self, other: &Self) -> bool {
         (self.kind, self.request) == (other.kind, other.request) && self.request.is_some()
     }
 

@@ -93,8 +93,8 @@ impl UserTags {
         Self::read(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())))
     }
 
-    /// Whether a rule would take both for the same, in whatever order the tags come.
-    pub fn says_the_same(&self, other: &Self) -> bool {
+    /// Whether the rules would read both alike: the order of the tags and the reminder's are ignored.
+    pub fn is_equivalent_to(&self, other: &Self) -> bool {
         let plain = |tags: &Self| {
             let mut plain = Self { reminded: None, ..tags.clone() };
             plain.states.sort_by(|(a, _), (b, _)| a.cmp(b));

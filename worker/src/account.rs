@@ -144,7 +144,7 @@ fn origin(job: &Job, message: &Message) -> Result<RequestOrigin, JobError> {
 fn open_sessions(worker: &WorkerContext, job: &Job, name: String, read_only: bool) -> Sessions {
     let policy = read_only.then_some(SessionPolicy::Audit);
     // Each message's calls are counted for themselves.
-    let connection = worker.connection.counting_anew();
+    let connection = worker.connection.with_own_counter();
     Sessions::new(connection, worker.settings.role.clone(), job.account.clone(), name, policy)
 }
 

@@ -1,6 +1,6 @@
 //! Shared state of all messages, of one message, and of one user: data, and what follows from it.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use key_rotation_aws::{Connection, Sessions};
 use rotation::names::{READERS_TAG, SMTP_REGIONS_TAG, is_region};
 use rotation::readers::UserReaders;
@@ -16,6 +16,10 @@ use crate::queue::Stop;
 use crate::settings::Settings;
 use crate::storage_refusals::StorageRefusals;
 use crate::summary::MessageCounter;
+
+/// A message that has been worked on for less time than this is not overtaken: no request is looked for that may have come in between,
+/// unless it is a request's record that is written. It is what reads lag.
+const MAY_BE_OVERTAKEN_AFTER: SignedDuration = SignedDuration::from_secs(10);
 
 /// What all messages share.
 pub struct WorkerContext {
@@ -73,6 +77,11 @@ pub struct UserContext<'a> {
 }
 
 impl AccountContext<'_> {
+    /// Whether this delivery is worked on for so long that others may have changed what it has read.
+    pub fn may_be_overtaken(&self) -> bool {
+        self.now().duration_since(self.began) >= MAY_BE_OVERTAKEN_AFTER
+    }
+
     /// AWS's time.
     pub fn now(&self) -> Timestamp {
         self.worker.connection.clock().now()

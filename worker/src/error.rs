@@ -184,7 +184,7 @@ fn is_refused_for_good(class: ErrorClass) -> bool {
         | ErrorClass::NotFound
         | ErrorClass::Conflict
         | ErrorClass::Rejected
-        | ErrorClass::SendingOff => false,
+        | ErrorClass::SendingPaused => false,
     }
 }
 

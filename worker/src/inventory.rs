@@ -158,7 +158,9 @@ impl SelectionInput<'_> {
     fn needs_no_report(&self, record: &UserRecord, in_exemption_group: bool) -> bool {
         let tags = UserTags::from_pairs(&record.tags);
         let user = User { name: record.name.clone(), keys: Vec::new(), in_exemption_group, tags };
-        reason_without_report(self.now, self.run, self.full_scan, self.account, &user).is_some()
+        let reason = reason_without_report(self.now, self.run, self.full_scan, self.account, &user);
+        debug!(user = %user.name, reason = reason.map(|reason| reason.as_str()), "without the credential report");
+        reason.is_some()
     }
 }
 

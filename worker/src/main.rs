@@ -99,9 +99,9 @@ async fn main() -> ExitCode {
             return preview_mail(cli.settings, options).await.unwrap_or_else(|problems| refuse(&problems));
         }
         Some(Command::Completions { shell }) => {
-            return written(command_line::print_completions::<Cli>(*shell));
+            return exit_code_of(command_line::print_completions::<Cli>(*shell));
         }
-        Some(Command::Man { out }) => return written(command_line::write_manual::<Cli>(out.as_deref())),
+        Some(Command::Man { out }) => return exit_code_of(command_line::write_manual::<Cli>(out.as_deref())),
         None => {}
     }
     // From here on: a signal that comes before it is listened for ends the process in the system's own way.
@@ -141,7 +141,7 @@ async fn main() -> ExitCode {
 async fn preview_mail(raw: RawSettings, options: &PreviewMail) -> Result<ExitCode, Vec<String>> {
     let mail = raw.mail_for_preview();
     let (audit, out) = (options.audit, options.out.clone());
-    let written = if let Some(account) = options.account.clone() {
+    let preview = if let Some(account) = options.account.clone() {
         let settings = Settings::check_for_preview(raw)?;
         let connection = match connect().await {
             Ok(connection) => connection,
@@ -158,11 +158,11 @@ async fn preview_mail(raw: RawSettings, options: &PreviewMail) -> Result<ExitCod
         let as_of = raw.as_of().unwrap_or_else(Timestamp::now);
         preview::of_samples(&notices, &preview::Options { as_of, audit, out })
     };
-    Ok(match written {
-        Ok(written) => {
-            let files: String = written.files.iter().map(|file| format!("{}\n", file.display())).collect();
-            let printed = self::written(command_line::print(files.as_bytes()));
-            match written.unread {
+    Ok(match preview {
+        Ok(preview) => {
+            let files: String = preview.files.iter().map(|file| format!("{}\n", file.display())).collect();
+            let printed = exit_code_of(command_line::print(files.as_bytes()));
+            match preview.unread {
                 0 => printed,
                 unread => {
                     say(&format!("{unread} users could not be examined: the mails do not tell everything"));
@@ -178,7 +178,7 @@ async fn preview_mail(raw: RawSettings, options: &PreviewMail) -> Result<ExitCod
 }
 
 /// How the process ends that had a script or the manual to write.
-fn written(result: io::Result<()>) -> ExitCode {
+fn exit_code_of(result: io::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -215,7 +215,7 @@ fn stop_signal() -> Stop {
         if let Ok(mut signals) = signal(kind) {
             tokio::spawn(async move {
                 while signals.recv().await.is_some() {
-                    info!(signal = name, "told to stop: nothing more is received");
+                    info!(signal = name, "shutting down: no more messages are received");
                     stop.ask();
                 }
             });

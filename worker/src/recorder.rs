@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::stream::{self, StreamExt};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use key_rotation_aws::{AwsError, ErrorClass};
 use rotation::evidence::no_earlier;
 use rotation::user::UserTags;
@@ -17,10 +17,6 @@ use crate::events::notified;
 use crate::notices::{DigestItem, News, Recorder, cadence};
 use crate::pace::UserPace;
 use key_rotation_aws::MIN_SESSION_FOR_ONE_USER;
-
-/// In an account that is worked through in less time than this, no request is looked for that may have come in between, unless it is a
-/// request's record that is written. It is what reads lag.
-const MAY_BE_OVERTAKEN_AFTER: SignedDuration = SignedDuration::from_secs(10);
 
 /// Writes the tags of one account's users. A crash before that means a second mail, never a missing one.
 pub struct TagRecorder<'a> {
@@ -93,7 +89,7 @@ impl<'a> TagRecorder<'a> {
         state: &KeyState,
     ) -> Result<bool, AwsError> {
         let began = self.account.began;
-        if state.request.is_none() && self.account.now().duration_since(began) < MAY_BE_OVERTAKEN_AFTER {
+        if state.request.is_none() && !self.account.may_be_overtaken() {
             return Ok(false);
         }
         let tags = match iam.user_tags(user).await {
@@ -105,7 +101,8 @@ impl<'a> TagRecorder<'a> {
             let request = there.restoring.or(there.request);
             request.is_some() && request != state.request && no_earlier(there.at, began)
         };
-        Ok(tags.state_of(key).as_ref().is_some_and(is_anothers))
+        let has_later_leak = |there: &KeyState| there.leak_reported() > state.leak_reported();
+        Ok(tags.state_of(key).as_ref().is_some_and(|there| is_anothers(there) || has_later_leak(there)))
     }
 
     /// A reminder that could not be recorded fails no message, which would only repeat it the sooner.

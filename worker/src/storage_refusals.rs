@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use key_rotation_aws::AwsError;
 use rotation::UserName;
 
-/// Messages beyond which all are forgotten: those that other workers have ended are never forgotten one by one. The worst is one
-/// key more that is made and deleted.
+/// With so many messages all are forgotten, because those that another worker has finished are never removed one by one. At worst one
+/// more key is created and deleted.
 const MAX_MESSAGES: usize = 10_000;
 
 /// By message, and user.

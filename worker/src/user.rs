@@ -51,7 +51,7 @@ impl<E: Into<StepError>> From<E> for UserError {
 
 /// What a delivery has come to so far with one user, all its rounds together.
 #[derive(Debug, Default)]
-struct Collected {
+struct UserProgress {
     /// What there is to tell.
     items: Vec<DigestItem>,
     /// What has been put on record of keys: newer than what reads may show.
@@ -60,7 +60,7 @@ struct Collected {
 
 /// One look, one decision, and what was done about it.
 struct Round {
-    collected: Collected,
+    collected: UserProgress,
     next: Result<Next, UserError>,
 }
 
@@ -87,7 +87,7 @@ async fn run_rounds(context: &UserContext<'_>) -> UserReport {
         Ok(None) => return UserReport { items: Vec::new(), result: Ok(()) },
         Err(error) => return UserReport { items: Vec::new(), result: Err(error.into()) },
     };
-    let mut collected = Collected::default();
+    let mut collected = UserProgress::default();
     for round in 0..MAX_ROUNDS {
         if round > 0 {
             tokio::time::sleep(BETWEEN_ROUNDS).await;
@@ -103,7 +103,7 @@ async fn run_rounds(context: &UserContext<'_>) -> UserReport {
     UserReport { items: collected.items, result: Err(StepError::Changed("it kept changing".into()).into()) }
 }
 
-async fn run_round(context: &UserContext<'_>, glance: Glance, collected: Collected) -> Round {
+async fn run_round(context: &UserContext<'_>, glance: Glance, collected: UserProgress) -> Round {
     let decided = async {
         let session = context.account.sessions.with_at_least(MIN_SESSION_FOR_ONE_USER).await?;
         let request = decide::request(context.account).await;

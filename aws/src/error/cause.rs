@@ -6,7 +6,7 @@ use std::{io, iter};
 use aws_config::imds::client::error::{ImdsError, TokenError};
 use aws_credential_types::provider::error::CredentialsError;
 
-use crate::environment::Way;
+use crate::environment::EndpointSettings;
 use crate::https::NoAddress;
 
 /// Why a call got no answer.
@@ -70,7 +70,7 @@ impl Cause {
     }
 
     /// What a person should know, of a call that takes this way.
-    pub(super) fn sentence(&self, way: &Way) -> String {
+    pub(super) fn sentence(&self, way: &EndpointSettings) -> String {
         match self {
             Cause::NoCredentials => format!("no AWS credentials were found: {SET_CREDENTIALS}"),
             Cause::CredentialsFailed(why) => {

@@ -98,7 +98,7 @@ pub struct Scope {
 
 /// A scope whose names have been looked up.
 #[derive(Debug)]
-pub struct Resolved {
+pub struct ResolvedScope {
     everybody: bool,
     named: Vec<Member>,
     units: Vec<UnitId>,
@@ -108,7 +108,7 @@ pub struct Resolved {
 
 /// What was left out of a listing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LeftOut {
+pub struct SkippedAccounts {
     /// Excluded by the operator.
     pub by_operator: u64,
     /// By state, for all that are not active.
@@ -126,7 +126,7 @@ pub struct LeftOut {
 /// How a listing ended.
 #[derive(Debug)]
 pub struct ListingSummary {
-    pub left_out: LeftOut,
+    pub left_out: SkippedAccounts,
     /// Why it ended before its end, if it did.
     pub broken_off: Option<AwsError>,
 }
@@ -136,7 +136,7 @@ impl Scope {
     ///
     /// # Errors
     /// [`CommandError::Usage`] for a name that means nothing, [`CommandError::Failed`] where there was no answer.
-    pub async fn resolve(&self, organization: &Organization) -> Result<Resolved, CommandError> {
+    pub async fn resolve(&self, organization: &Organization) -> Result<ResolvedScope, CommandError> {
         let wanted = self.accounts.iter().filter(|account| !self.excluded.contains(account));
         let lookups = wanted.map(|account| async move { (account, organization.describe(account).await) });
         let looked_up: Vec<_> = stream::iter(lookups).buffered(LOOKUPS).collect().await;
@@ -161,7 +161,7 @@ impl Scope {
         let everybody = self.units.is_empty() && self.accounts.is_empty();
         let units = self.units_with_all_below(organization).await?;
         let excluded = self.excluded.iter().cloned().collect();
-        Ok(Resolved { everybody, named, units, excluded, as_named })
+        Ok(ResolvedScope { everybody, named, units, excluded, as_named })
     }
 
     /// The units named and every unit below them, each once, however they overlap.
@@ -190,7 +190,7 @@ impl Scope {
     }
 }
 
-impl Resolved {
+impl ResolvedScope {
     /// Hands on every account concerned, each once. Ends early, without an error, when nobody takes them any more.
     pub async fn list(self, organization: &Organization, to: Sender<Member>) -> ListingSummary {
         let mut filter = AccountFilter::new(&self.excluded);
@@ -198,7 +198,7 @@ impl Resolved {
         if self.everybody && broken_off.is_none() {
             filter.left_out.unmet_exclusions = self.excluded.difference(&filter.matched_exclusions).cloned().collect();
         }
-        let left_out = LeftOut { as_named: self.as_named, ..filter.left_out };
+        let left_out = SkippedAccounts { as_named: self.as_named, ..filter.left_out };
         ListingSummary { left_out, broken_off }
     }
 
@@ -261,12 +261,17 @@ struct AccountFilter<'a> {
     /// All that have been seen: an account that is moved while the units are listed is seen twice. Ids only.
     seen: HashSet<AccountId>,
     matched_exclusions: BTreeSet<AccountId>,
-    left_out: LeftOut,
+    left_out: SkippedAccounts,
 }
 
 impl<'a> AccountFilter<'a> {
     fn new(excluded: &'a BTreeSet<AccountId>) -> Self {
-        Self { excluded, seen: HashSet::new(), matched_exclusions: BTreeSet::new(), left_out: LeftOut::default() }
+        Self {
+            excluded,
+            seen: HashSet::new(),
+            matched_exclusions: BTreeSet::new(),
+            left_out: SkippedAccounts::default(),
+        }
     }
 
     async fn send_on(&mut self, members: Vec<Member>, to: &Sender<Member>) -> Result<(), ListingStop> {

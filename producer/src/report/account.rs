@@ -138,10 +138,10 @@ impl AccountReader<'_> {
             },
         };
         match looked_at {
-            Ok(Looked { keys, unknown_use: None }) => {
+            Ok(LiveKeys { keys, unknown_use: None }) => {
                 (Some(UserKeys { user: User { keys, ..user }, live: true }), None)
             }
-            Ok(Looked { keys, unknown_use: Some(error) }) => {
+            Ok(LiveKeys { keys, unknown_use: Some(error) }) => {
                 let unread = unread(format!("a key's last use is not known: {error}"));
                 (Some(UserKeys { user: User { keys, ..user }, live: true }), unread)
             }
@@ -185,13 +185,13 @@ fn key_of_row(key: ReportedKey) -> Option<Key> {
 }
 
 /// A user's keys as they are at this moment.
-struct Looked {
+struct LiveKeys {
     keys: Vec<Key>,
     /// Why the last use of one is not known, where it is not.
     unknown_use: Option<AwsError>,
 }
 
-async fn live(access: &Access, account: &AccountId, user: &User) -> Result<Looked, AwsError> {
+async fn live(access: &Access, account: &AccountId, user: &User) -> Result<LiveKeys, AwsError> {
     let clients = access.clients().await?;
     let held = RetryPolicy::MESSAGE.retry(async || iam::access_keys(&clients.iam, &user.name).await).await?;
     let is_ours = !user.tags.states.is_empty();
@@ -199,7 +199,7 @@ async fn live(access: &Access, account: &AccountId, user: &User) -> Result<Looke
         true => Publication::Unreadable,
         false => publication(access, account, user).await?,
     };
-    let mut looked = Looked { keys: Vec::new(), unknown_use: None };
+    let mut looked = LiveKeys { keys: Vec::new(), unknown_use: None };
     for key in held {
         let last_use = RetryPolicy::MESSAGE.retry(async || iam::last_use(&clients.iam, &key.id).await).await;
         let last_use = last_use.unwrap_or_else(|error| {

@@ -15,7 +15,7 @@ use super::document::{
     AccountRow, AgeBand, Document, ExemptRow, ExemptionCell, FindingRow, ForecastDay, ForecastRows, KeyRow, NextStep,
     NotActiveRow, PolicyRow, Read, SCHEMA, Source, SuccessorRow, Summary, UnforeseeableRow, Usage, UserNotRead,
 };
-use super::gather::{AccountRecord, Gathered};
+use super::gather::{AccountRecord, AccountRecords};
 use crate::command::count;
 
 /// Days of the forecast.
@@ -35,7 +35,7 @@ pub(super) struct Basis {
     pub(super) source: Source,
 }
 
-pub(super) fn evaluate(gathered: &Gathered, basis: &Basis) -> Document {
+pub(super) fn evaluate(gathered: &AccountRecords, basis: &Basis) -> Document {
     let mut document = Document::empty(gathered, basis);
     for record in &gathered.accounts {
         document.account(record, basis);
@@ -50,7 +50,7 @@ pub(super) fn evaluate(gathered: &Gathered, basis: &Basis) -> Document {
     document
 }
 
-fn coverage(summary: &Summary, gathered: &Gathered) -> String {
+fn coverage(summary: &Summary, gathered: &AccountRecords) -> String {
     let all = gathered.accounts.len() as u64;
     let mut missing = Vec::new();
     if let Some(error) = &gathered.broken_off {
@@ -78,7 +78,7 @@ fn days_between(from: Timestamp, to: Timestamp) -> i64 {
 }
 
 impl Document {
-    fn empty(gathered: &Gathered, basis: &Basis) -> Self {
+    fn empty(gathered: &AccountRecords, basis: &Basis) -> Self {
         let day = |n| date(after(basis.as_of, n));
         let days = (0..FORECAST_DAYS).map(|n| ForecastDay {
             date: day(n),

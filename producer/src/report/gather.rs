@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::account::{AccountKeys, AccountReader};
 use super::progress::ProgressDisplay;
-use crate::organization::{ListingSummary, Member, MemberState, Organization, Resolved};
+use crate::organization::{ListingSummary, Member, MemberState, Organization, ResolvedScope};
 
 /// Accounts read at once. Most of the time they wait for IAM to generate their credential reports.
 const ACCOUNTS_AT_ONCE: usize = 32;
@@ -25,7 +25,7 @@ pub(super) struct AccountRecord {
 
 /// All that was read.
 #[derive(Debug, Default)]
-pub(super) struct Gathered {
+pub(super) struct AccountRecords {
     /// By account id.
     pub(super) accounts: Vec<AccountRecord>,
     /// Accounts that were left out because they are not active.
@@ -42,11 +42,11 @@ pub(super) struct Gathered {
 
 /// Reads every account of a listing.
 pub(super) async fn organization(
-    resolved: Resolved,
+    resolved: ResolvedScope,
     organization: &Organization,
     reader: AccountReader<'_>,
     progress: &ProgressDisplay,
-) -> Gathered {
+) -> AccountRecords {
     let (found, members) = mpsc::channel(BETWEEN_STAGES);
     let members = stream::unfold(members, async |mut members| Some((members.recv().await?, members)));
     let read = members
@@ -59,7 +59,7 @@ pub(super) async fn organization(
     let (listed, mut accounts) = tokio::join!(resolved.list(organization, found), read);
     accounts.sort_by(|a, b| a.account.cmp(&b.account));
     let ListingSummary { left_out, broken_off } = listed;
-    Gathered {
+    AccountRecords {
         accounts,
         not_active: left_out.not_active,
         named_not_active: left_out.named,

@@ -69,7 +69,7 @@ impl EarlierMessages {
             return None;
         }
         let last_run = last_run(connection, queue).await.unwrap_or_else(|why| {
-            tracing::warn!(error = why, "when the last run was is not known");
+            tracing::warn!(error = why, "the record of the last run could not be read");
             None
         });
         let now = connection.clock().now();

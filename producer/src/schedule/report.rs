@@ -186,14 +186,14 @@ mod tests {
 
     use super::*;
     use crate::command::ExitStatus;
-    use crate::organization::{LeftOut, MemberState};
+    use crate::organization::{MemberState, SkippedAccounts};
     use crate::users::IncompleteListing;
 
     fn account(id: u64) -> AccountId {
         AccountId::new(format!("{id:012}")).unwrap()
     }
 
-    fn report(left_out: LeftOut, expanded: ExpansionSummary, sent: SendSummary) -> ScheduleReport {
+    fn report(left_out: SkippedAccounts, expanded: ExpansionSummary, sent: SendSummary) -> ScheduleReport {
         let requested_at = "2026-11-22T10:00:00Z".parse().unwrap();
         let run = ScheduledRun { run_id: Uuid::nil(), requested_at, dry_run: false, enforced: None };
         let queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/work.fifo".parse().unwrap();
@@ -209,11 +209,11 @@ mod tests {
 
     #[test]
     fn a_run_without_problems_says_what_it_sent_and_left_out_and_exits_0() {
-        let left_out = LeftOut {
+        let left_out = SkippedAccounts {
             by_operator: 1,
             by_state: BTreeMap::from([("SUSPENDED".to_owned(), 2)]),
             unmet_exclusions: vec![account(9)],
-            ..LeftOut::default()
+            ..SkippedAccounts::default()
         };
         let report = report(
             left_out,
@@ -234,7 +234,10 @@ mod tests {
         let user = UserName::new("alice").unwrap();
         let unsent = UnsentJob { job: Job::new(account(3), Task::User(user)), why: "refused".to_owned() };
         let report = report(
-            LeftOut { named: vec![(account(1), MemberState::Inactive("SUSPENDED".to_owned()))], ..LeftOut::default() },
+            SkippedAccounts {
+                named: vec![(account(1), MemberState::Inactive("SUSPENDED".to_owned()))],
+                ..SkippedAccounts::default()
+            },
             ExpansionSummary {
                 accounts: 1,
                 unlisted: vec![IncompleteListing { account: account(2), listed: 100, why: "denied".to_owned() }],
@@ -254,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_run_that_concerns_nobody_says_so() {
-        let report = report(LeftOut::default(), ExpansionSummary::default(), SendSummary::default());
+        let report = report(SkippedAccounts::default(), ExpansionSummary::default(), SendSummary::default());
         assert!(report.to_string().ends_with("note: nothing was sent: no active account is concerned"));
     }
 }

@@ -127,10 +127,10 @@ pub(crate) fn intent(value: &str) {
     let named: Vec<String> = named.chain(intent.beside.iter().map(|key| format!("beside={key}"))).collect();
     assert_eq!(said, named, "the keys it names, to the letter");
 
-    assert!(!intent.is_old(intent.written) || intent.written == Timestamp::MAX);
+    assert!(!intent.is_expired(intent.written) || intent.written == Timestamp::MAX);
     assert_eq!(intent.may_have_made(intent.written), !named.is_empty());
-    let later = |seconds| intent.old_from().checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX);
-    assert!(later(1) == Timestamp::MAX || intent.is_old(later(1)) && !intent.may_have_made(later(1)));
+    let later = |seconds| intent.expires_at().checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX);
+    assert!(later(1) == Timestamp::MAX || intent.is_expired(later(1)) && !intent.may_have_made(later(1)));
 }
 
 /// A name is one or is none, by AWS's own words; what is one is spelled as it was, and fits where it is put.

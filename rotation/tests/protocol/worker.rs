@@ -133,7 +133,7 @@ pub(crate) struct Worker {
     pub(crate) place: Place,
     /// Whether the attempt only settles.
     pub(crate) settling: bool,
-    /// The old intents that were read in step 2.
+    /// The expired intents that were read in step 2.
     pub(crate) intents: Set,
     /// The published version, as read.
     pub(crate) current: u8,

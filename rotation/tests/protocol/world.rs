@@ -90,7 +90,7 @@ pub(crate) struct World {
     /// Keys made within minutes of the attempt whose trace that is: an intent that a person has written can have its date. (Where
     /// persons write intents.)
     pub(crate) near_trace: Set,
-    /// Whether that attempt was minutes ago at most, and whether it was just now: then no old intent has its date.
+    /// Whether that attempt was minutes ago at most, and whether it was just now: then no expired intent has its date.
     pub(crate) recent_trace: bool,
     pub(crate) new_trace: bool,
     /// Keys that an attempt has made, and that are left to a person.
@@ -363,7 +363,7 @@ impl World {
         }
     }
 
-    /// Whether an old intent's attempt has left its trace, as far as this key goes.
+    /// Whether an expired intent's attempt has left its trace, as far as this key goes.
     pub(crate) fn is_confirmed(&self, intent: u8, key: u8) -> bool {
         match has(self.forged, intent) {
             true => has(self.near_trace, key) && !self.new_trace,

@@ -278,10 +278,10 @@ proptest! {
 #[test]
 fn every_run_looks_at_everybody_where_that_is_set_and_a_weekly_run_at_the_turns_of_a_week() {
     let alice = user([key("A", 0)]);
-    assert!(FullScan::EVERY_RUN.is_every_run() && FullScan::new(7, 7).is_every_run());
-    assert!(!FullScan::new(FORTNIGHT, 7).is_every_run());
     let row: &[KeyInReport] = &[];
-    assert!((0..30).all(|n| reason(day(n), FullScan::EVERY_RUN, &alice, Some(row)) == Some(LookReason::FullScan)));
+    for every_run in [FullScan::EVERY_RUN, FullScan::new(7, 7)] {
+        assert!((0..30).all(|n| reason(day(n), every_run, &alice, Some(row)) == Some(LookReason::FullScan)));
+    }
     let weekly = |first: i64| {
         let is_looked_at =
             |week: &i64| reason(day(first + 7 * week), FullScan::new(14, 7), &alice, Some(row)).is_some();

@@ -152,8 +152,8 @@ fn what_is_not_wholly_an_intent_is_none() {
 fn an_intent_is_young_for_a_session_and_five_minutes_of_clocks_and_then_old() {
     let intent = Intent { attempt: Uuid::from_u128(7), written: day(90), successor_of: None, beside: vec![] };
     let end = day(90) + SignedDuration::from_mins(20);
-    assert!(!intent.is_old(day(90)) && !intent.is_old(end));
-    assert!(intent.is_old(end + SignedDuration::from_nanos(1)));
+    assert!(!intent.is_expired(day(90)) && !intent.is_expired(end));
+    assert!(intent.is_expired(end + SignedDuration::from_nanos(1)));
 }
 
 #[test]

@@ -50,6 +50,14 @@ fn an_unknown_last_use_is_not_never_used() {
     assert_eq!(verdict, rotation::Verdict::Undecided(rotation::MissingFact::LastUse(id("A"))));
 }
 
+/// Its mail says that it is disabled again if another key replaces it. That none will is told first.
+#[test]
+fn what_the_owner_of_a_restored_key_was_told_does_not_retire_it() {
+    let user = user([key("A", 0).never_used().restored(100)]);
+    let notice = notice(NoticeKind::Retired, 121);
+    assert_eq!(planned(day(111), &retiring(), &user), [Action::Notify { key: id("A"), notice }]);
+}
+
 #[test]
 fn of_two_due_keys_only_the_never_used_one_is_retired() {
     let user = user([key("A", 0).never_used().notified(95), key("B", 1)]);

@@ -320,3 +320,50 @@ async fn a_request_without_an_id_of_its_own_is_the_same_request_after_it_was_a_d
     assert_eq!((stage.waiting(), stage.dead_letters().await.len()), (0, 0), "known by what it has done before");
     assert!(stage.published_key().is_some_and(|key| is_active(&stage, &key)));
 }
+
+#[tokio::test]
+async fn a_report_of_a_leak_that_comes_while_the_mail_about_an_earlier_one_is_under_way_stays_on_record() {
+    let stage = Stage::with(false).await;
+    let key = stage.user(&[used(95)]).remove(0);
+    let mail = HoldPlan { calls: Calls::new("ses:SendEmail"), at_call: 1, when: When::Before };
+    let held = stage.world(|world| world.faults.hold(mail));
+    let report = || leak(&stage, Whom::UserAndKey(USER.parse().expect("a user name"), key_id(&key)));
+    stage.send(&report()).await;
+    let meanwhile = async {
+        held.reached().await;
+        stage.pass(SignedDuration::from_secs(5));
+        let between = restore_of(&stage, &key);
+        stage.pass(SignedDuration::from_secs(5));
+        deliver(&stage, &report()).await;
+        held.release();
+        between
+    };
+    let (_, between) = tokio::join!(stage.work(), meanwhile);
+    retry(&stage).await;
+    assert!(stage.is_told(&key));
+    deliver(&stage, &between).await;
+    assert!(!is_active(&stage, &key), "{:?}", stage.state_of(&key));
+}
+
+#[tokio::test]
+async fn a_key_that_was_restored_while_the_look_before_its_disable_was_under_way_stays_active() {
+    let stage = Stage::with(false).await;
+    let keys = stage.user(&[used(101), used(11)]);
+    publish(&stage, &keys[1]);
+    remember(&stage, &keys[0], "notified", 11);
+    let look = HoldPlan { calls: Calls::new("iam:ListAccessKeys"), at_call: 2, when: When::Before };
+    let held = stage.world(|world| world.faults.hold(look));
+    stage.schedule().await;
+    let meanwhile = async {
+        held.reached().await;
+        deliver(&stage, &stage.job(rotation::Task::User(USER.parse().expect("a user name")))).await;
+        assert!(!is_active(&stage, &keys[0]), "disabled by another message");
+        stage.pass(SignedDuration::from_secs(5));
+        deliver(&stage, &restore_of(&stage, &keys[0])).await;
+        assert!(is_active(&stage, &keys[0]));
+        stage.pass(SignedDuration::from_secs(30));
+        held.release();
+    };
+    tokio::join!(stage.work(), meanwhile);
+    assert!(is_active(&stage, &keys[0]), "{:?}", stage.state_of(&keys[0]));
+}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rotation::UserName;
 
 use super::AccountReport;
@@ -20,44 +21,29 @@ impl AccountContext<'_> {
     ///
     /// What will be told again anyway waits until the account has been worked through (or has been given up on), so that a
     /// message that is tried five times does not warn five times.
-    pub(super) async fn notify_owners(&self, report: AccountReport, last_delivery: bool) -> Result<(), JobError> {
-        let AccountReport { items, failed, not_begun, refused } = report;
-        // While one of them may get on by itself the message is tried again.
-        let given_up = last_delivery || failed.iter().all(|(_, error)| error.needs_a_person());
-        let complete = not_begun == 0 && given_up;
+    pub(super) async fn notify_owners(&self, mut report: AccountReport, last_delivery: bool) -> Result<(), JobError> {
+        let complete = report.not_begun == 0 && report.is_given_up(last_delivery);
+        let items = std::mem::take(&mut report.items).into_iter();
         let items: Vec<DigestItem> =
-            items.into_iter().filter(|item| complete || !(self.dry_run || item.news.can_wait())).collect();
-        let standing = items.iter().filter(|item| item.news.can_wait());
+            items.filter(|item| complete || !(self.dry_run || item.news.is_made_again())).collect();
+        let standing = items.iter().filter(|item| item.news.is_made_again());
         standing.filter_map(|item| from_item(item, |kind| self.event(kind))).for_each(|event| self.emit(event));
-        let incomplete = if complete { &failed[..] } else { &[] };
-        let mut outcome = Ok(());
+        let incomplete = if complete { &report.failed[..] } else { &[] };
+        let mut told = Ok(());
         if !items.is_empty() || !incomplete.is_empty() {
             let digest = self.digest(items, incomplete);
             let mut recorder = TagRecorder::new(self);
             let sent = self.worker.notices.deliver(&digest, &mut recorder).await;
             self.counter.count_mails(sent.mails, sent.failures.len());
-            // Before all else, as for whatever else the message came again, they would not be found again.
-            self.tell_findings(&digest, &sent, &mut recorder).await?;
-            outcome = recorder.finish().and_then(|()| mail_outcome(&digest, &sent));
+            // Before all else, as for whatever else the message came again, they would not be found again. An operator's request goes on all
+            // the same: it may have to make the successor of a key that it has disabled. (A finding is in the log and an event, too.)
+            let findings = self.tell_findings(&digest, &sent, &mut recorder).await;
+            if !self.job.is_operators_request() || report.is_given_up(last_delivery) {
+                findings?;
+            }
+            told = recorder.finish().and_then(|()| mail_outcome(&digest, &sent));
         }
-        // Where nothing more is to be tried but a mail, that is: what was done is told before the message ends. (Where a new key could not be
-        // stored another worker would make one more: then the next run tells it.)
-        let may_be_told = outcome.as_ref().is_err_and(|error| matches!(error.outcome(), Outcome::Retry { .. }));
-        let makes_no_key = !failed.iter().any(|(_, error)| matches!(error, StepError::NotStored(_)));
-        if given_up && not_begun == 0 && may_be_told && makes_no_key && !last_delivery {
-            return outcome;
-        }
-        if let Some(why) = refused {
-            return Err(JobError::Refused(why));
-        }
-        if not_begun > 0 {
-            return Err(JobError::Stopped { not_begun });
-        }
-        if !failed.is_empty() {
-            let now = self.now();
-            return Err(JobError::Users { failed, now });
-        }
-        outcome
+        report.result(told, last_delivery, self.now())
     }
 
     /// Sees to it that what no later try of the message would find again does not go untold: told once more, where that may help, and else
@@ -107,6 +93,34 @@ impl AccountContext<'_> {
     }
 }
 
+impl AccountReport {
+    /// Whether no user that failed can get on by itself, so that the message is not tried again for one of them.
+    fn is_given_up(&self, last_delivery: bool) -> bool {
+        last_delivery || self.failed.iter().all(|(_, error)| error.needs_a_person())
+    }
+
+    /// What the message comes to. A mail that may be tried again counts first where nothing else is: what was done is told before the
+    /// message ends. Then a refused request, users that were not begun, users that failed, and any other trouble with the mail.
+    fn result(self, told: Result<(), JobError>, last_delivery: bool, now: Timestamp) -> Result<(), JobError> {
+        let may_be_told = told.as_ref().is_err_and(|error| matches!(error.outcome(), Outcome::Retry { .. }));
+        // Where a new key could not be stored another worker would make one more: then the next run tells it.
+        let makes_no_key = !self.failed.iter().any(|(_, error)| matches!(error, StepError::NotStored(_)));
+        if self.not_begun == 0 && self.is_given_up(last_delivery) && may_be_told && makes_no_key && !last_delivery {
+            return told;
+        }
+        if let Some(why) = self.refused {
+            return Err(JobError::Refused(why));
+        }
+        if self.not_begun > 0 {
+            return Err(JobError::Stopped { not_begun: self.not_begun });
+        }
+        if !self.failed.is_empty() {
+            return Err(JobError::Users { failed: self.failed, now });
+        }
+        told
+    }
+}
+
 fn incomplete_user(user: &UserName, error: &StepError) -> IncompleteUser {
     IncompleteUser { user: user.clone(), reason: error.reason(), error: error.to_string() }
 }
@@ -138,5 +152,5 @@ fn by_user(item: &DigestItem) -> Option<String> {
 /// What nobody has been told and the next run would not tell by itself.
 fn untold<'d>(digest: &'d Digest, report: &'d DigestReport) -> impl Iterator<Item = &'d DigestItem> {
     let all = digest.items.iter().enumerate();
-    all.filter(|(i, item)| !item.news.can_wait() && !report.accepted.contains_key(i)).map(|(_, item)| item)
+    all.filter(|(i, item)| !item.news.is_made_again() && !report.accepted.contains_key(i)).map(|(_, item)| item)
 }

@@ -82,7 +82,7 @@ impl Secrets {
 
     /// Those of the worker's own account.
     pub fn central(connection: &Connection) -> Self {
-        let connection = connection.counting_anew();
+        let connection = connection.with_own_counter();
         let quotas = SecretQuotas::new(connection.calls().clone());
         Self { client: connection.secrets_manager(), quotas: Some(Arc::new(quotas)) }
     }

@@ -60,7 +60,7 @@ impl SesAccount {
         let limits = match self.ask().await {
             Ok(limits) => limits,
             Err(error) => {
-                warn!(%error, "SES's sending rate could not be found out: mails that come too early are only tried again");
+                warn!(%error, "SES's sending rate could not be read: mails are sent without waiting, and those that SES throttles are tried again");
                 SesLimits::default()
             }
         };

@@ -34,7 +34,7 @@ impl RecentMembers {
     ///
     /// # Errors
     /// [`AwsError`]: it cannot be found out.
-    pub async fn contain(
+    pub async fn includes(
         &self,
         session: &MemberSession,
         group: &str,

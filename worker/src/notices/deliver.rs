@@ -246,7 +246,7 @@ fn needs_delivery(digest: &Digest, mail: &RenderedMail) -> bool {
         RecipientClass::Account | RecipientClass::Owner => true,
         RecipientClass::Administrator => false,
     };
-    is_owner && !digest.dry_run && mail.items.iter().any(|&index| !digest.items[index].news.can_wait())
+    is_owner && !digest.dry_run && mail.items.iter().any(|&index| !digest.items[index].news.is_made_again())
 }
 
 /// The items that have become told with the last outcome: all mails about them have been tried, nothing blocks, and one was
@@ -306,7 +306,7 @@ fn failures(mails: &[RenderedMail], outcomes: &[MailOutcome], told: &BTreeMap<us
 fn concerns_everybody(class: ErrorClass) -> bool {
     match class {
         ErrorClass::Throttled
-        | ErrorClass::SendingOff
+        | ErrorClass::SendingPaused
         | ErrorClass::Denied
         | ErrorClass::NotEnabled
         | ErrorClass::SessionEnded => true,

@@ -66,7 +66,7 @@ impl fmt::Display for Meaning<'_> {
                 "the sender's address or domain is not verified in SES in this region, or SES refuses the recipient"
             }
             ErrorClass::NotEnabled => "SES, or the region, is not enabled for the account",
-            ErrorClass::SendingOff => "sending is switched off for this AWS account or configuration set",
+            ErrorClass::SendingPaused => "SES has paused sending for this AWS account or configuration set",
             ErrorClass::Invalid => "SES takes the recipient's address, or a setting of the sender, for malformed",
             ErrorClass::Conflict | ErrorClass::LimitExceeded => "SES refused",
         };

@@ -121,9 +121,9 @@ pub enum News {
 }
 
 impl News {
-    /// Whether the same item is made again each time the message is worked on, so that it can wait until the account has
-    /// been worked through: a retried message does not repeat its warnings.
-    pub fn can_wait(&self) -> bool {
+    /// Whether the next delivery or run makes this item again. Then it can wait until the account has been worked through: a
+    /// retried message does not repeat its warnings.
+    pub fn is_made_again(&self) -> bool {
         match self {
             News::Upcoming { .. } | News::Postponed { .. } => true,
             // Any other is found once: by the round, or the attempt, that came upon it.

@@ -347,7 +347,7 @@ async fn process_delivery<H: Handler>(
             info!(covered_message_id, covered_run_id = older.parsed.run_id, "an older message asks for the same work");
         }
         if let Some(group) = &parsed.own_group
-            && delivery.is_moved_to(context, group).await
+            && delivery.move_to_group(context, group).await
         {
             return Outcome::Done;
         }

@@ -255,11 +255,11 @@ impl Delivery {
         Ok(())
     }
 
-    /// Whether the message is in this group of its queue from now on, so that this delivery has nothing more to do. It is not where it was
-    /// there already, where the queue has no groups, and where it cannot be sent: then it is worked on in the group that it has.
+    /// Sends a copy of the message into this group of its queue, and returns true: this delivery has nothing more to do. Returns false, and
+    /// the message is processed in the group that it has, where it is in this one already, the queue has no groups, or sending fails.
     ///
     /// The copy is sent before the original is deleted. A crash in between makes two, and the second finds the work done.
-    pub(super) async fn is_moved_to(&self, context: &QueueContext, group: &str) -> bool {
+    pub(super) async fn move_to_group(&self, context: &QueueContext, group: &str) -> bool {
         if self.group().is_none_or(|is| is == group) {
             return false;
         }

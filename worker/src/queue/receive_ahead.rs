@@ -35,8 +35,8 @@ impl ReceiveAhead {
         self.done_since += 1;
     }
 
-    /// The receive brought so many. Nothing is received ahead where SQS had fewer than were asked for, or no work was done meanwhile; else
-    /// twice what was done, for that varies.
+    /// A receive has returned so many messages. From now on twice the number of messages that were finished meanwhile (it varies) are
+    /// received ahead, up to an eighth of `max_concurrent`; none if SQS returned fewer than were asked for.
     pub(super) fn end(&mut self, received: usize, max_concurrent: usize) {
         self.ahead = if received < self.asked { 0 } else { (2 * self.done_since).min(max_concurrent / PART) };
     }

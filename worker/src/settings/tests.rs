@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use key_rotation_aws::command_line;
+use rotation::selection::FullScan;
 
 use super::{RawSettings, Settings};
 
@@ -83,9 +84,9 @@ fn every_number_has_bounds_and_says_what_it_counts() {
 }
 
 #[test]
-fn users_are_looked_at_at_least_once_a_year() {
-    assert!(check(&["--full-scan-days", "1"]).expect("always").full_scan.is_every_run());
-    assert!(!check(&[]).expect("the defaults").full_scan.is_every_run());
+fn every_user_is_looked_at_within_14_days_or_on_every_run_where_that_is_set() {
+    assert_eq!(check(&["--full-scan-days", "1"]).expect("always").full_scan, FullScan::EVERY_RUN);
+    assert_eq!(check(&[]).expect("the defaults").full_scan, FullScan::new(14, 1));
 }
 
 #[test]

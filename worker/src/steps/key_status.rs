@@ -79,6 +79,12 @@ pub async fn disable(
             LastUse::Unknown => return withheld("whether it has been used is not known".to_owned()),
         },
     }
+    if context.account.may_be_overtaken() {
+        let tags = UserTags::from_pairs(&iam.user_tags(context.user).await?);
+        if tags.state_of(key).as_ref() != state {
+            return Err(StepError::Changed(format!("what is on record of the key {key} has changed")));
+        }
+    }
     iam.set_status(context.user, key, KeyStatus::Inactive).await?;
     info!(access_key_id = %key, "the key was disabled");
     Ok(DisableOutcome::Disabled)
@@ -117,6 +123,28 @@ pub async fn delete(context: &UserContext<'_>, session: &MemberSession, key: &De
     Ok(())
 }
 
+/// Right before a restore puts itself on record, in the place of what is there: of a leak that was reported since the restore was asked for
+/// nobody would know then.
+///
+/// # Errors
+/// [`StepError`]; [`StepError::Changed`] where there is such a report.
+pub async fn refuse_if_leaked(
+    context: &UserContext<'_>,
+    session: &MemberSession,
+    key: &AccessKeyId,
+    requested_at: Timestamp,
+) -> Result<(), StepError> {
+    let tags = Iam::new(session).user_tags(context.user).await?;
+    leaked_since(&UserTags::from_pairs(&tags), key, requested_at)
+}
+
+fn leaked_since(tags: &UserTags, key: &AccessKeyId, requested_at: Timestamp) -> Result<(), StepError> {
+    match tags.is_leaked_since(key, requested_at) {
+        true => Err(StepError::Changed(format!("the key {key} has been disabled since its restore was asked for"))),
+        false => Ok(()),
+    }
+}
+
 /// Makes a disabled key active again, which is on record by now: unless its deletion is, too, or another request has disabled it since
 /// this one was made (`requested_at`). Run twice it finds it active.
 ///
@@ -136,9 +164,7 @@ pub async fn enable(
     if !tags.unreadable_of(key).is_empty() {
         return Err(StepError::Changed(format!("what is on record of the key {key} cannot be read")));
     }
-    if tags.is_leaked_since(key, requested_at) {
-        return Err(StepError::Changed(format!("the key {key} has been disabled since its restore was asked for")));
-    }
+    leaked_since(&tags, key, requested_at)?;
     Iam::new(session).set_status(context.user, key, KeyStatus::Active).await?;
     info!(access_key_id = %key, "the key was made active again, on an operator's request");
     Ok(())

@@ -112,13 +112,13 @@ impl RotationAttempt<'_> {
 
     async fn run(&self, kind: AttemptKind<'_>) -> Result<AttemptOutcome, StepError> {
         if let AttemptKind::Settle { seen } = kind
-            && seen.iter().any(|intent| !intent.is_old(self.context.account.decision_time()))
+            && seen.iter().any(|intent| !intent.is_expired(self.context.account.decision_time()))
         {
             // Somebody is at work: an intent more would only stand in the way.
             self.wait_until_no_attempt_is_under_way().await?;
             return Ok(AttemptOutcome::LookAgain(Vec::new()));
         }
-        // 1: leave an intent. If the answer is lost it may be there: it then is an old intent one day, with nothing to settle.
+        // 1: leave an intent. If the answer is lost it may be there: it then is an expired intent one day, with nothing to settle.
         self.iam().leave_intent(self.context.user, &self.intent).await?;
         let ended = match kind {
             AttemptKind::Successor { old, present, tags, secret } => {
@@ -145,7 +145,7 @@ impl RotationAttempt<'_> {
     ) -> Result<AttemptOutcome, AttemptFailure> {
         // 2: wait for the turn. The plan was made on a look that showed no intent: one that is old now has to be settled first.
         match self.wait_for_turn().await? {
-            Some(seen) if seen.intents.is_empty() && tags.is_none_or(|planned| seen.says_the_same(planned)) => {}
+            Some(seen) if seen.intents.is_empty() && tags.is_none_or(|planned| seen.is_equivalent_to(planned)) => {}
             Some(_) => return self.look_again().await,
             None => return Ok(AttemptOutcome::LookAgain(Vec::new())),
         }
@@ -187,14 +187,14 @@ impl RotationAttempt<'_> {
     }
 
     async fn settle(&self) -> Result<AttemptOutcome, AttemptFailure> {
-        let Some(UserTags { intents: old_intents, .. }) = self.wait_for_turn().await? else {
+        let Some(UserTags { intents: expired_intents, .. }) = self.wait_for_turn().await? else {
             return Ok(AttemptOutcome::LookAgain(Vec::new()));
         };
         let record = self.destination.look().await?;
         let keys = access_keys(&self.context, &self.session).await?;
         let findings =
-            settle::settle(&self.context, &self.session, &self.destination, &old_intents, record, &keys).await?;
-        self.clear_intents(&old_intents).await.map_err(AttemptFailure::with_intent_untouched)?;
+            settle::settle(&self.context, &self.session, &self.destination, &expired_intents, record, &keys).await?;
+        self.clear_intents(&expired_intents).await.map_err(AttemptFailure::with_intent_untouched)?;
         Ok(AttemptOutcome::LookAgain(findings))
     }
 
@@ -266,7 +266,7 @@ impl RotationAttempt<'_> {
 
     /// The call may have taken effect: the intent stays, and a later delivery finds out.
     fn leave_for_settling(&self, error: AwsError) -> AttemptFailure {
-        AttemptFailure::with_intent_untouched(StepError::Ambiguous { error, settled_from: self.intent.old_from() })
+        AttemptFailure::with_intent_untouched(StepError::Ambiguous { error, settled_from: self.intent.expires_at() })
     }
 
     /// Clears its own intent, and these.

@@ -1,6 +1,6 @@
 //! Settling what interrupted attempts left: every key one of them may have made is published, or deleted, or left alone.
 //!
-//! Run twice: what is settled needs nothing more. Only old intents are settled: whoever wrote one can do nothing any more in
+//! Run twice: what is settled needs nothing more. Only expired intents are settled: whoever wrote one can do nothing any more in
 //! the member account, because its session has ended.
 
 use key_rotation_aws::{ErrorClass, MemberSession};
@@ -16,7 +16,7 @@ use crate::context::UserContext;
 use crate::error::StepError;
 use crate::events;
 
-/// Settles every key that an old intent's attempt can have made, and that no intent names as one that was there before.
+/// Settles every key that an expired intent's attempt can have made, and that no intent names as one that was there before.
 ///
 /// # Errors
 /// [`StepError`]: the intents stay, and settling is tried again.
@@ -24,13 +24,13 @@ pub async fn settle(
     context: &UserContext<'_>,
     session: &MemberSession,
     destination: &Destination,
-    old_intents: &[Intent],
+    expired_intents: &[Intent],
     mut record: Option<SecretRecord>,
     keys: &[KeyRecord],
 ) -> Result<Vec<Finding>, StepError> {
     let mut findings = Vec::new();
     let may_be_theirs = |key: &&KeyRecord| {
-        !named(old_intents, &key.id) && old_intents.iter().any(|intent| intent.may_have_made(key.created))
+        !named(expired_intents, &key.id) && expired_intents.iter().any(|intent| intent.may_have_made(key.created))
     };
     for key in keys.iter().filter(may_be_theirs) {
         // Of a secret that is scheduled for deletion Secrets Manager neither changes nor tells anything else.
@@ -47,7 +47,7 @@ pub async fn settle(
             if key.status == KeyStatus::Active {
                 verify(context, session, &key.id).await?;
             }
-        } else if holds && key.status == KeyStatus::Active && !is_beaten(key, record.as_ref(), keys, old_intents) {
+        } else if holds && key.status == KeyStatus::Active && !is_beaten(key, record.as_ref(), keys, expired_intents) {
             let expected = record.as_ref().and_then(|record| record.published_version()).map(str::to_owned);
             publish(destination, &key.id, expected.as_deref()).await?;
             verify(context, session, &key.id).await?;
@@ -55,7 +55,7 @@ pub async fn settle(
             emit_published(context, &key.id);
             record = destination.look().await?;
         } else {
-            findings.extend(remove(context, session, destination, old_intents, key).await?);
+            findings.extend(remove(context, session, destination, expired_intents, key).await?);
         }
     }
     Ok(findings)
@@ -72,11 +72,11 @@ fn named(intents: &[Intent], key: &AccessKeyId) -> bool {
 }
 
 /// Whether another attempt's key is live and published, so that this pending one came too late.
-fn is_beaten(key: &KeyRecord, record: Option<&SecretRecord>, keys: &[KeyRecord], old_intents: &[Intent]) -> bool {
+fn is_beaten(key: &KeyRecord, record: Option<&SecretRecord>, keys: &[KeyRecord], expired_intents: &[Intent]) -> bool {
     keys.iter().any(|other| {
         other.id != key.id
             && other.status == KeyStatus::Active
-            && !named(old_intents, &other.id)
+            && !named(expired_intents, &other.id)
             && record.is_some_and(|record| record.publishes(&other.id))
     })
 }
@@ -103,12 +103,12 @@ async fn verify(context: &UserContext<'_>, session: &MemberSession, key: &Access
 
 /// Nobody has its secret, and nobody was told of it. Never used, and an attempt has left its trace on the secret before it can have
 /// made it: it goes. Used after all: it is a person's, and stays. So where no attempt was at work: then somebody else has written
-/// the intent. A trace that confirms an old intent is minutes old itself, so no look that lags misses it.
+/// the intent. A trace that confirms an expired intent is minutes old itself, so no look that lags misses it.
 async fn remove(
     context: &UserContext<'_>,
     session: &MemberSession,
     destination: &Destination,
-    old_intents: &[Intent],
+    expired_intents: &[Intent],
     key: &KeyRecord,
 ) -> Result<Option<Finding>, StepError> {
     let (iam, id) = (Iam::new(session), key.id.clone());
@@ -121,7 +121,7 @@ async fn remove(
     let is_theirs = |intent: &Intent| {
         intent.may_have_made(key.created) && last_attempt.is_some_and(|attempt| intent.is_confirmed_by(attempt))
     };
-    if !old_intents.iter().any(is_theirs) {
+    if !expired_intents.iter().any(is_theirs) {
         return Ok(Some(Finding::UnconfirmedIntent { key: id }));
     }
     warn!(access_key_id = %id, "an interrupted rotation left a key whose secret nobody has: it is deleted");

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::decide::Decision;
 use super::look::UserSnapshot;
-use super::{Collected, Next, Round, UserError};
+use super::{Next, Round, UserError, UserProgress};
 use crate::aws::iam::Iam;
 use crate::context::UserContext;
 use crate::error::StepError;
@@ -31,7 +31,7 @@ pub(super) struct UserExecutor<'a> {
     session: MemberSession,
     snapshot: &'a UserSnapshot,
     user: &'a User,
-    collected: Collected,
+    collected: UserProgress,
 }
 
 impl<'a> UserExecutor<'a> {
@@ -39,7 +39,7 @@ impl<'a> UserExecutor<'a> {
         context: UserContext<'a>,
         session: MemberSession,
         snapshot: &'a UserSnapshot,
-        collected: Collected,
+        collected: UserProgress,
     ) -> Self {
         Self { context, session, snapshot, user: &snapshot.user, collected }
     }
@@ -95,7 +95,8 @@ impl<'a> UserExecutor<'a> {
                 let news = News::Noticed { kind: notice.kind.clone(), disable_due: notice.disable_due };
                 let state = notice.state(self.context.now());
                 // Since when it is to be told stays on record: by that it is known which successor was made for it.
-                let untold = self.user.tags.state_of(key).filter(|known| !known.told && known.is_the_same(&state));
+                let untold =
+                    self.user.tags.state_of(key).filter(|known| !known.told && known.is_of_same_request(&state));
                 match untold {
                     Some(untold) => self.record(key, &KeyState { until: state.until, ..untold }).await?,
                     None => self.record_not_told(key, &state).await?,
@@ -115,7 +116,13 @@ impl<'a> UserExecutor<'a> {
                 self.collect_item(key, News::Upcoming { what: upcoming.clone(), due: *due }, None);
             }
             Action::Postpone { key, until, .. } => self.collect_item(key, News::Postponed { until: *until }, None),
-            Action::Record { key, state } => self.record(key, state).await?,
+            Action::Record { key, state } => {
+                if let Some(requested_at) = state.requested_at.filter(|_| state.restoring.is_some() && !self.is_audit())
+                {
+                    key_status::refuse_if_leaked(&self.context, &self.session, key, requested_at).await?;
+                }
+                self.record(key, state).await?;
+            }
             Action::RecordDeletion { key } => self.record_deletion(key).await?,
             Action::Forget { key } if !self.is_audit() => {
                 Iam::new(&self.session).remove_state(self.context.user, key).await?;

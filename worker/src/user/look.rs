@@ -145,7 +145,7 @@ pub(super) async fn read_facts(
         key.published = published.unwrap_or(Published::Unknown);
     }
     for (missing, error) in failures.iter() {
-        warn!(%error, access_key_id = %missing.access_key_id(), "a fact about the key is not known");
+        warn!(%error, access_key_id = %missing.access_key_id(), "the key's last use, or whether it is published, could not be read");
     }
     snapshot.secret = secret.map_or(SeenSecret::Unknown, Into::into);
     Ok(())
@@ -173,7 +173,7 @@ pub(super) async fn is_exempt_since(context: &UserContext<'_>, session: &MemberS
     }
     let settings = &account.worker.settings;
     let (group, known_for) = (&settings.exemption_group, settings.members_known_for);
-    Ok(account.recent_members.contain(session, group, context.user, known_for).await?)
+    Ok(account.recent_members.includes(session, group, context.user, known_for).await?)
 }
 
 async fn keys_and_tags(

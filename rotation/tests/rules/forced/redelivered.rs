@@ -191,7 +191,7 @@ fn reports_of_a_disabled_key_that_come_again_and_again_do_not_put_off_its_deleti
 }
 
 #[test]
-fn of_two_reports_of_a_leak_the_later_stays_on_record_whichever_comes_first() {
+fn an_older_report_of_a_leak_takes_the_place_of_no_newer_one_on_record() {
     let state = KeyState { requested_at: Some(day(52)), ..KeyState::new(KeyStateKind::Disabled, day(45)) };
     let held = user([key("A", 0).inactive().in_state(state)]);
     for request in [leaked(), leaked_key("A")] {

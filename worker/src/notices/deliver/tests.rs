@@ -73,7 +73,7 @@ fn a_recipient_refused_for_good_does_not_stand_in_the_way_of_another_that_accept
 
 #[test]
 fn throttling_or_an_outage_blocks_the_items_concerned_and_is_tried_again() {
-    for class in [ErrorClass::Throttled, ErrorClass::Transient, ErrorClass::SendingOff, ErrorClass::Denied] {
+    for class in [ErrorClass::Throttled, ErrorClass::Transient, ErrorClass::SendingPaused, ErrorClass::Denied] {
         let not_known =
             MailOutcome::Refused { error: MailError::SuppressionNotKnown { class, code: None }, class: Some(class) };
         for refusal in [refused(class), not_known] {

@@ -25,7 +25,7 @@ impl UserExecutor<'_> {
         }
         // What every run finds again becomes an event when it is told.
         let account = self.context.account;
-        if !item.news.can_wait()
+        if !item.news.is_made_again()
             && let Some(event) = from_item(&item, |kind| account.event(kind))
         {
             account.emit(event);
