@@ -251,6 +251,31 @@ MUTANTS = [
         first="secret_access",
     ),
     mutant(
+        "the record of a mail takes away a report of a leak that came in between",
+        (RECORDER, "is_anothers(there) || has_later_leak(there)", "is_anothers(there) || has_later_leak(there) && false"),
+        first="late_requests",
+    ),
+    mutant(
+        "a key is disabled on a record that is another by now",
+        (KEY_STATUS, "if tags.state_of(key).as_ref() != state {", "if tags.state_of(key).as_ref() != state && false {"),
+        first="late_requests",
+    ),
+    mutant(
+        "what the owner of a restored key was told retires it",
+        (LIFECYCLE, "noticed.kind == KeyStateKind::Notified);", "noticed.kind != KeyStateKind::Forced);"),
+        first="rules",
+    ),
+    mutant(
+        "a restore takes the only inactive key whichever it began with",
+        (RESTORE, "if request.origin.redelivered && !was_inactive_before(meant, request) {", "if request.origin.redelivered && !was_inactive_before(meant, request) && false {"),
+        first="rules",
+    ),
+    mutant(
+        "of two restores of a key the one that is delivered later counts",
+        (RESTORE, "if let Some(at) = restore_since(key, request) {", "if let Some(at) = restore_since(key, request).filter(|_| false) {"),
+        first="rules",
+    ),
+    mutant(
         "the owner is told before the key is published",
         (EXECUTE, "match self.attempt(kind).await? {", "self.collect_item(old, News::Rotated { successor: None, disable_due }, record(None));\n        match self.attempt(kind).await? {"),
     ),
