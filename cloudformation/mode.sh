@@ -12,6 +12,7 @@ set_mode() {
     [[ -z $org || $org == "${running[AWSOrgID]}" ]] || fail "the fleet is the organization ${running[AWSOrgID]}'s, not $org's"
     check_notices
     say "Fleet in account $ACCOUNT ($PARTITION), region $region: DryRunFlag becomes $1, and nothing else changes."
+    [[ $1 == True ]] || say "Keys will be changed in: ${running[EnforceIn]:-EVERY account that the schedule reaches (EnforceIn is empty)}."
     set_mode_of "$FLEET_STACK" "$1"
     [[ ! -v there[$MONITORING_STACK] ]] || set_mode_of "$MONITORING_STACK" "$1"
     if $PLAN; then
