@@ -267,7 +267,7 @@ MUTANTS = [
     ),
     mutant(
         "a restore takes the only inactive key whichever it began with",
-        (RESTORE, "if request.origin.redelivered && !was_inactive_before(meant, request) {", "if request.origin.redelivered && !was_inactive_before(meant, request) && false {"),
+        (RESTORE, "if perhaps_another && !was_inactive_before(meant, request) {", "if perhaps_another && !was_inactive_before(meant, request) && false {"),
         first="rules",
     ),
     mutant(

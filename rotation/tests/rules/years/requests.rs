@@ -74,6 +74,7 @@ impl Requests {
     pub(crate) fn forget(&mut self, key: &AccessKeyId) {
         self.leaks.remove(key);
         self.restores.remove(key);
+        self.begun_with.retain(|_, begun| begun != key);
     }
 
     /// The same for all keys.
