@@ -1,7 +1,7 @@
 //! `UnusedKeys=retire`: a key never used by the time it is due gets no successor.
 
 use rotation::plan::NoticeKind;
-use rotation::{Action, DisablePrecondition, Upcoming};
+use rotation::{Action, DisablePrecondition, Notice, Upcoming};
 
 use crate::given::{Described, day, id, key, notice, only_notice, planned, retiring, user};
 
@@ -54,7 +54,7 @@ fn an_unknown_last_use_is_not_never_used() {
 #[test]
 fn what_the_owner_of_a_restored_key_was_told_does_not_retire_it() {
     let user = user([key("A", 0).never_used().restored(100)]);
-    let notice = notice(NoticeKind::Retired, 121);
+    let notice = Notice { requested_at: Some(day(100)), ..notice(NoticeKind::Retired, 121) };
     assert_eq!(planned(day(111), &retiring(), &user), [Action::Notify { key: id("A"), notice }]);
 }
 

@@ -419,6 +419,10 @@ proptest! {
     fn through_a_stormy_year_every_promise_is_kept_and_afterwards_no_key_is_stuck_without_a_finding(year in year(), habit in habit()) {
         end(&year, habit);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
     fn in_busy_months_every_promise_is_kept_and_afterwards_no_key_is_stuck_without_a_finding(year in busy_months(), habit in habit()) {
