@@ -16,7 +16,7 @@ use sandbox::{Clock, KeySpec, SandboxOptions, World};
 use crate::process::{Process, Signal, until};
 
 /// What the worker logs when it has got a signal: from then on it must behave so.
-const TOLD: &str = "told to stop";
+const TOLD: &str = "shutting down";
 /// So that this line is logged.
 const LOGGING: (&str, &str) = ("RUST_LOG", "info");
 /// Longer than any test.
