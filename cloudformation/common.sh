@@ -69,8 +69,10 @@ need() {
     command -v "$1" >/dev/null || fail "$1 is not installed: $2"
 }
 
+is_region() { [[ $1 =~ ^[a-z]{2,4}(-[a-z]+)+-[0-9]+$ ]]; }
+
 need_region() {
-    [[ $1 =~ ^[a-z]{2,4}(-[a-z]+)+-[0-9]+$ ]] || fail "\"$1\" is not a region, as eu-west-1 is"
+    is_region "$1" || fail "\"$1\" is not a region, as eu-west-1 is"
     export AWS_REGION=$1 AWS_DEFAULT_REGION=$1 AWS_PAGER=""
     # An organization's other users throttle, too.
     export AWS_RETRY_MODE=${AWS_RETRY_MODE:-standard} AWS_MAX_ATTEMPTS=${AWS_MAX_ATTEMPTS:-8}

@@ -15,9 +15,35 @@ check_unknown() {
 
 prerequisites() {
     step "Before anything else"
+    check_members
     trusted_access
     mail_service
     fargate_quota
+}
+
+# check_members: what is asked for by id is in the organization. A run that is to take, or to enforce in, what is not there sends nothing.
+check_members() {
+    local name ids id code question found
+    for name in EnforceIn RunIn ExcludeAccounts; do
+        ids=${asked[$name]-}
+        for id in ${ids//,/ }; do
+            case $id in
+            r-*) code=- question=(list-roots --query "Roots[?Id=='$id'].Id") ;;
+            ou-*) code=OrganizationalUnitNotFoundException question=(describe-organizational-unit --organizational-unit-id "$id" --query OrganizationalUnit.Id) ;;
+            *) code=AccountNotFoundException question=(describe-account --account-id "$id" --query Account.Id) ;;
+            esac
+            found=$(aws organizations "${question[@]}" --output text 2>"$SCRATCH/said") || case $(<"$SCRATCH/said") in
+            *"($code)"*) found="" ;;
+            *"(AccessDenied"*)
+                check_unknown "$name: $id in the organization"
+                continue
+                ;;
+            *) fail "it cannot be looked up: $(<"$SCRATCH/said") (organizations ${question[0]})" ;;
+            esac
+            [[ $found == "$id" ]] ||
+                fail "$name=$ids: $id is not in the organization $org, and with it no run would send anything: correct it, or leave it out"
+        done
+    done
 }
 
 # Stack sets reach other accounts by CloudFormation's trusted access. The management account can switch it on; nobody else can.

@@ -86,8 +86,8 @@ setting() {
     answer_of_setting=${asked[$1]-${running[$1]-${defaults[fleet.yaml $1]}}}
 }
 
-# check_together: settings that do not go together. The stacks would be made, and the workers would not start: the rules on periods are
-# those of rotation/src/policy.rs.
+# check_together: settings that do not go together, or that no pattern can tell. The stacks would fail half way, or the workers would not
+# start: the rules are those of rotation/src/policy.rs, rotation/src/readers.rs and worker/src/settings/store.rs.
 check_together() {
     local name days RotationPeriod InactivePeriod PendingActionWarnPeriod MinWorkers MaxWorkers
     for name in RotationPeriod InactivePeriod RecoveryGracePeriod PendingActionWarnPeriod InUseExtension; do
@@ -104,7 +104,108 @@ check_together() {
     setting MinWorkers
     setting MaxWorkers
     ((10#$MinWorkers <= 10#$MaxWorkers)) || fail "MinWorkers=$MinWorkers must not be more than MaxWorkers=$MaxWorkers: set both"
+    check_role_names
     check_exemption_group
+    check_store
+    check_readers SecretReaders
+    check_readers SecretReadersAllowed
+    check_schedule
+}
+
+# check_role_names: two roles of one account have two names.
+check_role_names() {
+    local IAMRoleName ReadRoleName WorkerRoleName ProducerRoleName
+    setting IAMRoleName
+    setting ReadRoleName
+    setting WorkerRoleName
+    setting ProducerRoleName
+    [[ $IAMRoleName != "$ReadRoleName" ]] || fail "IAMRoleName and ReadRoleName are both $IAMRoleName: they are two roles, and need two names"
+    [[ $WorkerRoleName != "$ProducerRoleName" ]] ||
+        fail "WorkerRoleName and ProducerRoleName are both $WorkerRoleName: they are two roles, and need two names"
+}
+
+# check_store: the store's key is where the store is, and replicas are elsewhere, in regions that there can be.
+check_store() {
+    local StoreSecretsInCentralAccount SecretKmsKeyArn CredentialReplicationRegions place seen=,
+    setting StoreSecretsInCentralAccount
+    setting SecretKmsKeyArn
+    setting CredentialReplicationRegions
+    [[ -z $SecretKmsKeyArn || $SecretKmsKeyArn == "arn:$PARTITION:kms:$region:"* ]] ||
+        fail "SecretKmsKeyArn=$SecretKmsKeyArn: it must be a key of the region $region, where the secrets are"
+    [[ $StoreSecretsInCentralAccount != True || -z $CredentialReplicationRegions ]] ||
+        fail "CredentialReplicationRegions=$CredentialReplicationRegions does not go together with the central store: replicas are encrypted with their region's AWS-managed key, which no other account can use. --set CredentialReplicationRegions= or no central store"
+    for place in ${CredentialReplicationRegions//,/ }; do
+        is_region "$place" || fail "CredentialReplicationRegions: \"$place\" is not a region, as eu-west-1 is"
+        [[ $place != "$region" ]] || fail "CredentialReplicationRegions names $region, where the secrets are already: name further regions only"
+        [[ $seen != *",$place,"* ]] || fail "CredentialReplicationRegions names $place twice"
+        seen+=$place,
+    done
+}
+
+# check_readers NAME: roles, none of which lets in more than it seems to
+check_readers() {
+    local name=$1 value reader readers account role fixed most=10 StoreSecretsInCentralAccount BreakGlassPrincipalArns
+    setting "$name" value
+    setting StoreSecretsInCentralAccount
+    setting BreakGlassPrincipalArns
+    # The break-glass role is one of the readers.
+    [[ $name != SecretReaders || -z $BreakGlassPrincipalArns ]] || most=9
+    IFS=, read -ra readers <<<"$value"
+    ((${#readers[@]} <= most)) ||
+        fail "$name names ${#readers[@]} roles, and there is room for $most in a secret's policy: use a pattern, or one role that all of them may assume"
+    for reader in ${readers[@]+"${readers[@]}"}; do
+        account=${reader#"arn:$PARTITION:iam::"} role=${reader#*:role/}
+        account=${account%":role/$role"}
+        [[ -n $role && $reader == "arn:$PARTITION:iam::$account:role/$role" ]] ||
+            fail "$name: \"$reader\" is not the ARN of a role, as arn:$PARTITION:iam::{account}:role/key-readers is"
+        [[ $account == "{account}" || $account =~ ^[0-9]{12}$ ]] ||
+            fail "$name: \"$reader\": its account must be {account}, which stands for the user's, or twelve digits: a wildcard would let in other accounts"
+        [[ $account == "{account}" || $StoreSecretsInCentralAccount == True ]] ||
+            fail "$name: \"$reader\" could not read anything: without the central store nobody from another account can decrypt the secrets. Write {account} for the account"
+        [[ $role != [*?]* ]] ||
+            fail "$name: \"$reader\": after role/ it must begin with a fixed text: a wildcard there would let in roles that anybody makes"
+        [[ $role != *"{user}"* || $role != *[*?]* ]] ||
+            fail "$name: \"$reader\": a wildcard does not go together with {user}: the name of one user may begin with another's"
+        fixed=${role//"{account}"/}
+        fixed=${fixed//"{user}"/}
+        [[ $fixed =~ ^[A-Za-z0-9+=.@_/*?-]*$ ]] ||
+            fail "$name: \"$reader\": a role's path and name have letters, digits and any of +=.@_-/, * and ? as wildcards, {account} and {user}"
+    done
+}
+
+# check_schedule: EventBridge Scheduler's user guide, schedule types. And in audit mode workers have to know how rarely they are asked.
+check_schedule() {
+    local ScheduleExpression ScheduleTimeZone AuditRunInterval fields days=1 per_day=1
+    local rate='^rate\(([1-9][0-9]{0,5}) (minute|hour|day)s?\)$' cron='^cron\(([^ ()]+ ){5}[^ ()]+\)$'
+    setting ScheduleExpression
+    setting ScheduleTimeZone
+    setting AuditRunInterval
+    if [[ $ScheduleExpression =~ $rate ]]; then
+        case ${BASH_REMATCH[2]} in
+        minute) per_day=1440 ;;
+        hour) per_day=24 ;;
+        esac
+        days=$(((BASH_REMATCH[1] + per_day - 1) / per_day))
+    elif [[ $ScheduleExpression =~ $cron ]]; then
+        read -ra fields <<<"${ScheduleExpression:5:-1}"
+        case ${fields[2]},${fields[4]} in
+        "?,?") fail "ScheduleExpression=$ScheduleExpression: only one of the day of the month and the day of the week may be ?" ;;
+        "?,"* | *",?") ;;
+        *) fail "ScheduleExpression=$ScheduleExpression: the day of the month or the day of the week must be ?, as in cron(0 6 * * ? *)" ;;
+        esac
+        # Not every day; how many are between is not worked out here.
+        case ${fields[2]},${fields[3]},${fields[4]} in
+        "*,*,?" | "?,*,*" | "1/1,*,?" | "?,*,1-7" | "?,*,SUN-SAT") ;;
+        *) days=2 ;;
+        esac
+    else
+        fail "ScheduleExpression=$ScheduleExpression: it must be cron(MINUTES HOURS DAY-OF-MONTH MONTH DAY-OF-WEEK YEAR), as cron(0 6 * * ? *) for six o'clock each day, or rate(NUMBER minutes|hours|days)"
+    fi
+    ((days <= 31)) || fail "ScheduleExpression=$ScheduleExpression: keys must be looked at once in 31 days at least"
+    ((10#$AuditRunInterval >= days)) ||
+        fail "ScheduleExpression=$ScheduleExpression is rarer than AuditRunInterval=$AuditRunInterval says: set that to the most days between two runs (--set AuditRunInterval=DAYS), or in audit mode the mails of the days between would not be sent"
+    [[ $ScheduleTimeZone =~ ^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$ ]] ||
+        fail "ScheduleTimeZone=$ScheduleTimeZone: it must be the name of a time zone, as Europe/Berlin or UTC"
 }
 
 # check_exemption_group: the stacks would make a group of another name anew, empty, in every account: whoever was exempt would not be.

@@ -24,6 +24,7 @@ FLEET, MEMBER, LISTER, IMAGE, KMS, MONITORING = (
 )
 UNIT, OTHER = "ou-abcd-11111111", "ou-abcd-22222222"
 ALL = ("eu-west-1", "admin@example.com", ORGANIZATION)
+KEY = f"arn:aws:kms:eu-west-1:{MANAGEMENT}:key/our-own"
 OLD = "an older version's template"
 
 
@@ -418,6 +419,22 @@ def a_value_that_a_template_does_not_take_is_refused_before_anything_is_done(wor
             ("RecoveryGracePeriod=99999", "at most 36500"),
             ("LogRetentionDays=2", "one of: 1 3 5"), ("StoreSecretsInCentralAccount=yes", "True or False"),
             ("EnforceIn=123456789012, 123456789013", 'EnforceIn="123456789012, 123456789013", with a space: it must be empty, or ids of'),
+            ("EnforceIn=123456789012", "EnforceIn=123456789012: 123456789012 is not in the organization"),
+            (f"EnforceIn=333333333333,{UNIT}x", f"{UNIT}x is not in the organization"), ("EnforceIn=r-zzzz", "r-zzzz is not in the organization"),
+            ("RunIn=ou-abcd-99999999", "ou-abcd-99999999 is not in the organization"),
+            ("ExcludeAccounts=333333333333,444444444440", "444444444440 is not in the organization"),
+            ("CredentialReplicationRegions=eu-west-1", "names eu-west-1, where the secrets are already"),
+            ("CredentialReplicationRegions=us-east-1,us-east-1", "names us-east-1 twice"), ("CredentialReplicationRegions=europe", '"europe" is not a region'),
+            ("SecretReaders=arn:aws:iam::*:role/x", "a wildcard would let in other accounts"), ("SecretReaders=arn:aws:iam::{account}:user/x", "not the ARN of a role"),
+            ("SecretReaders=arn:aws-cn:iam::{account}:role/x", "not the ARN of a role"), ("SecretReadersAllowed=arn:aws:iam::{account}:role/*", "begin with a fixed text"),
+            ("SecretReadersAllowed=arn:aws:iam::{account}:role/{user}*", "does not go together with {user}"),
+            (f"SecretReaders=arn:aws:iam::{MANAGEMENT}:role/x", "Write {account} for the account"),
+            ("SecretReaders=" + ",".join(["arn:aws:iam::{account}:role/x"] * 11), "names 11 roles"),
+            ("ScheduleExpression=daily", "it must be cron("), ("ScheduleExpression=cron(0 6 * * *)", "it must be cron("),
+            ("ScheduleExpression=at(2027-01-01T06:00:00)", "it must be cron("), ("ScheduleExpression=cron(0 6 * * * *)", "must be ?"),
+            ("ScheduleExpression=rate(7 days)", "AuditRunInterval=DAYS"), ("ScheduleExpression=rate(49 hours)", "AuditRunInterval=DAYS"),
+            ("ScheduleExpression=cron(0 6 ? * MON-FRI *)", "AuditRunInterval=DAYS"), ("ScheduleExpression=rate(32 days)", "once in 31 days"),
+            ("ScheduleTimeZone=Central European Time", "as Europe/Berlin or UTC"), ("ReadRoleName=asa-iam-key-rotation-lambda-assumed-role", "need two names"),
             ("EnforceIn=12345", "it must be empty, or ids of organizational units and accounts"), ("RunIn=123456789012", "it must be of the form (r-"),
             ("ExcludeAccounts=ou-abcd-11111111", "ids of accounts"), ("ExternalId=a b", "2 to 1224 letters"),
             ("OperatorRoleArns=*", "ARNs of roles"), ("BreakGlassRoleName=a/b", "of the form"),
@@ -427,7 +444,10 @@ def a_value_that_a_template_does_not_take_is_refused_before_anything_is_done(wor
 
 def a_value_that_a_template_takes_is_not_refused(world):
     role = f"arn:aws:iam::{MANAGEMENT}:role/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_keys_*"
-    for setting in (f"EnforceIn=123456789012,{UNIT},{ROOT}", "ExcludeAccounts=123456789012,123456789013", f"RunIn={UNIT},{OTHER}", "ExternalId=",
+    for setting in (f"EnforceIn=333333333333,{UNIT},{ROOT}", "ExcludeAccounts=333333333333,444444444444", f"RunIn={UNIT},{OTHER}", "ExternalId=",
+                    "SecretReaders=arn:aws:iam::{account}:role/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_KeyOps_*,arn:aws:iam::{account}:role/of-{user}",
+                    "CredentialReplicationRegions=us-east-1,us-gov-west-1", "ScheduleExpression=rate(24 hours)", "ScheduleExpression=cron(30 4 ? * * *)",
+                    "ScheduleTimeZone=America/Argentina/Buenos_Aires", "ScheduleTimeZone=Etc/GMT+5",
                     "ExternalId=a_b+c=d,e.f@g:h/i-j", f"OperatorRoleArns={role},{role}", "EnforceIn="):
         world.deploy(Cloud(), "--image", "i:1", "--plan", "--set", setting)
     # Java's patterns that mean the same to settings.sh (check_pattern): these escapes, in these places, and nothing that POSIX does not know.
@@ -446,10 +466,24 @@ def settings_that_the_workers_would_refuse_together_are_refused_before_anything_
         (Cloud(), ("RotationPeriod=7",), "PendingActionWarnPeriod=7 must be less than RotationPeriod=7"),
         (Cloud(), ("MinWorkers=11",), "MinWorkers=11 must not be more than MaxWorkers=10"),
         (deployed(world), ("RotationPeriod=75",), "InactivePeriod=75 must be more than RotationPeriod=75"),
+        (Cloud(), ("StoreSecretsInCentralAccount=True", f"SecretKmsKeyArn={KEY}", "CredentialReplicationRegions=us-east-1"), "does not go together with the central store"),
+        (Cloud(), ("StoreSecretsInCentralAccount=True", f"SecretKmsKeyArn={KEY.replace('eu-west-1', 'us-east-1')}"), "a key of the region eu-west-1"),
+        (Cloud(), ("ScheduleExpression=rate(7 days)", "AuditRunInterval=6"), "AuditRunInterval=6"),
         (deployed(world), ("PendingActionWarnPeriod=60",), "PendingActionWarnPeriod=60 must be less than RotationPeriod=60"),
     ):
         world.refused(cloud, "--image", "i:1", *(word for setting in settings for word in ("--set", setting)), says=says)
     world.deploy(Cloud(), "--image", "i:1", "--set", "RotationPeriod=80", "--set", "InactivePeriod=90")
+    world.deploy(Cloud(), "--image", "i:1", "--set", "ScheduleExpression=rate(7 days)", "--set", "AuditRunInterval=7")
+    world.deploy(Cloud(), "--image", "i:1", "--central-store", "--set", f"SecretReaders=arn:aws:iam::{MANAGEMENT}:role/x")
+
+
+def whether_an_account_is_in_the_organization_may_stay_unknown(world):
+    cloud = Cloud()
+    cloud.tells_members = False
+    world.deploy(cloud, "--image", "i:1", "--set", "EnforceIn=123456789012", says=("EnforceIn: 123456789012 in the organization cannot be found out from here: An error occurred (AccessDenied",))
+    # What runs has is not asked about again: an account that has left since holds no upgrade up.
+    cloud.tells_members = True
+    world.deploy(cloud, "--set", "MaxWorkers=5")
 
 
 def another_exemption_group_exempts_nobody_by_mistake(world):

@@ -67,6 +67,8 @@ class Cloud:
         self.partition = "aws"
         self.identities = {}
         self.trusted = "ENABLED"
+        # Whether the caller may look at single accounts and units.
+        self.tells_members = True
         self.serial = 0
 
     def copy(self):
@@ -260,6 +262,13 @@ class Cloud:
 
     # ---- the rest
 
+    def member(self, name, of, code):
+        if not self.tells_members:
+            raise Failed("An error occurred (AccessDeniedException) when calling the operation: not allowed")
+        if name not in of:
+            raise Failed(f"An error occurred ({code}) when calling the operation: You specified what doesn't exist")
+        return name + "\n"
+
     def answer(self, arguments, half):
         program, service, *rest = arguments
         if program == "docker":
@@ -278,6 +287,10 @@ class Cloud:
                 return f"{ORGANIZATION}\t{MANAGEMENT}\n"
             case "organizations", "list-roots":
                 return ROOT + "\n"
+            case "organizations", "describe-account":
+                return self.member(option(arguments, "--account-id"), {MANAGEMENT, DELEGATE}.union(*UNITS.values()), "AccountNotFoundException")
+            case "organizations", "describe-organizational-unit":
+                return self.member(option(arguments, "--organizational-unit-id"), UNITS, "OrganizationalUnitNotFoundException")
             case "ec2", "describe-vpcs":
                 return "vpc-1\n"
             case "ec2", "describe-subnets":
