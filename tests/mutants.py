@@ -440,6 +440,26 @@ MUTANTS = [
         first="late_requests",
     ),
     mutant(
+        "whether a restore has begun beside a report of a leak is looked at once only",
+        (FORCED, "let rest_after = Some(recorded_for_long_enough(self.now));", "let rest_after = None;"),
+        first="late_requests",
+    ),
+    mutant(
+        "a restore writes over a leak that was reported after its look",
+        (EXECUTE, "state.requested_at.filter(|_| state.restoring.is_some() && !self.is_audit())", "state.requested_at.filter(|_| false)"),
+        first="late_requests",
+    ),
+    mutant(
+        "what nobody can be told ends an operator's request",
+        (NOTIFY, "if !self.job.is_operators_request() || report.is_given_up(last_delivery) {", "{"),
+        first="late_requests",
+    ),
+    mutant(
+        "secrets whose policy is refused for good end the round of policies",
+        (SECRET_POLICIES, "failed += usize::from(error.class.may_pass());", "failed += 1;"),
+        first="secret_access",
+    ),
+    mutant(
         "a key whose restore has begun counts as inactive",
         (OLD_KEY, "key.status == KeyStatus::Active || key.state.as_ref().is_some_and(is_restored)", "{ let _ = is_restored; key.status == KeyStatus::Active }"),
         first="late_requests",

@@ -144,7 +144,8 @@ impl<'a> ForcedRules<'a> {
     }
 
     /// Where a leak is reported of a key that is inactive already, nothing is left to be done; but that it is to stay so goes on record: a
-    /// restore that was asked for before does not bring it back. Then the user is looked at once more, should one have begun meanwhile.
+    /// restore that was asked for before does not bring it back. Should one have begun before the record showed, its key is active when
+    /// the user is looked at again, once no such restore can be under way.
     fn refused(&self, refusal: Refusal) -> Verdict {
         let is_inactive = match self.old_key() {
             Err(Obstacle::Refused(why)) => matches!(why, Refusal::AlreadyInactive { .. } | Refusal::NoActiveKey { .. }),
@@ -167,7 +168,10 @@ impl<'a> ForcedRules<'a> {
         let record = |key: &Key| Action::Record { key: key.id.clone(), state: self.with_leak_reported(key) };
         match leaked.map(record).collect::<Vec<_>>() {
             actions if actions.is_empty() => Verdict::Refused(refusal),
-            actions => Verdict::Act(Plan { actions, decide_again: true, refusal: Some(refusal), ..Plan::default() }),
+            actions => {
+                let rest_after = Some(recorded_for_long_enough(self.now));
+                Verdict::Act(Plan { actions, rest_after, refusal: Some(refusal), ..Plan::default() })
+            }
         }
     }
 

@@ -19,7 +19,7 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// Whether this is only what cannot wait: once it is done, the user is looked at and decided about again.
     pub decide_again: bool,
-    /// Whether the rest of a request has to wait: it is decided about again after this time.
+    /// Whether the request, with what is left of it, has to wait: it is decided about again after this time.
     pub rest_after: Option<Timestamp>,
     /// What that rest is, as far as it is known by now: an audit tells of it.
     pub rest: Vec<Action>,

@@ -5,7 +5,7 @@ use end_to_end::{ACCOUNT, Stage, USER};
 use jiff::SignedDuration;
 use rotation::Task;
 use rotation::job::{ForceRotate, Whom};
-use sandbox::faults::StaleReads;
+use sandbox::faults::{Calls, HoldPlan, StaleReads, When};
 use sandbox::services::ses::RefuseAs;
 use sandbox::world::KeyStatus;
 
@@ -65,6 +65,7 @@ async fn a_restore_that_waits_is_refused_once_the_key_is_reported_as_leaked_thou
         stage.pass(SignedDuration::from_hours(1));
         let whom = if named { Whom::Key(key_id(&key)) } else { whom() };
         deliver(&stage, &leak(&stage, whom)).await;
+        after_announcing(&stage).await;
         let why = only_refusal(&stage).await;
         assert!(why.contains("inactive already") || why.contains("no active access key"), "nothing to contain: {why}");
 
@@ -79,6 +80,55 @@ async fn a_restore_that_waits_is_refused_once_the_key_is_reported_as_leaked_thou
 }
 
 #[tokio::test]
+async fn a_leak_report_and_an_earlier_restore_that_do_not_see_each_other_end_with_the_key_inactive() {
+    for restore_first in [true, false] {
+        let stage = Stage::with(false).await;
+        let key = stage.user(&[used(101).inactive()]).remove(0);
+        remember(&stage, &key, "disabled", 1);
+        stage.world(|world| {
+            world.faults.stale_reads = Some(StaleReads { seconds: 10, reads: None, rate: 1.0, operation: None });
+        });
+        let early = restore(&stage);
+        stage.pass(SignedDuration::from_secs(2));
+        let report = leak(&stage, Whom::Key(key_id(&key)));
+        let (first, second) = if restore_first { (early, report) } else { (report, early) };
+        deliver(&stage, &first).await;
+        stage.pass(SignedDuration::from_secs(2));
+        deliver(&stage, &second).await;
+        assert!(is_active(&stage, &key), "neither has seen the other");
+        for minutes in [2, 16, 2] {
+            stage.pass(SignedDuration::from_mins(minutes));
+            stage.work().await;
+            assert!(!is_active(&stage, &key), "restored first: {restore_first}, {:?}", stage.state_of(&key));
+        }
+        assert!(stage.published_key().is_some_and(|successor| is_active(&stage, &successor)));
+    }
+}
+
+#[tokio::test]
+async fn a_restore_does_not_write_over_a_leak_that_was_reported_after_its_look() {
+    let stage = Stage::with(false).await;
+    let key = stage.user(&[used(101).inactive()]).remove(0);
+    remember(&stage, &key, "disabled", 1);
+    let look = HoldPlan { calls: Calls::new("iam:ListUserTags"), at_call: 2, when: When::Before };
+    let held = stage.world(|world| world.faults.hold(look));
+    stage.send(&restore(&stage)).await;
+    stage.pass(SignedDuration::from_secs(2));
+    let now = rotation::state::tag_time(stage.now());
+    let reported = format!("disabled={now} asked={now}");
+    let meanwhile = async {
+        held.reached().await;
+        stage.world(|world| world.tag_user(ACCOUNT, USER, &rotation::names::state_tag(&key_id(&key)), &reported));
+        held.release();
+    };
+    tokio::join!(stage.work(), meanwhile);
+    assert_eq!((is_active(&stage, &key), stage.state_of(&key)), (false, Some(reported)));
+    retry(&stage).await;
+    assert!(!is_active(&stage, &key));
+    assert!(only_refusal(&stage).await.contains("after the request to restore it was made"));
+}
+
+#[tokio::test]
 async fn a_tag_that_cannot_be_read_lets_no_restore_bring_back_a_key_that_was_reported_as_leaked() {
     let stage = Stage::with(false).await;
     let key = stage.user(&[used(101).inactive()]).remove(0);
@@ -87,6 +137,7 @@ async fn a_tag_that_cannot_be_read_lets_no_restore_bring_back_a_key_that_was_rep
     let early = restore(&stage);
     stage.pass(SignedDuration::from_hours(1));
     deliver(&stage, &leak(&stage, Whom::Key(key_id(&key)))).await;
+    after_announcing(&stage).await;
     assert!(only_refusal(&stage).await.contains("nothing is changed"));
     deliver(&stage, &early).await;
     assert!(!is_active(&stage, &key));

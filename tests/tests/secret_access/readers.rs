@@ -1,11 +1,12 @@
 //! Who reads a user's secret: each principal, in each state of the key, in both stores.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use end_to_end::{ACCOUNT, Stage, USER};
 use rotation::Task;
 use rotation::job::{ForceRotate, Whom};
-use rotation::names::READERS_TAG;
+use rotation::names::{READERS_TAG, secret_name};
 use rotation::readers::{ReaderPattern, Readers};
 use sandbox::faults::{Calls, HoldPlan, When};
 use sandbox::services::ses::RefuseAs;
@@ -180,6 +181,32 @@ async fn a_reader_that_is_named_later_reads_from_the_next_run_on_and_one_that_is
         assert_eq!(reads(&reader, &id).await, refused);
         assert_eq!(stage.mails().len(), 1, "nobody is told of it");
     }
+}
+
+#[tokio::test]
+async fn secrets_whose_policy_is_refused_for_good_keep_no_reader_from_those_that_are_listed_after_them() {
+    let stage = Stage::new().await;
+    let refused: Vec<String> = (1..=6).map(|number| format!("a{number}")).collect();
+    refused.iter().for_each(|name| drop(stage.user_named(name, &[due()])));
+    stage.user(&[due()]);
+    stage.run().await;
+    let id = secret_arn(&stage, Store::Own);
+    let reader = role(&stage, ACCOUNT, "IAMKeyRotationBreakGlass").await;
+    stage.world(|world| {
+        for name in &refused {
+            let secret = secret_name(&ACCOUNT.parse().expect("an account id"), &name.parse().expect("a user name"));
+            world.faults.deny(ACCOUNT, "secretsmanager:PutResourcePolicy", Some(&secret));
+        }
+    });
+    stage.schedule().await;
+    stage.work_with(&Store::Own.with_readers(&stage)).await;
+    let tried = stage.world(|world| {
+        let puts = world.journal.calls().filter(|call| call.operation == "PutResourcePolicy");
+        let refused = puts.filter(|call| call.outcome.word() == "AccessDeniedException");
+        refused.map(|call| call.subject.clone()).collect::<BTreeSet<_>>().len()
+    });
+    assert_eq!(tried, refused.len(), "all of them were listed before");
+    assert_eq!(reads(&reader, &id).await, Ok(stage.published_key().expect("a successor")));
 }
 
 #[tokio::test]

@@ -66,11 +66,11 @@ impl<'a> UserExecutor<'a> {
         if plan.decide_again && !self.is_audit() {
             return Ok(Next::LookAgain);
         }
-        if let Some(refusal) = &plan.refusal {
-            return Err(UserError::Refused(refusal.clone()));
-        }
         if let Some(not_before) = plan.rest_after.filter(|_| !self.is_audit()) {
             return Err(StepError::HasToWait { not_before }.into());
+        }
+        if let Some(refusal) = &plan.refusal {
+            return Err(UserError::Refused(refusal.clone()));
         }
         Ok(Next::Done)
     }
