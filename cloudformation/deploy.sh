@@ -20,53 +20,65 @@ source "$here/mode.sh"
 
 usage() {
     cat <<'USAGE'
-Usage: deploy.sh REGION ADMIN_EMAIL ORG_ID [options]     deploy, or bring up to date
-       deploy.sh REGION --audit | --enforce              only change the mode of what runs
+Usage: deploy.sh REGION ADMIN_EMAIL ORG_ID [options]         deploy, or bring up to date
+       deploy.sh REGION --audit | --enforce [--everywhere]   only change the mode of what runs
 
-Run it with credentials of the account the fleet shall live in: the organization's management account, or a delegated administrator
-for CloudFormation StackSets. It can be run again at any time: what is there is updated, what was set and is not named again stays,
-the image included, and what was interrupted is finished. Roles come before the fleet. The fleet starts in audit mode.
-ADMIN_EMAIL gets a summary per account with findings, and whatever no other address is given for. In audit mode owners are mailed what
-would happen, unless --set AuditMails=administrator.
+Run it with credentials of the account the fleet shall live in: the organization's management
+account, or a delegated administrator for CloudFormation StackSets. It can be run again at any time:
+what is there is updated, what was set and is not named again stays, the image included, and what
+was interrupted is finished. Roles come before the fleet. The fleet starts in audit mode.
+ADMIN_EMAIL gets a summary per account with findings, and whatever no other address is given for. In
+audit mode owners are mailed what would happen, unless --set AuditMails=administrator.
 
-With --audit or --enforce and no other option, a fleet that runs gets that mode and nothing else: no docker, no other version, no change
-of roles. It takes some minutes; --audit also prints the two commands that stop all workers at once.
+With --audit or --enforce and nothing else, a fleet that runs gets that mode and nothing else: no
+docker, no other version, no change of roles. It takes some minutes; --audit also prints the two
+commands that stop all workers at once.
 
-  --plan                   show what would be done, and of a stack that is there what would change in it; change nothing
+  --plan                   show what would be done, and of a stack that is there what would change
+                           in it; change nothing
   --image URI              use this image (where no fleet runs also IMAGE_URI); needs no docker
-  --build                  build an image from this checkout, if these sources have none yet: to upgrade [default where no fleet runs]
+  --build                  build an image from this checkout, if these sources have none yet: to
+                           upgrade [default where no fleet runs]
   --rebuild                build it in any case, on the newest base image
-  --vpc ID --subnets IDS   where tasks run: subnets separated by commas [default: the default VPC, with public addresses]
-  --public-ip              give tasks public addresses, for subnets without NAT [default: as it is; none in subnets that --subnets names]
-  --ou ID                  deploy the member role to this unit instead of the whole organization, and have scheduled runs take these
-                           units alone (RunIn); may be repeated. Later: this one as well [default: as it is]
+  --vpc ID --subnets IDS   where tasks run: subnets separated by commas [default: the default VPC,
+                           with public addresses]
+  --public-ip              give tasks public addresses, for subnets without NAT [default: as it is;
+                           none in subnets that --subnets names]
+  --ou ID                  deploy the member role to this unit instead of the whole organization,
+                           and have scheduled runs take these units alone (RunIn); may be repeated.
+                           Later: this one as well [default: as it is]
   --external-id ID         external id of all roles [default: key-rotation-ORG_ID]
   --role-name NAME         name of the workers' role in every account; the producer's is NAME-read
-  --central-store          store all secrets in the fleet's account, under a key that this makes. Under a key of yours instead:
-                           --set StoreSecretsInCentralAccount=True --set SecretKmsKeyArn=ARN
+  --central-store          store all secrets in the fleet's account, under a key that this makes.
+                           Under a key of yours instead: --set StoreSecretsInCentralAccount=True
+                           --set SecretKmsKeyArn=ARN
   --sender EMAIL           sender of the mails to owners, verified in SES [default: ADMIN_EMAIL]
   --reply-to EMAILS        where owners' replies go, separated by commas [default: the sender]
   --alarms EMAIL           who gets the alarms [default: ADMIN_EMAIL]
-  --monitoring             alarms on overdue keys, findings and the like, queries and a dashboard, in a stack that then goes along with
-                           the fleet's; --no-monitoring removes it again [default: as it is]
-  --enforce | --audit      rotate keys, or only tell [default: audit, later as it was]. In some accounts or units only:
-                           --set EnforceIn=ID,ID
-  --set NAME=VALUE         any other parameter of the templates; may be repeated; NAME= empties it. Where an account has the exemption
-                           group already: --set CreateExemptionGroup=No. For Graviton: --set CpuArchitecture=ARM64
+  --monitoring             alarms on overdue keys, findings and the like, queries and a dashboard,
+                           in a stack that then goes along with the fleet's; --no-monitoring removes
+                           it again [default: as it is]
+  --enforce | --audit      rotate keys, or only tell [default: audit, later as it was]. In which
+                           accounts or units: --set EnforceIn=ID,ID, a day before
+  --everywhere             with --enforce, where EnforceIn is empty: in every account that the
+                           schedule reaches. Without this it is refused
+  --set NAME=VALUE         any other parameter of the templates; may be repeated; NAME= empties it.
+                           Where an account has the exemption group already: --set
+                           CreateExemptionGroup=No. For Graviton: --set CpuArchitecture=ARM64
 
 Names of everything begin with KEY_ROTATION_PREFIX [iam-key-rotation].
 
-Exit status: 0 done; 1 something failed after something may have been done: run it again; 2 nothing was done: what the message names is
-wrong, or could not be looked up.
+Exit status: 0 done; 1 something failed after something may have been done: run it again; 2 nothing
+was done: what the message names is wrong, or could not be looked up.
 USAGE
 }
 
-image="" build="" vpc="" subnets="" public_ip="" central=false monitoring="" mode_alone=true
+image="" build="" vpc="" subnets="" public_ip="" central=false monitoring="" mode_alone=true everywhere=false
 units=() positional=()
 while (($#)); do
     value() { [[ $# -ge 2 && -n $2 && $2 != --* ]] || fail "$1 needs a value"; }
     case $1 in
-    --plan | --enforce | --audit) ;;
+    --plan | --enforce | --everywhere | --audit) ;;
     --*) mode_alone=false ;;
     esac
     case $1 in
@@ -79,6 +91,7 @@ while (($#)); do
         monitoring=$1
         ;;
     --enforce) ask DryRunFlag False ;;
+    --everywhere) everywhere=true ;;
     --audit) ask DryRunFlag True ;;
     --image) value "$@"; image=$2; shift ;;
     --build | --rebuild) build=$1 ;;
@@ -239,6 +252,17 @@ another_region() {
 }
 another_region
 
+# earlier_logs: those of a fleet that was removed stay, and the stack of another cannot be made with groups of their names.
+earlier_logs() {
+    local found
+    [[ ! -v there[$FLEET_STACK] ]] || return 0
+    look found aws logs describe-log-groups --log-group-name-prefix "/$PREFIX/" --output text \
+        --query "logGroups[?logGroupName=='/$PREFIX/worker' || logGroupName=='/$PREFIX/producer'].logGroupName"
+    [[ -z $found || $found == None ]] ||
+        fail "the logs of an earlier fleet are there (${found//$'\t'/, }). Export what you need of them (aws logs create-export-task) and delete them, or name this fleet otherwise (docs/configuration.md, the stacks):$(tell_logs)"
+}
+earlier_logs
+
 # What the roles have of the fleet's must be the same there: where it is not asked for, it is as it is in the fleet's stack.
 for shared in ${names[fleet.yaml]}; do
     if takes member-role.yaml "$shared" || takes org-list-role.yaml "$shared"; then
@@ -248,6 +272,7 @@ done
 [[ -v asked[ExternalId] ]] || ask ExternalId "key-rotation-$org"
 check_asked
 check_notices
+check_enforcement
 
 say "Fleet in account $ACCOUNT ($PARTITION), region $region; organization $org, managed by $MANAGEMENT_ACCOUNT."
 prerequisites

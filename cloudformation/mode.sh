@@ -11,6 +11,7 @@ set_mode() {
         fail "the fleet's ADMIN_EMAIL is ${running[AdminEmailAddress]}, not $email. The mode alone: deploy.sh $region --audit (or --enforce)"
     [[ -z $org || $org == "${running[AWSOrgID]}" ]] || fail "the fleet is the organization ${running[AWSOrgID]}'s, not $org's"
     check_notices
+    check_enforcement
     say "Fleet in account $ACCOUNT ($PARTITION), region $region: DryRunFlag becomes $1, and nothing else changes."
     [[ $1 == True ]] || say "Keys will be changed in: ${running[EnforceIn]:-EVERY account that the schedule reaches (EnforceIn is empty)}."
     set_mode_of "$FLEET_STACK" "$1"
@@ -28,6 +29,45 @@ check_notices() {
     setting NoticesInLog
     [[ ${asked[DryRunFlag]-} != False || $PARTITION != aws-cn || $NoticesInLog == True ]] ||
         fail "there is no SES in China, and a fleet there stays in audit mode until a notice in the log is to be enough: deploy.sh $region ADMIN_EMAIL ORG_ID --set NoticesInLog=True --enforce"
+}
+
+# check_enforcement: every account is enforced in where somebody says so, and not because a setting is empty; and what was sent while
+# workers only audited is not carried out because they enforce now.
+check_enforcement() {
+    local mode where
+    setting DryRunFlag mode
+    setting EnforceIn where
+    if $everywhere; then
+        [[ $mode == False ]] || fail "--everywhere goes with --enforce alone"
+        [[ -z $where ]] || fail "--everywhere, and EnforceIn=$where: to enforce in all accounts, --set EnforceIn= as well"
+    fi
+    [[ $mode == False ]] || return 0
+    [[ -n $where ]] || $everywhere || [[ ${running[DryRunFlag]-} == False && -z ${running[EnforceIn]-} ]] ||
+        fail "EnforceIn is empty, so keys would be changed in EVERY account that the schedule reaches. First in some: deploy.sh $region ADMIN_EMAIL ORG_ID --set EnforceIn=ACCOUNT, and a day later --enforce. Or, if all are meant, add --everywhere"
+    [[ ${running[DryRunFlag]-} != True ]] || check_queues
+}
+
+# check_queues: that no message waits. (In a plan it is said alone.)
+check_queues() {
+    local key url counts count waiting=0 urls="" found=fail
+    ! $PLAN || found=say
+    for key in QueueUrl UrgentQueueUrl DeadLetterQueueUrl; do
+        output url "$FLEET_STACK" "$key"
+        look counts aws sqs get-queue-attributes --queue-url "$url" --output text \
+            --attribute-names ApproximateNumberOfMessages ApproximateNumberOfMessagesNotVisible \
+            --query 'Attributes.[ApproximateNumberOfMessages,ApproximateNumberOfMessagesNotVisible]'
+        for count in $counts; do
+            [[ $count =~ ^[0-9]+$ ]] || fail "it is not known how many messages are on $url: \"$counts\""
+            if [[ $key != DeadLetterQueueUrl ]]; then
+                ((waiting += count, 1))
+                [[ $count == 0 || $urls == *"$url"* ]] || urls+=" $url"
+            elif ((count > 0)); then
+                say "$count dead letters are there. Once workers enforce, one that is sent back is carried out. Before: operate.sh $region dead-letters list, then redrive (while workers audit) or delete."
+            fi
+        done
+    done
+    ((waiting == 0)) ||
+        $found "$waiting messages are on the queues, sent while workers only audited. Workers that enforce would carry them out, also in accounts that EnforceIn does not name. Wait until none is left (operate.sh $region status), and try again. Or take them away; the next run sends what is due anew, an operator's request has to be made again: aws sqs purge-queue --region $region --queue-url URL, of$urls"
 }
 
 # set_mode_of STACK True|False

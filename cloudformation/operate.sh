@@ -12,10 +12,12 @@ Usage: operate.sh REGION COMMAND [ARGUMENT]...
   operate.sh eu-west-1 status
   operate.sh eu-west-1 dead-letters list
 
-COMMAND and what follows are the producer's own (producer --help). With credentials of the fleet's account.
+COMMAND and what follows are the producer's own (producer --help). With credentials of the fleet's
+account.
 
-Exit status: the command's own (0 done; 1 some or all of the work failed; 2 usage or settings wrong), also 2 where there is no fleet and
-nothing was done, or 3: it cannot be said whether it ran to its end.
+Exit status: the command's own (0 done; 1 some or all of the work failed; 2 usage or settings
+wrong), also 2 where there is no fleet and nothing was done, or 3: it cannot be said whether it ran
+to its end.
 USAGE
 }
 

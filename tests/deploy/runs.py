@@ -65,7 +65,7 @@ class World:
 def deployed(world, *options, caller=MANAGEMENT):
     """An organization with a fleet of an older version that enforces, with settings that are not the defaults."""
     cloud = Cloud(caller)
-    world.deploy(cloud, "--image", "example/old:1", "--monitoring", "--enforce", "--set", "RotationPeriod=60", "--set", "InactivePeriod=75",
+    world.deploy(cloud, "--image", "example/old:1", "--monitoring", "--enforce", "--everywhere", "--set", "RotationPeriod=60", "--set", "InactivePeriod=75",
                  "--set", "ResourceOwnerTag=owner", "--set", "OrgListRole=our-list-role", "--set", "CreateExemptionGroup=No", *options)
     for stack in cloud.stacks.values():
         stack["template"] = OLD
@@ -81,7 +81,7 @@ def settings_of(cloud):
 
 
 # What is found out for people to read; they read that it could not be.
-SAID_AS_UNKNOWN = [["describe-organizations-access"], ["get-account"], ["get-service-quota"]]
+SAID_AS_UNKNOWN = [["describe-organizations-access"], ["get-account"], ["get-service-quota"], ["list-secrets"]]
 
 
 def each_call_fails_once(world, name, start, command, asked=()):
@@ -211,6 +211,21 @@ def what_is_left_in_an_account_is_said_and_removed_by_the_next_cleanup(world):
     assert cloud.set is None
 
 
+def logs_and_secrets_stay_and_are_named(world):
+    cloud = deployed(world)
+    cloud.secrets = ["Account_111111111111_User_ada_AccessKey", "Account_111111111111_User_ben_AccessKey"]
+    for option_ in ("--plan", "--yes"):
+        world.expect(0, cloud, "cleanup.sh", "eu-west-1", option_, says=(
+            *cloud.secrets, "the only copy of a key", "aws logs delete-log-group --region eu-west-1 --log-group-name /iam-key-rotation/worker"))
+    assert not any(word.startswith("delete") and call[1] in ("logs", "secretsmanager") for call in world.calls for word in call[2:3]), world.calls
+    template = (SCRIPTS / "fleet.yaml").read_text()
+    assert template.count("AWS::Logs::LogGroup\n    DeletionPolicy: Retain") == template.count("AWS::Logs::LogGroup") == 2
+    cloud.log_groups = ["/iam-key-rotation/worker", "/iam-key-rotation/producer"]
+    world.refused(cloud, "--image", "i:1", says="(/iam-key-rotation/worker, /iam-key-rotation/producer)")
+    assert "aws logs delete-log-group --region eu-west-1 --log-group-name /iam-key-rotation/producer" in world.said, world.said
+    world.deploy(deployed(world))
+
+
 def an_account_that_is_closed_holds_up_no_cleanup(world):
     cloud = deployed(world)
     cloud.suspended.add("444444444444")
@@ -294,7 +309,7 @@ def in_china_nothing_enforces_before_the_log_is_notice_enough(world):
     world.refused(cloud, "--image", "i:1", "--enforce", says="--set NoticesInLog=True --enforce")
     world.deploy(cloud, "--image", "i:1")
     world.refused(cloud, "--enforce", arguments=ALL[:1], says="--set NoticesInLog=True --enforce")
-    world.deploy(cloud, "--set", "NoticesInLog=True", "--enforce")
+    world.deploy(cloud, "--set", "NoticesInLog=True", "--enforce", "--everywhere")
     assert cloud.stacks[FLEET]["parameters"]["DryRunFlag"] == "False"
 
 
@@ -349,20 +364,22 @@ def what_is_missing_on_the_command_line_is_said(world):
 def the_mode_alone_touches_nothing_else(world):
     cloud = deployed(world)
     before, instances = settings_of(cloud), dict(cloud.instances)
-    for arguments, option_, flag in (
-        (ALL[:1], "--audit", "True"), (ALL[:1], "--enforce", "False"), (ALL, "--audit", "True"),
+    for arguments, options, flag in (
+        (ALL[:1], ["--audit"], "True"), (ALL[:1], ["--enforce", "--everywhere"], "False"), (ALL, ["--audit"], "True"),
     ):
-        world.deploy(cloud, option_, arguments=arguments, says=(f"{FLEET} has DryRunFlag={flag}", "Some minutes"))
+        world.deploy(cloud, *options, arguments=arguments, says=(f"{FLEET} has DryRunFlag={flag}", "Some minutes"))
         for stack in (FLEET, MONITORING):
             assert cloud.stacks[stack]["parameters"] == before[stack] | {"DryRunFlag": flag}
         assert all(stack["template"] == OLD for stack in cloud.stacks.values()), "no template is another"
         asked = {(call[1], call[2]) for call in world.calls}
         wanted = {("sts", "get-caller-identity")} | {("cloudformation", name) for name in ("describe-stacks", "update-stack", "wait")}
+        if "--enforce" in options:
+            wanted.add(("sqs", "get-queue-attributes"))
         assert asked == wanted, asked
     assert cloud.instances == instances
     world.deploy(cloud, "--audit", says=("already", "DynamicScalingOutSuspended=true"))
     assert not any(map(changes, world.calls))
-    world.deploy(cloud, "--enforce", "--plan", says=("WorkerTask",))
+    world.deploy(cloud, "--enforce", "--everywhere", "--plan", says=("WorkerTask",))
     assert not any(map(changes, world.calls))
     world.refused(cloud, "--audit", arguments=("eu-west-1", "other@example.com", ORGANIZATION), says="not other@example.com")
     world.refused(cloud, "--audit", arguments=("eu-west-1", "admin@example.com", "o-zzzzzzzzzz"), says="not o-zzzzzzzzzz's")
@@ -370,6 +387,50 @@ def the_mode_alone_touches_nothing_else(world):
     cloud.stacks[FLEET]["status"] = "UPDATE_ROLLBACK_FAILED"
     world.refused(cloud, "--audit", arguments=ALL[:1], says="is in the state UPDATE_ROLLBACK_FAILED")
     assert "--desired-count 0" in world.said, "what stops workers whatever the stack is in"
+
+
+def every_account_is_enforced_in_only_where_that_is_said(world):
+    audits = Cloud()
+    world.refused(audits, "--image", "i:1", "--enforce", says="EVERY account that the schedule reaches")
+    world.refused(audits, "--image", "i:1", "--set", "DryRunFlag=False", says="add --everywhere")
+    world.refused(audits, "--image", "i:1", "--everywhere", says="--everywhere goes with --enforce")
+    world.deploy(audits, "--image", "i:1")
+    world.refused(audits, "--enforce", arguments=ALL[:1], says="add --everywhere")
+    world.refused(audits, "--audit", "--everywhere", arguments=ALL[:1], says="--everywhere goes with --enforce")
+    world.deploy(audits.copy(), "--enforce", "--everywhere", arguments=ALL[:1], says=("EVERY account",))
+    world.deploy(audits, "--set", "EnforceIn=333333333333")
+    world.refused(audits, "--enforce", "--everywhere", arguments=ALL[:1], says="EnforceIn=333333333333: to enforce in all accounts")
+    world.deploy(audits, "--enforce", arguments=ALL[:1], says=("Keys will be changed in: 333333333333.",))
+    # An empty variable is not "everywhere" either.
+    world.refused(audits, "--set", "EnforceIn=", says="add --everywhere")
+    world.deploy(audits, "--set", "EnforceIn=", "--everywhere")
+    world.deploy(audits, "--set", "MaxWorkers=5")
+    world.deploy(audits, "--enforce", arguments=ALL[:1], says=("already",))
+
+
+def what_waits_from_before_is_not_carried_out(world):
+    cloud = Cloud()
+    world.deploy(cloud, "--image", "i:1", "--set", "EnforceIn=333333333333")
+    cloud.depths = {"dead-letters": (3, 0)}
+    world.deploy(cloud, "--enforce", "--plan", arguments=ALL[:1], says=("3 dead letters are there",))
+    for queue in ("work", "urgent"):
+        for depth in ((2, 0), (0, 2)):
+            cloud.depths[queue] = depth
+            for arguments in (ALL, ALL[:1]):
+                world.refused(cloud, "--enforce", arguments=arguments, says=f"2 messages are on the queues")
+            assert f"of https://sqs/{queue}" in world.said and "3 dead letters are there" in world.said, world.said
+            world.deploy(cloud, "--enforce", "--plan", arguments=ALL[:1], says=("2 messages are on the queues", "Nothing was changed"))
+        del cloud.depths[queue]
+    world.deploy(cloud, "--enforce", arguments=ALL[:1], says=("3 dead letters are there", "DryRunFlag=False"))
+    # A fleet that enforces is at work.
+    cloud.depths["work"] = (5, 5)
+    world.deploy(cloud, "--enforce", "--set", "MaxWorkers=5")
+
+
+def help_fits_a_terminal(world):
+    for script in ("deploy.sh", "cleanup.sh", "operate.sh"):
+        world.expect(0, Cloud(), script, "--help", says=("Usage: ", "Exit status: "))
+        assert not [line for line in world.said.splitlines() if len(line) > 100], world.said
 
 
 def the_image_that_runs_stays_unless_another_is_asked_for(world):

@@ -21,6 +21,7 @@ case "$*" in
 "ec2 describe-subnets"*) printf 'subnet-1\tsubnet-2\n' ;;
 "cloudformation describe-organizations-access"*) echo ENABLED ;;
 "cloudformation describe-stack-set"*) echo "An error occurred (StackSetNotFoundException)" >&2; exit 254 ;;
+"logs describe-log-groups"*) ;;
 "iam get-role"*) echo "An error occurred (NoSuchEntity)" >&2; exit 254 ;;
 "sesv2 get-email-identity"*) echo "An error occurred (NotFoundException)" >&2; exit 254 ;;
 "cloudformation describe-stacks"*"-fleet "*StackStatus*) [[ -n ${RUNNING-} ]] && echo UPDATE_COMPLETE || { echo "An error occurred (ValidationError): Stack does not exist" >&2; exit 254; } ;;
@@ -101,7 +102,7 @@ echo "ok: sender, administrator, alarms and replies have addresses of their own"
 
 plan 0
 hides iam-key-rotation-monitoring
-plan 0 --monitoring --enforce
+plan 0 --monitoring --enforce --everywhere
 tells "Settings of iam-key-rotation-monitoring:" "$(line DryRunFlag False "asked for")" "monitoring.yaml"
 plan 2 --monitoring --no-monitoring
 tells "do not go together"

@@ -69,6 +69,9 @@ class Cloud:
         self.trusted = "ENABLED"
         # Whether the caller may look at single accounts and units.
         self.tells_members = True
+        # By queue, how many messages wait and are in flight.
+        self.depths = {}
+        self.log_groups, self.secrets = [], []
         self.serial = 0
 
     def copy(self):
@@ -122,6 +125,9 @@ class Cloud:
         return {
             "RepositoryUri": f"{account}.dkr.ecr.eu-west-1.amazonaws.com/iam-key-rotation",
             "KeyArn": f"arn:aws:kms:eu-west-1:{account}:key/made-by-the-stack",
+            "QueueUrl": "https://sqs/work",
+            "UrgentQueueUrl": "https://sqs/urgent",
+            "DeadLetterQueueUrl": "https://sqs/dead-letters",
             "NetworkConfiguration": "awsvpcConfiguration={subnets=[subnet-1,subnet-2]}",
         }[key] + "\n"
 
@@ -291,6 +297,12 @@ class Cloud:
                 return self.member(option(arguments, "--account-id"), {MANAGEMENT, DELEGATE}.union(*UNITS.values()), "AccountNotFoundException")
             case "organizations", "describe-organizational-unit":
                 return self.member(option(arguments, "--organizational-unit-id"), UNITS, "OrganizationalUnitNotFoundException")
+            case "logs", "describe-log-groups":
+                return lines([self.log_groups])
+            case "secretsmanager", "list-secrets":
+                return lines([name] for name in self.secrets)
+            case "sqs", "get-queue-attributes":
+                return lines([self.depths.get(option(arguments, "--queue-url").removeprefix("https://sqs/"), (0, 0))])
             case "ec2", "describe-vpcs":
                 return "vpc-1\n"
             case "ec2", "describe-subnets":

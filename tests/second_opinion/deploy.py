@@ -214,7 +214,7 @@ def story(aws, directory):
 
     # Enforcing from the start: moto fails at updating a stack with a resource whose condition does not hold.
     step("deploy.sh from nothing")
-    aws.deploy(organization, "--ou", unit, "--enforce", "--monitoring")
+    aws.deploy(organization, "--ou", unit, "--enforce", "--everywhere", "--monitoring")
     made = stacks(aws)
     check(set(made) >= {FLEET, MONITORING, MEMBER, LISTER, IMAGE}, "all stacks are made")
     check(all(status.endswith("_COMPLETE") and "ROLLBACK" not in status for status in made.values()), f"they are complete: {made}")
@@ -257,8 +257,8 @@ def story(aws, directory):
 
     step("deploy.sh REGION --audit, and back")
     flags = []
-    for mode in ("--audit", "--enforce"):
-        aws.run(ROOT / "cloudformation/deploy.sh", REGION, mode, DOCKER_LOG="/nonexistent/docker")
+    for mode in (["--audit"], ["--enforce", "--everywhere"]):
+        aws.run(ROOT / "cloudformation/deploy.sh", REGION, *mode, DOCKER_LOG="/nonexistent/docker")
         for stack in (FLEET, MONITORING):
             found = aws.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]["Parameters"]
             flags += [parameter["ParameterValue"] for parameter in found if parameter["ParameterKey"] == "DryRunFlag"]
