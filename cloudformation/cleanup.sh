@@ -14,22 +14,23 @@ usage() {
     cat <<'USAGE'
 Usage: cleanup.sh REGION [options]
 
-Removes the fleet, the roles in every account and the image. It can be run again at any time: what is gone already is passed over.
-It leaves what users still need: their secrets, the central store's KMS key, tags on users, and the sender's identity in SES; and stacks
-made by hand: exposed-keys.yaml, exposed-keys-member.yaml, tag-guard.yaml, vpc-endpoints.yaml.
+Removes the fleet, the roles in every account and the image. It can be run again at any time: what
+is gone already is passed over. It leaves what users still need: their secrets, the central store's
+KMS key, tags on users, and the sender's identity in SES; the fleet's logs, which say what was done
+to which key; and stacks made by hand: exposed-keys.yaml, exposed-keys-member.yaml, tag-guard.yaml,
+vpc-endpoints.yaml. Dead letters, the queries and the dashboard go.
 
-It deletes the fleet's logs, which say what was done to which key: export them first (aws logs create-export-task). Dead letters, the
-queries and the dashboard go, too.
-
-With the member role goes the only role that may change or delete the secrets in its account (docs/operations.md, deleting a secret).
-Two things of an account are not removed while they are in use: an exemption group that has members, and, with the central store, the
-policy by which users read their secrets, IAMKeyRotationReadOwnSecret. What is left there, and why, is said account by account.
+With the member role goes the only role that may change or delete the secrets in its account
+(docs/operations.md, deleting a secret). Two things of an account are not removed while they are in
+use: an exemption group that has members, and, with the central store, the policy by which users
+read their secrets, IAMKeyRotationReadOwnSecret. What is left there, and why, is said account by
+account.
 
   --plan   show what would be done; change nothing
   --yes    do not ask
 
-Exit status: 0 done; 1 something is left, or failed on the way: run it again; 2 nothing was done: what the message names is wrong, or
-could not be looked up.
+Exit status: 0 done; 1 something is left, or failed on the way: run it again; 2 nothing was done:
+what the message names is wrong, or could not be looked up.
 USAGE
 }
 
@@ -73,7 +74,7 @@ look_for_anything
 say "Account $ACCOUNT ($PARTITION), region $region, everything that begins with $PREFIX."
 if ! $PLAN && ! $yes; then
     [[ -t 0 ]] || fail "there is nobody to ask: say --yes"
-    read -rp "Remove it? Keys are not rotated any more, disabled ones stay as they are, and secrets stay without the role that may change them. The logs, which say what was done to which key, and the dead letters are deleted. Type yes: " answer
+    read -rp "Remove it? Keys are not rotated any more, disabled ones stay as they are, and secrets stay without the role that may change them. Dead letters are deleted. Type yes: " answer
     [[ $answer == yes ]] || fail "not removed"
 fi
 
@@ -151,6 +152,19 @@ if [[ -n $kms_status ]]; then
     step "The central store"
     say "The stack $KMS_STACK and its key stay: without the key, no secret in the central store can be read again."
 fi
+
+step "What stays"
+say "The logs, which say what was done to which key, until they are as old as the fleet's LogRetentionDays. A fleet of the same name can be
+made again without them only: $(tell_logs)"
+# Each may be the only copy of a key that is in use: nothing here deletes one.
+list=(aws secretsmanager list-secrets --region "$region" --filters "Key=tag-key,Values=key-rotation:user-id" --query 'SecretList[].[Name]' --output text)
+if secrets=$("${list[@]}" 2>"$SCRATCH/said"); then
+    say "Users' secrets; in this account:"$'\n'"${secrets:-none}"
+else
+    say "Users' secrets; which there are in this account cannot be found out from here: $(tail -n 1 "$SCRATCH/said")"
+fi
+say "In every other account, with credentials of its own: $(printf '%q ' "${list[@]}")
+Each may be the only copy of a key that is in use. To delete one, as the role that its policy names (docs/operations.md, deleting a secret): aws secretsmanager delete-secret --region $region --secret-id NAME"
 if $PLAN; then
     step "Nothing was changed (--plan)"
     exit 0
@@ -164,7 +178,7 @@ run this again. Or leave group and policy to them, and a closed account to AWS; 
      --regions $region --deployment-targets OrganizationalUnitIds=UNIT,Accounts=ACCOUNT,AccountFilterType=INTERSECTION"
     exit 1
 fi
-step "Done. Left as they are: users' secrets (Account_*_User_*_AccessKey), key-rotation: tags on users, the sender in SES, and stacks made by
-hand: exposed-keys, tag-guard, vpc-endpoints"
+step "Done. Left as they are, too: key-rotation: tags on users, the sender in SES, and stacks made by hand: exposed-keys, tag-guard,
+vpc-endpoints"
 exit 0
 }

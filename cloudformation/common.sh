@@ -121,6 +121,11 @@ remove_stack() {
     fi
 }
 
+# tell_logs: the commands that delete a fleet's logs, which stay when its stack is deleted
+tell_logs() {
+    printf "\n   aws logs delete-log-group --region $AWS_REGION --log-group-name %s" "/$PREFIX/worker" "/$PREFIX/producer"
+}
+
 # output NAME STACK KEY: an output of a stack, in the variable NAME
 output() {
     look "$1" aws cloudformation describe-stacks --stack-name "$2" --output text \
