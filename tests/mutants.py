@@ -460,6 +460,11 @@ MUTANTS = [
         first="secret_access",
     ),
     mutant(
+        "the successor that an operator asked for goes, because it was told before that it has to",
+        (LIFECYCLE, "if told.kind == KeyStateKind::Forced && known_publication(newer)? =>", "if told.kind == KeyStateKind::Disabled && known_publication(newer)? =>"),
+        first="rules",
+    ),
+    mutant(
         "a key whose restore has begun counts as inactive",
         (OLD_KEY, "key.status == KeyStatus::Active || key.state.as_ref().is_some_and(is_restored)", "{ let _ = is_restored; key.status == KeyStatus::Active }"),
         first="late_requests",

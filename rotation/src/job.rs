@@ -88,11 +88,15 @@ impl Task {
         }
     }
 
-    /// Why a worker that only audits does not even say what it would do: whoever restores a key needs it now, and is not to take the
-    /// answer for it.
+    /// Why a worker that only audits does not even say what it would do: whoever restores a key, or reports one as leaked, needs it done
+    /// now, and is not to take the answer for it.
     pub fn refusal_in_audit(&self) -> Option<Refusal> {
+        let key = self.access_key_id().cloned();
         match self {
-            Task::Restore { .. } => Some(Refusal::AuditRestoresNothing),
+            Task::Restore { user, .. } => Some(Refusal::AuditRestoresNothing { user: user.clone(), key }),
+            Task::ForceRotate(ForceRotate { whom, disable_old_now: true, .. }) => {
+                Some(Refusal::AuditContainsNothing { user: whom.user().cloned(), key })
+            }
             Task::Account | Task::User(_) | Task::ForceRotate(_) => None,
         }
     }

@@ -369,12 +369,12 @@ impl LifecycleRules {
 
     /// No third key is possible: the less recently used one goes, then the other has room.
     fn both_due(&self, older: &Key, newer: &Key) -> Known<Option<Action>> {
-        let older_noticed = self.notice_for(older, newer)?.is_some();
-        let newer_noticed = self.notice_for(newer, older)?.is_some();
-        let (leaves, stays) = match (older_noticed, newer_noticed) {
-            (true, false) => (older, newer),
-            (false, true) => (newer, older),
-            (true, true) | (false, false) => {
+        let (leaves, stays) = match (self.notice_for(older, newer)?, self.notice_for(newer, older)?) {
+            (Some(_), None) => (older, newer),
+            (None, Some(_)) => (newer, older),
+            // Its owner was told to install the successor that an operator's request has made.
+            (Some(told), Some(_)) if told.kind == KeyStateKind::Forced && known_publication(newer)? => (older, newer),
+            (Some(_), Some(_)) | (None, None) => {
                 if known_use(older)? <= known_use(newer)? {
                     (older, newer)
                 } else {

@@ -94,8 +94,10 @@ pub enum Refusal {
         "the user {user} has no inactive access key: there is nothing to restore; a key that has been deleted cannot be brought back"
     )]
     NothingInactive { user: UserName },
-    #[error("this worker only audits: it cannot make a key active again")]
-    AuditRestoresNothing,
+    #[error("this worker only audits, and makes no key active again. By hand: {}", by_hand(Some(.user), .key.as_ref(), "Active"))]
+    AuditRestoresNothing { user: UserName, key: Option<AccessKeyId> },
+    #[error("this worker only audits: the key stays as it is. To disable it by hand: {}", by_hand(.user.as_ref(), .key.as_ref(), "Inactive"))]
+    AuditContainsNothing { user: Option<UserName>, key: Option<AccessKeyId> },
     #[error("the user {user} has two inactive access keys, {}: name the one to be restored", .keys.iter().map(AccessKeyId::as_str).collect::<Vec<_>>().join(" and "))]
     SeveralInactive { user: UserName, keys: Vec<AccessKeyId> },
     /// No key named, delivered before, and the only inactive key need not be the one that was so at that time.
@@ -103,6 +105,12 @@ pub enum Refusal {
         "the request names no key, and it is not on record that the access key {key} of the user {user} was inactive when it was made: if that key is meant, send a new request that names it"
     )]
     PerhapsNotMeant { user: UserName, key: AccessKeyId },
+}
+
+/// The command by which a person does it.
+fn by_hand(user: Option<&UserName>, key: Option<&AccessKeyId>, status: &str) -> String {
+    let (user, key) = (user.map_or("USER", UserName::as_str), key.map_or("KEY", AccessKeyId::as_str));
+    format!("aws iam update-access-key --user-name {user} --access-key-id {key} --status {status}")
 }
 
 /// The field of a message that would have made the difference. How it is spelled where the request is written (a field, an
@@ -144,7 +152,8 @@ impl Refusal {
             | Refusal::RestoreSince { .. }
             | Refusal::Gone { .. }
             | Refusal::NothingInactive { .. }
-            | Refusal::AuditRestoresNothing => &[],
+            | Refusal::AuditRestoresNothing { .. }
+            | Refusal::AuditContainsNothing { .. } => &[],
         }
     }
 }

@@ -92,9 +92,10 @@ async fn process_account(
         counter,
     };
     if worker.settings.dry_run
+        && !job.dry_run
         && let Some(refusal) = job.task.refusal_in_audit()
     {
-        return Err(JobError::Refused(format!("{refusal} (DRY_RUN is not false)")));
+        return Err(JobError::Refused(format!("DRY_RUN is not false: {refusal}")));
     }
     let inventory = account.inventory().await?;
     account.count_exemption_group(&inventory);

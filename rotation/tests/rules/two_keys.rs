@@ -299,6 +299,13 @@ fn a_published_key_in_use_does_not_go_in_favour_of_one_made_by_hand() {
 // ---- what a request has left, and exemptions ------------------------------------------------------------------------------
 
 #[test]
+fn of_two_keys_that_are_due_and_were_both_told_the_one_whose_replacement_was_asked_for_goes() {
+    let user = user([key("OLD", 0).forced(200).used(200), key("NEW", 100).published().notified(191).used(190)]);
+    assert_eq!(on(201, &user), [], "its owner was told to install the newer one");
+    assert!(disables(&on(210, &user), "OLD"));
+}
+
+#[test]
 fn a_forced_rotation_that_was_not_told_is_told_by_the_next_scheduled_run() {
     let request = uuid::Uuid::from_u128(1);
     let untold = |made| KeyState::new(KeyStateKind::Forced, day(made)).of_request(request).not_told();

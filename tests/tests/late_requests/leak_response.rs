@@ -374,3 +374,26 @@ async fn a_key_that_was_restored_while_the_look_before_its_disable_was_under_way
     tokio::join!(stage.work(), meanwhile);
     assert!(is_active(&stage, &keys[0]), "{:?}", stage.state_of(&keys[0]));
 }
+
+#[tokio::test]
+async fn a_worker_that_only_audits_refuses_what_cannot_wait_and_says_how_it_is_done_by_hand() {
+    let stage = Stage::with(false).await;
+    let keys = stage.user(&[used(50), used(20).inactive()]);
+    let audit = worker::Settings { dry_run: true, ..stage.settings() };
+    let leaked = Whom::UserAndKey(USER.parse().expect("a user name"), key_id(&keys[0]));
+    for (job, key, status) in
+        [(leak(&stage, leaked.clone()), &keys[0], "Inactive"), (restore_of(&stage, &keys[1]), &keys[1], "Active")]
+    {
+        stage.send(&job).await;
+        stage.work_with(&audit).await;
+        let command = format!("aws iam update-access-key --user-name {USER} --access-key-id {key} --status {status}");
+        let dead = stage.dead_letters().await;
+        assert!(dead.last().is_some_and(|(reason, why, _)| reason == "Refused" && why.ends_with(&command)), "{dead:?}");
+    }
+    assert_eq!((stage.dead_letters().await.len(), stage.mails().len()), (2, 0));
+    // Who asks for no more than an audit is told what would be done.
+    stage.send(&Job { dry_run: true, ..leak(&stage, leaked) }).await;
+    stage.work_with(&audit).await;
+    assert_eq!((stage.dead_letters().await.len(), stage.mails().len(), stage.waiting()), (2, 1, 0));
+    assert_eq!(stage.keys(), [(keys[0].clone(), true), (keys[1].clone(), false)]);
+}

@@ -110,7 +110,7 @@ async fn a_restore_does_not_write_over_a_leak_that_was_reported_after_its_look()
     let stage = Stage::with(false).await;
     let key = stage.user(&[used(101).inactive()]).remove(0);
     remember(&stage, &key, "disabled", 1);
-    let look = HoldPlan { calls: Calls::new("iam:ListUserTags"), at_call: 2, when: When::Before };
+    let look = HoldPlan { calls: Calls::new("iam:ListUserTags"), at_call: 1, when: When::After };
     let held = stage.world(|world| world.faults.hold(look));
     stage.send(&restore(&stage)).await;
     stage.pass(SignedDuration::from_secs(2));
