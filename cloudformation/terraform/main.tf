@@ -13,7 +13,7 @@ terraform {
   required_providers {
     aws = {
       source  = "hashicorp/aws"
-      version = ">= 5.0"
+      version = ">= 5.0, < 6.0"
     }
   }
 }
@@ -21,31 +21,61 @@ terraform {
 variable "organization_id" {
   type        = string
   description = "The organization, as o-a1b2c3d4e5."
+
+  validation {
+    condition     = can(regex("^o-[a-z0-9]{10,32}$", var.organization_id))
+    error_message = "It must be an organization id, as o-a1b2c3d4e5 is."
+  }
 }
 
 variable "admin_email" {
   type        = string
   description = "Who gets summaries, and alarms unless settings say otherwise."
+
+  validation {
+    condition     = can(regex("^[^@,\\s]+@[^@,\\s]+\\.[^@,\\s]+$", var.admin_email))
+    error_message = "It must be one mail address."
+  }
 }
 
 variable "image" {
   type        = string
   description = "The container image, with a tag or a digest that does not move."
+
+  validation {
+    condition     = can(regex("^\\S+(:|@sha256:)\\S+$", var.image)) && !endswith(var.image, ":latest")
+    error_message = "It must have a tag or a digest that does not move."
+  }
 }
 
 variable "vpc_id" {
   type        = string
   description = "VPC of the tasks."
+
+  validation {
+    condition     = can(regex("^vpc-[0-9a-f]+$", var.vpc_id))
+    error_message = "It must be the id of a VPC, as vpc-0a1b2c3d is."
+  }
 }
 
 variable "subnet_ids" {
   type        = list(string)
   description = "Subnets of the tasks, with a way to AWS's endpoints."
+
+  validation {
+    condition     = length(var.subnet_ids) > 0 && alltrue([for subnet in var.subnet_ids : can(regex("^subnet-[0-9a-f]+$", subnet))])
+    error_message = "It must be ids of subnets, one at least, as subnet-0a1b2c3d is."
+  }
 }
 
 variable "organizational_units" {
   type        = list(string)
   description = "Units whose accounts get the member role, and are taken by scheduled runs; the root's id for all."
+
+  validation {
+    condition     = length(var.organizational_units) > 0 && alltrue([for unit in var.organizational_units : can(regex("^(ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}|r-[a-z0-9]{4,32})$", unit))])
+    error_message = "It must be ids of organizational units, one at least, as ou-a1b2-c3d4e5f6 is, or the root, as r-a1b2 is."
+  }
 }
 
 variable "enforce" {
@@ -58,6 +88,16 @@ variable "fleet_settings" {
   type        = map(string)
   description = "Any other parameter of fleet.yaml, as {RotationPeriod = \"80\"}. What the roles' stacks must have alike they get, too."
   default     = {}
+
+  validation {
+    condition     = alltrue([for name in ["AWSOrgID", "AdminEmailAddress", "ImageUri", "SubnetIds", "VpcId"] : !contains(keys(var.fleet_settings), name)])
+    error_message = "AWSOrgID, AdminEmailAddress, ImageUri, SubnetIds and VpcId have variables of their own."
+  }
+
+  validation {
+    condition     = !contains(keys(var.fleet_settings), "DryRunFlag")
+    error_message = "Instead of DryRunFlag, set enforce, to true or false."
+  }
 }
 
 variable "member_settings" {
