@@ -30,6 +30,8 @@ choose_image() {
     else
         build=--build
     fi
+    [[ -f $here/../Cargo.lock && -d $here/../worker ]] ||
+        fail "the sources that an image is built from are not beside $here (a release's archive has none): give --image URI, of that release"
     $PLAN || need docker "or give --image URI of an image built elsewhere"
     command -v sha256sum >/dev/null || need shasum "it, or sha256sum, names the image by its sources"
     $PLAN || docker info >/dev/null 2>&1 || fail "docker does not run; or give --image URI of an image built elsewhere"

@@ -10,6 +10,7 @@ running it again ends where a run without a failure ends; and no setting that wa
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -459,6 +460,13 @@ def the_image_that_runs_stays_unless_another_is_asked_for(world):
     cloud = Cloud()
     world.deploy(cloud)
     assert cloud.stacks[FLEET]["parameters"]["ImageUri"] == world.environment.pop("IMAGE_URI")
+
+
+def without_the_sources_an_image_has_to_be_named(world):
+    with tempfile.TemporaryDirectory() as directory:
+        script = str(shutil.copytree(SCRIPTS, pathlib.Path(directory, "cloudformation")) / "deploy.sh")
+        world.expect(2, Cloud(), script, *ALL, says=("a release's archive has none): give --image URI",))
+        world.expect(0, Cloud(), script, *ALL, "--image", "i:1")
 
 
 # ---- settings -----------------------------------------------------------------------------------------------------------
