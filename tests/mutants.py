@@ -465,6 +465,21 @@ MUTANTS = [
         first="rules",
     ),
     mutant(
+        "a forced rotation hides that a restore has begun from an older request",
+        (EVIDENCE, "KeyStateKind::Disabled => state.restoring.map(|_| state.requested_at.unwrap_or(state.at)),", "KeyStateKind::Disabled => None,"),
+        first="rules",
+    ),
+    mutant(
+        "a restore brings back a key that was active when it was asked for",
+        (RESTORE, "KeyStateKind::Notified | KeyStateKind::Forced => later(state.at, request.origin.requested_at),", "KeyStateKind::Notified | KeyStateKind::Forced => false,"),
+        first="rules",
+    ),
+    mutant(
+        "a key that is contained anew counts as inactive since the first time",
+        (FORCED, "state.is_containment() && !is_contained_anew", "state.is_containment() || is_contained_anew"),
+        first="rules",
+    ),
+    mutant(
         "a key whose restore has begun counts as inactive",
         (OLD_KEY, "key.status == KeyStatus::Active || key.state.as_ref().is_some_and(is_restored)", "{ let _ = is_restored; key.status == KeyStatus::Active }"),
         first="late_requests",

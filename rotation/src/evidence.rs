@@ -45,7 +45,8 @@ pub(crate) fn restored(key: &Key, now: Timestamp) -> Option<Timestamp> {
     let restored = match state.kind {
         KeyStateKind::Restored => Some(state.requested_at.unwrap_or(state.at)),
         KeyStateKind::Notified | KeyStateKind::Forced => state.requested_at,
-        KeyStateKind::Disabled => None,
+        // A request has begun to, or has, and died before it could record that.
+        KeyStateKind::Disabled => state.restoring.map(|_| state.requested_at.unwrap_or(state.at)),
     };
     restored.filter(|at| !is_from_the_future(*at, now) && now.duration_since(*at) <= MAX_REQUEST_AGE)
 }

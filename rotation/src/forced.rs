@@ -378,9 +378,12 @@ impl<'a> ForcedRules<'a> {
         KeyState::new(KeyStateKind::Disabled, self.now).of_request(self.request.origin.id).until(self.delete_due())
     }
 
-    /// The record of the containment, as this or an earlier delivery has written it.
+    /// The record of the containment, as this or an earlier delivery has written it. A key that somebody has made active again is contained
+    /// anew: since then, and not since the first time, it is inactive.
     fn containment(&self, key: &AccessKeyId) -> KeyState {
-        match self.user.tags.state_of(key).filter(KeyState::is_containment) {
+        let is_active = |known: &Key| known.id == *key && known.status == KeyStatus::Active;
+        let is_contained_anew = self.user.keys.iter().any(is_active);
+        match self.user.tags.state_of(key).filter(|state| state.is_containment() && !is_contained_anew) {
             Some(state) => state.until(self.delete_due()).marked_told(),
             None => self.contained_state(),
         }

@@ -74,7 +74,7 @@ pub enum Refusal {
     NoRoomForSuccessor { user: UserName, key: AccessKeyId },
 
     #[error(
-        "the access key {key} of the user {user} was disabled at {at}, after the request to restore it was made: it stays disabled. Find out why; if it is to be restored all the same, send a new request"
+        "the access key {key} of the user {user} was disabled after the request to restore it was made (on record: {at}): it stays disabled. Find out why; if it is to be restored all the same, send a new request"
     )]
     DisabledSince { user: UserName, key: AccessKeyId, at: Timestamp },
     #[error(

@@ -108,7 +108,8 @@ fn disabled_since(key: &Key, request: &RestoreRequest) -> Option<Timestamp> {
         KeyStateKind::Disabled => state.restoring.is_none() && later(state.at, request.origin.requested_at),
         // It was made active, by this request or since it was made, and has been disabled again.
         KeyStateKind::Restored => by_this_request || later(state.at, request.origin.requested_at),
-        KeyStateKind::Notified | KeyStateKind::Forced => false,
+        // It was active when its owner was to be told of what will happen, and somebody has disabled it since.
+        KeyStateKind::Notified | KeyStateKind::Forced => later(state.at, request.origin.requested_at),
     };
     since.then_some(state.at)
 }

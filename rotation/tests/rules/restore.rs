@@ -145,7 +145,9 @@ fn an_earlier_restore_is_not_taken_for_this_one() {
 fn a_key_disabled_after_the_request_was_made_stays_disabled() {
     let contained = KeyState::new(KeyStateKind::Disabled, day(106)).of_request(Uuid::from_u128(2));
     let by_the_lifecycle = KeyState::new(KeyStateKind::Disabled, day(106));
-    for since in [contained, by_the_lifecycle] {
+    // By somebody: its owner was told in between that it will be disabled, so that it was active then.
+    let noticed = [KeyStateKind::Notified, KeyStateKind::Forced].map(|kind| KeyState::new(kind, day(106)));
+    for since in [contained, by_the_lifecycle].into_iter().chain(noticed) {
         let user = user([key("A", 0).inactive().in_state(since), key("B", 90).published()]);
         for named in [None, Some("A")] {
             let Verdict::Refused(refusal) = asked_on(107, &user, named) else { panic!("to be refused") };

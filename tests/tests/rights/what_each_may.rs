@@ -396,6 +396,18 @@ fn with_the_tag_guard_only_the_rotation_writes_what_it_remembers_and_only_stewar
         assert_eq!(tries(itself, action, &["team"]), Answer::NotAllowed);
     }
     assert_eq!(Request::new(itself, "iam:CreateUser", USER).by_identity(&guard), Answer::NotAllowed);
+    // Nor is anybody exempted by a group but by a steward; other groups are nobody's concern.
+    for action in ["iam:AddUserToGroup", "iam:RemoveUserFromGroup", "iam:UpdateGroup"] {
+        for (group, others) in [
+            ("IAMKeyRotationExemptionGroup", Answer::Denied),
+            ("teams/IAMKeyRotationExemptionGroup", Answer::Denied),
+            ("developers", Answer::NotAllowed),
+        ] {
+            let group = format!("arn:aws:iam::222222222222:group/{group}");
+            let tries = |by: &str| Request::new(by, action, &group).by_identity(&guard);
+            assert_eq!((tries(steward), tries(itself)), (Answer::NotAllowed, others), "{action} {group}");
+        }
+    }
     // Nor can the role be taken over.
     for action in ["iam:UpdateAssumeRolePolicy", "iam:PutRolePolicy", "iam:AttachRolePolicy", "iam:DeleteRole"] {
         let tries = |by: &str| Request::new(by, action, &rotation).by_identity(&guard);

@@ -229,6 +229,16 @@ fn a_key_that_the_lifecycle_disables_before_a_leak_is_worked_on_is_not_taken_for
 }
 
 #[test]
+fn a_contained_key_that_a_person_made_active_again_is_on_record_as_inactive_since_it_was_contained_anew() {
+    let user = user([key("A", 0).in_state(contained().not_told())]);
+    let Verdict::Act(plan) = asked_on(51, &user, &again(leaked())) else { panic!("a plan") };
+    let [Action::Contain { state, .. }, Action::Rotate { contained: Some(recorded), .. }] = &plan.actions[..] else {
+        panic!("{plan:?}")
+    };
+    assert_eq!((state.at, recorded.at), (day(51), day(51)));
+}
+
+#[test]
 fn a_key_that_was_restored_since_is_not_contained_again_although_its_owner_has_not_been_told_of_that() {
     let restoring = |at| KeyState { restoring: Some(Uuid::from_u128(9)), at, ..contained() };
     let minute = jiff::SignedDuration::from_mins(1);

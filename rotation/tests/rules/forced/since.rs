@@ -53,6 +53,19 @@ fn a_key_that_was_restored_since_is_not_contained_by_an_older_request() {
 }
 
 #[test]
+fn a_forced_rotation_that_writes_over_the_record_of_a_restore_that_has_begun_does_not_hide_that_from_an_older_request()
+{
+    let begun = KeyState::new(KeyStateKind::Disabled, day(51));
+    let begun = KeyState { restoring: Some(Uuid::from_u128(9)), requested_at: Some(day(51)), ..begun };
+    let mut force = request();
+    (force.origin.id, force.origin.requested_at) = (Uuid::from_u128(2), day(52));
+    let Verdict::Act(plan) = asked_on(52, &user([key("A", 0).in_state(begun)]), &force) else { panic!("a plan") };
+    let [Action::Record { state, .. }, ..] = &plan.actions[..] else { panic!("on record first: {plan:?}") };
+    let user = user([key("A", 0).in_state(state.clone())]);
+    assert!(matches!(asked_on(52, &user, &again(leaked_key("A"))), Verdict::Refused(Refusal::RestoredSince { .. })));
+}
+
+#[test]
 fn a_request_of_more_than_14_days_ago_is_refused() {
     let user = user([key("A", 0)]);
     assert!(matches!(asked_on(64, &user, &leaked()), Verdict::Act(_)));
