@@ -11,6 +11,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, CommandFactory, FromArgMatches};
 use clap_complete::Shell;
 
+use crate::settings::boolean;
 use crate::telemetry;
 
 /// The version, with the commit it was built from: `KEY_ROTATION_COMMIT` while it is built.
@@ -71,7 +72,7 @@ pub fn try_parse<C: CommandFactory + FromArgMatches>(line: &[OsString]) -> Resul
                 let Some(variable) = variable else { break };
                 command = without_variable(command, &variable);
             }
-            None if sentences.is_empty() => return Err(error),
+            None if sentences.is_empty() => return Err(value_behind_flag(&error, &command, line).unwrap_or(error)),
             None => break,
         }
     }
@@ -112,6 +113,40 @@ impl WrongValue {
         let why = error.source().map_or_else(|| not_a_choice(arg, value), ToString::to_string);
         Some(Self { sentence: format!("{name} is wrong: {why}"), variable })
     }
+}
+
+/// The error of a word like `false` behind a flag that takes no value, or one behind an equals sign alone: clap says no more of it than
+/// that it is unexpected.
+fn value_behind_flag(error: &clap::Error, command: &Command, line: &[OsString]) -> Option<clap::Error> {
+    let unexpected =
+        [ContextKind::InvalidArg, ContextKind::InvalidSubcommand].into_iter().find_map(|kind| {
+            match error.get(kind) {
+                Some(ContextValue::String(word)) if boolean(word).is_ok() => Some(word.as_str()),
+                Some(_) | None => None,
+            }
+        })?;
+    let words: Vec<&str> = line.iter().filter_map(|word| word.to_str()).collect();
+    let (flag, value) = words.windows(2).find_map(|pair| match pair {
+        [flag, value] if *value == unexpected => {
+            Some((flag.strip_prefix("--").filter(|flag| !flag.contains('='))?, *value))
+        }
+        _ => None,
+    })?;
+    let arg = flag_of(command, flag, &words)?;
+    let is_on = boolean(value) == Ok(true);
+    let sentence = match (arg.is_require_equals_set(), is_on) {
+        (true, _) => format!("a value of --{flag} stands behind an equals sign: --{flag}={value}"),
+        (false, true) => format!("--{flag} takes no value: leave \"{value}\" out"),
+        (false, false) => format!("--{flag} takes no value: leave it out together with \"{value}\""),
+    };
+    Some(clap::Error::raw(ErrorKind::InvalidValue, format!("{sentence}\n")))
+}
+
+/// The flag of that name, of the innermost command in the line that has it.
+fn flag_of<'a>(command: &'a Command, flag: &str, words: &[&str]) -> Option<&'a Arg> {
+    let below = command.get_subcommands().find(|command| words.contains(&command.get_name()));
+    let inner = below.and_then(|command| flag_of(command, flag, words));
+    inner.or_else(|| command.get_arguments().find(|arg| arg.get_long() == Some(flag)))
 }
 
 /// The argument that clap shows so, of the program or of a command.
@@ -194,6 +229,12 @@ mod tests {
             long, env = "COMMAND_LINE_TEST_NUMBER", default_value_t = 1, value_parser = whole::<u32>("things", 0..=9), global = true
         )]
         number: u32,
+        /// Whether to
+        #[arg(
+            long, default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+            action = clap::ArgAction::Set, value_parser = boolean, global = true
+        )]
+        dry: bool,
     }
 
     #[derive(Debug, Subcommand)]
@@ -225,6 +266,24 @@ mod tests {
     fn a_wrong_value_that_somebody_has_written_is_told_by_its_flag() {
         let error = try_parse::<Program>(&words("program act --number seven")).unwrap_err().to_string();
         assert_eq!(error, "error: --number is wrong: \"seven\" is not a whole number of things from 0 to 9\n");
+    }
+
+    #[test]
+    fn a_value_behind_a_flag_that_takes_none_there_is_told_with_the_right_form() {
+        let told = |line| try_parse::<Program>(&words(line)).unwrap_err();
+        for (line, sentence) in [
+            ("program --dry false act", "a value of --dry stands behind an equals sign: --dry=false"),
+            ("program act --dry false", "a value of --dry stands behind an equals sign: --dry=false"),
+            ("program act --fast true", "--fast takes no value: leave \"true\" out"),
+            ("program act --fast no", "--fast takes no value: leave it out together with \"no\""),
+        ] {
+            let error = told(line);
+            assert_eq!((error.to_string(), error.exit_code()), (format!("error: {sentence}\n"), 2), "{line}");
+        }
+        assert!(!try_parse::<Program>(&words("program act --dry=false")).unwrap().settings.dry);
+        for other in ["program --dry atc", "program act false", "program act --fast slowly"] {
+            assert!(!told(other).to_string().contains("value"), "{other}");
+        }
     }
 
     #[test]

@@ -13,10 +13,11 @@ use clap::{Args, ValueEnum};
 use rotation::UnusedKeys;
 use rotation::policy::PeriodName;
 
+use crate::error::{AwsError, ErrorClass};
 use crate::queue::QueueUrl;
 use crate::session::MemberRole;
 
-pub use values::{ValueError, boolean, days, time_or_date, whole};
+pub use values::{ValueError, boolean, days, exemption_group, is_iam_name, namespace, time_or_date, whole};
 
 /// The role's name where none is set: that of the tool this one takes over from.
 pub const DEFAULT_MEMBER_ROLE: &str = "asa-iam-key-rotation-lambda-assumed-role";
@@ -85,6 +86,14 @@ impl Problems {
 /// A variable's value, if it is set and not blank.
 pub fn given(text: &Option<String>) -> Option<&str> {
     text.as_deref().map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// What is wrong with the variable that names a queue, where a call about that queue has failed because there is none.
+pub fn no_such_queue(variable: &str, queue: &QueueUrl, error: &AwsError) -> Option<String> {
+    // SQS's answer to a URL that it could not have given itself.
+    let is_no_address = error.code.as_deref() == Some("InvalidAddress");
+    (error.class == ErrorClass::NotFound || is_no_address)
+        .then(|| format!("{variable} is wrong: there is no queue {queue}; take the URL that SQS shows for the queue"))
 }
 
 /// The variable that sets a period.
@@ -204,7 +213,7 @@ pub struct LogSettings {
     pub log_format: Option<LogFormat>,
 
     /// Namespace of the metrics that JSON log lines carry for CloudWatch [default: none, they carry no metrics]
-    #[arg(long, env = "METRICS_NAMESPACE", value_name = "NAME", global = true)]
+    #[arg(long, env = "METRICS_NAMESPACE", value_name = "NAME", value_parser = namespace, global = true)]
     pub metrics_namespace: Option<String>,
 }
 

@@ -3,14 +3,14 @@
 mod json;
 pub mod metrics;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal, Write};
 use std::panic;
 use std::sync::OnceLock;
 
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::Directive;
+use tracing_subscriber::filter::{Directive, LevelFilter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -35,7 +35,8 @@ static FORMAT: OnceLock<LogFormat> = OnceLock::new();
 /// Starts logging for the process. A second call does nothing.
 pub fn init(settings: &LogSettings) {
     let format = *FORMAT.get_or_init(|| settings.log_format.unwrap_or_else(default_format));
-    let registry = tracing_subscriber::registry().with(filter());
+    let (filter, unread) = filter(std::env::var_os(EnvFilter::DEFAULT_ENV).as_deref());
+    let registry = tracing_subscriber::registry().with(filter);
     // Fails only where a subscriber is set already, as in a test that captures what is logged.
     let _already_set = match format {
         LogFormat::Json => {
@@ -48,12 +49,39 @@ pub fn init(settings: &LogSettings) {
             registry.with(lines).try_init()
         }
     };
+    if let Some(why) = unread {
+        tracing::warn!("RUST_LOG could not be read, and the default is used: {why}");
+    }
 }
 
 /// What `RUST_LOG` says, but for what is more than a log: without a mail service the notices are what owners are told, events tell machines,
-/// and summaries carry the metrics that alarms watch.
-fn filter() -> EnvFilter {
-    complete(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER)))
+/// and summaries carry the metrics that alarms watch. Where it is blank or cannot be read, the default, and why.
+fn filter(rust_log: Option<&OsStr>) -> (EnvFilter, Option<String>) {
+    let written = rust_log.map(OsStr::to_string_lossy);
+    let (filter, unread) = match written.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(read) {
+        Some(Ok(filter)) => (filter, None),
+        Some(Err(why)) => (EnvFilter::new(DEFAULT_FILTER), Some(why)),
+        None => (EnvFilter::new(DEFAULT_FILTER), None),
+    };
+    (complete(filter), unread)
+}
+
+/// Reads a filter. A word alone is a level, or one of this product's targets: `EnvFilter` would take a misspelled level for a target, and
+/// hide everything.
+fn read(text: &str) -> Result<EnvFilter, String> {
+    let is_target = |word: &str| {
+        DEFAULT_FILTER.split(',').filter_map(|part| part.split_once('=')).any(|(target, _)| target == word)
+    };
+    let is_plain = |word: &str| word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+    let mut wrong = words.filter(|word| is_plain(word) && word.parse::<LevelFilter>().is_err() && !is_target(word));
+    match wrong.next() {
+        Some(word) => Err(format!(
+            "\"{word}\" is no level (error, warn, info, debug, trace, off); a target stands before its level, as in worker=debug"
+        )),
+        None => EnvFilter::try_new(text)
+            .map_err(|_| format!("\"{text}\" is not a list of levels and targets, as info,worker=debug is")),
+    }
 }
 
 fn complete(filter: EnvFilter) -> EnvFilter {
@@ -124,5 +152,34 @@ mod tests {
         }
         let finer = complete(EnvFilter::new("trace")).to_string();
         assert!(finer.contains("trace"), "{finer}");
+    }
+
+    #[test]
+    fn a_filter_that_cannot_be_read_is_the_default_and_said_and_a_blank_one_is_not_set() {
+        let default = filter(None).0.to_string();
+        let of = |text: &str| filter(Some(OsStr::new(text)));
+        for (wrong, word) in [("inof", "\"inof\""), ("info,garbage", "\"garbage\""), ("worker=loud", "\"worker=loud\"")]
+        {
+            let (used, why) = of(wrong);
+            assert_eq!(used.to_string(), default, "{wrong}");
+            assert!(why.is_some_and(|why| why.starts_with(word)), "{wrong}");
+        }
+        for blank in ["", " "] {
+            let (used, why) = of(blank);
+            assert_eq!((used.to_string(), why), (default.clone(), None));
+        }
+        for right in [
+            "info",
+            "WARN",
+            "off",
+            "worker",
+            "debug,worker=trace",
+            "hyper=debug",
+            "worker::run=info",
+            "warn,[account]=debug",
+        ] {
+            assert_eq!(of(right).1, None, "{right}");
+            assert_ne!(of(right).0.to_string(), default, "{right}");
+        }
     }
 }

@@ -67,6 +67,31 @@ pub(crate) fn count(number: u64, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
+/// The widest line that people are shown, in characters.
+pub(crate) const WIDTH: usize = 100;
+
+/// Writes a text from a new line on, in lines of at most [`WIDTH`], the first with `first` before it and the others indented as far. A word
+/// that is longer, as an ARN may be, has a line of its own and is not broken.
+pub(crate) fn write_wrapped(f: &mut fmt::Formatter<'_>, first: &str, text: &str) -> fmt::Result {
+    let indent = first.chars().count();
+    write!(f, "\n{first}")?;
+    let mut column = indent;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if column == indent {
+            column += length;
+        } else if column + 1 + length <= WIDTH {
+            f.write_str(" ")?;
+            column += 1 + length;
+        } else {
+            write!(f, "\n{:indent$}", "")?;
+            column = indent + length;
+        }
+        f.write_str(word)?;
+    }
+    Ok(())
+}
+
 /// An age in its largest unit; from two days on, in days.
 pub(crate) fn age(age: SignedDuration) -> String {
     let seconds = age.as_secs().max(0);

@@ -16,8 +16,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use key_rotation_aws::{AwsError, Connection, Depth, QueueUrl, SessionPolicy, Sessions};
 use rotation::names::session_name;
-use rotation::progress::{Expectation, ObservedUser, Progress};
-use rotation::{AccessKeyId, AccountId, UserName};
+use rotation::progress::{Expectation, ObservedKey, ObservedUser, Progress};
+use rotation::{AccessKeyId, AccountId, KeyStatus, UserName};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -71,6 +71,8 @@ pub struct Follower<'a> {
     request: FollowedRequest,
     dead_letters: Option<QueueUrl>,
     observer: Result<(Observer, ObservedUser), String>,
+    /// The user at the last look.
+    latest: Option<ObservedUser>,
 }
 
 impl<'a> Follower<'a> {
@@ -91,7 +93,7 @@ impl<'a> Follower<'a> {
                 None
             }
         };
-        Self { connection, request, dead_letters, observer }
+        Self { connection, request, dead_letters, observer, latest: None }
     }
 
     /// Waits for the end, at most this long; `counts_lag` is how long after sending SQS's counts are not believed.
@@ -118,8 +120,10 @@ impl<'a> Follower<'a> {
             }
             if late {
                 let seconds = at_most.as_secs();
-                let what =
-                    format!("the request is still under way after {seconds} s: {pending}; it is not a dead letter");
+                let what = format!(
+                    "{}the request is still under way after {seconds} s: {pending}; it is not a dead letter",
+                    self.by_hand()
+                );
                 return RequestOutcome::Unknown { what };
             }
             tokio::time::sleep(LOOK_EVERY).await;
@@ -132,7 +136,11 @@ impl<'a> Follower<'a> {
             Err(why) => return Progress::Pending(format!("the account cannot be read ({why})")),
         };
         match observer.snapshot().await {
-            Ok(now) => self.request.expectation.progress(before, &now, self.request.requested_at),
+            Ok(now) => {
+                let progress = self.request.expectation.progress(before, &now, self.request.requested_at);
+                self.latest = Some(now);
+                progress
+            }
             Err(error) => Progress::Pending(format!("the account could not be looked into ({error})")),
         }
     }
@@ -170,10 +178,38 @@ impl<'a> Follower<'a> {
             (Expectation::Rotated(_) | Expectation::Restored { .. } | Expectation::Audited, _) => {
                 RequestOutcome::Unknown {
                     what: format!(
-                        "{worked_off} that could be found, but {pending}; a worker that only audits (DRY_RUN) changes nothing: see its log for run {}",
+                        "{}{worked_off} that could be found, but {pending}; a worker that only audits (DRY_RUN) changes nothing: see its log for run {}",
+                        self.by_hand(),
                         self.request.run_id
                     ),
                 }
+            }
+        }
+    }
+
+    /// How to contain, without a worker, what was to be contained and is still active; what leaks does not wait for a fleet that only
+    /// audits. Nothing where that is not the case, or not known.
+    fn by_hand(&self) -> String {
+        let Expectation::Rotated(asked) = &self.request.expectation else { return String::new() };
+        let (Ok((observer, _)), Some(latest), true) = (&self.observer, &self.latest, asked.disable_old_now) else {
+            return String::new();
+        };
+        let is_meant = |key: &&ObservedKey| match asked.whom.access_key_id() {
+            Some(named) => key.id == *named,
+            None => key.created < self.request.requested_at,
+        };
+        let active = latest.keys.iter().filter(|key| key.status == KeyStatus::Active).filter(is_meant);
+        let user = observer.user();
+        let commands: Vec<String> = active
+            .map(|key| {
+                format!("aws iam update-access-key --user-name {user} --access-key-id {} --status Inactive", key.id)
+            })
+            .collect();
+        match commands.is_empty() {
+            true => String::new(),
+            false => {
+                let account = &self.request.account;
+                format!("to contain it now, with credentials of account {account}: {}; ", commands.join(" && "))
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use key_rotation_aws::settings::no_such_queue;
 use key_rotation_aws::{AwsError, Connection, Depth, ErrorClass, QueueUrl, RedriveError, RedrivePolicy, RetryPolicy};
 
 use crate::command::CommandError;
@@ -57,16 +58,22 @@ pub async fn depth(connection: &Connection, queue: &QueueUrl) -> Result<Depth, A
 pub async fn check(connection: &Connection, variable: &str, queue: &QueueUrl) -> Result<Option<Depth>, CommandError> {
     match depth(connection, queue).await {
         Ok(depth) => Ok(Some(depth)),
-        Err(error) if error.class == ErrorClass::NotFound => {
-            Err(CommandError::Usage(format!("{variable} is wrong: there is no queue {queue}")))
-        }
         Err(error) if error.class == ErrorClass::Denied => {
             tracing::debug!(%error, queue = queue.name(), "the queue's attributes cannot be read");
             Ok(None)
         }
-        Err(error) => {
-            Err(CommandError::failed(&format!("the queue {queue} gives no answer; nothing was sent"), &error))
-        }
+        Err(error) => Err(match no_such_queue(variable, queue, &error) {
+            Some(wrong) => CommandError::Usage(wrong),
+            None => CommandError::failed(&format!("the queue {queue} gives no answer; nothing was sent"), &error),
+        }),
+    }
+}
+
+/// Why the dead letters could not be read: there is no such queue, or it gives no answer.
+pub(crate) fn dead_letters_unreadable(queue: &QueueUrl, error: &AwsError) -> CommandError {
+    match no_such_queue("DEAD_LETTER_QUEUE_URL", queue, error) {
+        Some(wrong) => CommandError::Usage(wrong),
+        None => CommandError::failed("the dead-letter queue could not be read", error),
     }
 }
 
@@ -80,7 +87,11 @@ pub async fn dead_letter_queue(connection: &Connection, settings: &Settings) -> 
     }
     match RedrivePolicy::read(&connection.sqs(), &settings.queue, None).await {
         Ok(redrive) => Ok(redrive.dead_letter_queue),
-        Err(error @ RedriveError::Aws { .. }) => Err(CommandError::Failed(error.to_string())),
+        Err(RedriveError::Aws { queue, source }) => Err(match no_such_queue("QUEUE_URL", &queue, &source) {
+            // The queue that the redrive policy names may be missing as well: that is asked for by another call.
+            Some(wrong) if source.operation == "sqs:GetQueueAttributes" => CommandError::Usage(wrong),
+            Some(_) | None => CommandError::Failed(RedriveError::Aws { queue, source }.to_string()),
+        }),
         Err(
             error @ (RedriveError::NoDeadLetterQueue(_)
             | RedriveError::Unreadable(_)

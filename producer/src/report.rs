@@ -92,6 +92,7 @@ async fn make(
     run_id: Uuid,
 ) -> Result<(Document, AccountRecords), CommandError> {
     let policy = options.periods.policy()?;
+    files::check(&options.out)?;
     if let Some(as_of) = options.as_of {
         // Any answer sets AWS's clock.
         own_account(connection).await?;
@@ -141,7 +142,15 @@ async fn gather(
     }
     let organization = Organization::new(connection, access.org_list.as_ref(), &session_name);
     let resolved = options.scope.resolve(&organization).await?;
-    let method = AccessMethod::Role { connection, role: &access.member_role, session_name: &session_name };
+    let own = match own_account(connection).await {
+        Ok(own) => Some(own),
+        Err(error) => {
+            tracing::debug!(%error, "every account is read with a role");
+            None
+        }
+    };
+    let role = &access.member_role;
+    let method = AccessMethod::Role { connection, role, session_name: &session_name, own: own.as_ref() };
     let gathered = gather::organization(resolved, &organization, reader(method), progress).await;
     match &gathered.broken_off {
         Some(error) if gathered.accounts.is_empty() => Err(CommandError::Failed(format!(

@@ -9,6 +9,7 @@ pub mod user;
 use std::fmt;
 
 use clap::Args;
+use key_rotation_aws::settings::no_such_queue;
 use key_rotation_aws::{Connection, Depth, QueueUrl};
 use rotation::{AccountId, UserName};
 use serde::Serialize;
@@ -72,31 +73,46 @@ impl Purpose {
             Purpose::DeadLetters => "dead letters",
         }
     }
+
+    /// The variable that names it.
+    fn variable(self) -> &'static str {
+        match self {
+            Purpose::Work => "QUEUE_URL",
+            Purpose::Urgent => "URGENT_QUEUE_URL",
+            Purpose::DeadLetters => "DEAD_LETTER_QUEUE_URL",
+        }
+    }
 }
 
 /// Reads how many messages each queue holds.
 ///
 /// # Errors
-/// Currently never fails: a queue that cannot be read is in the report.
+/// [`CommandError::Usage`] where a queue does not exist; one that cannot be read for another reason is in the report.
 pub async fn run(connection: &Connection, settings: &Settings) -> Result<StatusReport, CommandError> {
     let mut report = StatusReport { queues: Vec::new(), problems: Vec::new() };
-    report.look(connection, Purpose::Work, &settings.queue).await;
+    report.look(connection, Purpose::Work, &settings.queue).await?;
     if let Some(urgent) = &settings.urgent_queue {
-        report.look(connection, Purpose::Urgent, urgent).await;
+        report.look(connection, Purpose::Urgent, urgent).await?;
     }
     match queue::dead_letter_queue(connection, settings).await {
-        Ok(dead_letters) => report.look(connection, Purpose::DeadLetters, &dead_letters).await,
+        Ok(dead_letters) => report.look(connection, Purpose::DeadLetters, &dead_letters).await?,
+        // What is wrong with the work queue is told once.
+        Err(error) if report.problems.contains(&error.to_string()) => {}
         Err(error) => report.problems.push(error.to_string()),
     }
     Ok(report)
 }
 
 impl StatusReport {
-    async fn look(&mut self, connection: &Connection, purpose: Purpose, queue: &QueueUrl) {
+    async fn look(&mut self, connection: &Connection, purpose: Purpose, queue: &QueueUrl) -> Result<(), CommandError> {
         match queue::depth(connection, queue).await {
             Ok(depth) => self.queues.push(QueueStatus { purpose, name: queue.name().to_owned(), depth }),
-            Err(error) => self.problems.push(format!("the queue {queue} could not be read: {error}")),
+            Err(error) => match no_such_queue(purpose.variable(), queue, &error) {
+                Some(wrong) => return Err(CommandError::Usage(wrong)),
+                None => self.problems.push(format!("the queue {queue} could not be read: {error}")),
+            },
         }
+        Ok(())
     }
 }
 

@@ -158,6 +158,71 @@ fn every_value_that_a_variable_does_not_take_is_told_at_once() {
 }
 
 #[test]
+fn a_value_that_no_group_or_namespace_can_have_is_told_by_its_variable() {
+    for (variable, wrong, why) in [
+        ("IAM_EXEMPTION_GROUP", "left alone", "\"left alone\" is not the name of an IAM group: it must be letters"),
+        ("METRICS_NAMESPACE", "AWS/Keys", "\"AWS/Keys\" is not a CloudWatch namespace of your own: it must be letters"),
+    ] {
+        let (status, told) = producer(&["report"], &[(variable, wrong)]);
+        assert_eq!((status, told.lines().count()), (Some(2), 1), "{told}");
+        assert!(told.contains(&format!("{variable} is wrong: {why}")), "{told}");
+    }
+}
+
+/// Where nothing is set a run enforces wherever it goes: a list that came out empty must not be taken for that.
+#[test]
+fn a_blank_list_of_where_to_enforce_is_refused() {
+    for blank in ["", " "] {
+        let (status, told) = producer(&["schedule"], &[("QUEUE_URL", QUEUE), ("ENFORCE_IN", blank)]);
+        assert_eq!((status, told.lines().count()), (Some(2), 1), "{told}");
+        assert!(
+            told.contains("ENFORCE_IN is wrong: it is blank: name organizational units or accounts, or leave it out"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn a_value_behind_a_flag_that_takes_none_is_told_so() {
+    for (value, form) in [("false", "leave it out together with \"false\""), ("true", "leave \"true\" out")] {
+        let (status, told) = producer(&["schedule", "--dry-run", value], &[("QUEUE_URL", QUEUE)]);
+        assert_eq!((status, told), (Some(2), format!("error: --dry-run takes no value: {form}\n")));
+    }
+}
+
+#[test]
+fn a_queue_that_is_not_there_is_told_once_and_alike_by_every_command() {
+    let body = r#"{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"The specified queue does not exist."}"#;
+    let head =
+        "HTTP/1.1 400 Bad Request\r\ncontent-type: application/x-amz-json-1.0\r\nconnection: close\r\ncontent-length:";
+    let sqs = answering(format!("{head} {}\r\n\r\n{body}", body.len()));
+    let identity = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
+        <Arn>arn:aws:iam::123456789012:user/ada</Arn><UserId>AIDA</UserId><Account>123456789012</Account>\
+        </GetCallerIdentityResult></GetCallerIdentityResponse>";
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\nconnection: close\r\ncontent-length:";
+    let sts = answering(format!("{head} {}\r\n\r\n{identity}", identity.len()));
+    let variables = [
+        ("QUEUE_URL", QUEUE),
+        ("AWS_REGION", "eu-west-1"),
+        ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_ENDPOINT_URL_SQS", &format!("http://{sqs}")),
+        ("AWS_ENDPOINT_URL_STS", &format!("http://{sts}")),
+    ];
+    let restore = ["restore", "--account", "123456789012", "--user", "ada"];
+    for command in
+        [["status"].as_slice(), &["schedule"], &restore, &["dead-letters", "list"], &["dead-letters", "redrive"]]
+    {
+        let told = producer(command, &variables);
+        assert_told(
+            &told,
+            2,
+            &format!("producer: QUEUE_URL is wrong: there is no queue {QUEUE}; take the URL that SQS shows"),
+        );
+    }
+}
+
+#[test]
 fn an_endpoint_that_is_not_aws() {
     let page = "<html>Access to this site is blocked.</html>";
     let head = "HTTP/1.1 403 Forbidden\r\ncontent-type: text/html\r\nconnection: close\r\ncontent-length:";

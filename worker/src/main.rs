@@ -8,13 +8,14 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use jiff::Timestamp;
 use key_rotation_aws::queue::in_other_region;
-use key_rotation_aws::{Connection, command_line, telemetry};
+use key_rotation_aws::settings::no_such_queue;
+use key_rotation_aws::{Connection, RedriveError, command_line, telemetry};
 use rotation::names::Partition;
 use rotation::{AccountId, UserName};
 use tracing::info;
 use worker::notices::{MailSettings, Notices};
 use worker::queue::Stop;
-use worker::{RawSettings, Settings, preview};
+use worker::{RawSettings, Settings, StartError, preview};
 
 /// Takes messages off the queue and brings the access keys of the accounts they name to where policy wants them.
 ///
@@ -127,10 +128,29 @@ async fn main() -> ExitCode {
             say(&format!("{} messages are still in the queue, to be tried again", report.left));
             ExitCode::FAILURE
         }
-        Err(error) => {
-            say(&error.to_string());
-            ExitCode::FAILURE
+        Err(error) => match wrong_setting(&error, &settings) {
+            Some(problem) => refuse(&[problem]),
+            None => {
+                say(&error.to_string());
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+/// What is wrong with the settings, where that is why the worker does not start.
+fn wrong_setting(error: &StartError, settings: &Settings) -> Option<String> {
+    match error {
+        // The dead-letter queue that the redrive policy names may be missing as well: that is asked for by another call.
+        StartError::Redrive(RedriveError::Aws { queue, source }) if source.operation == "sqs:GetQueueAttributes" => {
+            let is_urgent = settings.urgent_queue.as_ref() == Some(queue);
+            no_such_queue(if is_urgent { "URGENT_QUEUE_URL" } else { "QUEUE_URL" }, queue, source)
         }
+        StartError::Redrive(
+            RedriveError::NoDeadLetterQueue(_) | RedriveError::Unreadable(_) | RedriveError::KindsDiffer { .. },
+        )
+        | StartError::Template(_) => Some(error.to_string()),
+        StartError::Redrive(RedriveError::Aws { .. }) | StartError::OwnAccount(_) => None,
     }
 }
 

@@ -17,6 +17,8 @@ use rotation::{Period, Policy};
 
 pub use self::raw::RawSettings;
 use self::raw::{LimitSettings, PeriodSettings, RawMailSettings};
+use crate::notices::address::Address;
+use crate::notices::templates::Templates;
 use crate::notices::{AuditMails, MailSettings};
 use crate::queue::Limits;
 
@@ -142,9 +144,6 @@ impl Settings {
         if raw.as_of.is_some() && !raw.dry_run {
             problems.add("--as-of is for audit mode only: it cannot stand beside DRY_RUN=false");
         }
-        if raw.iam_exemption_group.trim().is_empty() {
-            problems.add("IAM_EXEMPTION_GROUP must name a group");
-        }
         let role = raw.role.check(&mut problems);
         let queue = match queues.work {
             Some(queue) if problems.is_empty() => queue,
@@ -227,15 +226,30 @@ fn check_limits(raw: &LimitSettings, problems: &mut Problems) -> Limits {
 
 fn check_mail(raw: RawMailSettings, problems: &mut Problems) -> MailSettings {
     let mail = raw.into_mail();
-    for (name, address) in [("SENDER_EMAIL", &mail.sender), ("ADMIN_SUMMARY_EMAIL", &mail.admin)] {
-        if let Some(address) = address.as_ref().filter(|address| !address.contains('@')) {
-            problems.add(format!("{name} is wrong: \"{address}\" is not a mail address"));
+    let addresses = mail.sender.iter().map(|address| ("SENDER_EMAIL", address));
+    let addresses = addresses.chain(mail.reply_to.iter().map(|address| ("REPLY_TO_EMAIL", address)));
+    for (name, address) in addresses.chain(mail.admin.iter().map(|address| ("ADMIN_SUMMARY_EMAIL", address))) {
+        if !is_mailbox(address) {
+            problems.add(format!("{name} is wrong: \"{address}\" is not a mail address, as jo@example.com is"));
         }
+    }
+    if let Some(Err(error)) = mail.template_dir.as_deref().map(Templates::with_dir) {
+        problems.add(error.to_string());
     }
     if mail.audit_mails == AuditMails::Administrator && mail.sender.is_some() && mail.admin.is_none() {
         problems.add("AUDIT_MAILS=administrator needs ADMIN_SUMMARY_EMAIL: otherwise nobody would be mailed");
     }
     mail
+}
+
+/// An address, or one behind a name: `Key rotation <keys@example.com>`.
+fn is_mailbox(text: &str) -> bool {
+    let address = match text.strip_suffix('>').and_then(|text| text.rsplit_once('<')) {
+        Some((name, address)) if !name.chars().any(|c| c.is_control() || "<>@".contains(c)) => address,
+        Some(_) => return false,
+        None => text,
+    };
+    Address::parse(address).is_some()
 }
 
 /// EventBridge API reference, `PutEventsRequestEntry`: `EventBusName` is a name of `[/\.\-_A-Za-z0-9]+` or an ARN, up to 1600.

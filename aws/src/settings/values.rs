@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use rotation::names::DEFAULT_EXEMPTION_GROUP;
 use rotation::policy::LONGEST_PERIOD;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,6 +15,14 @@ pub enum ValueError {
     Boolean(String),
     #[error("\"{0}\" is neither a date (2027-03-01) nor an RFC 3339 time (2027-03-01T02:00:00Z)")]
     Time(String),
+    #[error(
+        "\"{0}\" is not the name of an IAM group: it must be letters, digits or any of +=,.@_-, at most 128, without a path"
+    )]
+    GroupName(String),
+    #[error(
+        "\"{0}\" is not a CloudWatch namespace of your own: it must be letters, digits, spaces or any of ./_#:-, at most 255, and begin neither with AWS/ nor with a colon"
+    )]
+    Namespace(String),
 }
 
 /// A parser of whole numbers that knows what it counts: every setting and option that is a number has one.
@@ -49,6 +58,39 @@ pub fn boolean(text: &str) -> Result<bool, ValueError> {
     }
 }
 
+/// Reads the exemption group's name; a blank one counts as not set.
+///
+/// # Errors
+/// No group can have that name.
+pub fn exemption_group(text: &str) -> Result<String, ValueError> {
+    match text.trim() {
+        "" => Ok(DEFAULT_EXEMPTION_GROUP.to_owned()),
+        name if is_iam_name(name) => Ok(name.to_owned()),
+        name => Err(ValueError::GroupName(name.to_owned())),
+    }
+}
+
+/// Whether a group or a managed policy may have this name. (IAM API reference, `CreateGroup` and `CreatePolicy`: `[\w+=,.@-]+`, 1 to 128.)
+pub fn is_iam_name(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b);
+    (1..=128).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+/// Reads a namespace of metrics; a blank one counts as not set, and stays blank.
+///
+/// CloudWatch user guide, "Namespaces": alphanumeric characters, `.`, `-`, `_`, `/`, `#`, `:` and the space, at most 255. Its API
+/// reference, `PutMetricData`: none begins with a colon, and those that begin with `AWS/` are AWS's own.
+///
+/// # Errors
+/// CloudWatch takes no metrics under that name.
+pub fn namespace(text: &str) -> Result<String, ValueError> {
+    let name = text.trim();
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b" ./_#:-".contains(&b);
+    let well_formed =
+        name.len() <= 255 && name.bytes().all(allowed) && !name.starts_with(':') && !name.starts_with("AWS/");
+    if well_formed { Ok(name.to_owned()) } else { Err(ValueError::Namespace(name.chars().take(300).collect())) }
+}
+
 /// `2027-03-01T02:00:00Z`, or `2027-03-01` for its first moment in UTC.
 ///
 /// # Errors
@@ -73,6 +115,29 @@ mod tests {
         assert_eq!(time("2027-03-01T02:00:00+02:00").as_deref(), Some("2027-03-01T00:00:00Z"));
         assert_eq!(time("2027-03-01T02:00:00"), None, "a time without its zone");
         assert_eq!(time("tomorrow"), None);
+    }
+
+    #[test]
+    fn a_groups_name_is_one_that_iam_takes_and_a_blank_one_is_the_default() {
+        for blank in ["", " "] {
+            assert_eq!(exemption_group(blank), Ok(DEFAULT_EXEMPTION_GROUP.to_owned()));
+        }
+        assert_eq!(exemption_group("Left+alone=a,b.c@d_e-f"), Ok("Left+alone=a,b.c@d_e-f".to_owned()));
+        for wrong in ["left alone", "teams/left-alone", "gruppe-ä", &"x".repeat(129)] {
+            let error = exemption_group(wrong).expect_err(wrong).to_string();
+            assert!(error.starts_with(&format!("\"{wrong}\" is not the name of an IAM group: it must be ")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_is_one_that_cloudwatch_takes() {
+        for good in ["", "iam-key-rotation", "Key Rotation/prod:eu #1"] {
+            assert_eq!(namespace(good), Ok(good.to_owned()));
+        }
+        for wrong in ["AWS/KeyRotation", ":keys", "keys;rotation", "schlüssel", &"x".repeat(256)] {
+            let error = namespace(wrong).expect_err(wrong).to_string();
+            assert!(error.starts_with(&format!("\"{wrong}\" is not a CloudWatch namespace of your own: ")), "{error}");
+        }
     }
 
     #[test]

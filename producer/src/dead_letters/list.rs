@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::letter::{DeadLetter, DeadLetterReason};
 use super::scan;
-use crate::command::{CommandError, Report, age, count};
+use crate::command::{CommandError, Report, age, count, write_wrapped};
 use crate::queue;
 use crate::settings::Settings;
 
@@ -100,7 +100,7 @@ pub async fn run(
     options: &ListOptions,
 ) -> Result<DeadLettersReport, CommandError> {
     let queue = queue::dead_letter_queue(connection, settings).await?;
-    let unreadable = |error| CommandError::failed("the dead-letter queue could not be read", &error);
+    let unreadable = |error| queue::dead_letters_unreadable(&queue, &error);
     let on_queue = queue::depth(connection, &queue).await.map_err(unreadable)?.total();
     let letters = scan::read(connection, &queue, options.limit).await.map_err(unreadable)?;
     let not_seen = on_queue.saturating_sub(letters.len() as u64);
@@ -144,15 +144,17 @@ impl fmt::Display for DeadLettersReport {
         if self.groups.len() > 1 {
             let counts: Vec<String> =
                 self.groups.iter().map(|group| format!("{} {}", group.letters.len(), group.reason)).collect();
-            write!(f, ": {}", counts.join(", "))?;
+            write!(f, ":")?;
+            write_wrapped(f, "  ", &counts.join(", "))?;
         }
         self.groups.iter().try_for_each(|group| self.show(f, group))?;
         if self.not_seen > 0 {
-            write!(
-                f,
-                "\n\nabout {} more could not be looked at: SQS shows them once those before them are gone, or a minute after another look",
+            let more = format!(
+                "about {} more could not be looked at: SQS shows them once those before them are gone, or a minute after another look",
                 self.not_seen
-            )?;
+            );
+            writeln!(f)?;
+            write_wrapped(f, "", &more)?;
         }
         Ok(())
     }
@@ -161,20 +163,19 @@ impl fmt::Display for DeadLettersReport {
 impl DeadLettersReport {
     /// One reason: what to do about it, then its letters, with a sentence that several share under the last of them.
     fn show(&self, f: &mut fmt::Formatter<'_>, group: &ReasonGroup) -> fmt::Result {
-        write!(f, "\n\n{} ({})\n  {}", group.reason, group.letters.len(), group.advice)?;
+        write!(f, "\n\n{} ({})", group.reason, group.letters.len())?;
+        write_wrapped(f, "  ", group.advice)?;
         write!(f, "\n  Redriving helps: {}", group.redriving_helps)?;
         let shown = by_sentence(&group.letters[..group.letters.len().min(SHOWN)]);
         for (n, letter) in shown.iter().enumerate() {
             let attempts = letter.attempts.map(|attempts| count(attempts.into(), "attempt"));
             let attempts = attempts.unwrap_or("unknown attempts".to_owned());
             let age = letter.since.map_or("?".to_owned(), |since| age(self.now.duration_since(since)));
-            write!(f, "\n  - {}, {attempts}, {age} ago", letter.subject())?;
-            if let Some(run_id) = letter.run_id {
-                write!(f, ", run {run_id}")?;
-            }
+            let run = letter.run_id.map(|run_id| format!(", run {run_id}")).unwrap_or_default();
+            write_wrapped(f, "  - ", &format!("{}, {attempts}, {age} ago{run}", letter.subject()))?;
             let is_last_with_it = shown.get(n + 1).is_none_or(|next| next.message != letter.message);
             if let (Some(sentence), true) = (&letter.message, is_last_with_it) {
-                write!(f, "\n    {sentence}")?;
+                write_wrapped(f, "    ", sentence)?;
             }
         }
         match group.letters.len() - shown.len() {
@@ -239,6 +240,28 @@ mod tests {
             "{text}"
         );
         assert!(text.ends_with("  - account 000000000001, 2 attempts, 2 d ago"), "{text}");
+    }
+
+    #[test]
+    fn the_list_fits_into_100_columns_and_breaks_no_word() {
+        let refused = "the role arn:aws:iam::200000000001:role/asa-iam-key-rotation-lambda-assumed-role could not be assumed (sts:AssumeRole failed: AccessDenied)";
+        let long = |reason: &str| {
+            let letter = letter("200000000001", reason);
+            DeadLetter {
+                user: rotation::UserName::new("u".repeat(64)).ok(),
+                run_id: Some(uuid::Uuid::nil()),
+                message: Some(refused.to_owned()),
+                ..letter
+            }
+        };
+        let groups = group(Reason::ALL.iter().map(|reason| long(reason.as_str())).collect());
+        let now = "2026-11-24T10:00:00Z".parse().unwrap();
+        let report = DeadLettersReport { queue: "q".repeat(80), now, groups, not_seen: 7 };
+        let text = report.to_string();
+        let widest = text.lines().max_by_key(|line| line.chars().count()).unwrap();
+        assert!(widest.chars().count() <= 100, "{widest}");
+        assert!(text.contains("arn:aws:iam::200000000001:role/asa-iam-key-rotation-lambda-assumed-role"), "{text}");
+        assert!(text.lines().all(|line| line == line.trim_end()), "{text}");
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub(super) async fn walk(
     filter: &Filter,
     mut act: impl AsyncFnMut(&Scanner, DeadLetter) -> LetterOutcome,
 ) -> Result<WalkSummary, CommandError> {
-    let unreadable = |error| CommandError::failed("the dead-letter queue could not be read", &error);
+    let unreadable = |error| queue::dead_letters_unreadable(dead_letters, &error);
     let before = queue::depth(connection, dead_letters).await.map_err(unreadable)?.total();
     let started = connection.clock().now();
     let mut scanner = Scanner::new(connection, dead_letters);

@@ -31,6 +31,11 @@ impl Observer {
         Ok(Self { sessions, user })
     }
 
+    /// Who is read.
+    pub(super) fn user(&self) -> &UserName {
+        &self.user
+    }
+
     /// The user as it shows now.
     pub(super) async fn snapshot(&self) -> Result<ObservedUser, AwsError> {
         let session = self.sessions.with_at_least(MIN_SESSION_FOR_ONE_USER).await?;

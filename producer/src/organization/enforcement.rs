@@ -21,10 +21,17 @@ pub enum UnitOrAccount {
 
 /// What is neither.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "\"{0}\" is the id neither of an organizational unit, as in ou-ab12-34cd56ef, nor of an account, which is exactly 12 digits"
-)]
-pub struct InvalidUnitOrAccount(String);
+pub enum InvalidUnitOrAccount {
+    /// Not taken for not set, which means everywhere: where a script found no place, nobody has asked to enforce in all of them.
+    #[error(
+        "it is blank: name organizational units or accounts, or leave it out altogether to enforce wherever the run goes"
+    )]
+    Blank,
+    #[error(
+        "\"{0}\" is the id neither of an organizational unit, as in ou-ab12-34cd56ef, nor of an account, which is exactly 12 digits"
+    )]
+    Malformed(String),
+}
 
 impl FromStr for UnitOrAccount {
     type Err = InvalidUnitOrAccount;
@@ -35,7 +42,8 @@ impl FromStr for UnitOrAccount {
         match (text.parse(), text.parse()) {
             (Ok(account), _) => Ok(Self::Account(account)),
             (Err(_), Ok(unit)) => Ok(Self::Unit(unit)),
-            (Err(_), Err(_)) => Err(InvalidUnitOrAccount(text.to_owned())),
+            (Err(_), Err(_)) if text.is_empty() => Err(InvalidUnitOrAccount::Blank),
+            (Err(_), Err(_)) => Err(InvalidUnitOrAccount::Malformed(text.to_owned())),
         }
     }
 }
@@ -86,5 +94,6 @@ mod tests {
         for bad in ["", "12345678901", "ou-ab12", "all"] {
             assert!(bad.parse::<UnitOrAccount>().is_err(), "{bad}");
         }
+        assert_eq!(" ".parse::<UnitOrAccount>(), Err(InvalidUnitOrAccount::Blank));
     }
 }

@@ -1,4 +1,4 @@
-//! How an account is read: with the process's own credentials, or with a role assumed for reading alone.
+//! How an account is read: with the process's own credentials where they are the account's, else with a role assumed for reading alone.
 
 use aws_sdk_iam::Client as IamClient;
 use aws_sdk_secretsmanager::Client as SecretsClient;
@@ -12,8 +12,8 @@ use rotation::AccountId;
 pub(super) enum AccessMethod<'a> {
     /// With the process's own credentials: the account they are of.
     Own(&'a Connection),
-    /// With the role in each account.
-    Role { connection: &'a Connection, role: &'a MemberRole, session_name: &'a str },
+    /// With the role in each account but the one that the process's own credentials are of, where that is known.
+    Role { connection: &'a Connection, role: &'a MemberRole, session_name: &'a str, own: Option<&'a AccountId> },
 }
 
 /// One account, entered.
@@ -30,12 +30,23 @@ pub(super) struct Clients {
 }
 
 impl AccessMethod<'_> {
+    /// The ways into an account, the first to be tried first.
+    pub(super) fn ways(self, account: &AccountId) -> Vec<Self> {
+        match self {
+            // Where that account has the role: a fleet's own credentials may assume it, and do little else.
+            AccessMethod::Role { connection, own: Some(own), .. } if own == account => {
+                vec![AccessMethod::Own(connection), self]
+            }
+            AccessMethod::Own(_) | AccessMethod::Role { .. } => vec![self],
+        }
+    }
+
     pub(super) async fn open(self, account: &AccountId) -> Result<Access, AwsError> {
         let access = match self {
             AccessMethod::Own(connection) => {
                 Access::Own(Clients { iam: connection.iam(), secrets: connection.secrets_manager() })
             }
-            AccessMethod::Role { connection, role, session_name } => Access::Role(Box::new(Sessions::new(
+            AccessMethod::Role { connection, role, session_name, own: _ } => Access::Role(Box::new(Sessions::new(
                 connection.clone(),
                 role.clone(),
                 account.clone(),

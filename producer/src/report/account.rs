@@ -11,7 +11,7 @@ use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use key_rotation_aws::credential_report::{self, CredentialReport, CredentialReportError, ReportedKey, ReportedUser};
 use key_rotation_aws::iam::{self, UserRecord};
-use key_rotation_aws::{AwsError, RetryPolicy};
+use key_rotation_aws::{AwsError, ErrorClass, RetryPolicy};
 use rotation::progress::Publication;
 use rotation::user::UserTags;
 use rotation::{AccessKeyId, AccountId, Key, KeyStatus, LastUse, Published, User};
@@ -58,6 +58,23 @@ pub(super) enum AccountError {
     Aws(#[from] AwsError),
     #[error("{0}")]
     CredentialReport(#[from] CredentialReportError),
+    #[error("{0}; or give --live, which needs no credential report")]
+    CredentialReportOnly(CredentialReportError),
+    #[error("{own}; and with the role instead: {role}")]
+    BothWays { own: Box<AccountError>, role: Box<AccountError> },
+}
+
+impl AccountError {
+    /// Whether it is a right that is missing.
+    fn is_denied(&self) -> bool {
+        match self {
+            AccountError::Aws(error) => error.class == ErrorClass::Denied,
+            AccountError::CredentialReport(error) | AccountError::CredentialReportOnly(error) => {
+                matches!(error, CredentialReportError::Denied(_))
+            }
+            AccountError::BothWays { own, .. } => own.is_denied(),
+        }
+    }
 }
 
 /// How accounts are read.
@@ -72,14 +89,36 @@ pub(super) struct AccountReader<'a> {
 }
 
 impl AccountReader<'_> {
+    /// Reads an account; a second way into it is tried where the first one's rights do not do.
     pub(super) async fn read(&self, account: &AccountId) -> Result<AccountKeys, AccountError> {
-        let access = self.method.open(account).await?;
+        let mut refused: Option<AccountError> = None;
+        for method in self.method.ways(account) {
+            let error = match (self.read_by(method, account).await, refused.take()) {
+                (Ok(keys), _) => return Ok(keys),
+                (Err(error), None) if error.is_denied() => error,
+                (Err(error), None) => return Err(error),
+                (Err(role), Some(own)) => AccountError::BothWays { own: Box::new(own), role: Box::new(role) },
+            };
+            refused = Some(error);
+        }
+        Err(refused.expect("there is a way into every account"))
+    }
+
+    async fn read_by(&self, method: AccessMethod<'_>, account: &AccountId) -> Result<AccountKeys, AccountError> {
+        let access = method.open(account).await?;
         let clients = access.clients().await?;
+        let users = async || RetryPolicy::MESSAGE.retry(async || iam::all_users(&clients.iam).await).await;
         let report = match self.live {
             true => None,
-            false => Some(self.credential_report(&clients.iam).await?),
+            false => match self.credential_report(&clients.iam).await {
+                Ok(report) => Some(report),
+                Err(error @ CredentialReportError::Denied(_)) if users().await.is_ok() => {
+                    return Err(AccountError::CredentialReportOnly(error));
+                }
+                Err(error) => return Err(error.into()),
+            },
         };
-        let listed = RetryPolicy::MESSAGE.retry(async || iam::all_users(&clients.iam).await).await?.users;
+        let listed = users().await?.users;
         let reported = report.as_ref().map(|report| report.generated);
         let mut rows: HashMap<String, ReportedUser> = HashMap::new();
         for row in report.map(|report| report.users).unwrap_or_default() {

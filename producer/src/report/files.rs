@@ -1,12 +1,33 @@
 //! The three files of a report: a page for people, a table for spreadsheets, and everything as JSON.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
 
 use super::document::Document;
 use super::{DATA, PAGE, TABLE, keys_table, page};
 use crate::command::CommandError;
+
+/// Makes sure, before anything is read, that they can be written into this directory: makes it, and leaves an earlier report in it as it is.
+///
+/// # Errors
+/// [`CommandError::Usage`] where they could not be.
+pub(super) fn check(out: &Path) -> Result<(), CommandError> {
+    let unwritable = |path: &Path, error: &io::Error| {
+        CommandError::Usage(format!("--out is wrong: {} cannot be written: {error}; nothing was read", path.display()))
+    };
+    fs::create_dir_all(out).map_err(|error| unwritable(out, &error))?;
+    for earlier in [PAGE, DATA, TABLE].map(|name| out.join(name)) {
+        match OpenOptions::new().append(true).open(&earlier) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unwritable(&earlier, &error)),
+            Err(_) | Ok(_) => {}
+        }
+    }
+    let trial = out.join(format!(".{}", Uuid::new_v4()));
+    File::create_new(&trial).and_then(|_| fs::remove_file(&trial)).map_err(|error| unwritable(out, &error))
+}
 
 /// Writes them into a directory, which is made if it is not there. What an earlier report left there is replaced.
 pub(super) fn write(document: &Document, out: &Path) -> Result<Vec<PathBuf>, CommandError> {

@@ -77,7 +77,8 @@ pub(super) async fn one(
 ) -> AccountRecord {
     let read = reader.read(&account).await.map_err(|error| error.to_string());
     if let Err(why) = &read {
-        tracing::warn!(%account, error = why, "the account could not be read");
+        // Told at the end, with all others.
+        tracing::debug!(%account, error = why, "the account could not be read");
     }
     progress.read(read.is_ok());
     AccountRecord { account, name, read }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
-use key_rotation_aws::settings::{UnusedKeysOption, days, period_variable, time_or_date, whole};
+use key_rotation_aws::settings::{UnusedKeysOption, days, exemption_group, period_variable, time_or_date, whole};
 use rotation::names::DEFAULT_EXEMPTION_GROUP;
 use rotation::policy::PolicyError;
 use rotation::{Period, Policy};
@@ -16,8 +16,8 @@ use crate::request::LONGEST_WAIT;
 /// Report how every access key stands, as a page, a table and JSON, by reading alone.
 ///
 /// Nothing has to be deployed, and no queue is needed: with --this-account the credentials in use are enough; otherwise a role
-/// that may read is assumed in each account (IAM_ASSUMED_ROLE_NAME; OrganizationAccountAccessRole will do), in a session that
-/// can do nothing but read. Keys are read from IAM's credential report, which is up to four hours old.
+/// that may read is assumed in each other account (IAM_ASSUMED_ROLE_NAME; OrganizationAccountAccessRole will do), in a session
+/// that can do nothing but read. Keys are read from IAM's credential report, which is up to four hours old.
 ///
 /// Exit status 1: something could not be read, which the first line says, or what --fail-on names was found.
 #[derive(Debug, Clone, Args)]
@@ -56,7 +56,13 @@ pub struct ReportOptions {
     pub periods: PeriodOptions,
 
     /// IAM group whose members are left alone
-    #[arg(long, env = "IAM_EXEMPTION_GROUP", value_name = "GROUP", default_value = DEFAULT_EXEMPTION_GROUP)]
+    #[arg(
+        long,
+        env = "IAM_EXEMPTION_GROUP",
+        value_name = "GROUP",
+        default_value = DEFAULT_EXEMPTION_GROUP,
+        value_parser = exemption_group
+    )]
     pub iam_exemption_group: String,
 }
 

@@ -246,6 +246,23 @@ async fn a_message_that_is_gone_with_nothing_done_is_not_called_done() {
 }
 
 #[tokio::test]
+async fn a_leak_that_nobody_has_contained_is_answered_with_the_command_that_does() {
+    let (world, key) = alice();
+    let stage = Stage::set(world, Kind::Standard).await;
+    let command = format!(
+        "to contain it now, with credentials of account {}: aws iam update-access-key --user-name alice --access-key-id {key} --status Inactive; ",
+        id(1)
+    );
+    for (disable_old_now, is_told) in [(true, true), (false, false)] {
+        let options = ForceRotateOptions { disable_old_now, ..by_key(&key, WAIT) };
+        let (report, _) = tokio::join!(force(&stage, &options), take_request(&stage));
+        let report = report.unwrap();
+        let Some(RequestOutcome::Unknown { what }) = &report.outcome else { panic!("{report:?}") };
+        assert_eq!(what.starts_with(&command), is_told, "{what}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_nobody_takes_is_given_up_on_and_stays_on_its_way() {
     let (world, key) = alice();
     let stage = Stage::set(world, Kind::Standard).await;

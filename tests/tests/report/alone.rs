@@ -4,7 +4,7 @@ use producer::organization::Scope;
 use producer::report::ReportOptions;
 use sandbox::KeySpec;
 use sandbox::call::Service;
-use sandbox::world::MANAGEMENT_ACCOUNT;
+use sandbox::world::{MANAGEMENT_ACCOUNT, MEMBER_ROLE};
 
 use crate::stage::{organization, report};
 
@@ -35,6 +35,30 @@ async fn ones_own_account_is_reported_on_without_a_role_and_without_the_organiza
             assert_eq!(made.count(), 0, "{operation}");
         }
     });
+}
+
+/// How often the role of an account was assumed.
+fn assumed_in(stage: &end_to_end::Stage, account: &str) -> usize {
+    stage.world(|world| {
+        let calls = world.journal.calls().filter(|call| call.app == "producer" && call.operation == "AssumeRole");
+        calls.filter(|call| call.subject.contains(&format!(":{account}:role/"))).count()
+    })
+}
+
+#[tokio::test]
+async fn among_other_accounts_ones_own_is_read_without_a_role_which_it_need_not_have() {
+    let (stage, accounts) = organization(2, 5).await;
+    stage.world(|world| {
+        world.remove_role(MANAGEMENT_ACCOUNT, MEMBER_ROLE);
+        world.add_user(MANAGEMENT_ACCOUNT, "ada");
+        world.add_key(MANAGEMENT_ACCOUNT, "ada", &KeySpec::aged(120).used_days_ago(1));
+    });
+    let whole = report(&stage, ReportOptions::default()).await;
+    assert_eq!(whole.summary.coverage, "Complete: all 3 accounts were read.");
+    let scope = Scope { accounts: vec![MANAGEMENT_ACCOUNT.parse().expect("an id")], ..Scope::default() };
+    let named = report(&stage, ReportOptions { scope, ..ReportOptions::default() }).await;
+    assert_eq!((named.figure("accounts_read"), named.figure("overdue")), (1, 1));
+    assert_eq!((assumed_in(&stage, MANAGEMENT_ACCOUNT), assumed_in(&stage, &accounts[0])), (0, 1));
 }
 
 #[tokio::test]

@@ -45,7 +45,11 @@ async fn a_denied_or_unfinished_credential_report_is_an_account_not_read_and_ano
     stage.world(|world| world.faults.deny(&accounts[0], "iam:GetCredentialReport", None));
     let reported = report(&stage, ReportOptions::default()).await;
     assert_partial(&reported, "Partial: 1 of 3 accounts could not be read");
-    assert!(reason(&reported, &accounts[0]).contains("iam:GetCredentialReport"));
+    let why = reason(&reported, &accounts[0]);
+    assert!(
+        why.contains("iam:GetCredentialReport") && why.ends_with("or give --live, which needs no credential report"),
+        "{why}"
+    );
 
     let live = report(&stage, ReportOptions { live: true, ..ReportOptions::default() }).await;
     assert!(live.summary.complete, "{}", live.summary.coverage);
@@ -58,6 +62,43 @@ async fn a_denied_or_unfinished_credential_report_is_an_account_not_read_and_ano
     let unfinished = report(&stage, ReportOptions { report_timeout: 1, ..ReportOptions::default() }).await;
     assert_partial(&unfinished, "Partial: 3 of 3 accounts could not be read");
     assert!(reason(&unfinished, &accounts[1]).contains("still being generated"));
+}
+
+#[tokio::test]
+async fn where_the_users_may_not_be_listed_either_another_way_is_not_offered() {
+    let (stage, accounts) = organization(1, 2).await;
+    stage.world(|world| world.faults.deny(&accounts[0], "iam:*", None));
+    let reported = report(&stage, ReportOptions::default()).await;
+    let why = reason(&reported, &accounts[0]);
+    assert!(why.contains("iam:GenerateCredentialReport") && !why.contains("--live"), "{why}");
+    let told = reported.summary.problems();
+    assert_eq!(told.iter().filter(|told| told.contains(accounts[0].as_str())).count(), 1, "{told:?}");
+}
+
+#[tokio::test]
+async fn where_it_cannot_be_written_to_nothing_is_read_and_an_earlier_report_stays() {
+    let (stage, _) = organization(1, 1).await;
+    let folder = Folder::new();
+    std::fs::create_dir_all(folder.0.join(report::DATA)).expect("a directory in the place of a file");
+    let file = folder.0.join("file");
+    std::fs::write(&file, "").expect("a file in the place of a directory");
+    let calls = stage.world(|world| world.journal.total());
+    for out in [&folder.0, &file] {
+        let options = ReportOptions { out: out.clone(), ..ReportOptions::default() };
+        let refused = report::run(&stage.connection("producer"), &access(&stage), &options).await;
+        let Err(CommandError::Usage(why)) = refused else { panic!("a report: {refused:?}") };
+        assert!(why.starts_with("--out is wrong: ") && why.ends_with("nothing was read"), "{why}");
+    }
+    assert_eq!(stage.world(|world| world.journal.total()), calls, "AWS was not called once");
+
+    std::fs::remove_dir(folder.0.join(report::DATA)).expect("it is empty");
+    std::fs::write(folder.0.join(report::PAGE), "earlier").expect("a file");
+    stage.world(|world| world.faults.deny(MANAGEMENT_ACCOUNT, "organizations:*", None));
+    let options = ReportOptions { out: folder.0.clone(), ..ReportOptions::default() };
+    let failed = report::run(&stage.connection("producer"), &access(&stage), &options).await;
+    assert!(failed.is_err(), "{failed:?}");
+    assert_eq!(std::fs::read_to_string(folder.0.join(report::PAGE)).expect("it stays"), "earlier");
+    assert_eq!(std::fs::read_dir(&folder.0).expect("the directory").count(), 2, "and nothing else is left there");
 }
 
 #[tokio::test]

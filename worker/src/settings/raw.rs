@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args};
 use jiff::Timestamp;
 use key_rotation_aws::settings::{
-    LogSettings, QueueSettings, RoleSettings, UnusedKeysOption, boolean, days, given, time_or_date, whole,
+    LogSettings, QueueSettings, RoleSettings, UnusedKeysOption, boolean, days, exemption_group, given, time_or_date,
+    whole,
 };
 use rotation::names::DEFAULT_EXEMPTION_GROUP;
 
@@ -38,6 +39,7 @@ pub struct RawSettings {
         env = "IAM_EXEMPTION_GROUP",
         value_name = "GROUP",
         default_value = DEFAULT_EXEMPTION_GROUP,
+        value_parser = exemption_group,
         global = true
     )]
     pub(super) iam_exemption_group: String,
@@ -204,7 +206,7 @@ impl RawMailSettings {
     pub(super) fn into_mail(self) -> MailSettings {
         MailSettings {
             sender: text(&self.sender_email),
-            reply_to: self.reply_to_email.into_iter().filter(|address| !address.is_empty()).collect(),
+            reply_to: self.reply_to_email.into_iter().filter_map(|address| text(&Some(address))).collect(),
             admin: text(&self.admin_summary_email),
             owner_tag: text(&self.resource_owner_tag),
             configuration_set: text(&self.ses_configuration_set),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use key_rotation_aws::settings::Problems;
+use key_rotation_aws::settings::{Problems, is_iam_name};
 use rotation::names::{Partition, is_region};
 use rotation::readers::{ReaderPattern, Readers};
 
@@ -18,6 +18,15 @@ pub(super) fn check(raw: &SecretSettings, problems: &mut Problems) -> Vec<String
         problems.add(
             "STORE_SECRETS_IN_CENTRAL_ACCOUNT needs SECRET_KMS_KEY_ID: the AWS-managed key cannot be used from other accounts, so nobody could read the secrets",
         );
+    }
+    match text(&raw.central_secret_read_policy) {
+        Some(_) if !central => problems.add(
+            "CENTRAL_SECRET_READ_POLICY is for the central store only (STORE_SECRETS_IN_CENTRAL_ACCOUNT): in a user's own account the secret's policy lets the user read it; set both, or neither",
+        ),
+        Some(name) if !is_iam_name(&name) => problems.add(format!(
+            "CENTRAL_SECRET_READ_POLICY is wrong: \"{name}\" is not the name of a managed policy: it must be letters, digits or any of +=,.@_-, at most 128, without a path"
+        )),
+        Some(_) | None => {}
     }
     if !central && text(&raw.secret_kms_key_id).is_some() {
         problems.add(

@@ -166,7 +166,70 @@ fn every_problem_is_told_at_once() {
 
 #[test]
 fn what_is_no_mail_address_is_told_as_it_was_written() {
-    assert_eq!(refused(&["--sender-email", "foo"]), "SENDER_EMAIL is wrong: \"foo\" is not a mail address");
+    for (flag, variable) in [
+        ("--sender-email", "SENDER_EMAIL"),
+        ("--reply-to-email", "REPLY_TO_EMAIL"),
+        ("--admin-summary-email", "ADMIN_SUMMARY_EMAIL"),
+    ] {
+        for wrong in ["foo", "a@localhost", "a@@example.com", "Jo a@example.com", "a@example.com <b@example.com>"] {
+            let sentence = format!("{variable} is wrong: \"{wrong}\" is not a mail address, as jo@example.com is");
+            assert_eq!(refused(&[flag, wrong]), sentence);
+        }
+        let named = "Key rotation <keys+rotation@example.com>";
+        assert!(check(&[flag, named]).is_ok(), "{variable}");
+    }
+    let settings = check(&["--reply-to-email", "a@example.com, b@example.com,"]).expect("two addresses");
+    assert_eq!(settings.mail.reply_to, ["a@example.com", "b@example.com"]);
+    assert!(refused(&["--reply-to-email", "a@example.com,b"]).contains("\"b\" is not a mail address"));
+}
+
+#[test]
+fn a_directory_of_templates_is_there_and_has_some() {
+    let nowhere = refused(&["--email-template-dir", "/nonexistent/templates"]);
+    assert!(nowhere.starts_with("EMAIL_TEMPLATE_DIR: /nonexistent/templates cannot be read: "), "{nowhere}");
+    let without = refused(&["--email-template-dir", concat!(env!("CARGO_MANIFEST_DIR"), "/src")]);
+    assert!(
+        without.starts_with("EMAIL_TEMPLATE_DIR: ") && without.contains(" holds none of enforce.html, "),
+        "{without}"
+    );
+    assert!(check(&["--email-template-dir", concat!(env!("CARGO_MANIFEST_DIR"), "/../templates")]).is_ok());
+}
+
+#[test]
+fn the_policy_that_lets_users_read_is_for_the_central_store_and_has_a_policys_name() {
+    let policy = ["--central-secret-read-policy", "ReadOwnSecret"];
+    let problem = refused(&policy);
+    assert!(problem.starts_with("CENTRAL_SECRET_READ_POLICY is for the central store only"), "{problem}");
+    let central = ["--store-secrets-in-central-account", "--secret-kms-key-id", "alias/secrets"];
+    let settings = check(&[central.as_slice(), &policy].concat()).expect("they go together");
+    assert_eq!(settings.central_read_policy.as_deref(), Some("ReadOwnSecret"));
+    let arn = "arn:aws:iam::123456789012:policy/ReadOwnSecret";
+    let problem = refused(&[central.as_slice(), &["--central-secret-read-policy", arn]].concat());
+    assert!(problem.contains("is not the name of a managed policy"), "{problem}");
+    assert!(check(&["--central-secret-read-policy="]).is_ok(), "blank is not set");
+}
+
+#[test]
+fn the_exemption_group_has_a_groups_name_and_is_the_default_one_where_it_is_blank() {
+    for blank in ["", " "] {
+        let settings = check(&[&format!("--iam-exemption-group={blank}")]).expect("not set");
+        assert_eq!(settings.exemption_group, rotation::names::DEFAULT_EXEMPTION_GROUP);
+    }
+    assert_eq!(check(&["--iam-exemption-group", " left-alone "]).expect("a group").exemption_group, "left-alone");
+    let told = not_read(&["--iam-exemption-group=teams/left-alone"]);
+    assert!(
+        told.contains("--iam-exemption-group is wrong: \"teams/left-alone\" is not the name of an IAM group"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_value_behind_a_flag_stands_behind_an_equals_sign() {
+    for flag in ["--dry-run", "--store-secrets-in-central-account"] {
+        let told = not_read(&[flag, "false"]);
+        assert_eq!(told, format!("error: a value of {flag} stands behind an equals sign: {flag}=false\n"));
+    }
+    assert_eq!(not_read(&["--drain", "true"]), "error: --drain takes no value: leave \"true\" out\n");
 }
 
 #[test]

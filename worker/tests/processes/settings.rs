@@ -23,10 +23,59 @@ const REFUSED: &[(&[(&str, &str)], &str)] = &[
     (&[("PENDING_ACTION_WARN_PERIOD", "90")], "PENDING_ACTION_WARN_PERIOD"),
     (&[("RECOVERY_GRACE_PERIOD", "0")], "RECOVERY_GRACE_PERIOD"),
     (&[("STORE_SECRETS_IN_CENTRAL_ACCOUNT", "true")], "SECRET_KMS_KEY_ID"),
-    (&[("SENDER_EMAIL", "nobody")], "SENDER_EMAIL"),
+    (&[("SENDER_EMAIL", "nobody")], "SENDER_EMAIL is wrong: \"nobody\""),
+    (&[("REPLY_TO_EMAIL", "help@example.com,nobody")], "REPLY_TO_EMAIL is wrong: \"nobody\""),
+    (&[("ADMIN_SUMMARY_EMAIL", "nobody@nowhere")], "ADMIN_SUMMARY_EMAIL is wrong: \"nobody@nowhere\""),
+    (&[("IAM_EXEMPTION_GROUP", "left alone")], "IAM_EXEMPTION_GROUP is wrong: \"left alone\""),
+    (&[("METRICS_NAMESPACE", "AWS/Keys")], "METRICS_NAMESPACE is wrong: \"AWS/Keys\""),
+    (&[("EMAIL_TEMPLATE_DIR", "/nonexistent")], "EMAIL_TEMPLATE_DIR: /nonexistent cannot be read"),
+    (&[("EMAIL_TEMPLATE_DIR", "/")], "EMAIL_TEMPLATE_DIR: / holds none of enforce.html"),
+    (&[("CENTRAL_SECRET_READ_POLICY", "ReadOwnSecret")], "CENTRAL_SECRET_READ_POLICY is for the central store only"),
     (&[("QUEUE_URL", "key-rotation")], "QUEUE_URL"),
     (&[("QUEUE_URL", "")], "QUEUE_URL"),
 ];
+
+/// Beside the settings of a worker's, in text.
+const IN_TEXT: (&str, &str) = ("LOG_FORMAT", "text");
+
+#[tokio::test]
+async fn a_queue_that_is_not_there_is_a_setting_that_is_wrong() {
+    let stage = Stage::new().await;
+    let nowhere = format!("{}-nowhere", stage.queue.as_str());
+    for variable in ["QUEUE_URL", "URGENT_QUEUE_URL"] {
+        let said = refusal(&stage, &[IN_TEXT, (variable, &nowhere)]).await;
+        let problem = format!("worker: {variable} is wrong: there is no queue {nowhere}; ");
+        assert!(said.starts_with(&problem) && said.lines().count() == 1, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_blank_counts_as_not_set() {
+    let stage = Stage::new().await;
+    let blank = [
+        "REPLY_TO_EMAIL",
+        "IAM_EXEMPTION_GROUP",
+        "METRICS_NAMESPACE",
+        "CENTRAL_SECRET_READ_POLICY",
+        "EMAIL_TEMPLATE_DIR",
+    ];
+    let mut worker = Process::drain(&stage, &blank.map(|variable| (variable, " ")));
+    assert_eq!(worker.ended().await, Some(0), "{}", worker.log());
+}
+
+#[tokio::test]
+async fn a_filter_of_the_log_that_cannot_be_read_is_said_in_one_line_and_the_default_is_used() {
+    let stage = Stage::new().await;
+    for (format, level) in [("text", "WARN"), ("json", "\"level\":\"WARN\"")] {
+        let mut worker = Process::drain(&stage, &[("LOG_FORMAT", format), ("RUST_LOG", "garbage")]);
+        assert_eq!(worker.ended().await, Some(0), "{}", worker.log());
+        let log = worker.log();
+        let said: Vec<&str> = log.lines().filter(|line| line.contains("RUST_LOG")).collect();
+        let [line] = said.as_slice() else { panic!("one line: {log}") };
+        assert!(line.contains(level) && line.contains("the default is used"), "{line}");
+        assert!(log.contains("the worker starts"), "{log}");
+    }
+}
 
 async fn refusal(stage: &Stage, settings: &[(&str, &str)]) -> String {
     let mut worker = Process::start(stage, settings);
@@ -40,7 +89,7 @@ async fn refusal(stage: &Stage, settings: &[(&str, &str)]) -> String {
 async fn settings_that_are_wrong_or_contradict_each_other_are_refused_in_one_sentence_each() {
     let stage = Stage::new().await;
     for (settings, named) in REFUSED {
-        let said = refusal(&stage, settings).await;
+        let said = refusal(&stage, &[&[IN_TEXT], *settings].concat()).await;
         assert_eq!(said.lines().count(), 1, "{settings:?}: {said}");
         assert!(said.contains(named), "{settings:?}: {said}");
     }
