@@ -480,6 +480,16 @@ MUTANTS = [
         first="rules",
     ),
     mutant(
+        "a restore hides a later report of a leak of a key that a person has made active",
+        (RESTORE, "let reported = key.state.as_ref()?.leak_reported();", "let reported = key.state.as_ref().filter(|_| key.status == KeyStatus::Inactive)?.leak_reported();"),
+        first="rules",
+    ),
+    mutant(
+        "a restore that came to nothing hides that a deletion was told before an exemption",
+        (INACTIVE, "told_until.map_or(state.at, |until| before(until, self.policy.recovery_grace()).min(state.at))", "told_until.map_or(state.at, |until| before(until, self.policy.recovery_grace()).max(state.at))"),
+        first="rules",
+    ),
+    mutant(
         "a key whose restore has begun counts as inactive",
         (OLD_KEY, "key.status == KeyStatus::Active || key.state.as_ref().is_some_and(is_restored)", "{ let _ = is_restored; key.status == KeyStatus::Active }"),
         first="late_requests",

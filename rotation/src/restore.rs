@@ -114,10 +114,11 @@ fn disabled_since(key: &Key, request: &RestoreRequest) -> Option<Timestamp> {
     since.then_some(state.at)
 }
 
-/// When the leak of an inactive key was reported, if that was after the request was made.
+/// When a leak of the key was reported, if that was after the request was made. Also where somebody has made the key active meanwhile:
+/// that report stays on record.
 fn leaked_since(key: &Key, request: &RestoreRequest) -> Option<Timestamp> {
-    let state = key.state.as_ref().filter(|_| key.status == KeyStatus::Inactive)?;
-    state.leak_reported().filter(|at| later(*at, request.origin.requested_at))
+    let reported = key.state.as_ref()?.leak_reported();
+    reported.filter(|at| later(*at, request.origin.requested_at))
 }
 
 /// When another restore of the key was asked for that has begun, if that was after the request was made: this one would take its place

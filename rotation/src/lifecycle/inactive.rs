@@ -7,7 +7,7 @@ use crate::evidence::{Known, disabled_record, known_publication, may_come_again,
 use crate::ids::AccessKeyId;
 use crate::key::{Key, KeyStatus};
 use crate::plan::{Action, Announcement, Deletable, DeleteReason, Upcoming};
-use crate::policy::after;
+use crate::policy::{after, before};
 use crate::state::{KeyState, KeyStateKind};
 use crate::user::User;
 
@@ -66,8 +66,11 @@ impl LifecycleRules {
         Some((state, no_sooner_than_told(self.delete_due(state.at), state)))
     }
 
+    /// A restore that has begun dates the record anew, and tells nobody: what its owner was told, and so when, stays in `until`.
     fn is_from_before_an_exemption(&self, state: &KeyState) -> bool {
-        self.exempt_until.is_some_and(|until| !no_earlier(state.at, until))
+        let told_until = state.until.filter(|_| state.restoring.is_some());
+        let told = told_until.map_or(state.at, |until| before(until, self.policy.recovery_grace()).min(state.at));
+        self.exempt_until.is_some_and(|until| !no_earlier(told, until))
     }
 
     pub(super) fn delete_due(&self, disabled: Timestamp) -> Timestamp {

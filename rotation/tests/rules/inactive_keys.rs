@@ -347,4 +347,8 @@ fn a_deletion_that_was_told_before_an_exemption_is_told_anew_though_no_run_has_s
     let [Action::Adopt { state, .. }] = &on(110, &used)[..] else { panic!("adopted") };
     assert_eq!((state.restoring, state.requested_at), (None, None), "it was active in between");
     assert!(matches!(on(110, &exempt(&before))[..], [Action::Delete(_)]), "told after it");
+    // Told before it, and dated anew since by a restore that came to nothing.
+    let dated_anew = KeyState { at: day(107), ..waits.until(day(110)) };
+    let restoring = tagged(user([key("A", 0).inactive().in_state(dated_anew)]), EXEMPT_UNTIL_TAG, &after);
+    assert!(matches!(on(120, &restoring)[..], [Action::Adopt { .. }]));
 }

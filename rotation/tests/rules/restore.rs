@@ -167,6 +167,16 @@ fn a_key_that_this_request_put_on_record_is_restored_however_late_it_comes_again
 }
 
 #[test]
+fn a_key_whose_leak_was_reported_after_the_request_was_made_is_left_as_it_is_though_a_person_has_made_it_active() {
+    let reported = KeyState { requested_at: Some(day(106)), ..KeyState::new(KeyStateKind::Disabled, day(100)) };
+    for leaked in [key("A", 0).inactive(), key("A", 0)] {
+        let user = user([leaked.in_state(reported.clone()), key("B", 90).published()]);
+        let Verdict::Refused(refusal) = asked_on(107, &user, Some("A")) else { panic!("to be refused") };
+        assert!(matches!(refusal, Refusal::LeakedSince { at, .. } if at == day(106)), "{refusal}");
+    }
+}
+
+#[test]
 fn a_key_that_this_request_restored_and_that_was_disabled_again_stays_disabled() {
     let restored = KeyState::new(KeyStateKind::Restored, day(105)).of_request(REQUEST);
     let user = user([key("A", 0).inactive().in_state(restored)]);
