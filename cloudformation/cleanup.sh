@@ -69,9 +69,18 @@ need_credentials
 need_organization
 look_at_stack_set
 stack_status kms_status "$KMS_STACK"
+stack_status fleet_status "$FLEET_STACK"
 look_for_anything
 
 say "Account $ACCOUNT ($PARTITION), region $region, everything that begins with $PREFIX."
+# A fleet that was deployed by version 0.1.0 loses its logs.
+keeps_logs=true template=""
+if [[ -n $fleet_status ]]; then
+    look template aws cloudformation get-template --stack-name "$FLEET_STACK" --query TemplateBody --output text
+    [[ $template == *RetainExceptOnCreate* ]] || keeps_logs=false
+fi
+$keeps_logs || say "The fleet's log groups, which say what was done to which key, are deleted with its stack, as that is of version 0.1.0:
+export them first (aws logs create-export-task), or bring the fleet up to date with deploy.sh, which keeps them."
 if ! $PLAN && ! $yes; then
     [[ -t 0 ]] || fail "there is nobody to ask: say --yes"
     read -rp "Remove it? Keys are not rotated any more, disabled ones stay as they are, and secrets stay without the role that may change them. Dead letters are deleted. Type yes: " answer
@@ -154,10 +163,12 @@ if [[ -n $kms_status ]]; then
 fi
 
 step "What stays"
-say "The logs, which say what was done to which key, until they are as old as the fleet's LogRetentionDays. A fleet of the same name can be
-made again without them only: $(tell_logs)"
+if $keeps_logs; then
+    say "The logs, which say what was done to which key, until they are as old as the fleet's LogRetentionDays. Before a fleet of the same
+name can be made again they must be deleted: $(tell_logs)"
+fi
 # Each may be the only copy of a key that is in use: nothing here deletes one.
-list=(aws secretsmanager list-secrets --region "$region" --filters "Key=tag-key,Values=key-rotation:user-id" --query 'SecretList[].[Name]' --output text)
+list=(aws secretsmanager list-secrets --region "$region" --filters "Key=name,Values=Account_" --query 'SecretList[].[Name]' --output text)
 if secrets=$("${list[@]}" 2>"$SCRATCH/said"); then
     say "Users' secrets; in this account:"$'\n'"${secrets:-none}"
 else

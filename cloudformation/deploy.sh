@@ -133,8 +133,11 @@ need_region "$region"
 if $mode_alone && ! $PLAN && [[ ${asked[DryRunFlag]} == True ]]; then
     at_once
 fi
-# valid_address ADDRESS
-valid_address() { [[ $1 =~ ^[^@,[:space:]]+@[^@,[:space:]]+\.[^@,[:space:]]+$ ]] || fail "\"$1\" is not a mail address"; }
+# valid_address ADDRESS: one that the workers take
+valid_address() {
+    local atom="[A-Za-z0-9!#\$%&'*+/=?^_\`{|}~-]+" label='[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?'
+    [[ $1 =~ ^$atom(\.$atom)*@$label(\.$label)+$ ]] || fail "\"$1\" is not a mail address"
+}
 IFS=, read -ra replies <<<"${asked[ReplyToEmailAddress]-}"
 for address in ${email:+"$email"} ${asked[SenderEmailAddress]:+"${asked[SenderEmailAddress]}"} \
     ${asked[AlarmEmailAddress]:+"${asked[AlarmEmailAddress]}"} ${replies[@]+"${replies[@]}"}; do

@@ -24,7 +24,7 @@ prerequisites() {
 # check_members: what is asked for by id is in the organization. A run that is to take, or to enforce in, what is not there sends nothing.
 check_members() {
     local name ids id code question found
-    for name in EnforceIn RunIn ExcludeAccounts; do
+    for name in EnforceIn RunIn; do
         ids=${asked[$name]-}
         for id in ${ids//,/ }; do
             case $id in

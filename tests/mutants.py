@@ -441,7 +441,7 @@ MUTANTS = [
     ),
     mutant(
         "whether a restore has begun beside a report of a leak is looked at once only",
-        (FORCED, "let rest_after = Some(recorded_for_long_enough(self.now));", "let rest_after = None;"),
+        (FORCED, "let rest_after = Some(fence_after(self.now));", "let rest_after = None;"),
         first="late_requests",
     ),
     mutant(
@@ -471,7 +471,7 @@ MUTANTS = [
     ),
     mutant(
         "a restore brings back a key that was active when it was asked for",
-        (RESTORE, "KeyStateKind::Notified | KeyStateKind::Forced => later(state.at, request.origin.requested_at),", "KeyStateKind::Notified | KeyStateKind::Forced => false,"),
+        (RESTORE, "later(state.at, request.origin.requested_at) && !is_from_the_future(state.at, now)", "later(state.at, request.origin.requested_at) && now < state.at"),
         first="rules",
     ),
     mutant(

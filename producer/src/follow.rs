@@ -205,12 +205,12 @@ impl<'a> Follower<'a> {
                 format!("aws iam update-access-key --user-name {user} --access-key-id {} --status Inactive", key.id)
             })
             .collect();
-        match commands.is_empty() {
-            true => String::new(),
-            false => {
-                let account = &self.request.account;
-                format!("to contain it now, with credentials of account {account}: {}; ", commands.join(" && "))
+        match commands.as_slice() {
+            [command] => {
+                format!("to contain it now, with credentials of account {}: {command}; ", self.request.account)
             }
+            // Nobody can tell which is meant.
+            [] | [_, _, ..] => String::new(),
         }
     }
 }

@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use self::old_key::OldKey;
 use crate::evidence::{disabled_record, known_use, no_earlier, notice_since, restored};
 use crate::ids::AccessKeyId;
-use crate::intent::is_from_the_future;
+use crate::intent::{fence_after, is_from_the_future};
 use crate::key::{Key, KeyStatus, LastUse};
 use crate::lifecycle::{Blocker, blocker, untold_of_gone};
 use crate::plan::{Action, Announcement, Deletable, DeleteReason, Notice, NoticeKind, Plan};
@@ -169,7 +169,7 @@ impl<'a> ForcedRules<'a> {
         match leaked.map(record).collect::<Vec<_>>() {
             actions if actions.is_empty() => Verdict::Refused(refusal),
             actions => {
-                let rest_after = Some(recorded_for_long_enough(self.now));
+                let rest_after = Some(fence_after(self.now));
                 Verdict::Act(Plan { actions, rest_after, refusal: Some(refusal), ..Plan::default() })
             }
         }

@@ -78,7 +78,7 @@ pub enum Refusal {
     )]
     DisabledSince { user: UserName, key: AccessKeyId, at: Timestamp },
     #[error(
-        "the access key {key} of the user {user} was reported as leaked at {at}, after the request to restore it was made: it is left as it is. If it is to be restored all the same, send a new request"
+        "the access key {key} of the user {user} was reported as leaked at {at}, after the request to restore it was made: the report counts, and nothing is changed. If it is to be restored all the same, send a new request"
     )]
     LeakedSince { user: UserName, key: AccessKeyId, at: Timestamp },
     #[error(

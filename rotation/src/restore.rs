@@ -10,7 +10,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::evidence::{disabled_record, later};
-use crate::intent::fence_after;
+use crate::intent::{fence_after, is_from_the_future};
 use crate::key::{Key, KeyStatus};
 use crate::lifecycle::no_sooner_than_told;
 use crate::plan::{Action, Plan};
@@ -39,7 +39,7 @@ fn plan(now: Timestamp, policy: &Policy, user: &User, request: &RestoreRequest, 
     if !unreadable.is_empty() {
         return Err(Refusal::blocked(&user.name, &unreadable));
     }
-    if let Some(at) = disabled_since(key, request) {
+    if let Some(at) = disabled_since(now, key, request) {
         return Err(Refusal::DisabledSince { user: user.name.clone(), key: key.id.clone(), at });
     }
     if let Some(at) = leaked_since(key, request) {
@@ -100,7 +100,7 @@ fn is_by(state: &KeyState, request: &RestoreRequest) -> bool {
 
 /// When an inactive key was disabled, if that was after the request was made, and not put on record by it. IAM and tags know
 /// whole seconds; what was disabled within the request's own counts as before.
-fn disabled_since(key: &Key, request: &RestoreRequest) -> Option<Timestamp> {
+fn disabled_since(now: Timestamp, key: &Key, request: &RestoreRequest) -> Option<Timestamp> {
     let state = key.state.as_ref().filter(|_| key.status == KeyStatus::Inactive)?;
     let by_this_request = is_by(state, request);
     let since = match state.kind {
@@ -109,7 +109,9 @@ fn disabled_since(key: &Key, request: &RestoreRequest) -> Option<Timestamp> {
         // It was made active, by this request or since it was made, and has been disabled again.
         KeyStateKind::Restored => by_this_request || later(state.at, request.origin.requested_at),
         // It was active when its owner was to be told of what will happen, and somebody has disabled it since.
-        KeyStateKind::Notified | KeyStateKind::Forced => later(state.at, request.origin.requested_at),
+        KeyStateKind::Notified | KeyStateKind::Forced => {
+            later(state.at, request.origin.requested_at) && !is_from_the_future(state.at, now)
+        }
     };
     since.then_some(state.at)
 }

@@ -131,6 +131,9 @@ class Cloud:
             "NetworkConfiguration": "awsvpcConfiguration={subnets=[subnet-1,subnet-2]}",
         }[key] + "\n"
 
+    def get_template(self, arguments):
+        return self.stacks[option(arguments, "--stack-name")]["template"]
+
     def deploy(self, arguments, half=False):
         name = option(arguments, "--stack-name")
         start = arguments.index("--parameter-overrides") + 1

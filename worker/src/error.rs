@@ -29,8 +29,11 @@ pub enum StepError {
         /// When the others' intents are old, or (where they may still be at work) have been silent for too long.
         not_before: Timestamp,
     },
-    /// The rest of a request must not be done yet: a deletion has to be on record for some time, or a restore has to keep away from one.
-    #[error("the deletion of a key is announced or may be under way: the request goes on after {not_before}")]
+    /// The rest of a request must not be done yet: a deletion has to be on record for some time, a restore has to keep away from one, or a
+    /// leak report from a restore of before.
+    #[error(
+        "a deletion or a restore of a key is announced or may be under way: the request goes on after {not_before}"
+    )]
     HasToWait {
         /// When it may be done.
         not_before: Timestamp,

@@ -55,6 +55,12 @@ async fn after_announcing(stage: &Stage) {
     stage.work().await;
 }
 
+/// A leak report of an inactive key looks again once no restore of before can be under way.
+async fn after_the_fence(stage: &Stage) {
+    stage.pass(SignedDuration::from_mins(21));
+    stage.work().await;
+}
+
 async fn only_refusal(stage: &Stage) -> String {
     let dead = stage.dead_letters().await;
     let [(reason, message, _)] = &dead[..] else { panic!("one dead letter, not {dead:?}") };
