@@ -470,7 +470,7 @@ MUTANTS = [
         first="rules",
     ),
     mutant(
-        "a restore brings back a key that was active when it was asked for",
+        "a restore brings back a key whose owner was told of its end since it was asked for",
         (RESTORE, "later(state.at, request.origin.requested_at) && !is_from_the_future(state.at, now)", "later(state.at, request.origin.requested_at) && now < state.at"),
         first="rules",
     ),
