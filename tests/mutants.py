@@ -441,7 +441,7 @@ MUTANTS = [
     ),
     mutant(
         "whether a restore has begun beside a report of a leak is looked at once only",
-        (FORCED, "let rest_after = Some(fence_after(self.now));", "let rest_after = None;"),
+        (FORCED, "let rest_after = Some(recorded_for_long_enough(self.now));", "let rest_after = None;"),
         first="late_requests",
     ),
     mutant(

@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use self::old_key::OldKey;
 use crate::evidence::{disabled_record, known_use, no_earlier, notice_since, restored};
 use crate::ids::AccessKeyId;
-use crate::intent::{fence_after, is_from_the_future};
+use crate::intent::is_from_the_future;
 use crate::key::{Key, KeyStatus, LastUse};
 use crate::lifecycle::{Blocker, blocker, untold_of_gone};
 use crate::plan::{Action, Announcement, Deletable, DeleteReason, Notice, NoticeKind, Plan};
@@ -75,7 +75,7 @@ fn shield(now: Timestamp, user: &User, request: &ForceRotateRequest) -> Option<R
     Some(Refusal::Exempt { user: name(), why })
 }
 
-/// For how long the deletion of a key must have been on record before it is carried out: longer than IAM's reads may lag behind its
+/// For how long the deletion of a key, or a report of its leak, must have been on record before the request goes on: longer than IAM's reads may lag behind its
 /// writes, and not so long that the session which deletes could outlive the time for which a restore keeps away from the key.
 /// (`docs/decisions/a-late-restore-waits.md`)
 const DELETION_RECORDED_FOR: RangeInclusive<SignedDuration> =
@@ -145,7 +145,7 @@ impl<'a> ForcedRules<'a> {
 
     /// Where a leak is reported of a key that is inactive already, nothing is left to be done; but that it is to stay so goes on record: a
     /// restore that was asked for before does not bring it back. Should one have begun before the record showed, its key is active when
-    /// the user is looked at again, once no such restore can be under way.
+    /// the user is looked at again, once the record can be seen by all.
     fn refused(&self, refusal: Refusal) -> Verdict {
         let is_inactive = match self.old_key() {
             Err(Obstacle::Refused(why)) => matches!(why, Refusal::AlreadyInactive { .. } | Refusal::NoActiveKey { .. }),
@@ -169,7 +169,7 @@ impl<'a> ForcedRules<'a> {
         match leaked.map(record).collect::<Vec<_>>() {
             actions if actions.is_empty() => Verdict::Refused(refusal),
             actions => {
-                let rest_after = Some(fence_after(self.now));
+                let rest_after = Some(recorded_for_long_enough(self.now));
                 Verdict::Act(Plan { actions, rest_after, refusal: Some(refusal), ..Plan::default() })
             }
         }

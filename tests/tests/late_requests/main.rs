@@ -49,15 +49,9 @@ async fn retry(stage: &Stage) {
     stage.work().await;
 }
 
-/// A request that deletes a key goes on a minute after it has announced that.
+/// A request that deletes a key, or reports a leak of one that is inactive, goes on a minute after that is on record.
 async fn after_announcing(stage: &Stage) {
     stage.pass(SignedDuration::from_mins(2));
-    stage.work().await;
-}
-
-/// A leak report of an inactive key looks again once no restore of before can be under way.
-async fn after_the_fence(stage: &Stage) {
-    stage.pass(SignedDuration::from_mins(21));
     stage.work().await;
 }
 

@@ -9,10 +9,7 @@ use sandbox::faults::{Calls, HoldPlan, StaleReads, When};
 use sandbox::services::ses::RefuseAs;
 use sandbox::world::KeyStatus;
 
-use crate::{
-    after_announcing, after_the_fence, deliver, is_active, key_id, leak, only_refusal, restore, restore_of, retry,
-    used, whom,
-};
+use crate::{after_announcing, deliver, is_active, key_id, leak, only_refusal, restore, restore_of, retry, used, whom};
 
 #[tokio::test]
 async fn a_key_that_was_disabled_off_the_record_and_restored_untold_stays_active_until_its_owner_has_had_notice() {
@@ -68,7 +65,7 @@ async fn a_restore_that_waits_is_refused_once_the_key_is_reported_as_leaked_thou
         stage.pass(SignedDuration::from_hours(1));
         let whom = if named { Whom::Key(key_id(&key)) } else { whom() };
         deliver(&stage, &leak(&stage, whom)).await;
-        after_the_fence(&stage).await;
+        after_announcing(&stage).await;
         let why = only_refusal(&stage).await;
         assert!(why.contains("inactive already") || why.contains("no active access key"), "nothing to contain: {why}");
 
@@ -99,7 +96,7 @@ async fn a_leak_report_and_an_earlier_restore_that_do_not_see_each_other_end_wit
         stage.pass(SignedDuration::from_secs(2));
         deliver(&stage, &second).await;
         assert!(is_active(&stage, &key), "neither has seen the other");
-        after_the_fence(&stage).await;
+        after_announcing(&stage).await;
         for _ in 0..2 {
             after_announcing(&stage).await;
             assert!(!is_active(&stage, &key), "restored first: {restore_first}, {:?}", stage.state_of(&key));
@@ -140,7 +137,7 @@ async fn a_tag_that_cannot_be_read_lets_no_restore_bring_back_a_key_that_was_rep
     let early = restore(&stage);
     stage.pass(SignedDuration::from_hours(1));
     deliver(&stage, &leak(&stage, Whom::Key(key_id(&key)))).await;
-    after_the_fence(&stage).await;
+    after_announcing(&stage).await;
     assert!(only_refusal(&stage).await.contains("nothing is changed"));
     deliver(&stage, &early).await;
     assert!(!is_active(&stage, &key));
