@@ -193,8 +193,11 @@ check_schedule() {
         "?,"* | *",?") ;;
         *) fail "ScheduleExpression=$ScheduleExpression: the day of the month or the day of the week must be ?, as in cron(0 6 * * ? *)" ;;
         esac
-        # Once a week, a month or a year is not every day. Of longer expressions how many days lie between is not worked out here.
-        [[ ! ${fields[2]}${fields[4]} =~ ^([0-9]+\?|[0-9LW]+\?|\?[1-7A-Za-z]+)$ ]] || days=2
+        # Not every day; how many are between is not worked out here.
+        case ${fields[2]},${fields[3]},${fields[4]} in
+        "*,*,?" | "?,*,*" | "1/1,*,?" | "*/1,*,?" | "1-31,*,?" | "?,*,1-7" | "?,*,SUN-SAT") ;;
+        *) days=2 ;;
+        esac
     else
         fail "ScheduleExpression=$ScheduleExpression: it must be cron(MINUTES HOURS DAY-OF-MONTH MONTH DAY-OF-WEEK YEAR), as cron(0 6 * * ? *) for six o'clock each day, or rate(NUMBER minutes|hours|days)"
     fi
