@@ -53,7 +53,6 @@ check_queues() {
     ! $PLAN || found=say
     for key in QueueUrl UrgentQueueUrl DeadLetterQueueUrl; do
         output url "$FLEET_STACK" "$key"
-        look url aws sqs get-queue-url --queue-name "${url##*/}" --query QueueUrl --output text
         look counts aws sqs get-queue-attributes --queue-url "$url" --output text \
             --attribute-names ApproximateNumberOfMessages ApproximateNumberOfMessagesNotVisible \
             --query 'Attributes.[ApproximateNumberOfMessages,ApproximateNumberOfMessagesNotVisible]'

@@ -490,6 +490,11 @@ MUTANTS = [
         first="rules",
     ),
     mutant(
+        "a key that is made active while its leak is reported stays so",
+        (KEY_STATUS, "contain(context, session, key).await?;\n        return Err(why);", "let _ = why;"),
+        first="late_requests",
+    ),
+    mutant(
         "a key whose restore has begun counts as inactive",
         (OLD_KEY, "key.status == KeyStatus::Active || key.state.as_ref().is_some_and(is_restored)", "{ let _ = is_restored; key.status == KeyStatus::Active }"),
         first="late_requests",

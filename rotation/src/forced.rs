@@ -75,8 +75,8 @@ fn shield(now: Timestamp, user: &User, request: &ForceRotateRequest) -> Option<R
     Some(Refusal::Exempt { user: name(), why })
 }
 
-/// For how long the deletion of a key, or a report of its leak, must have been on record before the request goes on: longer than IAM's reads may lag behind its
-/// writes, and not so long that the session which deletes could outlive the time for which a restore keeps away from the key.
+/// For how long the deletion of a key, or a report of its leak, must be on record before the request goes on: longer than IAM's reads
+/// lag behind its writes, and not so long that the session which deletes could outlive the time for which a restore keeps away from the key.
 /// (`docs/decisions/a-late-restore-waits.md`)
 const DELETION_RECORDED_FOR: RangeInclusive<SignedDuration> =
     SignedDuration::from_mins(1)..=SignedDuration::from_mins(5);

@@ -304,8 +304,6 @@ class Cloud:
                 return lines([self.log_groups])
             case "secretsmanager", "list-secrets":
                 return lines([name] for name in self.secrets)
-            case "sqs", "get-queue-url":
-                return f"https://sqs/{option(arguments, '--queue-name')}\n"
             case "sqs", "get-queue-attributes":
                 return lines([self.depths.get(option(arguments, "--queue-url").removeprefix("https://sqs/"), (0, 0))])
             case "ec2", "describe-vpcs":

@@ -16,6 +16,8 @@ import json
 import os
 import pathlib
 import re
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -36,6 +38,11 @@ PREFIX = "iam-key-rotation"
 FLEET, MONITORING, MEMBER, LISTER, IMAGE = (f"{PREFIX}-{name}" for name in ("fleet", "monitoring", "member-role", "list-role", "image"))
 
 DOCKER = """#!/bin/sh
+# Before the AWS CLI: version 1 asks SQS at an address of its own, whatever AWS_ENDPOINT_URL says.
+AWS = f"""#!/usr/bin/env bash
+exec {shlex.quote(shutil.which("aws") or "aws")} --endpoint-url "$AWS_ENDPOINT_URL" "$@"
+"""
+
 # In docker's place: "push" puts the tag into the registry, everything else only says what it would do.
 set -e
 echo "docker $*" >> "$DOCKER_LOG"
@@ -182,8 +189,9 @@ def main():
             sys.exit(f"{BIN / program} is not built: cargo build --release")
     with tempfile.TemporaryDirectory() as directory:
         directory = pathlib.Path(directory)
-        (directory / "docker").write_text(DOCKER)
-        (directory / "docker").chmod(0o755)
+        for program, script in (("docker", DOCKER), ("aws", AWS)):
+            (directory / program).write_text(script)
+            (directory / program).chmod(0o755)
         aws = StandIn(directory)
         try:
             story(aws, directory)

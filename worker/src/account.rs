@@ -91,11 +91,8 @@ async fn process_account(
         stop,
         counter,
     };
-    if worker.settings.dry_run
-        && !job.dry_run
-        && let Some(refusal) = job.task.refusal_in_audit()
-    {
-        return Err(JobError::Refused(format!("DRY_RUN is not false: {refusal}")));
+    if let Some(why) = account.refusal().await {
+        return Err(JobError::Refused(why));
     }
     let inventory = account.inventory().await?;
     account.count_exemption_group(&inventory);
@@ -150,14 +147,22 @@ fn open_sessions(worker: &WorkerContext, job: &Job, name: String, read_only: boo
 }
 
 impl AccountContext<'_> {
-    /// Whom to look at.
-    async fn inventory(&self) -> Result<Inventory, JobError> {
-        let session = self.first_session().await?;
+    /// Why the message is refused whatever the account looks like, if it is: nobody can carry it out, or this worker only audits and it asks
+    /// for what cannot wait for another.
+    async fn refusal(&self) -> Option<String> {
         if let Task::ForceRotate(request) = &self.job.task
             && let Some(refusal) = request.refusal(self.worker.connection.access_key_id().await.as_ref())
         {
-            return Err(JobError::Refused(with_options(&refusal)));
+            return Some(with_options(&refusal));
         }
+        let only_audits = self.worker.settings.dry_run && !self.job.dry_run;
+        let refusal = self.job.task.refusal_in_audit().filter(|_| only_audits)?;
+        Some(format!("DRY_RUN is not false: {refusal}"))
+    }
+
+    /// Whom to look at.
+    async fn inventory(&self) -> Result<Inventory, JobError> {
+        let session = self.first_session().await?;
         match &self.job.task {
             Task::Account => Inventory::for_account(&session, &self.selection()).await.map_err(JobError::Account),
             // Found by a listing; gone since: nothing to do.

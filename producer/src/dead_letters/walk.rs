@@ -62,7 +62,8 @@ pub(super) async fn walk(
         };
         for letter in letters {
             let came_back = letter.since.is_some_and(|since| since.duration_since(started) > CLOCK_LAG);
-            if came_back || !filter.admits(&letter) {
+            let all_done = before > 0 && summary.done >= before;
+            if all_done || came_back || !filter.admits(&letter) {
                 summary.left += 1;
                 continue;
             }

@@ -11,6 +11,14 @@ use sandbox::world::KeyStatus;
 
 use crate::{after_announcing, deliver, is_active, key_id, leak, only_refusal, restore, restore_of, retry, used, whom};
 
+/// A user whose only key was disabled a day ago, and that is on record.
+async fn with_a_disabled_key() -> (Stage, String) {
+    let stage = Stage::with(false).await;
+    let key = stage.user(&[used(101).inactive()]).remove(0);
+    remember(&stage, &key, "disabled", 1);
+    (stage, key)
+}
+
 #[tokio::test]
 async fn a_key_that_was_disabled_off_the_record_and_restored_untold_stays_active_until_its_owner_has_had_notice() {
     let stage = Stage::new().await;
@@ -58,9 +66,7 @@ async fn a_restore_that_a_containment_has_overtaken_leaves_the_leaked_key_inacti
 #[tokio::test]
 async fn a_restore_that_waits_is_refused_once_the_key_is_reported_as_leaked_though_it_is_inactive_already() {
     for named in [true, false] {
-        let stage = Stage::with(false).await;
-        let key = stage.user(&[used(101).inactive()]).remove(0);
-        remember(&stage, &key, "disabled", 1);
+        let (stage, key) = with_a_disabled_key().await;
         let early = restore(&stage);
         stage.pass(SignedDuration::from_hours(1));
         let whom = if named { Whom::Key(key_id(&key)) } else { whom() };
@@ -82,9 +88,7 @@ async fn a_restore_that_waits_is_refused_once_the_key_is_reported_as_leaked_thou
 #[tokio::test]
 async fn a_leak_report_and_an_earlier_restore_that_do_not_see_each_other_end_with_the_key_inactive() {
     for restore_first in [true, false] {
-        let stage = Stage::with(false).await;
-        let key = stage.user(&[used(101).inactive()]).remove(0);
-        remember(&stage, &key, "disabled", 1);
+        let (stage, key) = with_a_disabled_key().await;
         stage.world(|world| {
             world.faults.stale_reads = Some(StaleReads { seconds: 10, reads: None, rate: 1.0, operation: None });
         });
@@ -95,7 +99,7 @@ async fn a_leak_report_and_an_earlier_restore_that_do_not_see_each_other_end_wit
         deliver(&stage, &first).await;
         stage.pass(SignedDuration::from_secs(2));
         deliver(&stage, &second).await;
-        assert!(is_active(&stage, &key), "neither has seen the other");
+        assert!(restore_first || is_active(&stage, &key), "neither has seen the other");
         after_announcing(&stage).await;
         for _ in 0..2 {
             after_announcing(&stage).await;
@@ -106,11 +110,30 @@ async fn a_leak_report_and_an_earlier_restore_that_do_not_see_each_other_end_wit
 }
 
 #[tokio::test]
+async fn a_key_that_is_made_active_while_its_leak_is_reported_is_made_inactive_again() {
+    let (stage, key) = with_a_disabled_key().await;
+    let enabling = HoldPlan { calls: Calls::new("iam:UpdateAccessKey"), at_call: 1, when: When::Before };
+    let held = stage.world(|world| world.faults.hold(enabling));
+    stage.send(&restore(&stage)).await;
+    stage.pass(SignedDuration::from_secs(2));
+    let meanwhile = async {
+        held.reached().await;
+        // Longer than the report waits before it looks again.
+        deliver(&stage, &leak(&stage, Whom::Key(key_id(&key)))).await;
+        after_announcing(&stage).await;
+        held.release();
+    };
+    tokio::join!(stage.work(), meanwhile);
+    assert!(!is_active(&stage, &key), "{:?}", stage.state_of(&key));
+    retry(&stage).await;
+    assert!(!is_active(&stage, &key) && stage.waiting() == 0);
+}
+
+#[tokio::test]
 async fn a_restore_does_not_write_over_a_leak_that_was_reported_after_its_look() {
-    let stage = Stage::with(false).await;
-    let key = stage.user(&[used(101).inactive()]).remove(0);
-    remember(&stage, &key, "disabled", 1);
-    let look = HoldPlan { calls: Calls::new("iam:ListUserTags"), at_call: 1, when: When::After };
+    let (stage, key) = with_a_disabled_key().await;
+    // The first finds the user.
+    let look = HoldPlan { calls: Calls::new("iam:ListUserTags"), at_call: 2, when: When::After };
     let held = stage.world(|world| world.faults.hold(look));
     stage.send(&restore(&stage)).await;
     stage.pass(SignedDuration::from_secs(2));
@@ -130,9 +153,7 @@ async fn a_restore_does_not_write_over_a_leak_that_was_reported_after_its_look()
 
 #[tokio::test]
 async fn a_tag_that_cannot_be_read_lets_no_restore_bring_back_a_key_that_was_reported_as_leaked() {
-    let stage = Stage::with(false).await;
-    let key = stage.user(&[used(101).inactive()]).remove(0);
-    remember(&stage, &key, "disabled", 1);
+    let (stage, key) = with_a_disabled_key().await;
     stage.world(|world| world.tag_user(ACCOUNT, USER, "key-rotation:intent:x", "y"));
     let early = restore(&stage);
     stage.pass(SignedDuration::from_hours(1));
@@ -166,9 +187,7 @@ async fn a_leaked_key_whose_restore_has_begun_is_contained_and_replaced() {
 
 #[tokio::test]
 async fn a_leak_reported_after_a_restore_was_asked_for_contains_the_key_though_the_restore_came_later() {
-    let stage = Stage::with(false).await;
-    let key = stage.user(&[used(101).inactive()]).remove(0);
-    remember(&stage, &key, "disabled", 1);
+    let (stage, key) = with_a_disabled_key().await;
     let restored = restore(&stage);
     stage.pass(SignedDuration::from_mins(15));
     let leaked = leak(&stage, Whom::Key(key_id(&key)));
@@ -244,9 +263,7 @@ async fn a_restore_waits_while_a_deletion_for_a_forced_rotation_may_be_under_way
 
 #[tokio::test]
 async fn a_key_that_a_person_disables_while_its_restore_could_not_be_told_stays_disabled() {
-    let stage = Stage::with(false).await;
-    let key = stage.user(&[used(101).inactive()]).remove(0);
-    remember(&stage, &key, "disabled", 1);
+    let (stage, key) = with_a_disabled_key().await;
     stage.world(|world| world.mail.knobs.refuse_all = Some(RefuseAs::SendingPaused));
     deliver(&stage, &restore(&stage)).await;
     assert!(is_active(&stage, &key));
@@ -263,9 +280,7 @@ async fn a_key_that_a_person_disables_while_its_restore_could_not_be_told_stays_
 #[tokio::test]
 async fn of_two_reports_of_a_leak_the_later_counts_whichever_comes_first() {
     for in_order in [true, false] {
-        let stage = Stage::with(false).await;
-        let key = stage.user(&[used(101).inactive()]).remove(0);
-        remember(&stage, &key, "disabled", 1);
+        let (stage, key) = with_a_disabled_key().await;
         let ask = |what: &dyn Fn() -> rotation::Job| {
             stage.pass(SignedDuration::from_hours(1));
             what()

@@ -146,7 +146,7 @@ fn leaked_since(tags: &UserTags, key: &AccessKeyId, requested_at: Timestamp) -> 
 }
 
 /// Makes a disabled key active again, which is on record by now: unless its deletion is, too, or another request has disabled it since
-/// this one was made (`requested_at`). Run twice it finds it active.
+/// this one was made (`requested_at`), or while it was made active. Run twice it finds it active.
 ///
 /// # Errors
 /// [`StepError`]; [`StepError::HasToWait`] while somebody may be deleting the key.
@@ -166,6 +166,12 @@ pub async fn enable(
     }
     leaked_since(&tags, key, requested_at)?;
     Iam::new(session).set_status(context.user, key, KeyStatus::Active).await?;
+    // That may have taken minutes, and a leak may have been reported meanwhile of a key that was inactive still. Where it cannot be found out
+    // the key is made inactive, too: the next delivery makes it active again.
+    if let Err(why) = refuse_if_leaked(context, session, key, requested_at).await {
+        contain(context, session, key).await?;
+        return Err(why);
+    }
     info!(access_key_id = %key, "the key was made active again, on an operator's request");
     Ok(())
 }
