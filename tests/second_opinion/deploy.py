@@ -37,12 +37,12 @@ ADMIN = "admin@example.org"
 PREFIX = "iam-key-rotation"
 FLEET, MONITORING, MEMBER, LISTER, IMAGE = (f"{PREFIX}-{name}" for name in ("fleet", "monitoring", "member-role", "list-role", "image"))
 
-DOCKER = """#!/bin/sh
 # Before the AWS CLI: version 1 asks SQS at an address of its own, whatever AWS_ENDPOINT_URL says.
 AWS = f"""#!/usr/bin/env bash
 exec {shlex.quote(shutil.which("aws") or "aws")} --endpoint-url "$AWS_ENDPOINT_URL" "$@"
 """
 
+DOCKER = """#!/bin/sh
 # In docker's place: "push" puts the tag into the registry, everything else only says what it would do.
 set -e
 echo "docker $*" >> "$DOCKER_LOG"
