@@ -277,7 +277,11 @@ MUTANTS = [
     ),
     mutant(
         "the owner is told before the key is published",
-        (EXECUTE, "match self.attempt(kind).await? {", "self.collect_item(old, News::Rotated { successor: None, disable_due }, record(None));\n        match self.attempt(kind).await? {"),
+        (
+            EXECUTE,
+            "let disable_due = notice.and_then(|notice| notice.disable_due);",
+            "let disable_due = notice.and_then(|notice| notice.disable_due);\n        let early = notice.map(|notice| notice.state(self.context.now()));\n        self.collect_item(old, News::Rotated { successor: None, disable_due }, early);",
+        ),
     ),
     mutant(
         "what was told is recorded whether or not the mail was accepted",
