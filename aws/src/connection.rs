@@ -17,7 +17,7 @@ use rotation::{AccessKeyId, AccountId};
 
 use crate::calls::CallCounter;
 use crate::clock::AwsClock;
-use crate::environment::{self, EndpointSettings, InvalidUrl};
+use crate::environment::{self, EndpointSettings, InvalidVariable};
 use crate::error::{AwsError, ErrorClass};
 use crate::https::{self, CaBundleError};
 
@@ -65,10 +65,10 @@ pub enum ConnectionError {
     #[error("{setting} is wrong: \"{region}\" is not a region, as eu-west-1 is")]
     InvalidRegion { setting: String, region: String },
     #[error(transparent)]
-    InvalidUrl(#[from] InvalidUrl),
+    InvalidVariable(#[from] InvalidVariable),
     /// A profile that does not exist.
     #[error(
-        "AWS_PROFILE is wrong: there is no profile \"{0}\" in AWS's configuration files (~/.aws/config, ~/.aws/credentials)"
+        "AWS_PROFILE is wrong: there is no profile \"{0}\" in AWS's configuration files (~/.aws/config and ~/.aws/credentials, or those that AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name)"
     )]
     UnknownProfile(String),
     /// AWS's configuration files.
@@ -100,7 +100,7 @@ impl ConnectionError {
         match self {
             ConnectionError::NoRegion
             | ConnectionError::InvalidRegion { .. }
-            | ConnectionError::InvalidUrl(_)
+            | ConnectionError::InvalidVariable(_)
             | ConnectionError::UnknownProfile(_)
             | ConnectionError::ConfigurationFiles(_)
             | ConnectionError::CredentialsRefused(_)
@@ -117,7 +117,10 @@ impl Connection {
     /// # Errors
     /// [`ConnectionError`], also where `AWS_CA_BUNDLE` names a file without certificates.
     pub async fn load(application: &'static str) -> Result<Self, ConnectionError> {
+        // How often what is tried is this product's (docs/retries-and-limits.md), and not AWS_MAX_ATTEMPTS's or AWS_RETRY_MODE's, whose values
+        // the SDK panics on where it does not know them (`legacy`, as the AWS CLI has it).
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .retry_config(RetryConfig::standard())
             .http_client(https::client(std::env::var_os(https::CA_BUNDLE))?);
         if let Ok(name) = AppName::new(application) {
             loader = loader.app_name(name);

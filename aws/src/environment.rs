@@ -1,6 +1,7 @@
 //! What the environment says about the way to AWS: endpoints and proxies. Checked by form before any call, and named where none gets
 //! through: whoever has to find out why sees the setting, with its value but without the user name and password in it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// A variable that leads somewhere.
@@ -32,32 +33,50 @@ impl fmt::Display for Setting {
     }
 }
 
-/// A variable whose value leads nowhere.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{variable} is wrong: \"{place}\" is no URL; it must begin with https:// or http://")]
-pub struct InvalidUrl {
-    variable: String,
-    place: String,
+/// A variable whose value leads nowhere, or cannot be sent.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum InvalidVariable {
+    #[error("{variable} is wrong: \"{place}\" is no URL; it must begin with https:// or http://")]
+    NoUrl { variable: String, place: String },
+    #[error(
+        "{variable} is wrong: \"{place}\" is a SOCKS proxy; it must be one that speaks HTTP, or be unset for this program"
+    )]
+    SocksProxy { variable: String, place: String },
+    /// Its value is not repeated.
+    #[error("{variable} is wrong: there is a line break, or another control character, in it")]
+    ControlCharacter { variable: String },
 }
 
-/// Checks the endpoints and proxies that are set. The SDK ignores a proxy that it cannot read, and goes past it.
-pub(crate) fn check(variables: impl Iterator<Item = (String, String)>) -> Result<(), InvalidUrl> {
-    let mut wrong: Vec<InvalidUrl> = variables
-        .filter(|(variable, value)| match variable {
+/// Checks the endpoints and proxies that are set, and credentials. The SDK ignores a proxy that it cannot read, and goes past it; and it
+/// panics on credentials that fit in no header.
+pub(crate) fn check(variables: impl Iterator<Item = (String, String)>) -> Result<(), InvalidVariable> {
+    let variables: BTreeMap<String, String> = variables.collect();
+    let is_set = |name: &&str| variables.get(*name).is_some_and(|value| !value.is_empty());
+    let [https, _, both] = PROXIES;
+    // Of several that are set the HTTP client takes the first one.
+    let used_proxy = [https, both].concat().into_iter().find(is_set);
+    let invalid = |(variable, value): (&String, &String)| {
+        let Setting { variable, place } = Setting::new(variable.clone(), value);
+        let no_url = |is_right: bool| {
+            (!is_right).then(|| InvalidVariable::NoUrl { variable: variable.clone(), place: place.clone() })
+        };
+        match variable.as_str() {
             // The SDK takes an empty one for none.
-            name if name == "AWS_ENDPOINT_URL" => !value.is_empty() && !is_url(value, &["http", "https"]),
-            name if name.starts_with("AWS_ENDPOINT_URL") => !is_url(value, &["http", "https"]),
+            "AWS_ENDPOINT_URL" if value.is_empty() => None,
+            name if name.starts_with("AWS_ENDPOINT_URL") => no_url(is_url(value, &["http", "https"])),
             // As curl's: a proxy may be written without a scheme, and is switched off by an empty value.
-            name if PROXIES.concat().contains(&name.as_str()) => {
-                !value.is_empty() && !is_url(value, &["", "http", "https", "socks4", "socks4a", "socks5", "socks5h"])
+            name if PROXIES.concat().contains(&name) && !value.is_empty() => match is_url(value, &SOCKS) {
+                true if used_proxy == Some(name) => Some(InvalidVariable::SocksProxy { variable, place }),
+                true => None,
+                false => no_url(is_url(value, &["", "http", "https"])),
+            },
+            name if CREDENTIALS.contains(&name) && value.contains(|c: char| c.is_control()) => {
+                Some(InvalidVariable::ControlCharacter { variable })
             }
-            _ => false,
-        })
-        .map(|(variable, value)| Setting::new(variable, &value))
-        .map(|Setting { variable, place }| InvalidUrl { variable, place })
-        .collect();
-    wrong.sort_by(|a, b| a.variable.cmp(&b.variable));
-    wrong.into_iter().next().map_or(Ok(()), Err)
+            _ => None,
+        }
+    };
+    variables.iter().find_map(invalid).map_or(Ok(()), Err)
 }
 
 fn is_url(text: &str, schemes: &[&str]) -> bool {
@@ -81,12 +100,17 @@ fn is_url(text: &str, schemes: &[&str]) -> bool {
 const PROXIES: [[&str; 2]; 3] =
     [["HTTPS_PROXY", "https_proxy"], ["HTTP_PROXY", "http_proxy"], ["ALL_PROXY", "all_proxy"]];
 
+const SOCKS: [&str; 4] = ["socks4", "socks4a", "socks5", "socks5h"];
+
+const CREDENTIALS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+
 /// Where calls of a service go by the environment of this process: its endpoint, proxy and region.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct EndpointSettings {
     /// The endpoint and the proxy, where they are set. `NO_PROXY` is not looked at: a proxy that is not used is named all the same.
     settings: Vec<Setting>,
     region: Option<Setting>,
+    profile: Option<Setting>,
 }
 
 impl EndpointSettings {
@@ -110,7 +134,13 @@ impl EndpointSettings {
         Self {
             settings: endpoint.into_iter().chain(proxy).collect(),
             region: first(&["AWS_REGION", "AWS_DEFAULT_REGION"]),
+            profile: first(&["AWS_PROFILE"]),
         }
+    }
+
+    /// The profile that credentials come from, where one is asked for, with its variable.
+    pub(crate) fn profile(&self) -> Option<String> {
+        self.profile.as_ref().map(|profile| format!("{} ({})", profile.place, profile.variable))
     }
 
     /// Where a call goes: to the one that is set, or to one of them.
@@ -178,6 +208,12 @@ mod tests {
         {
             assert_eq!(told(variable, value), Ok(()), "{variable}={value}");
         }
+        let told_of = |variables: &[(&str, &str)]| check(set(variables).into_iter()).map_err(|error| error.to_string());
+        let socks = told_of(&[("ALL_PROXY", "socks5h://u:secret@p:1")]).unwrap_err();
+        assert!(socks.starts_with("ALL_PROXY is wrong: \"socks5h://p:1\" is a SOCKS proxy"), "{socks}");
+        assert_eq!(told_of(&[("ALL_PROXY", "socks5://p:1"), ("HTTPS_PROXY", "http://p:1")]), Ok(()));
+        let broken = told("AWS_SECRET_ACCESS_KEY", "wJalr\nXUtn").unwrap_err();
+        assert!(broken.starts_with("AWS_SECRET_ACCESS_KEY is wrong: ") && !broken.contains("wJalr"), "{broken}");
         for wrong in ["", "nonsense", "ftp://host", "http://", "http://a b", "http://host:port", "https:/host"] {
             let sentence =
                 format!("AWS_ENDPOINT_URL_STS is wrong: \"{wrong}\" is no URL; it must begin with https:// or http://");

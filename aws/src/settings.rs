@@ -66,7 +66,11 @@ impl Problems {
 
     /// Checks a role's name.
     pub fn role(&mut self, variable: &str, name: &str, external_id: Option<String>) -> MemberRole {
-        if !is_role_name(name) {
+        if name.starts_with("arn:") {
+            self.add(format!(
+                "{variable} is wrong: \"{name}\" is an ARN: give the role's name alone, after its path if it has one"
+            ));
+        } else if !is_role_name(name) {
             self.add(format!(
                 "{variable} is wrong: \"{name}\" is not the name of an IAM role: it must be letters, digits or any of +=,.@_-, at most 64, after a path or none"
             ));

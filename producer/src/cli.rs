@@ -1,6 +1,5 @@
 //! The command line: what there is, and how its results are printed.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
@@ -142,6 +141,7 @@ async fn execute(cli: &Cli) -> Result<ExitStatus, CommandError> {
         Command::OnQueue(command) => command,
         Command::Report(options) => {
             let access = cli.settings.check_access().map_err(|invalid| usage(&invalid))?;
+            options.periods.policy()?;
             return show(cli, &report::run(&load().await?, &access, options).await?);
         }
         Command::Completions { shell } => {
@@ -200,9 +200,9 @@ fn show(cli: &Cli, report: &impl Report) -> Result<ExitStatus, CommandError> {
     } else {
         report.to_string()
     };
-    // A reader that has gone away, as `head` does, changes nothing about what was done.
-    let _gone = writeln!(std::io::stdout(), "{text}");
+    let printed = command_line::print(format!("{text}\n").as_bytes());
     report.problems().iter().for_each(|problem| say(problem));
+    printed.map_err(|error| CommandError::Failed(format!("the result could not be written: {error}")))?;
     Ok(report.exit_status())
 }
 

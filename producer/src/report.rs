@@ -92,7 +92,6 @@ async fn make(
     run_id: Uuid,
 ) -> Result<(Document, AccountRecords), CommandError> {
     let policy = options.periods.policy()?;
-    files::check(&options.out)?;
     if let Some(as_of) = options.as_of {
         // Any answer sets AWS's clock.
         own_account(connection).await?;
@@ -102,6 +101,7 @@ async fn make(
             )));
         }
     }
+    files::check(&options.out)?;
     let progress = ProgressDisplay::new();
     let gathered = gather(connection, access, options, run_id, &progress).await;
     progress.finish();
@@ -169,6 +169,9 @@ async fn own_account(connection: &Connection) -> Result<AccountId, CommandError>
 
 fn problems(document: &Document, gathered: &AccountRecords) -> Vec<String> {
     let mut problems = Vec::new();
+    if document.accounts.is_empty() {
+        problems.push("no account was read: there is none in what was asked for".to_owned());
+    }
     if let Some(error) = &gathered.broken_off {
         problems.push(format!("the list of accounts broke off, those after it are not in the report: {error}"));
     }

@@ -47,11 +47,11 @@ pub struct WaitOptions {
     pub wait: bool,
 
     /// Give up waiting after this many seconds; the message stays on its way
-    #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = whole::<u64>("seconds", 0..=LONGEST_WAIT))]
+    #[arg(long, requires = "wait", value_name = "SECONDS", default_value_t = 900, value_parser = whole::<u64>("seconds", 0..=LONGEST_WAIT))]
     pub wait_timeout: u64,
 
     /// With --wait: believe an empty queue no sooner than this many seconds after sending, as SQS's counts lag
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = whole::<u64>("seconds", 0..=LONGEST_WAIT))]
+    #[arg(long, requires = "wait", value_name = "SECONDS", default_value_t = 60, value_parser = whole::<u64>("seconds", 0..=LONGEST_WAIT))]
     pub counts_lag_seconds: u64,
 }
 

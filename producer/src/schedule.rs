@@ -7,6 +7,7 @@ mod earlier;
 mod report;
 
 use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -65,7 +66,7 @@ pub struct ScheduleOptions {
     pub watch: bool,
 
     /// With --watch: believe an empty queue no sooner than this many seconds after sending, as SQS's counts lag
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = whole::<u64>("seconds", 0..=LONGEST_WAIT))]
+    #[arg(long, requires = "watch", value_name = "SECONDS", default_value_t = 60, value_parser = whole::<u64>("seconds", 0..=LONGEST_WAIT))]
     pub counts_lag_seconds: u64,
 }
 
@@ -113,7 +114,13 @@ async fn schedule(
     let resolved = options.scope.resolve(&organization).await?;
     let enforced = enforced_accounts(&options.enforce_in, &organization).await?;
 
-    let run = ScheduledRun { run_id, requested_at: connection.clock().now(), dry_run: options.dry_run, enforced };
+    let run = ScheduledRun {
+        run_id,
+        requested_at: connection.clock().now(),
+        dry_run: options.dry_run,
+        enforced,
+        reached: Mutex::default(),
+    };
     let users = Users { connection, role: &settings.member_role, session_name: &session_name };
     let enqueuer = Enqueuer::new(connection, &settings.queue);
     let (found, members) = mpsc::channel(BETWEEN_STAGES);
@@ -181,14 +188,29 @@ struct ScheduledRun {
     dry_run: bool,
     /// The accounts in which it does more than audit; `None`: in all.
     enforced: Option<HashSet<AccountId>>,
+    /// Those of them that the run has come to.
+    reached: Mutex<HashSet<AccountId>>,
 }
 
 impl ScheduledRun {
+    /// How many accounts it does more than audit in, where that is not in all.
+    fn enforced_accounts(&self) -> Option<usize> {
+        self.enforced.as_ref()?;
+        Some(self.reached.lock().unwrap_or_else(PoisonError::into_inner).len())
+    }
+
+    fn audits(&self, account: &AccountId) -> bool {
+        self.dry_run || self.enforced.as_ref().is_some_and(|those| !those.contains(account))
+    }
+
     fn job(&self, member: Member, task: Task) -> Job {
+        if !self.audits(&member.account) {
+            self.reached.lock().unwrap_or_else(PoisonError::into_inner).insert(member.account.clone());
+        }
         Job {
             name: member.name,
             email: member.email,
-            dry_run: self.dry_run || self.enforced.as_ref().is_some_and(|those| !those.contains(&member.account)),
+            dry_run: self.audits(&member.account),
             run_id: Some(self.run_id),
             requested_at: Some(self.requested_at),
             ..Job::new(member.account, task)

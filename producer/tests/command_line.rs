@@ -176,7 +176,7 @@ fn a_blank_list_of_where_to_enforce_is_refused() {
         let (status, told) = producer(&["schedule"], &[("QUEUE_URL", QUEUE), ("ENFORCE_IN", blank)]);
         assert_eq!((status, told.lines().count()), (Some(2), 1), "{told}");
         assert!(
-            told.contains("ENFORCE_IN is wrong: it is blank: name organizational units or accounts, or leave it out"),
+            told.contains("ENFORCE_IN is wrong: it is blank, or ends in a comma: name organizational units or accounts, or leave it out"),
             "{told}"
         );
     }

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::intent::is_from_the_future;
-use crate::key::{Key, LastUse, Published};
+use crate::key::{Key, KeyStatus, LastUse, Published};
 use crate::request::MAX_REQUEST_AGE;
 use crate::state::{KeyState, KeyStateKind};
 use crate::verdict::MissingFact;
@@ -13,6 +13,9 @@ pub(crate) type Known<T> = Result<T, MissingFact>;
 
 /// A disable takes effect everywhere within seconds; a use this much later means that the key was active again.
 const DISABLE_TAKES_EFFECT_WITHIN: SignedDuration = SignedDuration::from_hours(1);
+
+/// Longer than IAM's reads lag behind its writes.
+const READS_LAG_FOR: SignedDuration = SignedDuration::from_mins(1);
 
 /// The notice on a key that its owner has been given no earlier than `since`: an older one was about another successor.
 pub(crate) fn notice_since(key: &Key, since: Timestamp) -> Option<&KeyState> {
@@ -36,6 +39,14 @@ pub(crate) fn is_untold_re_enabled(key: &Key) -> bool {
         KeyStateKind::Restored => !state.told,
         KeyStateKind::Notified | KeyStateKind::Forced => false,
     })
+}
+
+/// Whether a key that reads as active was contained so shortly ago that it need not be: reads lag behind writes.
+pub(crate) fn may_be_contained_still(key: &Key, now: Timestamp) -> bool {
+    let is_recent =
+        |state: &KeyState| now.duration_since(state.at) < READS_LAG_FOR && !is_from_the_future(state.at, now);
+    let contained = key.state.as_ref().filter(|state| state.is_containment() && state.restoring.is_none());
+    key.status == KeyStatus::Active && contained.is_some_and(is_recent)
 }
 
 /// When it was asked for that an active key be made so, or a person did it, while a request of before that may still come: whatever its

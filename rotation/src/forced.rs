@@ -81,7 +81,7 @@ fn shield(now: Timestamp, user: &User, request: &ForceRotateRequest) -> Option<R
 const DELETION_RECORDED_FOR: RangeInclusive<SignedDuration> =
     SignedDuration::from_mins(1)..=SignedDuration::from_mins(5);
 
-/// For how long a deletion waits for a restore that has begun: longer than the fence, for which the restore may have to wait itself.
+/// For how long a deletion waits for a restore that has begun, or has just been carried out: longer than the fence, for which the restore may have to wait itself.
 const RESTORE_GOES_FIRST_FOR: SignedDuration = SignedDuration::from_mins(30);
 
 fn recorded_for_long_enough(at: Timestamp) -> Timestamp {
@@ -347,7 +347,9 @@ impl<'a> ForcedRules<'a> {
 
     /// What a deletion has to wait for, if for anything.
     fn deletion_wait(&self, key: &AccessKeyId) -> Option<DeletionWait> {
-        let is_begun = |state: &KeyState| state.restoring.is_some() && !is_from_the_future(state.at, self.now);
+        // Begun, or carried out just now: the key may still read as inactive.
+        let is_restore = |state: &KeyState| state.restoring.is_some() || state.kind == KeyStateKind::Restored;
+        let is_begun = |state: &KeyState| is_restore(state) && !is_from_the_future(state.at, self.now);
         let restoring = self.user.tags.state_of(key).filter(is_begun);
         let after = |state: KeyState| state.at.checked_add(RESTORE_GOES_FIRST_FOR).unwrap_or(Timestamp::MAX);
         if let Some(until) = restoring.map(after).filter(|until| self.now <= *until) {

@@ -13,8 +13,8 @@ pub(crate) use inactive::untold_of_gone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::evidence::{
-    Known, is_untold_re_enabled, known_publication, known_use, later, may_come_again, no_earlier, notice_since,
-    restored,
+    Known, is_untold_re_enabled, known_publication, known_use, later, may_be_contained_still, may_come_again,
+    no_earlier, notice_since, restored,
 };
 use crate::finding::Finding;
 use crate::ids::AccessKeyId;
@@ -48,6 +48,9 @@ pub(crate) fn decide(now: Timestamp, policy: &Policy, user: &User) -> Verdict {
                 act(untold.chain(findings.into_iter().map(Action::ReportFinding)).collect())
             }
         };
+    }
+    if user.keys.iter().any(|key| may_be_contained_still(key, now)) {
+        return act(Vec::new());
     }
     match rules.decide(user) {
         Ok(mut actions) => {

@@ -68,6 +68,11 @@ pub enum Refusal {
         "the access key {key} of the user {user} was made active again at {at}, or is about to be by a restore, which was asked for after the request was made; if it is to be replaced all the same, send a new request"
     )]
     RestoredSince { user: UserName, key: AccessKeyId, at: Timestamp },
+    /// No key named, and the only active one is on record as disabled.
+    #[error(
+        "the request names no key, and the access key {key} of the user {user} was disabled and has been made active again, perhaps after the request was made: if that key is meant, send a new request that names it"
+    )]
+    PerhapsReEnabledSince { user: UserName, key: AccessKeyId },
     #[error(
         "the access key {key} of the user {user} is gone, and the user has two other keys, so there is no room for a successor: they are left as they are"
     )]
@@ -134,7 +139,9 @@ impl Refusal {
             Refusal::Exempt { .. } => &[RequestOption::OverrideExemption],
             Refusal::TwoActiveKeys { .. } => &[RequestOption::AccessKeyId, RequestOption::DisableOldNow],
             Refusal::NamedKeyWouldHaveToGo { .. } => &[RequestOption::DisableOldNow],
-            Refusal::SeveralInactive { .. } | Refusal::PerhapsNotMeant { .. } => &[RequestOption::AccessKeyId],
+            Refusal::SeveralInactive { .. }
+            | Refusal::PerhapsNotMeant { .. }
+            | Refusal::PerhapsReEnabledSince { .. } => &[RequestOption::AccessKeyId],
             Refusal::TooOld { .. }
             | Refusal::FromTheFuture { .. }
             | Refusal::Protected { .. }

@@ -153,9 +153,12 @@ fn key_to_restore<'a>(user: &'a User, request: &RestoreRequest) -> Result<&'a Ke
             return Err(Refusal::SeveralInactive { user: name(), keys });
         }
     };
-    // An earlier delivery may have begun with another key, and its record be written over by now.
-    let others = user.keys.iter().filter(|key| key.id != meant.id && key.state.is_some()).count();
-    let perhaps_another = request.origin.redelivered && (others > 0 || user.orphaned_states().next().is_some());
+    // One that is on record as disabled may have been meant, and be active or gone by now. An earlier delivery may have begun with any
+    // other, and its record be written over.
+    let is_disabled = |state: &KeyState| state.kind == KeyStateKind::Disabled && state.restoring.is_none();
+    let may_have_been_meant = |state: &KeyState| request.origin.redelivered || is_disabled(state);
+    let mut others = user.tags.states.iter().filter(|(key, _)| *key != meant.id);
+    let perhaps_another = others.any(|(_, state)| may_have_been_meant(state));
     if perhaps_another && !was_inactive_before(meant, request) {
         return Err(Refusal::PerhapsNotMeant { user: name(), key: meant.id.clone() });
     }

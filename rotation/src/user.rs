@@ -52,6 +52,14 @@ pub struct UserTags {
 }
 
 impl UserTags {
+    /// Whether both exempt the user in the same way.
+    pub fn exempts_as(&self, other: &Self) -> bool {
+        let exemption = |tags: &Self| {
+            (tags.protected, tags.protected_in_other_case, tags.exempt_until, tags.exempt_until_unreadable)
+        };
+        exemption(self) == exemption(other)
+    }
+
     /// Reads a user's tags.
     pub fn read<'a>(tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut read = Self::default();

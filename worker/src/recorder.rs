@@ -6,6 +6,7 @@ use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use key_rotation_aws::{AwsError, ErrorClass};
 use rotation::evidence::no_earlier;
+use rotation::policy::after;
 use rotation::user::UserTags;
 use rotation::{AccessKeyId, KeyState, UserName};
 use tracing::{info, warn};
@@ -130,7 +131,8 @@ impl Recorder for TagRecorder<'_> {
         let mut by_user: BTreeMap<&UserName, BTreeMap<&AccessKeyId, ToRecord>> = BTreeMap::new();
         for (item, at) in told.iter().filter(|(item, _)| item.record.is_some() || item.news == News::Deleted) {
             if let Some(key) = &item.key {
-                by_user.entry(&item.user).or_default().entry(&key.id).or_default().add(item, *at);
+                let grace = self.account.worker.settings.policy.recovery_grace();
+                by_user.entry(&item.user).or_default().entry(&key.id).or_default().add(item, *at, grace);
             }
         }
         let users: Vec<_> = by_user.into_iter().map(|(user, keys)| self.record_keys(user, keys)).collect();
@@ -161,8 +163,34 @@ struct ToRecord {
 
 impl ToRecord {
     /// Of several things told of one key, what the last one records holds the others.
-    fn add(&mut self, item: &DigestItem, at: Timestamp) {
+    fn add(&mut self, item: &DigestItem, at: Timestamp, recovery_grace: u32) {
         self.is_deleted |= item.news == News::Deleted;
-        self.state = item.record.clone().map(|state| state.accepted(at)).or(self.state.take());
+        self.state = item.record.clone().map(|state| accepted(state, at, recovery_grace)).or(self.state.take());
+    }
+}
+
+/// A containment goes on dating from when it was: its recovery grace counts from the mail all the same, by the date until when.
+fn accepted(state: KeyState, at: Timestamp, recovery_grace: u32) -> KeyState {
+    let earliest = after(at, recovery_grace);
+    let until = state.until.map(|until| if state.is_containment() { until.max(earliest) } else { until });
+    KeyState { until, ..state.accepted(at) }
+}
+
+#[cfg(test)]
+mod tests {
+    use rotation::KeyStateKind;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// The mail about a large account is accepted long after its users were decided on.
+    #[test]
+    fn a_contained_keys_recovery_grace_counts_from_when_its_mail_was_accepted() {
+        let decided: Timestamp = "2026-11-22T02:00:00Z".parse().unwrap();
+        let mailed: Timestamp = "2026-11-22T02:50:00Z".parse().unwrap();
+        let contained =
+            KeyState::new(KeyStateKind::Disabled, decided).of_request(Uuid::nil()).until(after(decided, 10));
+        let told = accepted(contained.clone().not_told(), mailed, 10);
+        assert_eq!(told, contained.until(after(mailed, 10)));
     }
 }

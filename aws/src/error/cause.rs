@@ -72,7 +72,10 @@ impl Cause {
     /// What a person should know, of a call that takes this way.
     pub(super) fn sentence(&self, way: &EndpointSettings) -> String {
         match self {
-            Cause::NoCredentials => format!("no AWS credentials were found: {SET_CREDENTIALS}"),
+            Cause::NoCredentials => match way.profile() {
+                Some(profile) => format!("no AWS credentials were found: the profile {profile} gives none"),
+                None => format!("no AWS credentials were found: {SET_CREDENTIALS}"),
+            },
             Cause::CredentialsFailed(why) => {
                 format!("the AWS credentials could not be loaded ({why}): {SET_CREDENTIALS}")
             }

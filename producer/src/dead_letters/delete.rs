@@ -1,7 +1,8 @@
 //! `producer dead-letters delete`: takes away letters that nobody will ever work on again, so that the alarm on their number tells
 //! of something.
 //!
-//! What is taken away is printed, body and all: a letter deleted by mistake can be sent again. Addresses are left out unless they are
+//! What is taken away is printed, body and all: a letter deleted by mistake can be sent again. It is in the log before it is deleted, in
+//! case nothing can be printed afterwards. Addresses are left out unless they are
 //! asked for: where this runs as a task, what it prints is a log, and logs hold none.
 
 use std::fmt;
@@ -71,6 +72,7 @@ pub async fn run(
             account = letter.account.as_ref().map(AccountId::as_str),
             user = letter.user.as_ref().map(UserName::as_str),
             reason = %letter.reason,
+            body = letter.body,
             "a dead letter is to be deleted"
         );
         if let Err(error) = scanner.delete(&letter).await {

@@ -24,7 +24,7 @@ pub enum UnitOrAccount {
 pub enum InvalidUnitOrAccount {
     /// Not taken for not set, which means everywhere: where a script found no place, nobody has asked to enforce in all of them.
     #[error(
-        "it is blank: name organizational units or accounts, or leave it out altogether to enforce wherever the run goes"
+        "it is blank, or ends in a comma: name organizational units or accounts, or leave it out altogether to enforce wherever the run goes"
     )]
     Blank,
     #[error(

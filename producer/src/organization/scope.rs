@@ -137,8 +137,12 @@ impl Scope {
     /// # Errors
     /// [`CommandError::Usage`] for a name that means nothing, [`CommandError::Failed`] where there was no answer.
     pub async fn resolve(&self, organization: &Organization) -> Result<ResolvedScope, CommandError> {
-        let wanted = self.accounts.iter().filter(|account| !self.excluded.contains(account));
-        let lookups = wanted.map(|account| async move { (account, organization.describe(account).await) });
+        let wanted: Vec<&AccountId> = self.accounts.iter().filter(|account| !self.excluded.contains(account)).collect();
+        if wanted.is_empty() && self.units.is_empty() && !self.accounts.is_empty() {
+            let why = "every account that --account names is left out by --exclude-account: nothing remains to be done";
+            return Err(CommandError::Usage(why.to_owned()));
+        }
+        let lookups = wanted.into_iter().map(|account| async move { (account, organization.describe(account).await) });
         let looked_up: Vec<_> = stream::iter(lookups).buffered(LOOKUPS).collect().await;
         let mut named = Vec::new();
         let mut as_named = Vec::new();

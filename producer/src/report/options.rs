@@ -129,7 +129,7 @@ impl Default for ReportOptions {
 
 impl PeriodOptions {
     /// The policy they make.
-    pub(super) fn policy(&self) -> Result<Policy, CommandError> {
+    pub(crate) fn policy(&self) -> Result<Policy, CommandError> {
         let period = Period {
             rotation: self.rotation_period,
             inactive: self.inactive_period,

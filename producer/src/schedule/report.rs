@@ -1,6 +1,6 @@
 //! What a scheduled run has put on the queue, what was left out, and what failed.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
@@ -125,7 +125,7 @@ impl ScheduleReport {
             queue: queue.name().to_owned(),
             granularity,
             dry_run: run.dry_run,
-            enforced_accounts: run.enforced.as_ref().map(HashSet::len),
+            enforced_accounts: run.enforced_accounts(),
             accounts,
             messages: sent.messages,
             excluded: left_out.by_operator,
@@ -166,9 +166,13 @@ impl fmt::Display for ScheduleReport {
         if let Some(earlier) = &self.earlier {
             write!(f, "\nnote: {earlier}")?;
         }
-        if let (Some(accounts), false) = (self.enforced_accounts, self.dry_run) {
-            let those = count(accounts as u64, "account");
-            write!(f, "\nnote: everywhere but in {those} this run only audits (--enforce-in)")?;
+        match self.enforced_accounts.filter(|_| !self.dry_run) {
+            Some(0) => write!(f, "\nnote: this run only audits: it comes to no account of --enforce-in (ENFORCE_IN)")?,
+            Some(accounts) => {
+                let those = count(accounts as u64, "account");
+                write!(f, "\nnote: everywhere but in {those} this run only audits (--enforce-in)")?;
+            }
+            None => {}
         }
         for remark in &self.remarks {
             write!(f, "\nnote: {remark}")?;
@@ -195,7 +199,8 @@ mod tests {
 
     fn report(left_out: SkippedAccounts, expanded: ExpansionSummary, sent: SendSummary) -> ScheduleReport {
         let requested_at = "2026-11-22T10:00:00Z".parse().unwrap();
-        let run = ScheduledRun { run_id: Uuid::nil(), requested_at, dry_run: false, enforced: None };
+        let reached = std::sync::Mutex::default();
+        let run = ScheduledRun { run_id: Uuid::nil(), requested_at, dry_run: false, enforced: None, reached };
         let queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/work.fifo".parse().unwrap();
         ScheduleReport::new(
             &run,

@@ -31,11 +31,27 @@ impl<'a> ForcedRules<'a> {
             (Some(OldKey::Present(on_record)), _) => on_record,
             (Some(gone), _) => return Ok(gone),
             (None, Some(named)) => self.named_key(named)?,
-            (None, None) => self.only_active_key()?,
+            (None, None) => {
+                let meant = self.only_active_key()?;
+                self.refuse_if_perhaps_re_enabled(meant)?;
+                meant
+            }
         };
         match self.restored_since(old) {
             Some(at) => Err(Refusal::RestoredSince { user: self.user.name.clone(), key: old.id.clone(), at }.into()),
             None => Ok(OldKey::Present(old)),
+        }
+    }
+
+    /// Which key was active when the request was made is not known of one that somebody has made active again at an unknown time: it may have
+    /// taken the other one's place since.
+    fn refuse_if_perhaps_re_enabled(&self, key: &Key) -> Result<(), Refusal> {
+        let is_re_enabled = disabled_record(key).is_some_and(|state| state.restoring.is_none());
+        match key.status {
+            KeyStatus::Active if is_re_enabled => {
+                Err(Refusal::PerhapsReEnabledSince { user: self.user.name.clone(), key: key.id.clone() })
+            }
+            KeyStatus::Active | KeyStatus::Inactive => Ok(()),
         }
     }
 

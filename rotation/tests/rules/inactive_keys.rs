@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use rotation::names::{EXEMPT_UNTIL_TAG, delete_tag};
 use rotation::plan::{DeleteReason, NoticeKind};
 use rotation::{Action, Announcement, KeyState, KeyStateKind, Period, Policy, UnusedKeys, Upcoming, User};
+use uuid::Uuid;
 
 use crate::given::{Described, adopts, day, id, key, notice, on, planned, tagged, user};
 
@@ -351,4 +352,19 @@ fn a_deletion_that_was_told_before_an_exemption_is_told_anew_though_no_run_has_s
     let dated_anew = KeyState { at: day(107), ..waits.until(day(110)) };
     let restoring = tagged(user([key("A", 0).inactive().in_state(dated_anew)]), EXEMPT_UNTIL_TAG, &after);
     assert!(matches!(on(120, &restoring)[..], [Action::Adopt { .. }]));
+}
+
+/// Reads of keys lag behind those of tags: taken for re-enabled, it would be on record as restored, and the leak response be refused.
+#[test]
+fn a_key_that_was_contained_less_than_a_minute_ago_and_reads_as_active_is_left_for_another_run() {
+    let contained = KeyState::new(KeyStateKind::Disabled, day(50)).of_request(Uuid::from_u128(1)).until(day(60));
+    let user = user([key("A", 0).in_state(contained), key("B", 20)]);
+    let seen_after = |seconds| {
+        let now = day(50) + SignedDuration::from_secs(seconds);
+        planned(now, &Policy::default(), &user)
+    };
+    assert_eq!(seen_after(2), []);
+    assert!(
+        matches!(seen_after(60).as_slice(), [Action::Notify { notice, .. }] if notice.kind == NoticeKind::Restored)
+    );
 }

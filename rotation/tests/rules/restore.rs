@@ -301,3 +301,17 @@ fn a_key_whose_own_record_cannot_be_read_stays_disabled() {
     let other = tagged(user([key("A", 0).inactive()]), &state_tag(&id("B")), "contained=2031-01-01");
     assert_eq!(done(&other, None).last(), Some(&restores("A")), "another key's");
 }
+
+/// A person may have made the key active that was meant, or have deleted it.
+#[test]
+fn without_a_name_it_takes_no_key_off_the_record_beside_one_that_is_on_record_as_disabled() {
+    let active_again = user([key("A", 0).disabled(100), key("B", 90).inactive()]);
+    let disabled = KeyState::new(KeyStateKind::Disabled, day(100)).to_string();
+    let gone = tagged(user([key("B", 90).inactive()]), &state_tag(&id("A")), &disabled);
+    for user in [active_again, gone] {
+        assert_eq!(refused(&user, None), Refusal::PerhapsNotMeant { user: user.name.clone(), key: id("B") });
+        assert_eq!(done(&user, Some("B")).last(), Some(&restores("B")));
+    }
+    let on_record = user([key("A", 0).disabled(100), key("B", 90).inactive().disabled(104)]);
+    assert_eq!(done(&on_record, None).last(), Some(&restores("B")));
+}

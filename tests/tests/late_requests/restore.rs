@@ -5,7 +5,7 @@ use end_to_end::{ACCOUNT, Stage, USER};
 use jiff::SignedDuration;
 use rotation::Task;
 use rotation::job::{ForceRotate, Whom};
-use sandbox::faults::{Calls, HoldPlan, StaleReads, When};
+use sandbox::faults::{Calls, Fault, HoldPlan, Rule, StaleReads, When};
 use sandbox::services::ses::RefuseAs;
 use sandbox::world::KeyStatus;
 
@@ -334,4 +334,34 @@ async fn a_key_whose_own_record_cannot_be_read_is_not_restored() {
     deliver(&stage, &restore(&stage)).await;
     assert!(!is_active(&stage, &key));
     assert!(only_refusal(&stage).await.contains("nothing is changed"));
+}
+
+/// Two deliveries of one restore, the first of which stands still until the second one has told the owner.
+#[tokio::test]
+async fn a_restore_that_cannot_look_once_more_is_carried_out_by_its_next_delivery() {
+    let (stage, key) = with_a_disabled_key().await;
+    let held = stage.world(|world| {
+        let calls = Calls::new("iam:UpdateAccessKey");
+        world.faults.hold(HoldPlan { calls, at_call: 1, when: When::After })
+    });
+    stage.send(&restore(&stage)).await;
+    let meanwhile = async {
+        held.reached().await;
+        let now = rotation::state::tag_time(stage.now());
+        let begun = stage.state_of(&key).expect("the restore is on record");
+        let request = begun.split("restoring=").nth(1).and_then(|rest| rest.split(' ').next()).expect("its request");
+        let done = format!("restored={now} by={request} asked={now}");
+        stage.world(|world| {
+            world.tag_user(ACCOUNT, USER, &rotation::names::state_tag(&key_id(&key)), &done);
+            let calls = Calls::new("iam:ListUserTags");
+            world.faults.add(Rule { calls, fault: Fault::Throttle, rate: 1.0, times: Some(3) });
+        });
+        held.release();
+    };
+    tokio::join!(stage.work(), meanwhile);
+    assert!(!is_active(&stage, &key), "unknown is not no");
+    // It has to wait until nobody can be deleting the key.
+    retry(&stage).await;
+    retry(&stage).await;
+    assert!(is_active(&stage, &key), "{:?}, {:?}", stage.state_of(&key), stage.dead_letters().await);
 }

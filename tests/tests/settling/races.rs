@@ -175,3 +175,27 @@ async fn a_worker_whose_session_is_over_does_not_write_to_a_central_store_where_
     assert_eq!(stage.keys().len(), 2, "the old key and one successor");
     assert_eq!(violations(&stage), [] as [String; 0]);
 }
+
+#[tokio::test]
+async fn a_user_that_is_exempt_since_the_look_keeps_the_key_that_was_to_be_disabled_or_deleted() {
+    for is_to_be_deleted in [false, true] {
+        let stage = Stage::new().await;
+        if is_to_be_deleted {
+            let key = stage.user(&[KeySpec::aged(121).used_days_ago(20).inactive()]).remove(0);
+            remember(&stage, &key, "disabled", 11);
+        } else {
+            let keys = stage.user(&[KeySpec::aged(101).used_days_ago(1), KeySpec::aged(11).used_days_ago(1)]);
+            publish(&stage, &keys[1]);
+            remember(&stage, &keys[0], "notified", 11);
+        }
+        let before = stage.keys();
+        stage.schedule().await;
+        let settings = Settings { members_known_for: Duration::ZERO, ..stage.settings() };
+        // The last call before the first change, which is answered after the minute.
+        let work = Still::at(&stage, "worker", "iam:GetGroup", When::Before, settings).await;
+        stage.world(|world| world.tag_user(ACCOUNT, USER, "key-rotation:exempt-until", "2099-12-31"));
+        stage.pass(SignedDuration::from_mins(1));
+        work.goes_on().await;
+        assert_eq!(stage.keys(), before);
+    }
+}

@@ -234,3 +234,21 @@ async fn a_replica_that_fails_after_the_rotation_is_found_by_a_later_run_and_tol
     assert!((1..=3).contains(&told.first().copied().unwrap_or_default()), "{told:?}");
     assert!((2..=12).contains(&told.len()), "{told:?}");
 }
+
+#[tokio::test]
+async fn a_forced_rotations_notice_that_counted_for_nothing_is_given_anew_too() {
+    let stage = Stage::new().await;
+    let keys = stage.user(&[KeySpec::aged(60).used_days_ago(1), KeySpec::aged(11)]);
+    remember(&stage, &keys[0], "forced", 11);
+    publish(&stage, &keys[1]);
+    let secrets = stage.session().await;
+    let deleted = secrets.secrets_manager().delete_secret().secret_id(secret()).send().await;
+    deleted.expect("it is scheduled for deletion");
+    stage.run().await;
+    assert!(owner_reads(&stage, false) && stage.keys().iter().all(|(_, active)| *active));
+    stage.run().await;
+    assert!(stage.mails().iter().any(|(_, subject)| subject.contains("replaced")), "{:?}", stage.mails());
+    stage.pass_days(11);
+    stage.run().await;
+    assert_eq!(stage.keys()[0], (keys[0].clone(), false));
+}

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use key_rotation_aws::MemberSession;
 use rotation::user::UserTags;
-use rotation::{AccessKeyId, Deletable, DisablePrecondition, Finding, Key, KeyStatus, LastUse};
+use rotation::{AccessKeyId, Deletable, DisablePrecondition, Finding, Key, KeyStateKind, KeyStatus, LastUse};
 use tracing::{info, warn};
 
 use super::destination::Destination;
@@ -30,6 +30,7 @@ pub enum DisableOutcome {
 pub async fn disable(
     context: &UserContext<'_>,
     session: &MemberSession,
+    decided_on: &UserTags,
     key: &Key,
     precondition: &DisablePrecondition,
 ) -> Result<DisableOutcome, StepError> {
@@ -56,7 +57,14 @@ pub async fn disable(
                     // The notice told of a key that could not be fetched: it is given anew, with all its days. It is void before the
                     // secret is mended: a worker that dies in between must not leave a notice that looks as if it had counted.
                     if let Some(state) = state {
-                        iam.record_state(context.user, key, &state.clone().not_told()).await?;
+                        let void = match state.kind {
+                            // A run gives this one anew only if it is void: of one that is untold the request itself may come again.
+                            KeyStateKind::Forced => state.clone().made_void(),
+                            KeyStateKind::Notified | KeyStateKind::Restored | KeyStateKind::Disabled => {
+                                state.clone().not_told()
+                            }
+                        };
+                        iam.record_state(context.user, key, &void).await?;
                     }
                     destination.prepare(context, session, Some(record).into(), None).await?;
                     if why.was_so(destination.look().await?.as_ref()) {
@@ -79,15 +87,30 @@ pub async fn disable(
             LastUse::Unknown => return withheld("whether it has been used is not known".to_owned()),
         },
     }
-    if context.account.may_be_overtaken() {
-        let tags = UserTags::from_pairs(&iam.user_tags(context.user).await?);
-        if tags.state_of(key).as_ref() != state {
-            return Err(StepError::Changed(format!("what is on record of the key {key} has changed")));
-        }
-    }
+    refuse_if_overtaken(context, iam, decided_on, key).await?;
     iam.set_status(context.user, key, KeyStatus::Inactive).await?;
     info!(access_key_id = %key, "the key was disabled");
     Ok(DisableOutcome::Disabled)
+}
+
+/// Where the plan is not of just now: what is on record of the key, and whether its user is exempt, must be as it was.
+async fn refuse_if_overtaken(
+    context: &UserContext<'_>,
+    iam: Iam<'_>,
+    decided_on: &UserTags,
+    key: &AccessKeyId,
+) -> Result<(), StepError> {
+    if !context.account.may_be_overtaken() {
+        return Ok(());
+    }
+    let tags = UserTags::from_pairs(&iam.user_tags(context.user).await?);
+    if tags.state_of(key) != decided_on.state_of(key) {
+        return Err(StepError::Changed(format!("what is on record of the key {key} has changed")));
+    }
+    match tags.exempts_as(decided_on) {
+        true => Ok(()),
+        false => Err(StepError::Changed("an exemption of the user has changed".to_owned())),
+    }
 }
 
 /// An operator's request: makes a key inactive now. Run twice it finds it inactive.
@@ -104,9 +127,16 @@ pub async fn contain(context: &UserContext<'_>, session: &MemberSession, key: &A
 /// it finds it gone.
 ///
 /// # Errors
-/// [`StepError`]; [`StepError::Changed`] where a fresh look shows the key active: then nothing is deleted.
-pub async fn delete(context: &UserContext<'_>, session: &MemberSession, key: &Deletable) -> Result<(), StepError> {
+/// [`StepError`]; [`StepError::Changed`] where a fresh look shows the key active, or its record or an exemption changed: then
+/// nothing is deleted.
+pub async fn delete(
+    context: &UserContext<'_>,
+    session: &MemberSession,
+    decided_on: &UserTags,
+    key: &Deletable,
+) -> Result<(), StepError> {
     let iam = Iam::new(session);
+    refuse_if_overtaken(context, iam, decided_on, key.key()).await?;
     iam.record_deletion(context.user, key.key(), context.now()).await?;
     // The look is the last call before the harm.
     let keys = access_keys(context, session).await?;
@@ -169,6 +199,11 @@ pub async fn enable(
     // That may have taken minutes, and a leak may have been reported meanwhile of a key that was inactive still. Where it cannot be found out
     // the key is made inactive, too: the next delivery makes it active again.
     if let Err(why) = refuse_if_leaked(context, session, key, requested_at).await {
+        let is_leaked = matches!(why, StepError::Changed(_));
+        if let Some(begun) = tags.state_of(key).filter(|_| !is_leaked) {
+            // Another delivery may have recorded by now that the restore is done: this one has to be begun again.
+            Iam::new(session).record_state(context.user, key, &begun).await?;
+        }
         contain(context, session, key).await?;
         return Err(why);
     }

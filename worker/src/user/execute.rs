@@ -84,7 +84,7 @@ impl<'a> UserExecutor<'a> {
             Action::Contain { key, state } => self.contain(key, state).await?,
             Action::Delete(deletable) => {
                 if !self.is_audit() {
-                    key_status::delete(&self.context, &self.session, deletable).await?;
+                    key_status::delete(&self.context, &self.session, &self.user.tags, deletable).await?;
                 }
                 self.collect_item(deletable.key(), News::Deleted, deletable.record_after().cloned());
             }
@@ -144,7 +144,7 @@ impl<'a> UserExecutor<'a> {
     ) -> Result<(), StepError> {
         let outcome = match self.key(key) {
             _ if self.is_audit() => DisableOutcome::Disabled,
-            Some(key) => key_status::disable(&self.context, &self.session, key, precondition).await?,
+            Some(key) => key_status::disable(&self.context, &self.session, &self.user.tags, key, precondition).await?,
             None => return Err(StepError::Changed(format!("the key {key} is not the user's any more"))),
         };
         match outcome {

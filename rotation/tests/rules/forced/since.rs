@@ -96,3 +96,14 @@ fn a_notice_that_was_told_since_does_not_hide_that_a_key_was_restored() {
         }
     }
 }
+
+/// A person may have disabled the key that was meant, and made this one active in its place.
+#[test]
+fn with_no_key_named_one_that_is_active_again_after_it_was_disabled_is_neither_contained_nor_replaced() {
+    let user = user([key("P", 0).disabled(40), key("A", 20).inactive()]);
+    for request in [request(), leaked()] {
+        let verdict = asked_on(52, &user, &request);
+        assert!(matches!(verdict, Verdict::Refused(Refusal::PerhapsReEnabledSince { .. })), "{verdict:?}");
+    }
+    assert!(matches!(asked_on(52, &user, &leaked_key("P")), Verdict::Act(_)), "named, it is");
+}
