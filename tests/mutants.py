@@ -161,6 +161,7 @@ MUTANTS = [
     mutant(
         "an answer that cannot be read counts as refused",
         (ERROR, "if answer.raw().status().is_success() =>", "if answer.raw().status().is_server_error() && false =>"),
+        (ERROR, "Self { operation, class, code: None, ambiguous: true, unsigned: false, foreign: true, what }", "Self { operation, class, code: None, ambiguous: status >= 500, unsigned: false, foreign: true, what }"),
     ),
     mutant(
         "after the create nobody looks for a third key",
@@ -184,7 +185,7 @@ MUTANTS = [
     ),
     mutant(
         "a notice dates from when it is recorded",
-        (RECORDER, ".or_default().add(item, *at);", ".or_default().add(item, { let _ = at; self.account.now() });"),
+        (RECORDER, ".or_default().add(item, *at, grace);", ".or_default().add(item, { let _ = at; self.account.now() }, grace);"),
     ),
     mutant(
         "keys and tags that do not go together are taken as they are",
@@ -257,7 +258,7 @@ MUTANTS = [
     ),
     mutant(
         "a key is disabled on a record that is another by now",
-        (KEY_STATUS, "if tags.state_of(key).as_ref() != state {", "if tags.state_of(key).as_ref() != state && false {"),
+        (KEY_STATUS, "if tags.state_of(key) != decided_on.state_of(key) {", "if tags.state_of(key) != decided_on.state_of(key) && false {"),
         first="late_requests",
     ),
     mutant(
@@ -557,7 +558,11 @@ MUTANTS = [
     ),
     mutant(
         "a secret is mended before the notice about it is void",
-        (KEY_STATUS, "if let Some(state) = state {\n                        iam.record_state(context.user, key, &state.clone().not_told()).await?;\n                    }\n                    destination.prepare(context, session, Some(record).into(), None).await?;", "destination.prepare(context, session, Some(record).into(), None).await?;\n                    if let Some(state) = state {\n                        iam.record_state(context.user, key, &state.clone().not_told()).await?;\n                    }"),
+        (
+            KEY_STATUS,
+            "iam.record_state(context.user, key, &void).await?;\n                    }\n                    destination.prepare(context, session, Some(record).into(), None).await?;",
+            "if context.account.dry_run {\n                            iam.record_state(context.user, key, &void).await?;\n                        }\n                        destination.prepare(context, session, Some(record).into(), None).await?;\n                        iam.record_state(context.user, key, &void).await?;\n                    }",
+        ),
         first="crashes",
     ),
     mutant(
@@ -765,6 +770,46 @@ MUTANTS = [
         "that the previous key is used proves that the new one is installed",
         (ITEMS, "published_use: published.map_or(LastUse::Unknown, |key| key.last_use.clone()),", "published_use: key.map_or(LastUse::Unknown, |id| self.facts(id).last_use),"),
         first="installed",
+    ),
+    mutant(
+        "a deletion does not wait for a restore that was carried out just now",
+        (FORCED, "state.restoring.is_some() || state.kind == KeyStateKind::Restored;", "state.restoring.is_some();"),
+        first="rules",
+    ),
+    mutant(
+        "a request without a name takes a key that was made active again",
+        (OLD_KEY, "self.refuse_if_perhaps_re_enabled(meant)?;", "let _ = self.refuse_if_perhaps_re_enabled(meant);"),
+        first="rules",
+    ),
+    mutant(
+        "a restore without a name takes a key off the record beside one that is on it",
+        (RESTORE, "request.origin.redelivered || is_disabled(state);", "request.origin.redelivered || (is_disabled(state) && false);"),
+        first="rules",
+    ),
+    mutant(
+        "a key that was contained just now and reads as active is taken for a re-enabled one",
+        (LIFECYCLE, "if user.keys.iter().any(|key| may_be_contained_still(key, now)) {", "if user.keys.iter().any(|key| may_be_contained_still(key, now) && false) {"),
+        first="rules",
+    ),
+    mutant(
+        "a restore that cannot look once more is not begun again",
+        (KEY_STATUS, "Iam::new(session).record_state(context.user, key, &begun).await?;", "let _ = begun;"),
+        first="late_requests",
+    ),
+    mutant(
+        "an exemption that was set after the look does not count",
+        (KEY_STATUS, "match tags.exempts_as(decided_on) {", "match tags.exempts_as(decided_on) || true {"),
+        first="settling",
+    ),
+    mutant(
+        "a forced rotation's notice that counted for nothing is not given anew",
+        (KEY_STATUS, "KeyStateKind::Forced => state.clone().made_void(),", "KeyStateKind::Forced => state.clone().not_told(),"),
+        first="settling",
+    ),
+    mutant(
+        "a contained key's recovery grace counts from the decision",
+        (RECORDER, "until.max(earliest)", "{ let _ = earliest; until }"),
+        first="lib",
     ),
     mutant(
         "the mail of a leak response does not say how to see what the key did",
