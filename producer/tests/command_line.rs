@@ -324,3 +324,40 @@ fn a_reader_that_goes_away_is_no_error() {
         assert_eq!((output.status.code(), told.as_ref()), (Some(0), ""), "{arguments:?}");
     }
 }
+
+/// The AWS CLI takes these values; the SDK panics on them.
+#[test]
+fn settings_of_aws_that_its_sdk_panics_on_change_nothing() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
+    let endpoint = format!("http://{free}");
+    for (variable, value) in
+        [("AWS_RETRY_MODE", "legacy"), ("AWS_RETRY_MODE", ""), ("AWS_MAX_ATTEMPTS", "0"), ("AWS_MAX_ATTEMPTS", "many")]
+    {
+        let told = status(&[("AWS_ENDPOINT_URL", &endpoint), (variable, value)]);
+        assert_told(&told, 1, "(AWS_ENDPOINT_URL) refused the connection");
+    }
+    let told = status(&[("AWS_SECRET_ACCESS_KEY", "sec\nret")]);
+    assert_told(&told, 2, "AWS_SECRET_ACCESS_KEY is wrong: there is a line break");
+}
+
+#[test]
+fn a_socks_proxy_and_the_arn_of_a_role_are_refused_by_their_variables() {
+    assert_told(
+        &status(&[("ALL_PROXY", "socks5://proxy:1080")]),
+        2,
+        "ALL_PROXY is wrong: \"socks5://proxy:1080\" is a SOCKS",
+    );
+    let told = status(&[("IAM_ASSUMED_ROLE_NAME", "arn:aws:iam::123456789012:role/x")]);
+    assert_told(
+        &told,
+        2,
+        "IAM_ASSUMED_ROLE_NAME is wrong: \"arn:aws:iam::123456789012:role/x\" is an ARN: give the role's name",
+    );
+}
+
+#[test]
+fn an_option_of_waiting_is_refused_where_nothing_is_waited_for() {
+    let asked = ["restore", "--account", "123456789012", "--user", "ada", "--wait-timeout", "5"];
+    let (status, told) = producer(&asked, &[("QUEUE_URL", QUEUE)]);
+    assert!(status == Some(2) && told.contains("--wait"), "{told}");
+}

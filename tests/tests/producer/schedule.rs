@@ -424,3 +424,26 @@ async fn a_run_enforces_in_the_accounts_and_units_that_are_named_and_audits_ever
         assert_eq!(stage.work().len(), 62);
     }
 }
+
+#[tokio::test]
+async fn a_run_that_comes_to_no_account_in_which_it_is_to_enforce_says_that_it_only_audits() {
+    let stage = Stage::set(members(3), Kind::Fifo).await;
+    let options = ScheduleOptions {
+        scope: accounts_only(&[account(&id(1))]),
+        enforce_in: vec![id(2).parse().unwrap()],
+        ..ScheduleOptions::default()
+    };
+    let report = run(&stage, &options).await.unwrap();
+    assert_eq!((report.messages, report.enforced_accounts), (1, Some(0)));
+    assert!(report.to_string().contains("this run only audits"), "{report}");
+}
+
+#[tokio::test]
+async fn where_every_account_that_is_named_is_excluded_nothing_is_done() {
+    let stage = Stage::set(members(3), Kind::Fifo).await;
+    let one = account(&id(1));
+    let scope = Scope { accounts: vec![one.clone()], excluded: vec![one], ..Scope::default() };
+    let error = run(&stage, &ScheduleOptions { scope, ..ScheduleOptions::default() }).await.unwrap_err();
+    assert!(matches!(&error, CommandError::Usage(why) if why.contains("--exclude-account")), "{error}");
+    assert_eq!(stage.work().len(), 0);
+}
