@@ -81,5 +81,14 @@ def paced():
                     yield f"{name}: {kind} has no operation_preferences"
 
 
+def one_for_each_unit():
+    """What a stack set's instances are deployed to cannot be changed in place: a list of units that grows would have all of them made anew."""
+    for resource in hcl2.loads((FOLDER / "terraform/main.tf").read_text())["resource"]:
+        for kind, named in resource.items():
+            for name, properties in named.items():
+                if "stack_set_instance" in kind and properties["deployment_targets"][0]["organizational_unit_ids"] != ["${each.value}"]:
+                    yield f"{name}: {kind} is not one for each unit"
+
+
 if __name__ == "__main__":
-    sys.exit("\n".join([*problems(), *alike(), *paced()]) or 0)
+    sys.exit("\n".join([*problems(), *alike(), *paced(), *one_for_each_unit()]) or 0)

@@ -116,7 +116,7 @@ remove_stack() {
     change aws cloudformation delete-stack --stack-name "$name"
     if ! $PLAN; then
         aws cloudformation wait stack-delete-complete --stack-name "$name" ||
-            fail "the stack $name is not gone: aws cloudformation describe-stack-events --region $AWS_REGION --stack-name $name tells why (neither a group that has members is deleted nor a policy that users have: docs/deployment.md, taking it down)"
+            fail "the stack $name is not gone: aws cloudformation describe-stack-events --region $AWS_REGION --stack-name $name tells why (what is still in use is not deleted: a group that has members, a policy that users have, a security group that another refers to, as that of VPC endpoints does that were made before ClientCidr: docs/deployment.md, taking it down)"
         say "The stack $name is gone."
     fi
 }

@@ -176,6 +176,9 @@ if $mode_alone && [[ -v there[$FLEET_STACK] ]]; then
     set_mode "${asked[DryRunFlag]}"
     exit 0
 fi
+# A fleet that was made by hand may have its mode changed; to make one takes such a stack set.
+[[ $region != cn-* ]] ||
+    fail "service-managed stack sets are not offered in China, as CloudFormation has no trusted access to Organizations there, so this cannot deploy to $region. Nothing was done. The templates can be used by hand: the fleet's stack in its account, the member role's in each account (docs/deployment.md, other partitions)"
 [[ -n $org ]] || fail "no fleet $PREFIX runs in the account $ACCOUNT, region $region. To make one: deploy.sh REGION ADMIN_EMAIL ORG_ID"
 need_organization
 [[ $ORG_ID_FOUND == "$org" ]] || fail "the account $ACCOUNT belongs to the organization $ORG_ID_FOUND, not to $org"
@@ -274,7 +277,6 @@ for shared in ${names[fleet.yaml]}; do
 done
 [[ -v asked[ExternalId] ]] || ask ExternalId "key-rotation-$org"
 check_asked
-check_notices
 check_enforcement
 
 say "Fleet in account $ACCOUNT ($PARTITION), region $region; organization $org, managed by $MANAGEMENT_ACCOUNT."
@@ -374,9 +376,7 @@ fi
 # ---- mail ---------------------------------------------------------------------------------------------------------------
 
 step "The sender $sender"
-if [[ $PARTITION == aws-cn ]]; then
-    say "There is no SES in China: notices go to the workers' log."
-elif [[ $SENDER_VERIFIED == True ]]; then
+if [[ $SENDER_VERIFIED == True ]]; then
     say "Verified in SES."
 elif [[ -n $SENDER_VERIFIED ]]; then
     say "Not verified yet: its owner has a mail with a link."
@@ -409,12 +409,10 @@ next() { printf '%s. %s\n' "$n" "$*"; n=$((n + 1)); }
 for command in ${by_hand[@]+"${by_hand[@]}"}; do
     next "With credentials of the management account $MANAGEMENT_ACCOUNT: $command"
 done
-[[ $SENDER_VERIFIED == True || $PARTITION == aws-cn ]] || next "Follow the link in SES's mail to $sender."
+[[ $SENDER_VERIFIED == True ]] || next "Follow the link in SES's mail to $sender."
 next "Confirm the subscription to alarms, in another mail to $alarms."
 if [[ $mode == False ]]; then
     what_it_does="this changes keys${enforced:+ in $enforced, and audits all others}"
-elif [[ $PARTITION == aws-cn ]]; then
-    what_it_does="audit mode changes nothing"
 elif [[ $audit_mails == administrator ]]; then
     what_it_does="audit mode changes nothing, and mails $email alone"
 else

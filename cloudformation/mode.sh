@@ -28,7 +28,7 @@ check_notices() {
     local NoticesInLog
     setting NoticesInLog
     [[ ${asked[DryRunFlag]-} != False || $PARTITION != aws-cn || $NoticesInLog == True ]] ||
-        fail "there is no SES in China, and a fleet there stays in audit mode until a notice in the log is to be enough: deploy.sh $region ADMIN_EMAIL ORG_ID --set NoticesInLog=True --enforce"
+        fail "there is no SES in China, and a fleet there stays in audit mode until a notice in the log is to be enough: update the stack $FLEET_STACK by hand, with NoticesInLog=True (docs/deployment.md, other partitions), and then run this again"
 }
 
 # check_enforcement: every account is enforced in where somebody says so, and not because a setting is empty; and what was sent while

@@ -16,6 +16,7 @@ check_unknown() {
 prerequisites() {
     step "Before anything else"
     check_members
+    check_reach
     trusted_access
     mail_service
     fargate_quota
@@ -46,6 +47,41 @@ check_members() {
     done
 }
 
+# check_reach: what is to be enforced in is within the units that scheduled runs take, where these are not all; else no run comes to it. The
+# management account, which has the role, too, is in every run.
+check_reach() {
+    local id place EnforceIn RunIn
+    local -A parents=()
+    [[ -v asked[EnforceIn] || -v asked[RunIn] ]] || return 0
+    setting EnforceIn
+    setting RunIn
+    [[ -n $RunIn ]] || return 0
+    for id in ${EnforceIn//,/ }; do
+        [[ $id != "$MANAGEMENT_ACCOUNT" ]] || continue
+        place=$id
+        while [[ ,$RunIn, != *",$place,"* ]]; do
+            [[ $place != "" && $place != r-* ]] ||
+                fail "EnforceIn=$EnforceIn: $id is not within RunIn=$RunIn, and scheduled runs take these units alone (and the management account): it would not be enforced in, or not in all of it. Add its unit by --ou, or leave it out"
+            if ! parent_of "$place"; then
+                check_unknown "EnforceIn: $id within RunIn"
+                break
+            fi
+            place=${parents[$place]}
+        done
+    done
+}
+
+# parent_of ID: the unit, or the root, that an account or a unit is in, in the caller's `parents`; empty where the organization has no such
+# member. Fails where these credentials may not ask.
+parent_of() {
+    [[ ! -v parents[$1] ]] || return 0
+    parents[$1]=$(aws organizations list-parents --child-id "$1" --query 'Parents[0].Id' --output text 2>"$SCRATCH/said") || case $(<"$SCRATCH/said") in
+    *"(ChildNotFoundException)"*) parents[$1]="" ;;
+    *"(AccessDenied"*) unset "parents[$1]"; return 1 ;;
+    *) fail "it cannot be looked up: $(<"$SCRATCH/said") (organizations list-parents)" ;;
+    esac
+}
+
 # Stack sets reach other accounts by CloudFormation's trusted access. The management account can switch it on; nobody else can.
 # Sets TRUSTED_ACCESS to ENABLED, DISABLED or UNKNOWN.
 trusted_access() {
@@ -67,10 +103,6 @@ trusted_access() {
 # In SES's sandbox only verified addresses get mail: owners would not be told, so nothing would be disabled.
 mail_service() {
     local answer production quota
-    if [[ $PARTITION == aws-cn ]]; then
-        check "SES" "is not offered in China: notices go to the workers' log"
-        return
-    fi
     answer=$(aws sesv2 get-account --query '[ProductionAccessEnabled,SendQuota.Max24HourSend]' --output text 2>"$SCRATCH/said") || answer=""
     read -r production quota <<<"$answer"
     case $production in
@@ -107,7 +139,6 @@ look_at_sender() {
     setting SenderEmailAddress sender
     sender=${sender:-$email}
     SENDER_VERIFIED=""
-    [[ $PARTITION != aws-cn ]] || return 0
     verification SENDER_VERIFIED "$sender"
     [[ $SENDER_VERIFIED != True ]] || return 0
     domain=${sender##*@}

@@ -110,6 +110,7 @@ check_together() {
     check_readers SecretReaders
     check_readers SecretReadersAllowed
     check_schedule
+    check_excluded
 }
 
 # check_role_names: two roles of one account have two names.
@@ -175,7 +176,7 @@ check_readers() {
 
 # check_schedule: EventBridge Scheduler's user guide, schedule types. And in audit mode workers have to know how rarely they are asked.
 check_schedule() {
-    local ScheduleExpression ScheduleTimeZone AuditRunInterval fields days=1 per_day=1
+    local ScheduleExpression ScheduleTimeZone AuditRunInterval fields days=1 per_day=1 zones=${TZDIR:-/usr/share/zoneinfo}
     local rate='^rate\(([1-9][0-9]{0,5}) (minute|hour|day)s?\)$' cron='^cron\(([^ ()]+ ){5}[^ ()]+\)$'
     setting ScheduleExpression
     setting ScheduleTimeZone
@@ -188,6 +189,13 @@ check_schedule() {
         days=$(((BASH_REMATCH[1] + per_day - 1) / per_day))
     elif [[ $ScheduleExpression =~ $cron ]]; then
         read -ra fields <<<"${ScheduleExpression:5:-1}"
+        check_numbers minute "${fields[0]}" 0 59
+        check_numbers hour "${fields[1]}" 0 23
+        check_numbers "day of the month" "${fields[2]}" 1 31
+        check_numbers month "${fields[3]}" 1 12
+        check_numbers "day of the week" "${fields[4]}" 1 7
+        [[ ${fields[5]} == "*" ]] ||
+            fail "ScheduleExpression=$ScheduleExpression: the year must be *, as in cron(0 6 * * ? *): with another there are no runs any more once it is over"
         case ${fields[2]},${fields[4]} in
         "?,?") fail "ScheduleExpression=$ScheduleExpression: only one of the day of the month and the day of the week may be ?" ;;
         "?,"* | *",?") ;;
@@ -206,6 +214,33 @@ check_schedule() {
         fail "ScheduleExpression=$ScheduleExpression is rarer than AuditRunInterval=$AuditRunInterval says: set that to the most days between two runs (--set AuditRunInterval=DAYS), or in audit mode the mails of the days between would not be sent"
     [[ $ScheduleTimeZone =~ ^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$ ]] ||
         fail "ScheduleTimeZone=$ScheduleTimeZone: it must be the name of a time zone, as Europe/Berlin or UTC"
+    # What runs, AWS has taken. Some systems have the names of the day alone, and a few have none.
+    [[ ! -v asked[ScheduleTimeZone] || ! -f $zones/UTC || -f $zones/$ScheduleTimeZone ]] ||
+        fail "ScheduleTimeZone=$ScheduleTimeZone: there is no such time zone in $zones; it must be the name of one, as Europe/Berlin or UTC (and not its name of old, as US/Eastern for America/New_York)"
+}
+
+# check_numbers FIELD TEXT LEAST MOST: the numbers in a field of a cron expression are such as a clock or a calendar has. What follows / is a
+# step, and what follows # a week of the month.
+check_numbers() {
+    local part parts
+    IFS=,- read -ra parts <<<"$2"
+    for part in "${parts[@]}"; do
+        part=${part%%[/#]*}
+        [[ ! $part =~ ^[0-9]+$ ]] || { ((${#part} <= 4)) && ((10#$part >= $3 && 10#$part <= $4)); } ||
+            fail "ScheduleExpression=$ScheduleExpression: the $1 cannot be $part: it must be from $3 to $4"
+    done
+}
+
+# check_excluded: an account that runs leave out is enforced in by none. What runs may have it so, to leave an account out for a while.
+check_excluded() {
+    local EnforceIn ExcludeAccounts account
+    [[ -v asked[EnforceIn] || -v asked[ExcludeAccounts] ]] || return 0
+    setting EnforceIn
+    setting ExcludeAccounts
+    for account in ${ExcludeAccounts//,/ }; do
+        [[ ,$EnforceIn, != *",$account,"* ]] ||
+            fail "$account is in both EnforceIn=$EnforceIn and ExcludeAccounts=$ExcludeAccounts: scheduled runs would leave it out, and nothing in it be enforced. Take it out of one of them"
+    done
 }
 
 # check_exemption_group: the stacks would make a group of another name anew, empty, in every account: whoever was exempt would not be.

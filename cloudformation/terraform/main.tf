@@ -4,9 +4,12 @@
 # aws cloudformation activate-organizations-access
 #
 #   terraform init
-#   terraform apply -var organization_id=o-a1b2c3d4e5 -var admin_email=admin@example.com \
+#   terraform apply -parallelism=1 -var organization_id=o-a1b2c3d4e5 -var admin_email=admin@example.com \
 #     -var image=ghcr.io/key-rotation/key-rotation:vX.Y.Z \
 #     -var vpc_id=vpc-… -var 'subnet_ids=["subnet-…"]' -var 'organizational_units=["ou-…"]'
+#
+# One thing at a time (-parallelism=1): a stack set takes one operation at a time, and there is one for each unit. Without it all units
+# but the first are refused (OperationInProgressException); another apply goes on from there.
 
 terraform {
   required_version = ">= 1.5"
@@ -197,13 +200,17 @@ resource "aws_cloudformation_stack_set" "member_role" {
   }
 }
 
+# One for each unit: the provider cannot change the targets of one. With all units in it, another unit would have the roles of all the others
+# removed and made anew.
 resource "aws_cloudformation_stack_set_instance" "member_role" {
+  for_each = toset(var.organizational_units)
+
   stack_set_name = aws_cloudformation_stack_set.member_role.name
   # Roles are global: one region does.
   region = data.aws_region.here.name
 
   deployment_targets {
-    organizational_unit_ids = var.organizational_units
+    organizational_unit_ids = [each.value]
   }
 
   # Without these: one account at a time, none may fail, and the provider gives up after half an hour.

@@ -23,7 +23,8 @@ BASH = os.environ.get("BASH", "bash")
 FLEET, MEMBER, LISTER, IMAGE, KMS, MONITORING = (
     f"iam-key-rotation-{name}" for name in ("fleet", "member-role", "list-role", "image", "kms", "monitoring")
 )
-UNIT, OTHER = "ou-abcd-11111111", "ou-abcd-22222222"
+# The third is in the second.
+UNIT, OTHER, INNER = "ou-abcd-11111111", "ou-abcd-22222222", "ou-abcd-33333333"
 ALL = ("eu-west-1", "admin@example.com", ORGANIZATION)
 KEY = f"arn:aws:kms:eu-west-1:{MANAGEMENT}:key/our-own"
 OLD = "an older version's template"
@@ -125,7 +126,7 @@ def each_call_fails_once(world, name, start, command, asked=()):
 def a_first_deployment_that_is_cut_off_anywhere_is_finished_by_the_next(world):
     cloud = Cloud()
     cloud.trusted = "DISABLED"
-    return each_call_fails_once(world, "first", cloud, ("deploy.sh", *ALL, "--ou", UNIT, "--monitoring", "--central-store"))
+    return each_call_fails_once(world, "first", cloud, ("deploy.sh", *ALL, "--ou", UNIT, "--monitoring", "--central-store", "--set", "EnforceIn=333333333333"))
 
 
 def an_upgrade_that_is_cut_off_anywhere_loses_no_setting(world):
@@ -230,6 +231,16 @@ def logs_and_secrets_stay_and_are_named(world):
     world.deploy(deployed(world))
 
 
+def a_fleet_that_cannot_be_deleted_is_left_with_the_likely_reasons(world):
+    cloud = deployed(world)
+    cloud.held.add(FLEET)
+    world.expect(1, cloud, "cleanup.sh", "eu-west-1", "--yes", says=(f"the stack {FLEET} is not gone", "describe-stack-events --region eu-west-1", "a security group that another refers to"))
+    assert cloud.stacks[FLEET]["status"] == "DELETE_FAILED" and cloud.set is not None
+    cloud.held.clear()
+    world.expect(0, cloud, "cleanup.sh", "eu-west-1", "--yes")
+    assert not cloud.stacks
+
+
 def an_account_that_is_closed_holds_up_no_cleanup(world):
     cloud = deployed(world)
     cloud.suspended.add("444444444444")
@@ -307,14 +318,24 @@ def a_fleet_that_runs_in_another_region_is_not_made_twice(world):
     world.deploy(cloud, "--image", "i:1", "--set", "OrgListRole=our-list-role")
 
 
-def in_china_nothing_enforces_before_the_log_is_notice_enough(world):
-    cloud = Cloud()
-    cloud.partition = "aws-cn"
-    world.refused(cloud, "--image", "i:1", "--enforce", says="--set NoticesInLog=True --enforce")
+def in_china_where_there_are_no_such_stack_sets_nothing_is_made(world):
+    for region in ("cn-north-1", "cn-northwest-1"):
+        for options in (("--image", "i:1"), ("--image", "i:1", "--plan"), ("--enforce",)):
+            cloud = Cloud()
+            cloud.partition = "aws-cn"
+            world.refused(cloud, *options, arguments=(region, *ALL[1:]), says=f"cannot deploy to {region}. Nothing was done. The templates can be used by hand")
+
+
+def in_china_a_fleet_that_was_made_by_hand_enforces_once_the_log_is_notice_enough(world):
+    cloud, china = Cloud(), ("cn-north-1",)
     world.deploy(cloud, "--image", "i:1")
-    world.refused(cloud, "--enforce", arguments=ALL[:1], says="--set NoticesInLog=True --enforce")
-    world.deploy(cloud, "--set", "NoticesInLog=True", "--enforce", "--everywhere")
+    cloud.partition = "aws-cn"
+    world.refused(cloud, "--enforce", "--everywhere", arguments=china, says=f"update the stack {FLEET} by hand, with NoticesInLog=True")
+    cloud.stacks[FLEET]["parameters"]["NoticesInLog"] = "True"
+    world.deploy(cloud, "--enforce", "--everywhere", arguments=china)
     assert cloud.stacks[FLEET]["parameters"]["DryRunFlag"] == "False"
+    world.deploy(cloud, "--audit", arguments=china)
+    world.refused(cloud, "--image", "i:2", arguments=(*china, *ALL[1:]), says="cannot deploy to cn-north-1")
 
 
 # ---- what people are told -----------------------------------------------------------------------------------------------
@@ -505,6 +526,11 @@ def a_value_that_a_template_does_not_take_is_refused_before_anything_is_done(wor
             ("ScheduleExpression=at(2027-01-01T06:00:00)", "it must be cron("), ("ScheduleExpression=cron(0 6 * * * *)", "must be ?"),
             ("ScheduleExpression=rate(7 days)", "AuditRunInterval=DAYS"), ("ScheduleExpression=rate(49 hours)", "AuditRunInterval=DAYS"),
             ("ScheduleExpression=cron(0 6 ? * MON-FRI *)", "AuditRunInterval=DAYS"), ("ScheduleExpression=rate(32 days)", "once in 31 days"),
+            ("ScheduleExpression=cron(0 25 * * ? *)", "the hour cannot be 25: it must be from 0 to 23"), ("ScheduleExpression=cron(60 6 * * ? *)", "the minute cannot be 60"),
+            ("ScheduleExpression=cron(0 6,24 * * ? *)", "the hour cannot be 24"), ("ScheduleExpression=cron(0 08-30/2 * * ? *)", "the hour cannot be 30"),
+            ("ScheduleExpression=cron(0 6 0 * ? *)", "the day of the month cannot be 0"), ("ScheduleExpression=cron(0 6 * 13 ? *)", "the month cannot be 13"),
+            ("ScheduleExpression=cron(0 6 ? * 0-6 *)", "the day of the week cannot be 0"), ("ScheduleExpression=cron(0 99999999999999999999 * * ? *)", "from 0 to 23"),
+            ("ScheduleExpression=cron(0 6 * * ? 2020)", "the year must be *"), ("ScheduleExpression=cron(0 6 * * ? 2026-2199)", "the year must be *"),
             ("ScheduleTimeZone=Central European Time", "as Europe/Berlin or UTC"), ("ReadRoleName=asa-iam-key-rotation-lambda-assumed-role", "need two names"),
             ("EnforceIn=12345", "it must be empty, or ids of organizational units and accounts"), ("RunIn=123456789012", "it must be of the form (r-"),
             ("ExcludeAccounts=ou-abcd-11111111", "ids of accounts"), ("ExternalId=a b", "2 to 1224 letters"),
@@ -518,6 +544,7 @@ def a_value_that_a_template_takes_is_not_refused(world):
     for setting in (f"EnforceIn=333333333333,{UNIT},{ROOT}", "ExcludeAccounts=333333333333,444444444444", f"RunIn={UNIT},{OTHER}", "ExternalId=",
                     "SecretReaders=arn:aws:iam::{account}:role/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_KeyOps_*,arn:aws:iam::{account}:role/of-{user}",
                     "CredentialReplicationRegions=us-east-1,us-gov-west-1", "ScheduleExpression=rate(24 hours)", "ScheduleExpression=cron(30 4 ? * * *)",
+                    "ScheduleExpression=cron(0/45 08,20 * * ? *)", "ScheduleExpression=cron(59 23 1-31 * ? *)", "ScheduleExpression=cron(*/90 0-23/30 ? * 1-7 *)",
                     "ScheduleTimeZone=America/Argentina/Buenos_Aires", "ScheduleTimeZone=Etc/GMT+5",
                     "ExternalId=a_b+c=d,e.f@g:h/i-j", f"OperatorRoleArns={role},{role}", "EnforceIn="):
         world.deploy(Cloud(), "--image", "i:1", "--plan", "--set", setting)
@@ -546,6 +573,63 @@ def settings_that_the_workers_would_refuse_together_are_refused_before_anything_
     world.deploy(Cloud(), "--image", "i:1", "--set", "RotationPeriod=80", "--set", "InactivePeriod=90")
     world.deploy(Cloud(), "--image", "i:1", "--set", "ScheduleExpression=rate(7 days)", "--set", "AuditRunInterval=7")
     world.deploy(Cloud(), "--image", "i:1", "--central-store", "--set", f"SecretReaders=arn:aws:iam::{MANAGEMENT}:role/x")
+
+
+def a_cron_expression_may_name_days_in_every_way_that_the_scheduler_knows(world):
+    for days in ("15W * ?", "L * ?", "? 1-12/2 MON-FRI", "? * 6L", "? * 7#5", "31 JAN,12 ?"):
+        world.deploy(Cloud(), "--image", "i:1", "--plan", "--set", f"ScheduleExpression=cron(0 6 {days} *)", "--set", "AuditRunInterval=31")
+
+
+def a_time_zone_is_one_where_this_machine_knows_them(world):
+    with tempfile.TemporaryDirectory() as directory:
+        world.environment["TZDIR"] = directory
+        # A machine that knows none.
+        world.deploy(Cloud(), "--image", "i:1", "--plan", "--set", "ScheduleTimeZone=Europe/Berlin")
+        for name in ("UTC", "Europe/Berlin"):
+            path = pathlib.Path(directory, name)
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+        world.deploy(Cloud(), "--image", "i:1", "--plan", "--set", "ScheduleTimeZone=Europe/Berlin")
+        for wrong in ("Europe/Berlim", "Europe"):
+            world.refused(Cloud(), "--image", "i:1", "--set", f"ScheduleTimeZone={wrong}", says=f"ScheduleTimeZone={wrong}: there is no such time zone in {directory}")
+        # What runs is AWS's to know.
+        cloud = deployed(world)
+        cloud.stacks[FLEET]["parameters"]["ScheduleTimeZone"] = "US/Eastern"
+        world.deploy(cloud)
+        del world.environment["TZDIR"]
+
+
+def an_account_that_is_left_out_is_not_one_to_enforce_in(world):
+    both = ("--set", f"EnforceIn={UNIT},555555555555", "--set", "ExcludeAccounts=333333333333,555555555555")
+    world.refused(Cloud(), "--image", "i:1", *both, says="555555555555 is in both EnforceIn=")
+    cloud = Cloud()
+    world.deploy(cloud, "--image", "i:1", "--set", "EnforceIn=333333333333,444444444444", "--set", "ExcludeAccounts=555555555555")
+    world.refused(cloud, "--set", "ExcludeAccounts=444444444444", says="444444444444 is in both EnforceIn=")
+    # What runs holds no upgrade up.
+    cloud.stacks[FLEET]["parameters"]["ExcludeAccounts"] = "444444444444"
+    world.deploy(cloud, "--set", "MaxWorkers=5")
+
+
+def what_is_enforced_in_is_within_the_units_of_the_runs(world):
+    def parents():
+        return [option(call, "--child-id") for call in world.calls if "list-parents" in call]
+
+    for unit, places in ((OTHER, ("555555555555", OTHER, INNER, MANAGEMENT, f"{INNER},555555555555,{MANAGEMENT}")), (UNIT, ("333333333333,444444444444",))):
+        for place in places:
+            world.deploy(Cloud(), "--image", "i:1", "--plan", "--ou", unit, "--set", f"EnforceIn={place}")
+            assert len(parents()) == len(set(parents())), parents()
+    world.deploy(Cloud(), "--image", "i:1", "--plan", "--set", f"EnforceIn=333333333333,{INNER},{ROOT}")
+    assert not parents(), "runs take all"
+    for unit, place, at in ((OTHER, "333333333333", "333333333333"), (OTHER, f"{INNER},{UNIT}", UNIT), (INNER, "555555555555", "555555555555"), (OTHER, ROOT, ROOT), (INNER, OTHER, OTHER)):
+        world.refused(Cloud(), "--image", "i:1", "--ou", unit, "--set", f"EnforceIn={place}", says=f"EnforceIn={place}: {at} is not within RunIn={unit}")
+    cloud = Cloud()
+    world.deploy(cloud, "--image", "i:1", "--ou", UNIT, "--ou", OTHER, "--set", "EnforceIn=333333333333")
+    world.refused(cloud, "--set", f"RunIn={OTHER}", says=f"333333333333 is not within RunIn={OTHER}")
+    # Nobody is asked about what stays.
+    world.deploy(cloud, "--set", "MaxWorkers=5")
+    assert not parents()
+    cloud.tells_members = False
+    world.deploy(cloud, "--set", "EnforceIn=555555555555", says=("EnforceIn: 555555555555 within RunIn cannot be found out from here: An error occurred (AccessDenied",))
 
 
 def whether_an_account_is_in_the_organization_may_stay_unknown(world):

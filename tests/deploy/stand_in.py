@@ -29,7 +29,9 @@ exit "$status"
 
 MANAGEMENT, DELEGATE = "111111111111", "222222222222"
 ORGANIZATION, ROOT = "o-a1b2c3d4e5", "r-abcd"
-UNITS = {"ou-abcd-11111111": ["333333333333", "444444444444"], "ou-abcd-22222222": ["555555555555"]}
+UNITS = {"ou-abcd-11111111": ["333333333333", "444444444444"], "ou-abcd-22222222": ["555555555555"], "ou-abcd-33333333": []}
+# What each is in; what is not here is in the root.
+PARENTS = {account: unit for unit, accounts in UNITS.items() for account in accounts} | {"ou-abcd-33333333": "ou-abcd-22222222"}
 THROTTLED = "An error occurred (Throttling) when calling the {} operation (reached max retries: 7): Rate exceeded"
 CHANGING = {
     "deploy", "create-stack-set", "update-stack-set", "create-stack-instances", "delete-stack-instances", "delete-stack-set",
@@ -59,6 +61,8 @@ class Cloud:
         self.instances = {}
         # Accounts that a stack cannot be made in, or taken from, with the reason.
         self.blocked = {}
+        # Stacks that cannot be deleted.
+        self.held = set()
         self.suspended = set()
         self.operations = {}
         self.images = set()
@@ -278,6 +282,11 @@ class Cloud:
             raise Failed(f"An error occurred ({code}) when calling the operation: You specified what doesn't exist")
         return name + "\n"
 
+    def list_parents(self, arguments):
+        child = option(arguments, "--child-id")
+        self.member(child, {MANAGEMENT, DELEGATE, *UNITS}.union(*UNITS.values()), "ChildNotFoundException")
+        return PARENTS.get(child, ROOT) + "\n"
+
     def answer(self, arguments, half):
         program, service, *rest = arguments
         if program == "docker":
@@ -296,6 +305,8 @@ class Cloud:
                 return f"{ORGANIZATION}\t{MANAGEMENT}\n"
             case "organizations", "list-roots":
                 return ROOT + "\n"
+            case "organizations", "list-parents":
+                return self.list_parents(arguments)
             case "organizations", "describe-account":
                 return self.member(option(arguments, "--account-id"), {MANAGEMENT, DELEGATE}.union(*UNITS.values()), "AccountNotFoundException")
             case "organizations", "describe-organizational-unit":
@@ -346,6 +357,9 @@ class Cloud:
                 return ""
             case "cloudformation", "wait":
                 name = option(arguments, "--stack-name")
+                if name in self.held and self.stacks[name]["status"] == "DELETE_IN_PROGRESS":
+                    self.stacks[name]["status"] = "DELETE_FAILED"
+                    raise Failed("Waiter StackDeleteComplete failed: Waiter encountered a terminal failure state")
                 if name in self.stacks:
                     self.finish_stack(name)
                 return ""

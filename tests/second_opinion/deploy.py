@@ -217,7 +217,9 @@ def story(aws, directory):
     check("not to o-zzzzzzzzzz" in said, "another organization's id is refused")
     said = aws.deploy(organization, "--set", "RotationPeriode=80", status=2)
     check("has a parameter RotationPeriode" in said, "a mistyped parameter is refused")
-    aws.deploy(organization, "--ou", unit, "--plan")
+    said = aws.deploy(organization, "--ou", unit, "--set", "EnforceIn=" + root, "--plan", status=2)
+    check(f"{root} is not within RunIn={unit}" in said, "to enforce in more than the runs take is refused")
+    aws.deploy(organization, "--ou", unit, "--set", f"EnforceIn={account}", "--plan")
     check(not stacks(aws), "the plan made nothing")
 
     # Enforcing from the start: moto fails at updating a stack with a resource whose condition does not hold.
@@ -241,6 +243,7 @@ def story(aws, directory):
         (producer, "EssentialContainerExited", {"exitCode": 0}, False, "a run of the producer that did not fail"),
         (producer, "TaskFailedToStart", {"name": "producer"}, True, "a run of the producer that never started"),
         (worker, "TaskFailedToStart", {"name": "worker"}, True, "a worker that never started"),
+        (worker, "EssentialContainerExited", {"exitCode": 1}, True, "a worker that failed"),
         (worker, "ServiceSchedulerInitiated", {"exitCode": 0}, False, "a worker that was no longer needed"),
     ]:
         detail = {"clusterArn": cluster, "lastStatus": "STOPPED", "group": group, "stopCode": code, "containers": container}

@@ -76,9 +76,14 @@ fn a_task_that_could_not_start_is_told_of_either_kind_and_for_whatever_reason() 
 }
 
 #[test]
-fn a_run_of_the_producer_that_failed_is_told_and_an_orderly_stop_of_a_worker_is_not() {
+fn a_task_of_either_kind_that_failed_is_told_and_an_orderly_stop_of_a_worker_is_not() {
     let exited = Some(("EssentialContainerExited", "Essential container in task exited"));
-    assert!(is_told(&task(PRODUCER, "STOPPED", exited, Some(1))));
+    // 2 is a setting that is wrong, 137 too little memory.
+    for group in [PRODUCER, WORKER] {
+        for code in [1, 2, 137, 255] {
+            assert!(is_told(&task(group, "STOPPED", exited, Some(code))), "{group}: {code}");
+        }
+    }
     assert!(!is_told(&task(PRODUCER, "STOPPED", exited, Some(0))), "it has done its work");
     let scaled_in =
         Some(("ServiceSchedulerInitiated", "Scaling activity initiated by (deployment ecs-svc/0000000000000000000)"));

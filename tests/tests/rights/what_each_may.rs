@@ -408,13 +408,33 @@ fn with_the_tag_guard_only_the_rotation_writes_what_it_remembers_and_only_stewar
             assert_eq!((tries(steward), tries(itself)), (Answer::NotAllowed, others), "{action} {group}");
         }
     }
-    // Nor can the role be taken over.
-    for action in ["iam:UpdateAssumeRolePolicy", "iam:PutRolePolicy", "iam:AttachRolePolicy", "iam:DeleteRole"] {
-        let tries = |by: &str| Request::new(by, action, &rotation).by_identity(&guard);
-        assert_eq!(tries(itself), Answer::Denied, "{action}");
-        assert_eq!(tries(steward), Answer::NotAllowed, "{action}");
-        assert_eq!(tries("arn:aws:iam::222222222222:role/stacksets-exec-1a2b"), Answer::NotAllowed, "{action}");
+    // Nor can the role be taken over; nor can one of those be made or taken over that may change it.
+    let administrator = "arn:aws:iam::222222222222:role/Administrator";
+    let stack_sets = "arn:aws:iam::222222222222:role/stacksets-exec-1a2b";
+    let roles = [
+        rotation.as_str(),
+        "arn:aws:iam::222222222222:role/stacksets-exec-x",
+        "arn:aws:iam::222222222222:role/stacksets-exec-x/with-a-path",
+        steward,
+        "arn:aws:iam::222222222222:role/OrganizationAccountAccessRole",
+    ];
+    for action in
+        ["iam:CreateRole", "iam:UpdateAssumeRolePolicy", "iam:PutRolePolicy", "iam:AttachRolePolicy", "iam:DeleteRole"]
+    {
+        for role in roles {
+            let tries = |by: &str| Request::new(by, action, role).by_identity(&guard);
+            for by in [itself, administrator, "arn:aws:iam::222222222222:root"] {
+                assert_eq!(tries(by), Answer::Denied, "{action} {role} by {by}");
+            }
+            assert_eq!(tries(steward), Answer::NotAllowed, "{action} {role}");
+            assert_eq!(tries(stack_sets), Answer::NotAllowed, "{action} {role}");
+        }
+        // Other roles are nobody's concern.
+        let other = Request::new(administrator, action, "arn:aws:iam::222222222222:role/app").by_identity(&guard);
+        assert_eq!(other, Answer::NotAllowed, "{action}");
     }
+    // Organizations' quotas: "Maximum size of a policy", 5,120 characters for a service control policy. Stewards are in it four times.
+    assert!(guard[0].to_string().len() < 4_000, "{}", guard[0].to_string().len());
 }
 
 /// The tags of users that the product reads and never writes, by the list of all its names: a new one is here, too.
