@@ -169,9 +169,6 @@ async fn own_account(connection: &Connection) -> Result<AccountId, CommandError>
 
 fn problems(document: &Document, gathered: &AccountRecords) -> Vec<String> {
     let mut problems = Vec::new();
-    if document.accounts.is_empty() {
-        problems.push("no account was read: there is none in what was asked for".to_owned());
-    }
     if let Some(error) = &gathered.broken_off {
         problems.push(format!("the list of accounts broke off, those after it are not in the report: {error}"));
     }
@@ -188,6 +185,9 @@ fn problems(document: &Document, gathered: &AccountRecords) -> Vec<String> {
     let users = document.users_not_read.iter();
     let users = users.map(|row| format!("the user {} of account {}: {}", row.user, row.account, row.why));
     problems.extend(first_of(users.collect(), "user"));
+    if problems.is_empty() && document.accounts.is_empty() {
+        problems.push("no account was read: there is none in what was asked for".to_owned());
+    }
     problems
 }
 

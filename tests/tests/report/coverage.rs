@@ -160,6 +160,11 @@ async fn accounts_that_are_not_active_are_named_and_one_that_was_asked_for_is_a_
     let asked = report(&stage, ReportOptions { scope, ..ReportOptions::default() }).await;
     assert_eq!(asked.summary.exit_status(), ExitStatus::Failed);
     assert!(asked.summary.problems()[0].contains("is SUSPENDED"), "{:?}", asked.summary.problems());
+
+    let everybody = accounts.iter().map(String::as_str).chain([MANAGEMENT_ACCOUNT]);
+    let excluded = Scope { excluded: everybody.map(|id| id.parse().expect("an id")).collect(), ..Scope::default() };
+    let nobody = report(&stage, ReportOptions { scope: excluded, ..ReportOptions::default() }).await;
+    assert_eq!(nobody.summary.exit_status(), ExitStatus::Failed, "a pipeline takes nothing for no overdue key");
 }
 
 #[tokio::test]
