@@ -238,7 +238,8 @@ async fn a_replica_that_fails_after_the_rotation_is_found_by_a_later_run_and_tol
 #[tokio::test]
 async fn a_forced_rotations_notice_that_counted_for_nothing_is_given_anew_too() {
     let stage = Stage::new().await;
-    let keys = stage.user(&[KeySpec::aged(60).used_days_ago(1), KeySpec::aged(11)]);
+    // Told after the successor was made.
+    let keys = stage.user(&[KeySpec::aged(60).used_days_ago(1), KeySpec::aged(12)]);
     remember(&stage, &keys[0], "forced", 11);
     publish(&stage, &keys[1]);
     let secrets = stage.session().await;
