@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use key_rotation_aws::MemberSession;
 use rotation::user::UserTags;
-use rotation::{AccessKeyId, Deletable, DisablePrecondition, Finding, Key, KeyStateKind, KeyStatus, LastUse};
+use rotation::{AccessKeyId, Deletable, DisablePrecondition, Finding, Key, KeyState, KeyStateKind, KeyStatus, LastUse};
 use tracing::{info, warn};
 
 use super::destination::Destination;
@@ -199,12 +199,14 @@ pub async fn enable(
     // That may have taken minutes, and a leak may have been reported meanwhile of a key that was inactive still. Where it cannot be found out
     // the key is made inactive, too: the next delivery makes it active again.
     if let Err(why) = refuse_if_leaked(context, session, key, requested_at).await {
-        let is_leaked = matches!(why, StepError::Changed(_));
-        if let Some(begun) = tags.state_of(key).filter(|_| !is_leaked) {
-            // Another delivery may have recorded by now that the restore is done: this one has to be begun again.
+        contain(context, session, key).await?;
+        // Another delivery may have recorded by now that the restore is done: it has to be begun again. Nothing else is written over.
+        let now = UserTags::from_pairs(&Iam::new(session).user_tags(context.user).await?);
+        let is_done =
+            |state: &KeyState| state.kind == KeyStateKind::Restored && state.requested_at == Some(requested_at);
+        if let (Some(begun), true) = (tags.state_of(key), now.state_of(key).as_ref().is_some_and(is_done)) {
             Iam::new(session).record_state(context.user, key, &begun).await?;
         }
-        contain(context, session, key).await?;
         return Err(why);
     }
     info!(access_key_id = %key, "the key was made active again, on an operator's request");
