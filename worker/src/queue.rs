@@ -1,9 +1,9 @@
 //! The queue worker: takes messages, has them handled, and does with each what its handler says.
 //!
 //! Knows nothing of keys. What it promises: a worker never holds more messages than it works on, besides a few for the
-//! next free places (`receive_ahead`) and those that are done and about to be deleted; of one message group it works on one message at a time; a message is deleted only after its work is done or
-//! it is safe in the dead-letter queue; a panic, an overrun or a lost connection is one failed delivery, never a lost message; a stop
-//! is no failure.
+//! next free places (`receive_ahead`) and those that are done and about to be deleted; of one message group it works on one message at
+//! a time; a message is deleted only after its work is done or it is safe in the dead-letter queue; a panic, an overrun or a lost
+//! connection is one failed delivery, never a lost message; a stop is no failure.
 
 pub mod batch_delete;
 pub mod consumer;
